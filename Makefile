@@ -1,0 +1,72 @@
+# fastimport: `make demo` shows it at work, `make check` tests it all.
+#
+#   make                 build/libfastimport.so and its companions
+#   make V=1             show every command
+#   make SANITIZE=address,undefined   the same in build-san/, with sanitizers
+#   make lint            clang-format, clang-tidy, cppcheck
+#   make deps            install what the build, the tests and the demo need (Debian 12)
+#
+# Each room has a rules.mk that names its programs, tests and lint sources.
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+V ?= 0
+SANITIZE ?=
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$(2)')
+
+B := $(if $(SANITIZE),build-san,build)
+CC := gcc
+MPICC := mpicc.mpich
+CPPFLAGS += -D_GNU_SOURCE
+CFLAGS ?= -O2 -g
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+        -Wvla -Wformat=2
+CSTD := -std=gnu11 -fno-strict-aliasing -fno-common
+SAN := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
+ALL_CFLAGS = $(CSTD) $(CFLAGS) $(WARN) $(SAN) -MMD -MP
+LDFLAGS += -Wl,-z,defs -Wl,-z,relro,-z,now $(SAN)
+
+PROGRAMS :=     # built by `make`
+TESTS :=        # phony targets run by `make check`
+LINT_SRC :=     # C sources given to clang-tidy and cppcheck
+LINT_DIRS := preload bcast-tool tests bench
+
+include preload/rules.mk
+include bcast-tool/rules.mk
+include bench/rules.mk
+include tests/rules.mk
+
+.PHONY: all deps check test demo bench lint clean
+
+all: $(PROGRAMS)
+
+# Objects: build/obj/<path>.o; a room may set target-specific CFLAGS_ROOM / CPPFLAGS_ROOM.
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CPPFLAGS_ROOM) $(ALL_CFLAGS) $(CFLAGS_ROOM) -c $< -o $@
+
+deps:
+	$(Q).ci/deps
+
+# `check` is what a new user calls: it installs, builds and tests. `test` only tests.
+check: deps
+	$(Q)$(MAKE) --no-print-directory test
+
+test: all $(TESTS)
+	$(Q)tests/summary $(B)
+
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)bench/demo
+
+lint:
+	$(Q).ci/lint $(LINT_DIRS)
+
+clean:
+	rm -rf build build-san
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

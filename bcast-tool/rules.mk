@@ -1,0 +1,1 @@
+# bcast-tool: programs and tests

@@ -1,0 +1,1 @@
+# preload: programs and tests

@@ -1,0 +1,1 @@
+# tests: programs and tests
