@@ -1,1 +1,27 @@
-# preload: programs and tests
+# preload: build/libfastimport.so
+
+PRELOAD_SRC := $(wildcard preload/*.c $(foreach d,answer base cache fill intercept mpi report service,preload/$(d)/*.c))
+PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$(B)/obj/%.o)
+# What unit tests link: all but the constructor and the wrappers.
+PRELOAD_CORE_OBJ := $(filter-out $(B)/obj/preload/main.o $(B)/obj/preload/intercept/%,$(PRELOAD_OBJ))
+MPI_INCLUDE := $(shell $(MPICC) -compile_info 2>/dev/null | grep -o -- '-I[^ ]*' | sort -u)
+
+PROGRAMS += $(B)/libfastimport.so
+PRELOAD_CPPFLAGS := -Ipreload $(MPI_INCLUDE)
+
+$(B)/obj/preload/%.o: CPPFLAGS_ROOM := $(PRELOAD_CPPFLAGS)
+$(B)/obj/preload/%.o: CFLAGS_ROOM := -fPIC -fvisibility=hidden -ftls-model=initial-exec
+# A wrapper may not be turned into a call of itself, nor a fortified name be added behind its back.
+$(B)/obj/preload/intercept/%.o: CFLAGS_ROOM += -fno-builtin -U_FORTIFY_SOURCE
+
+# The export map is anonymous: with a named version node none of the interposed calls would bind.
+$(B)/exports.map: preload/intercept/symbols.def
+	@mkdir -p $(@D)
+	$(call say,MAP,$@)
+	$(Q)printf '{ global: %s; local: *; };\n' \
+	  "$$($(CC) -E -P -x c -D'X(r,n,p)=@n@' $< | grep -o '@[^@]*@' | tr -d '@ ' | sort | paste -sd';')" > $@
+
+$(B)/libfastimport.so: $(PRELOAD_OBJ) $(B)/exports.map
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-soname,libfastimport.so -Wl,--version-script=$(B)/exports.map \
+	  -o $@ $(PRELOAD_OBJ) -pthread

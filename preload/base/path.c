@@ -1,0 +1,111 @@
+/* path.c - see path.h */
+#include "base/path.h"
+
+#include <string.h>
+
+/* Appends one component; false if it, or the whole, gets too long. */
+static bool append(struct fi_path *out, const char *component, size_t length)
+{
+    if (length > FI_NAME_MAX || out->length + 1 + length >= sizeof out->text) {
+        return false;
+    }
+    out->text[out->length++] = '/';
+    memcpy(out->text + out->length, component, length);
+    out->length += length;
+    return true;
+}
+
+static bool append_all(struct fi_path *out, const char *path)
+{
+    while (*path != '\0') {
+        size_t length = strcspn(path, "/");
+        bool dot = length == 1 && path[0] == '.';
+
+        if (length == 0) {
+            path++;
+            continue;
+        }
+        if (length == 2 && path[0] == '.' && path[1] == '.') {
+            out->has_dotdot = true;
+        }
+        if (!dot && !append(out, path, length)) {
+            return false;
+        }
+        path += length;
+        out->must_be_directory = *path == '/' || dot;
+    }
+    return true;
+}
+
+bool path_normalise(struct fi_path *out, const char *cwd, const char *path)
+{
+    out->length = 0;
+    out->must_be_directory = false;
+    out->has_dotdot = false;
+    if (path[0] == '\0' || strnlen(path, FI_PATH_MAX) == FI_PATH_MAX) {
+        return false;
+    }
+    if (path[0] != '/' && !append_all(out, cwd)) {
+        return false;
+    }
+    if (!append_all(out, path)) {
+        return false;
+    }
+    if (out->length == 0) {
+        out->text[out->length++] = '/';
+    }
+    out->text[out->length] = '\0';
+    return true;
+}
+
+bool path_has_prefix(const char *path, size_t path_length, const char *prefix, size_t prefix_length)
+{
+    if (prefix_length == 1) {
+        return path_length > 0 && path[0] == '/';
+    }
+    return path_length >= prefix_length && memcmp(path, prefix, prefix_length) == 0 &&
+           (path[prefix_length] == '\0' || path[prefix_length] == '/');
+}
+
+size_t path_parent_length(const char *path, size_t length)
+{
+    if (length <= 1) {
+        return 0;
+    }
+    while (path[length - 1] != '/') {
+        length--;
+    }
+    return length == 1 ? 1 : length - 1;
+}
+
+const char *path_name(const char *path, size_t length)
+{
+    size_t at = length;
+
+    while (at > 0 && path[at - 1] != '/') {
+        at--;
+    }
+    return path + at;
+}
+
+bool path_ends_with(const char *path, const char *suffix)
+{
+    size_t n = strlen(path);
+    size_t m = strlen(suffix);
+
+    return n >= m && memcmp(path + n - m, suffix, m) == 0;
+}
+
+bool path_join(char *buf, size_t size, const char *directory, const char *name)
+{
+    size_t n = strlen(directory);
+    size_t m = strlen(name);
+
+    if (n + 1 + m >= size) {
+        return false;
+    }
+    memmove(buf, directory, n);
+    buf[n] = '/';
+    memcpy(buf + n + 1, name, m + 1);
+    return true;
+}

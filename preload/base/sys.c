@@ -1,0 +1,264 @@
+/* sys.c - see sys.h */
+#include "base/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* syscall(2) reports through errno; the callers want the kernel's own convention, and errno untouched. */
+static long call(long number, long a, long b, long c, long d, long e, long f)
+{
+    int saved = errno;
+    long r = syscall(number, a, b, c, d, e, f);
+
+    if (r == -1) {
+        r = -errno;
+    }
+    errno = saved;
+    return r;
+}
+
+#define CALL1(n, a)             call(n, (long)(a), 0, 0, 0, 0, 0)
+#define CALL2(n, a, b)          call(n, (long)(a), (long)(b), 0, 0, 0, 0)
+#define CALL3(n, a, b, c)       call(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define CALL4(n, a, b, c, d)    call(n, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define CALL5(n, a, b, c, d, e) call(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
+
+int sys_openat(int dirfd, const char *path, int flags, mode_t mode)
+{
+    return (int)CALL4(SYS_openat, dirfd, path, flags, mode);
+}
+
+int sys_open(const char *path, int flags, mode_t mode)
+{
+    return sys_openat(AT_FDCWD, path, flags, mode);
+}
+
+int sys_close(int fd)
+{
+    return (int)CALL1(SYS_close, fd);
+}
+
+int sys_fstatat(int dirfd, const char *path, struct stat *st, int flags)
+{
+    return (int)CALL4(SYS_newfstatat, dirfd, path, st, flags);
+}
+
+int sys_stat(const char *path, struct stat *st)
+{
+    return sys_fstatat(AT_FDCWD, path, st, 0);
+}
+
+int sys_lstat(const char *path, struct stat *st)
+{
+    return sys_fstatat(AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW);
+}
+
+int sys_fstat(int fd, struct stat *st)
+{
+    return (int)CALL2(SYS_fstat, fd, st);
+}
+
+int sys_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx)
+{
+    return (int)CALL5(SYS_statx, dirfd, path, flags, mask, stx);
+}
+
+#ifndef SYS_faccessat2
+#define SYS_faccessat2 439
+#endif
+
+int sys_access(const char *path, int mode, bool effective)
+{
+    if (effective) {
+        return (int)CALL4(SYS_faccessat2, AT_FDCWD, path, mode, AT_EACCESS);
+    }
+    return (int)CALL3(SYS_faccessat, AT_FDCWD, path, mode);
+}
+
+ssize_t sys_readlink(const char *path, char *buf, size_t size)
+{
+    return CALL4(SYS_readlinkat, AT_FDCWD, path, buf, size);
+}
+
+ssize_t sys_getcwd(char *buf, size_t size)
+{
+    return CALL2(SYS_getcwd, buf, size);
+}
+
+ssize_t sys_getdents64(int fd, void *buf, size_t size)
+{
+    return CALL3(SYS_getdents64, fd, buf, size);
+}
+
+ssize_t sys_pread(int fd, void *buf, size_t size, off_t offset)
+{
+    return CALL4(SYS_pread64, fd, buf, size, offset);
+}
+
+ssize_t sys_pwrite(int fd, const void *buf, size_t size, off_t offset)
+{
+    return CALL4(SYS_pwrite64, fd, buf, size, offset);
+}
+
+int sys_mkdir(const char *path, mode_t mode)
+{
+    return (int)CALL3(SYS_mkdirat, AT_FDCWD, path, mode);
+}
+
+int sys_unlinkat(int dirfd, const char *path, int flags)
+{
+    return (int)CALL3(SYS_unlinkat, dirfd, path, flags);
+}
+
+int sys_unlink(const char *path)
+{
+    return sys_unlinkat(AT_FDCWD, path, 0);
+}
+
+int sys_rename(const char *from, const char *to)
+{
+    return (int)CALL5(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+int sys_link(const char *from, const char *to)
+{
+    return (int)CALL5(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+int sys_fchmod(int fd, mode_t mode)
+{
+    return (int)CALL2(SYS_fchmod, fd, mode);
+}
+
+int sys_futimens(int fd, const struct timespec times[2])
+{
+    return (int)CALL4(SYS_utimensat, fd, NULL, times, 0);
+}
+
+int sys_ftruncate(int fd, off_t size)
+{
+    return (int)CALL2(SYS_ftruncate, fd, size);
+}
+
+int sys_fallocate(int fd, off_t offset, off_t size)
+{
+    return (int)CALL4(SYS_fallocate, fd, 0, offset, size);
+}
+
+int sys_flock(int fd, int operation)
+{
+    return (int)CALL2(SYS_flock, fd, operation);
+}
+
+int sys_fstatfs(int fd, struct statfs *sf)
+{
+    return (int)CALL2(SYS_fstatfs, fd, sf);
+}
+
+void *sys_mmap(size_t size, int prot, int flags, int fd, off_t offset)
+{
+    int saved = errno;
+    void *at = mmap(NULL, size, prot, flags, fd, offset);
+
+    errno = saved;
+    return at == MAP_FAILED ? NULL : at;
+}
+
+void sys_munmap(void *at, size_t size)
+{
+    (void)CALL2(SYS_munmap, at, size);
+}
+
+int sys_futex_wait(const void *word, uint32_t expected, int64_t timeout_ns)
+{
+    struct timespec ts = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+
+    return (int)CALL4(SYS_futex, word, FUTEX_WAIT, expected, &ts);
+}
+
+void sys_futex_wake(const void *word, int how_many)
+{
+    (void)CALL3(SYS_futex, word, FUTEX_WAKE, how_many);
+}
+
+void sys_nap_ns(int64_t ns)
+{
+    struct timespec ts = {ns / 1000000000, ns % 1000000000};
+
+    (void)CALL4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ts, NULL);
+}
+
+int64_t sys_now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+pid_t sys_getpid(void)
+{
+    return (pid_t)CALL1(SYS_getpid, 0);
+}
+
+ssize_t sys_pread_all(int fd, void *buf, size_t size, off_t offset)
+{
+    size_t done = 0;
+
+    while (done < size) {
+        ssize_t n = sys_pread(fd, (char *)buf + done, size - done, offset + (off_t)done);
+
+        if (n == -EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return n;
+        }
+        if (n == 0) {
+            break;
+        }
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+int sys_pwrite_all(int fd, const void *buf, size_t size, off_t offset)
+{
+    size_t done = 0;
+
+    while (done < size) {
+        ssize_t n = sys_pwrite(fd, (const char *)buf + done, size - done, offset + (off_t)done);
+
+        if (n == -EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return n < 0 ? (int)n : -EIO;
+        }
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+ssize_t sys_read_file(const char *path, char *buf, size_t size)
+{
+    int fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+    size_t length = 0;
+    ssize_t n = 0;
+
+    if (fd < 0) {
+        return fd;
+    }
+    /* read(2), not pread(2): files of /proc may not be seekable */
+    while (length + 1 < size && (n = CALL3(SYS_read, fd, buf + length, size - 1 - length)) > 0) {
+        length += (size_t)n;
+    }
+    sys_close(fd);
+    buf[length] = '\0';
+    return n < 0 ? n : (ssize_t)length;
+}

@@ -1,0 +1,183 @@
+/* mirror.c - see mirror.h */
+#include "cache/mirror.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/path.h"
+#include "base/sys.h"
+
+bool mirror_path(const struct node_cache *node, const char *path, char *out, size_t size)
+{
+    size_t n = strlen(path);
+
+    if (node->directory_length + sizeof "/files" + n > size) {
+        return false;
+    }
+    memcpy(out, node->directory, node->directory_length);
+    memcpy(out + node->directory_length, "/files", 6);
+    memcpy(out + node->directory_length + 6, path, n + 1);
+    return true;
+}
+
+/* Leaves a tenth of the file system, at most 1 GiB, to others: MPI libraries need shared memory, too. */
+static int check_room(int fd, uint64_t size)
+{
+    struct statfs sf;
+    uint64_t spare;
+    int error = sys_fstatfs(fd, &sf);
+
+    if (error != 0) {
+        return error;
+    }
+    spare = (uint64_t)sf.f_blocks * (uint64_t)sf.f_bsize / 10;
+    if (spare > 1ULL << 30) {
+        spare = 1ULL << 30;
+    }
+    return (uint64_t)sf.f_bavail * (uint64_t)sf.f_bsize < size + spare ? -ENOSPC : 0;
+}
+
+int mirror_begin(struct mirror_writer *w, struct node_cache *node, uint64_t size)
+{
+    static _Atomic unsigned serial;
+    int error;
+
+    snprintf(w->temporary, sizeof w->temporary, "%s/tmp/%d.%u", node->directory, (int)sys_getpid(),
+             atomic_fetch_add(&serial, 1));
+    w->written = 0;
+    w->fd = sys_open(w->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (w->fd < 0) {
+        return w->fd;
+    }
+    error = check_room(w->fd, size);
+    if (error != 0) {
+        mirror_abandon(w);
+    }
+    return error;
+}
+
+int mirror_append(struct mirror_writer *w, const void *bytes, size_t size)
+{
+    int error = sys_pwrite_all(w->fd, bytes, size, (off_t)w->written);
+
+    if (error == 0) {
+        w->written += size;
+    }
+    return error;
+}
+
+void mirror_abandon(struct mirror_writer *w)
+{
+    sys_close(w->fd);
+    sys_unlink(w->temporary);
+    w->fd = -1;
+}
+
+/* mkdir -p for the directories above a mirror file. `path` is cut and restored. */
+static int make_parents(char *path, size_t keep)
+{
+    for (size_t at = keep; path[at] != '\0'; at++) {
+        int error;
+
+        if (path[at] != '/') {
+            continue;
+        }
+        path[at] = '\0';
+        error = sys_mkdir(path, 0700);
+        path[at] = '/';
+        if (error != 0 && error != -EEXIST) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+static int place(struct node_cache *node, const char *from, char *to, int (*put)(const char *, const char *))
+{
+    int error = put(from, to);
+
+    if (error == -ENOENT) {
+        error = make_parents(to, node->directory_length + sizeof "/files");
+        if (error == 0) {
+            error = put(from, to);
+        }
+    }
+    return error;
+}
+
+static int describe(struct node_cache *node, uint64_t inode, const struct stat *original)
+{
+    struct record *r = segment_allocate(&node->index, sizeof inode, sizeof *original);
+
+    if (r == NULL) {
+        return -ENOSPC;
+    }
+    r->kind = RECORD_MIRROR;
+    r->flags = RECORD_LOCAL;
+    memcpy(r->path, &inode, sizeof inode);
+    memcpy((void *)record_payload(r), original, sizeof *original);
+    record_seal(r);
+    segment_publish(&node->index, r);
+    return 0;
+}
+
+int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *path, const struct stat *original)
+{
+    struct timespec times[2] = {original->st_atim, original->st_mtim};
+    char target[FI_PATH_MAX + 512];
+    struct stat st;
+    int error = sys_fchmod(w->fd, (original->st_mode & 0777) | 0400);
+
+    if (error == 0) {
+        error = sys_futimens(w->fd, times);
+    }
+    if (error == 0) {
+        error = sys_fstat(w->fd, &st);
+    }
+    if (error == 0 && !mirror_path(node, path, target, sizeof target)) {
+        error = -ENAMETOOLONG;
+    }
+    if (error == 0) {
+        error = place(node, w->temporary, target, sys_rename);
+    }
+    if (error == 0 && (error = describe(node, st.st_ino, original)) != 0) {
+        sys_unlink(target);
+    }
+    if (error != 0) {
+        mirror_abandon(w);
+        return error;
+    }
+    atomic_fetch_add(&node->index.header->content_bytes, w->written);
+    sys_close(w->fd);
+    w->fd = -1;
+    return 0;
+}
+
+int mirror_link(struct node_cache *node, const char *first, const char *path)
+{
+    char from[FI_PATH_MAX + 512];
+    char to[FI_PATH_MAX + 512];
+    int error;
+
+    if (!mirror_path(node, first, from, sizeof from) || !mirror_path(node, path, to, sizeof to)) {
+        return -ENAMETOOLONG;
+    }
+    error = place(node, from, to, sys_link);
+    return error == -EEXIST ? 0 : error;
+}
+
+const struct stat *mirror_original(const struct node_cache *node, const struct stat *st)
+{
+    uint64_t inode = st->st_ino;
+    struct fi_query q;
+    const struct record *r;
+
+    if (st->st_dev != node->index.header->mirror_device) {
+        return NULL;
+    }
+    q = query_make(RECORD_MIRROR, 0, (const char *)&inode, sizeof inode);
+    r = segment_find(&node->index, &q);
+    return r == NULL ? NULL : record_payload(r);
+}

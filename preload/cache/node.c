@@ -1,0 +1,225 @@
+/* node.c - see node.h */
+#include "cache/node.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "base/sys.h"
+#include "cache/tree.h"
+
+enum { GRACE_SECONDS = 60 }; /* a directory without a lock file this old was left by a dead creator */
+
+static const uint64_t index_capacity = 1ULL << 30; /* address space; blocks are allocated as needed */
+
+static void file_name(const struct node_cache *node, const char *name, char out[512])
+{
+    snprintf(out, 512, "%s/%s", node->directory, name);
+}
+
+static bool has_exec(const char *directory)
+{
+    struct statfs sf;
+    int fd = sys_open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    bool noexec = false;
+
+    if (fd >= 0) {
+        noexec = sys_fstatfs(fd, &sf) == 0 && ((unsigned long)sf.f_flags & ST_NOEXEC) != 0;
+        sys_close(fd);
+    }
+    return !noexec;
+}
+
+static void prefix_of(char out[64])
+{
+    snprintf(out, 64, "fastimport-%u-", (unsigned)getuid());
+}
+
+/* A directory under a name that nobody can guess or plant. */
+static int make_directory(struct node_cache *node, const char *base, uint64_t nonce)
+{
+    char prefix[64];
+    int n;
+
+    prefix_of(prefix);
+    n = snprintf(node->directory, sizeof node->directory, "%s/%s%016llx", base, prefix, (unsigned long long)nonce);
+    if (n >= (int)sizeof node->directory) {
+        return -ENAMETOOLONG;
+    }
+    node->directory_length = (size_t)n;
+    return sys_mkdir(node->directory, 0700);
+}
+
+static int take_lock(struct node_cache *node, int flags)
+{
+    char name[512];
+    int error;
+
+    file_name(node, "lock", name);
+    node->lock = sys_open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+    if (node->lock < 0) {
+        return node->lock;
+    }
+    error = sys_flock(node->lock, LOCK_SH | LOCK_NB);
+    if (error != 0) {
+        sys_close(node->lock);
+    }
+    return error;
+}
+
+static int populate(struct node_cache *node, uint32_t n_ranks, uint64_t nonce)
+{
+    char name[512];
+    int error = take_lock(node, O_CREAT | O_EXCL);
+
+    if (error != 0) {
+        return error;
+    }
+    file_name(node, "files", name);
+    error = sys_mkdir(name, 0700);
+    if (error == 0) {
+        file_name(node, "tmp", name);
+        error = sys_mkdir(name, 0700);
+    }
+    if (error == 0) {
+        file_name(node, "index", name);
+        error = segment_create(&node->index, name, index_capacity, n_ranks, nonce);
+    }
+    if (error != 0) {
+        sys_close(node->lock);
+    }
+    return error;
+}
+
+int node_create(struct node_cache *node, const char *base, uint32_t n_ranks)
+{
+    uint64_t nonce;
+    struct stat st;
+    int error;
+
+    if (getrandom(&nonce, sizeof nonce, 0) != sizeof nonce) {
+        return -EIO;
+    }
+    error = make_directory(node, base, nonce);
+    if (error != 0) {
+        return error;
+    }
+    error = populate(node, n_ranks, nonce);
+    if (error != 0) {
+        tree_remove(AT_FDCWD, node->directory);
+        return error;
+    }
+    node->may_execute = has_exec(node->directory);
+    node->index.header->mirror_device = sys_stat(node->directory, &st) == 0 ? st.st_dev : 0;
+    return 0;
+}
+
+/* Ours alone: a real directory, of this user, closed to all others. */
+static bool is_private(int fd)
+{
+    struct stat st;
+
+    return sys_fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 0777) == 0700;
+}
+
+int node_attach(struct node_cache *node, const char *directory, uint64_t nonce)
+{
+    char name[512];
+    int fd = sys_open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    bool sound;
+    int error;
+
+    if (fd < 0) {
+        return fd;
+    }
+    sound = is_private(fd);
+    sys_close(fd);
+    if (!sound || strlen(directory) >= sizeof node->directory) {
+        return -EPERM;
+    }
+    strcpy(node->directory, directory);
+    node->directory_length = strlen(directory);
+    error = take_lock(node, 0);
+    if (error != 0) {
+        return error;
+    }
+    file_name(node, "index", name);
+    error = segment_attach(&node->index, name, nonce);
+    if (error != 0) {
+        sys_close(node->lock);
+        return error;
+    }
+    node->may_execute = has_exec(directory);
+    return 0;
+}
+
+void node_leave(struct node_cache *node)
+{
+    if (sys_flock(node->lock, LOCK_EX | LOCK_NB) == 0) {
+        tree_remove(AT_FDCWD, node->directory);
+    }
+    sys_close(node->lock);
+}
+
+struct sweep {
+    const char *base;
+    char prefix[64];
+    int removed;
+};
+
+/* Does a process still use the cache in this directory, or is one just making it? */
+static bool in_use(int fd)
+{
+    struct stat st;
+    int lock = sys_openat(fd, "lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+    bool held;
+
+    if (lock < 0) {
+        return sys_fstat(fd, &st) != 0 || time(NULL) - st.st_mtime < GRACE_SECONDS;
+    }
+    held = sys_flock(lock, LOCK_EX | LOCK_NB) != 0;
+    sys_close(lock);
+    return held;
+}
+
+static void sweep_one(void *context, const char *name, unsigned char type)
+{
+    struct sweep *sweep = context;
+    char path[512];
+    int fd;
+
+    (void)type;
+    if (strncmp(name, sweep->prefix, strlen(sweep->prefix)) != 0 ||
+        !path_join(path, sizeof path, sweep->base, name)) {
+        return;
+    }
+    fd = sys_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (fd < 0) {
+        return;
+    }
+    if (is_private(fd) && !in_use(fd)) {
+        sweep->removed += tree_remove(AT_FDCWD, path) == 0;
+    }
+    sys_close(fd);
+}
+
+int node_sweep(const char *base)
+{
+    struct sweep sweep = {.base = base};
+    int fd = sys_open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+
+    if (fd < 0) {
+        return 0;
+    }
+    prefix_of(sweep.prefix);
+    tree_each(fd, sweep_one, &sweep);
+    sys_close(fd);
+    return sweep.removed;
+}

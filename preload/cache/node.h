@@ -1,0 +1,40 @@
+/*
+ * node.h - the node cache as a place: a private directory with the index segment and the mirror of files.
+ *
+ *   <base>/fastimport-<uid>-<random>/     mode 0700
+ *       lock      each process that uses the cache holds a shared flock(2) on it
+ *       index     the segment (segment.h)
+ *       files/    the mirror tree (mirror.h)
+ *       tmp/      files being written
+ *
+ * A directory whose lock nobody holds belongs to a job that is gone; node_sweep() removes such directories, so
+ * what SIGKILL leaves behind lives no longer than the next start on that node. Only directories of our own user
+ * with mode 0700 are ever attached or removed.
+ */
+#ifndef FASTIMPORT_CACHE_NODE_H
+#define FASTIMPORT_CACHE_NODE_H
+
+#include "cache/segment.h"
+
+struct node_cache {
+    char directory[256];
+    size_t directory_length;
+    struct segment index;
+    int lock;
+    bool may_execute; /* the file system is not mounted noexec: libraries can be mapped from it */
+};
+
+/* Creates a cache for n_ranks. 0 or -errno; nothing is left behind on failure. */
+int node_create(struct node_cache *node, const char *base, uint32_t n_ranks);
+
+/* Attaches to an existing one after checking owner, mode and nonce. 0 or -errno. */
+int node_attach(struct node_cache *node, const char *directory, uint64_t nonce);
+
+/* Drops our hold; the last process out deletes the tree. Mapped records stay readable (the segment is not unmapped:
+ * other threads may be reading). Not to be called in a forked child, which shares its parent's lock. */
+void node_leave(struct node_cache *node);
+
+/* Removes caches of dead jobs of this user below base. Returns how many. */
+int node_sweep(const char *base);
+
+#endif

@@ -1,0 +1,124 @@
+/* record.c - see record.h */
+#include "cache/record.h"
+
+#include <string.h>
+
+#include "base/hash.h"
+
+uint64_t record_hash(enum record_kind kind, uint64_t argument, const char *path, size_t path_length)
+{
+    return fi_hash(path, path_length, argument * 31 + (uint64_t)kind);
+}
+
+static uint32_t checksum(const struct record *r)
+{
+    size_t bytes = record_round8((size_t)r->path_length + 1) + record_round8(r->payload_size);
+
+    return (uint32_t)fi_hash(r->path, bytes, r->hash ^ (uint64_t)(uint32_t)r->error);
+}
+
+void record_seal(struct record *r)
+{
+    r->hash = record_hash((enum record_kind)r->kind, r->argument, r->path, r->path_length);
+    r->check = checksum(r);
+}
+
+static bool list_valid(const struct record *r)
+{
+    const struct record_list *list = record_payload(r);
+    size_t head;
+    size_t at;
+
+    if (r->payload_size < sizeof *list) {
+        return false;
+    }
+    head = sizeof *list + (size_t)list->n_slots * sizeof list->slots[0];
+    if (list->n_slots == 0 || (list->n_slots & (list->n_slots - 1)) != 0 || head > r->payload_size) {
+        return false;
+    }
+    at = record_round8(head);
+    for (uint32_t i = 0; i < list->n_entries; i++) {
+        const struct record_list_entry *e = (const void *)((const char *)list + at);
+        size_t need = offsetof(struct record_list_entry, name);
+
+        if (at + need > r->payload_size || at + need + e->length + 1u > r->payload_size ||
+            e->name[e->length] != '\0') {
+            return false;
+        }
+        at += record_round8(need + e->length + 1u);
+    }
+    return true;
+}
+
+static bool payload_valid(const struct record *r)
+{
+    const struct record_stat *st = record_payload(r);
+    const struct record_content *content = record_payload(r);
+
+    if (r->error != 0 || (r->flags & RECORD_UNAVAILABLE) != 0) {
+        return true;
+    }
+    switch ((enum record_kind)r->kind) {
+    case RECORD_STAT:
+        return r->payload_size >= sizeof *st && r->payload_size - sizeof *st >= st->target_length;
+    case RECORD_CONTENT:
+        return r->payload_size > sizeof *content &&
+               memchr(content->first, '\0', r->payload_size - sizeof *content) != NULL;
+    case RECORD_STATX:
+        return r->payload_size == sizeof(struct statx);
+    case RECORD_REALPATH:
+    case RECORD_LIBRARY:
+        return r->payload_size > 0 && ((const char *)st)[r->payload_size - 1] == '\0';
+    case RECORD_MIRROR:
+        return r->payload_size == sizeof(struct stat);
+    case RECORD_LIST:
+        return list_valid(r);
+    default:
+        return true;
+    }
+}
+
+bool record_valid(const struct record *r, size_t room)
+{
+    uint32_t size;
+
+    if (room < sizeof *r) {
+        return false;
+    }
+    size = atomic_load_explicit(&r->size, memory_order_acquire);
+    return size <= room && r->kind > 0 && r->kind < RECORD_KINDS && r->payload_size <= room &&
+           size == record_size_for(r->path_length, r->payload_size) && r->path[r->path_length] == '\0' &&
+           r->check == checksum(r) && payload_valid(r);
+}
+
+const struct record_list_entry *record_list_find(const struct record *r, const char *name)
+{
+    const struct record_list *list = record_payload(r);
+    uint32_t mask = list->n_slots - 1;
+    uint32_t slot = (uint32_t)fi_hash(name, strlen(name), 0) & mask;
+
+    for (uint32_t i = 0; i <= mask && list->slots[slot] != 0; i++, slot = (slot + 1) & mask) {
+        const struct record_list_entry *e;
+
+        if (list->slots[slot] >= r->payload_size) {
+            break;
+        }
+        e = (const void *)((const char *)list + list->slots[slot]);
+        if (strcmp(e->name, name) == 0) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+const struct record_list_entry *record_list_next(const struct record *r, const struct record_list_entry *entry)
+{
+    const struct record_list *list = record_payload(r);
+    const char *at = (const char *)list + record_round8(sizeof *list + list->n_slots * sizeof list->slots[0]);
+
+    if (entry != NULL) {
+        at = (const char *)entry +
+             record_round8(offsetof(struct record_list_entry, name) + entry->length + 1u);
+    }
+    return at < (const char *)list + r->payload_size ? (const void *)at : NULL;
+}

@@ -1,0 +1,350 @@
+/* segment.c - see segment.h */
+#include "cache/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/sys.h"
+
+static const uint64_t magic = 0x31545249504d4946; /* "FIMPIRT1" */
+
+enum { RESERVE_STEP = 1 << 20 };
+
+static size_t header_size(uint32_t n_ranks)
+{
+    return (sizeof(struct segment_header) + n_ranks * sizeof(struct fi_counters) + 4095) & ~(size_t)4095;
+}
+
+static void init_header(struct segment_header *h, size_t capacity, uint32_t n_ranks, uint64_t nonce)
+{
+    h->version = SEGMENT_VERSION;
+    h->header_size = (uint32_t)header_size(n_ranks);
+    h->capacity = capacity;
+    h->nonce = nonce;
+    h->n_ranks = n_ranks;
+    for (uint32_t i = 0; i < SEGMENT_RING; i++) {
+        atomic_store_explicit(&h->ring[i].sequence, i, memory_order_relaxed);
+    }
+    atomic_store(&h->tail, h->header_size);
+    atomic_store(&h->reserved, h->header_size);
+    atomic_thread_fence(memory_order_release);
+    h->magic = magic;
+}
+
+int segment_create(struct segment *s, const char *file, size_t capacity, uint32_t n_ranks, uint64_t nonce)
+{
+    size_t first = header_size(n_ranks);
+    int fd = sys_open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int error;
+
+    if (fd < 0) {
+        return fd;
+    }
+    error = sys_ftruncate(fd, (off_t)capacity);
+    if (error == 0) {
+        error = sys_fallocate(fd, 0, (off_t)first);
+    }
+    if (error == 0) {
+        s->header = sys_mmap(capacity, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        error = s->header == NULL ? -ENOMEM : 0;
+    }
+    if (error != 0) {
+        sys_close(fd);
+        sys_unlink(file);
+        return error;
+    }
+    s->fd = fd;
+    s->mapped = capacity;
+    init_header(s->header, capacity, n_ranks, nonce);
+    return 0;
+}
+
+static bool header_sound(const struct segment_header *h, size_t size, uint64_t nonce)
+{
+    return h->magic == magic && h->version == SEGMENT_VERSION && h->nonce == nonce && h->capacity == size &&
+           h->n_ranks < 1 << 20 && h->header_size == header_size(h->n_ranks) && h->header_size <= size &&
+           atomic_load(&h->tail) <= size && atomic_load(&h->reserved) <= size;
+}
+
+int segment_attach(struct segment *s, const char *file, uint64_t nonce)
+{
+    struct stat st;
+    int fd = sys_open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+    int error;
+
+    if (fd < 0) {
+        return fd;
+    }
+    error = sys_fstat(fd, &st);
+    if (error == 0 && ((size_t)st.st_size < sizeof(struct segment_header) || !S_ISREG(st.st_mode))) {
+        error = -EPROTO;
+    }
+    if (error == 0) {
+        s->header = sys_mmap((size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        error = s->header == NULL ? -ENOMEM : 0;
+    }
+    if (error != 0) {
+        sys_close(fd);
+        return error;
+    }
+    s->fd = fd;
+    s->mapped = (size_t)st.st_size;
+    if (!header_sound(s->header, s->mapped, nonce)) {
+        segment_detach(s);
+        return -EPROTO;
+    }
+    return 0;
+}
+
+void segment_detach(struct segment *s)
+{
+    sys_munmap(s->header, s->mapped);
+    sys_close(s->fd);
+    s->header = NULL;
+    s->fd = -1;
+}
+
+/* The record at an offset in units of 8 bytes, or NULL when that cannot be one. */
+static struct record *record_at(const struct segment *s, uint64_t offset)
+{
+    if (offset < s->header->header_size || offset + sizeof(struct record) > s->mapped || offset % 8 != 0) {
+        return NULL;
+    }
+    return (struct record *)((char *)s->header + offset);
+}
+
+const struct record *segment_find(const struct segment *s, const struct fi_query *q)
+{
+    const struct segment_header *h = s->header;
+    uint32_t at = atomic_load_explicit(&h->buckets[q->hash % SEGMENT_BUCKETS], memory_order_acquire);
+
+    while (at != 0) {
+        const struct record *r = record_at(s, (uint64_t)at * 8);
+
+        if (r == NULL) {
+            return NULL;
+        }
+        if (r->hash == q->hash && r->kind == q->kind && r->argument == q->argument && r->path_length == q->length &&
+            memcmp(r->path, q->path, q->length) == 0) {
+            return r;
+        }
+        at = atomic_load_explicit(&r->next, memory_order_relaxed);
+    }
+    return NULL;
+}
+
+/* Makes sure that blocks up to `end` exist in the file. */
+static bool reserve(struct segment *s, uint64_t end)
+{
+    struct segment_header *h = s->header;
+    uint64_t have = atomic_load(&h->reserved);
+
+    while (have < end) {
+        uint64_t want = (end + RESERVE_STEP - 1) & ~(uint64_t)(RESERVE_STEP - 1);
+
+        if (want > s->mapped) {
+            want = s->mapped;
+        }
+        if (want < end || sys_fallocate(s->fd, (off_t)have, (off_t)(want - have)) != 0) {
+            return false;
+        }
+        if (atomic_compare_exchange_strong(&h->reserved, &have, want)) {
+            have = want;
+        }
+    }
+    return true;
+}
+
+struct record *segment_allocate(struct segment *s, size_t path_length, size_t payload_size)
+{
+    struct segment_header *h = s->header;
+    uint64_t size = record_size_for(path_length, payload_size);
+    uint64_t at = atomic_load(&h->tail);
+    struct record *r;
+
+    if (path_length > UINT16_MAX || payload_size > s->mapped || atomic_load_explicit(&h->full, memory_order_relaxed)) {
+        return NULL;
+    }
+    do {
+        if (at + size > s->mapped || !reserve(s, at + size)) {
+            atomic_store(&h->full, 1);
+            return NULL;
+        }
+    } while (!atomic_compare_exchange_weak(&h->tail, &at, at + size));
+    r = record_at(s, at);
+    r->path_length = (uint16_t)path_length;
+    r->payload_size = (uint32_t)payload_size;
+    return r;
+}
+
+void segment_publish(struct segment *s, struct record *r)
+{
+    struct segment_header *h = s->header;
+    _Atomic uint32_t *bucket = &h->buckets[r->hash % SEGMENT_BUCKETS];
+    uint32_t at = (uint32_t)((uint64_t)((char *)r - (char *)h) / 8);
+    uint32_t head = atomic_load(bucket);
+
+    if (r->kind == RECORD_BYPASS) {
+        atomic_fetch_add(&h->bypasses, 1);
+        atomic_fetch_add(&h->bypass_trees, (r->flags & RECORD_TREE) != 0);
+    }
+    atomic_store_explicit(&r->size, record_size_for(r->path_length, r->payload_size), memory_order_release);
+    do {
+        atomic_store_explicit(&r->next, head, memory_order_relaxed);
+    } while (!atomic_compare_exchange_weak_explicit(bucket, &head, at, memory_order_release, memory_order_relaxed));
+}
+
+void segment_abandon(struct segment *s, struct record *r)
+{
+    (void)s;
+    r->kind = 0;
+    atomic_store_explicit(&r->size, record_size_for(r->path_length, r->payload_size), memory_order_release);
+}
+
+const struct record *segment_insert(struct segment *s, const struct record *from)
+{
+    struct record *to = segment_allocate(s, from->path_length, from->payload_size);
+    size_t keys = offsetof(struct record, hash);
+    size_t size = record_size_for(from->path_length, from->payload_size);
+
+    if (to == NULL) {
+        return NULL;
+    }
+    memcpy((char *)to + keys, (const char *)from + keys, size - keys);
+    segment_publish(s, to);
+    return to;
+}
+
+uint64_t segment_arena_start(const struct segment *s)
+{
+    return s->header->header_size;
+}
+
+const struct record *segment_walk(const struct segment *s, uint64_t *position)
+{
+    while (*position < atomic_load_explicit(&s->header->tail, memory_order_acquire)) {
+        const struct record *r = record_at(s, *position);
+        uint32_t size = r == NULL ? 0 : atomic_load_explicit(&r->size, memory_order_acquire);
+
+        if (size == 0) {
+            return NULL;
+        }
+        *position += size;
+        if (r->kind != 0) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+void segment_announce(struct segment *s)
+{
+    struct segment_header *h = s->header;
+
+    atomic_fetch_add(&h->generation, 1);
+    if (atomic_load(&h->waiters) > 0) {
+        sys_futex_wake(&h->generation, INT32_MAX);
+    }
+}
+
+void segment_wait(struct segment *s, uint32_t generation, int64_t timeout_ns)
+{
+    struct segment_header *h = s->header;
+
+    atomic_fetch_add(&h->waiters, 1);
+    sys_futex_wait(&h->generation, generation, timeout_ns);
+    atomic_fetch_sub(&h->waiters, 1);
+}
+
+bool segment_claim(struct segment *s, uint64_t hash)
+{
+    uint64_t key = hash | 1;
+    uint64_t expected = 0;
+
+    return atomic_compare_exchange_strong(&s->header->claims[hash % SEGMENT_CLAIMS], &expected, key);
+}
+
+bool segment_claimed(const struct segment *s, uint64_t hash)
+{
+    return atomic_load(&s->header->claims[hash % SEGMENT_CLAIMS]) == (hash | 1);
+}
+
+void segment_unclaim(struct segment *s, uint64_t hash)
+{
+    atomic_store(&s->header->claims[hash % SEGMENT_CLAIMS], 0);
+}
+
+/* A bounded queue after D. Vyukov: slot i may be written in round n when its sequence is i + n * size, and read
+ * when it is one more. */
+bool segment_ask(struct segment *s, const struct fi_query *q)
+{
+    struct segment_header *h = s->header;
+    uint32_t at = atomic_load(&h->ring_tail);
+    struct segment_request *slot;
+
+    for (;;) {
+        int32_t lag;
+
+        slot = &h->ring[at % SEGMENT_RING];
+        lag = (int32_t)(atomic_load_explicit(&slot->sequence, memory_order_acquire) - at);
+        if (lag < 0) {
+            return false;
+        }
+        if (lag > 0) {
+            at = atomic_load(&h->ring_tail);
+        } else if (atomic_compare_exchange_weak(&h->ring_tail, &at, at + 1)) {
+            break;
+        }
+    }
+    slot->kind = (uint8_t)q->kind;
+    slot->argument = q->argument;
+    slot->length = (uint16_t)q->length;
+    memcpy(slot->path, q->path, q->length);
+    atomic_store_explicit(&slot->sequence, at + 1, memory_order_release);
+    segment_ring(s);
+    return true;
+}
+
+bool segment_next_request(struct segment *s, struct fi_query *q, char path[4096])
+{
+    struct segment_header *h = s->header;
+    uint32_t at = atomic_load_explicit(&h->ring_head, memory_order_relaxed);
+    struct segment_request *slot = &h->ring[at % SEGMENT_RING];
+    size_t length;
+
+    if (atomic_load_explicit(&slot->sequence, memory_order_acquire) != at + 1) {
+        return false;
+    }
+    length = slot->length < 4096 ? slot->length : 4095;
+    memcpy(path, slot->path, length);
+    path[length] = '\0';
+    *q = query_make((enum record_kind)slot->kind, slot->argument, path, length);
+    atomic_store_explicit(&h->ring_head, at + 1, memory_order_relaxed);
+    atomic_store_explicit(&slot->sequence, at + SEGMENT_RING, memory_order_release);
+    return true;
+}
+
+void segment_ring(struct segment *s)
+{
+    struct segment_header *h = s->header;
+
+    atomic_fetch_add(&h->doorbell, 1);
+    if (atomic_load(&h->leader_sleeps)) {
+        sys_futex_wake(&h->doorbell, 1);
+    }
+}
+
+void segment_sleep(struct segment *s, int64_t timeout_ns)
+{
+    struct segment_header *h = s->header;
+    uint32_t bell = atomic_load(&h->doorbell);
+    uint32_t head = atomic_load(&h->ring_head);
+
+    atomic_store(&h->leader_sleeps, 1);
+    if (atomic_load(&h->ring[head % SEGMENT_RING].sequence) != head + 1) {
+        sys_futex_wait(&h->doorbell, bell, timeout_ns);
+    }
+    atomic_store(&h->leader_sleeps, 0);
+}

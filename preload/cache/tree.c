@@ -1,0 +1,70 @@
+/* tree.c - see tree.h */
+#include "cache/tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/sys.h"
+
+struct dirent_kernel { /* getdents64(2) */
+    uint64_t d_ino;
+    int64_t d_off;
+    unsigned short d_reclen;
+    unsigned char d_type;
+    char d_name[];
+};
+
+int tree_each(int dirfd, void (*visit)(void *, const char *, unsigned char), void *context)
+{
+    char buffer[8192] __attribute__((aligned(8)));
+    ssize_t n;
+
+    while ((n = sys_getdents64(dirfd, buffer, sizeof buffer)) > 0) {
+        for (ssize_t at = 0; at < n;) {
+            const struct dirent_kernel *d = (const void *)(buffer + at);
+
+            at += d->d_reclen;
+            if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0) {
+                visit(context, d->d_name, d->d_type);
+            }
+        }
+    }
+    return (int)n;
+}
+
+struct removal {
+    int dirfd;
+    int error;
+};
+
+static void remove_entry(void *context, const char *name, unsigned char type)
+{
+    struct removal *removal = context;
+    int error = type == DT_DIR ? tree_remove(removal->dirfd, name) : sys_unlinkat(removal->dirfd, name, 0);
+
+    if (error == -EISDIR) {
+        error = tree_remove(removal->dirfd, name);
+    }
+    if (error != 0 && removal->error == 0) {
+        removal->error = error;
+    }
+}
+
+int tree_remove(int dirfd, const char *name)
+{
+    struct removal inside = {sys_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0), 0};
+    int error;
+
+    if (inside.dirfd == -ENOTDIR || inside.dirfd == -ELOOP) {
+        return sys_unlinkat(dirfd, name, 0);
+    }
+    if (inside.dirfd < 0) {
+        return inside.dirfd;
+    }
+    tree_each(inside.dirfd, remove_entry, &inside);
+    sys_close(inside.dirfd);
+    error = sys_unlinkat(dirfd, name, AT_REMOVEDIR);
+    return inside.error != 0 ? inside.error : error;
+}

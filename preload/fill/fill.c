@@ -1,0 +1,217 @@
+/* fill.c - see fill.h */
+#include "fill/fill.h"
+
+#include "base/log.h"
+#include "base/sys.h"
+
+enum {
+    PATIENCE_START_NS = 2000000,
+    PATIENCE_MIN_NS = 10000,
+    PATIENCE_MAX_NS = 20000000,
+    LONGEST_WAIT = 12, /* in units of wait_ns, however lively the service */
+};
+
+void fill_init(struct fill *f, struct node_cache *node, bool is_root, uint64_t max_file, uint64_t wait_ms)
+{
+    f->node = node;
+    f->limits.max_file = max_file;
+    f->is_root = is_root;
+    f->wait_ns = (int64_t)wait_ms * 1000000;
+    atomic_init(&f->patience_ns, PATIENCE_START_NS);
+}
+
+static enum service_state state_of(const struct fill *f)
+{
+    return (enum service_state)atomic_load_explicit(&f->node->index.header->state, memory_order_acquire);
+}
+
+/* Will somebody answer? (At the start a request waits for the leader to begin.) */
+static bool served(const struct fill *f)
+{
+    enum service_state state = state_of(f);
+
+    return state == SERVICE_RUNNING || state == SERVICE_STARTING;
+}
+
+/* Does this process look for itself? */
+static bool looks_itself(const struct fill *f)
+{
+    return f->is_root || !served(f);
+}
+
+/* Once the stream has ended, what is found stays on this node. */
+static uint8_t flags_now(const struct fill *f)
+{
+    return f->is_root && served(f) ? 0 : RECORD_LOCAL;
+}
+
+static const struct record *look(struct fill *f, const struct fi_query *q, uint8_t flags)
+{
+    const struct record *r = segment_find(&f->node->index, q);
+
+    if (r == NULL) {
+        r = lookup_real(f->node, q, flags, &f->limits);
+        segment_announce(&f->node->index);
+    }
+    return r;
+}
+
+/* Tracks signs of life of the service while a rank waits. */
+struct patience {
+    int64_t started;
+    int64_t last_sign;
+    uint64_t progress;
+};
+
+static bool still_hopes(const struct fill *f, struct patience *p)
+{
+    uint64_t progress = atomic_load_explicit(&f->node->index.header->progress, memory_order_relaxed);
+    int64_t now = sys_now_ns();
+
+    if (progress != p->progress) {
+        p->progress = progress;
+        p->last_sign = now;
+    }
+    return now - p->last_sign < f->wait_ns && now - p->started < f->wait_ns * LONGEST_WAIT;
+}
+
+/* Sleeps until the record is there, `until` is over, or the service has changed its state. */
+static const struct record *await(struct fill *f, const struct fi_query *q, int64_t until)
+{
+    struct segment *s = &f->node->index;
+    bool before = served(f);
+
+    for (;;) {
+        uint32_t generation = atomic_load(&s->header->generation);
+        const struct record *r = segment_find(s, q);
+        int64_t left = until - sys_now_ns();
+
+        if (r != NULL || left <= 0 || served(f) != before) {
+            return r;
+        }
+        segment_wait(s, generation, left);
+    }
+}
+
+static void learn(struct fill *f, const struct record *r)
+{
+    int64_t patience = atomic_load_explicit(&f->patience_ns, memory_order_relaxed);
+
+    if ((r->flags & RECORD_BY_REQUEST) != 0) {
+        patience /= 4;
+    } else {
+        patience *= 2;
+    }
+    patience = patience < PATIENCE_MIN_NS ? PATIENCE_MIN_NS : patience > PATIENCE_MAX_NS ? PATIENCE_MAX_NS : patience;
+    atomic_store_explicit(&f->patience_ns, patience, memory_order_relaxed);
+}
+
+static void give_up(struct fill *f)
+{
+    if (atomic_exchange(&f->node->index.header->state, SERVICE_DEAD) != SERVICE_DEAD) {
+        fi_log(LOG_WARN, "no sign of life from the root for %lld ms: this node asks the file system itself from now on",
+               (long long)(f->wait_ns / 1000000));
+        segment_announce(&f->node->index);
+    }
+}
+
+/* Waits in slices of at most 100 ms, so that a dead service is noticed. */
+static const struct record *await_answer(struct fill *f, const struct fi_query *q)
+{
+    struct patience p = {sys_now_ns(), sys_now_ns(), 0};
+    const struct record *r = NULL;
+
+    while (r == NULL && served(f) && still_hopes(f, &p)) {
+        r = await(f, q, sys_now_ns() + 100000000);
+    }
+    if (r == NULL && served(f) && sys_now_ns() - p.last_sign >= f->wait_ns) {
+        give_up(f);
+    }
+    return r;
+}
+
+/* The way of a rank that is not the root: first the stream, then a request. */
+static const struct record *ask(struct fill *f, const struct fi_query *q)
+{
+    struct segment *s = &f->node->index;
+    int64_t patience = atomic_load_explicit(&f->patience_ns, memory_order_relaxed);
+    const struct record *r = await(f, q, sys_now_ns() + patience);
+    bool mine;
+
+    if (r != NULL) {
+        return r;
+    }
+    mine = segment_claim(s, q->hash);
+    if (mine || !segment_claimed(s, q->hash)) {
+        if (segment_ask(s, q)) {
+            count_add(&fi_count->requests, 1);
+        }
+    }
+    r = await_answer(f, q);
+    if (mine) {
+        segment_unclaim(s, q->hash);
+    }
+    if (r != NULL) {
+        learn(f, r);
+    }
+    return r;
+}
+
+/* The way of a rank that looks itself: alone, or behind one that is just looking. */
+static const struct record *get_here(struct fill *f, const struct fi_query *q)
+{
+    struct segment *s = &f->node->index;
+    const struct record *r;
+
+    if (!segment_claim(s, q->hash)) {
+        if (segment_claimed(s, q->hash)) {
+            r = await(f, q, sys_now_ns() + f->wait_ns);
+            if (r != NULL) {
+                return r;
+            }
+        }
+        return look(f, q, flags_now(f));
+    }
+    r = look(f, q, flags_now(f));
+    segment_unclaim(s, q->hash);
+    return r;
+}
+
+const struct record *fill_get(struct fill *f, const struct fi_query *q, enum fallback_reason *why)
+{
+    const struct record *r;
+
+    *why = FALLBACK_TIMEOUT;
+    if (atomic_load_explicit(&f->node->index.header->full, memory_order_relaxed)) {
+        *why = FALLBACK_NO_MEMORY;
+        return NULL;
+    }
+    if (!looks_itself(f)) {
+        int64_t start = sys_now_ns();
+
+        r = ask(f, q);
+        count_add(&fi_count->waiting_ns, (uint64_t)(sys_now_ns() - start));
+        if (r != NULL || !looks_itself(f)) {
+            return r;
+        }
+    }
+    r = get_here(f, q);
+    if (r == NULL) {
+        *why = FALLBACK_NO_MEMORY;
+    }
+    return r;
+}
+
+void fill_for_others(struct fill *f, const struct fi_query *q)
+{
+    struct segment *s = &f->node->index;
+    bool mine = segment_claim(s, q->hash);
+
+    if (!mine && segment_claimed(s, q->hash)) {
+        return;
+    }
+    look(f, q, RECORD_BY_REQUEST);
+    if (mine) {
+        segment_unclaim(s, q->hash);
+    }
+}

@@ -1,0 +1,410 @@
+/* lookup.c - see lookup.h */
+#include "fill/lookup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "cache/mirror.h"
+
+struct lookup {
+    struct node_cache *node;
+    const struct fi_query *query;
+    uint8_t flags;
+    const struct lookup_limits *limits;
+};
+
+/* Room for the answer, key filled in. */
+static struct record *begin(const struct lookup *l, size_t payload_size)
+{
+    struct record *r = segment_allocate(&l->node->index, l->query->length, payload_size);
+
+    if (r != NULL) {
+        r->kind = (uint8_t)l->query->kind;
+        r->argument = l->query->argument;
+        r->flags = l->flags;
+        memcpy(r->path, l->query->path, l->query->length);
+    }
+    return r;
+}
+
+static const struct record *finish(const struct lookup *l, struct record *r)
+{
+    record_seal(r);
+    segment_publish(&l->node->index, r);
+    return r;
+}
+
+/* An answer without a payload: an errno, or 0. */
+static const struct record *answer(const struct lookup *l, int error, uint8_t more_flags)
+{
+    struct record *r = begin(l, 0);
+
+    if (r == NULL) {
+        return NULL;
+    }
+    r->error = error;
+    r->flags |= more_flags;
+    return finish(l, r);
+}
+
+static const struct record *unavailable(const struct lookup *l)
+{
+    return answer(l, 0, RECORD_UNAVAILABLE);
+}
+
+static const struct record *payload(const struct lookup *l, const void *bytes, size_t size)
+{
+    struct record *r = begin(l, size);
+
+    if (r == NULL) {
+        return NULL;
+    }
+    memcpy((void *)record_payload(r), bytes, size);
+    return finish(l, r);
+}
+
+static const struct record *look_stat(const struct lookup *l)
+{
+    struct {
+        struct record_stat head;
+        char target[FI_PATH_MAX];
+    } a = {0};
+    ssize_t n;
+    int error = sys_lstat(l->query->path, &a.head.link);
+
+    if (error != 0) {
+        return answer(l, -error, 0);
+    }
+    if (S_ISLNK(a.head.link.st_mode)) {
+        a.head.stat_error = -sys_stat(l->query->path, &a.head.target);
+        n = sys_readlink(l->query->path, a.target, sizeof a.target);
+        if (n < 0 || n == sizeof a.target) {
+            return unavailable(l);
+        }
+        a.head.target_length = (uint32_t)n;
+    }
+    _Static_assert(offsetof(__typeof__(a), target) == sizeof(struct record_stat), "the target follows at once");
+    return payload(l, &a, sizeof a.head + a.head.target_length);
+}
+
+static const struct record *look_access(const struct lookup *l)
+{
+    int mode = (int)(l->query->argument & 7);
+
+    return answer(l, -sys_access(l->query->path, mode, (l->query->argument & RECORD_EFFECTIVE) != 0), 0);
+}
+
+static const struct record *look_statx(const struct lookup *l)
+{
+    struct statx stx;
+    int error = sys_statx(AT_FDCWD, l->query->path, (int)(l->query->argument >> 32), (unsigned)l->query->argument, &stx);
+
+    return error != 0 ? answer(l, -error, 0) : payload(l, &stx, sizeof stx);
+}
+
+/* The kernel's own resolution: an O_PATH descriptor opens nothing at the server, and /proc knows its name. */
+static const struct record *look_realpath(const struct lookup *l)
+{
+    char link[64];
+    char real[FI_PATH_MAX];
+    ssize_t n;
+    int fd = sys_open(l->query->path, O_PATH | O_CLOEXEC, 0);
+
+    if (fd < 0) {
+        return answer(l, -fd, 0);
+    }
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    n = sys_readlink(link, real, sizeof real - 1);
+    sys_close(fd);
+    if (n <= 0 || real[0] != '/') {
+        return unavailable(l);
+    }
+    real[n] = '\0';
+    return payload(l, real, (size_t)n + 1);
+}
+
+/* --- directory listings ------------------------------------------------------------------------------------- */
+
+struct kernel_dirent { /* getdents64(2) */
+    uint64_t d_ino;
+    int64_t d_off;
+    unsigned short d_reclen;
+    unsigned char d_type;
+    char d_name[];
+};
+
+struct raw_listing {
+    char *bytes;
+    size_t size;
+    size_t room;
+};
+
+static int read_directory(int fd, struct raw_listing *raw)
+{
+    for (;;) {
+        ssize_t n;
+
+        if (raw->room - raw->size < 65536) {
+            char *more = realloc(raw->bytes, raw->room + 131072);
+
+            if (more == NULL) {
+                return -ENOMEM;
+            }
+            raw->bytes = more;
+            raw->room += 131072;
+        }
+        n = sys_getdents64(fd, raw->bytes + raw->size, raw->room - raw->size);
+        if (n <= 0) {
+            return (int)n;
+        }
+        raw->size += (size_t)n;
+    }
+}
+
+static size_t entry_size(size_t name_length)
+{
+    return record_round8(offsetof(struct record_list_entry, name) + name_length + 1);
+}
+
+static void measure(const struct raw_listing *raw, uint32_t *entries, size_t *bytes)
+{
+    *entries = 0;
+    *bytes = 0;
+    for (size_t at = 0; at < raw->size;) {
+        const struct kernel_dirent *d = (const void *)(raw->bytes + at);
+
+        at += d->d_reclen;
+        *bytes += entry_size(strlen(d->d_name));
+        (*entries)++;
+    }
+}
+
+static void add_slot(struct record_list *list, const char *name, uint32_t offset)
+{
+    uint32_t slot = (uint32_t)fi_hash(name, strlen(name), 0);
+
+    while (list->slots[slot & (list->n_slots - 1)] != 0) {
+        slot++;
+    }
+    list->slots[slot & (list->n_slots - 1)] = offset;
+}
+
+static void encode(const struct raw_listing *raw, struct record_list *list, size_t head)
+{
+    size_t to = head;
+
+    for (size_t at = 0; at < raw->size;) {
+        const struct kernel_dirent *d = (const void *)(raw->bytes + at);
+        struct record_list_entry *e = (void *)((char *)list + to);
+        size_t length = strlen(d->d_name);
+
+        at += d->d_reclen;
+        e->inode = d->d_ino;
+        e->type = d->d_type;
+        e->length = (uint8_t)length;
+        memcpy(e->name, d->d_name, length + 1);
+        add_slot(list, d->d_name, (uint32_t)to);
+        to += entry_size(length);
+    }
+}
+
+static const struct record *publish_listing(const struct lookup *l, const struct raw_listing *raw)
+{
+    uint32_t entries;
+    uint32_t slots = 8;
+    size_t bytes;
+    size_t head;
+    struct record *r;
+    struct record_list *list;
+
+    measure(raw, &entries, &bytes);
+    while (slots < entries * 2) {
+        slots *= 2;
+    }
+    head = record_round8(sizeof *list + slots * sizeof list->slots[0]);
+    if (head + bytes > UINT32_MAX) {
+        return unavailable(l);
+    }
+    r = begin(l, head + bytes);
+    if (r == NULL) {
+        return NULL;
+    }
+    list = (struct record_list *)record_payload(r);
+    list->n_entries = entries;
+    list->n_slots = slots;
+    encode(raw, list, head);
+    return finish(l, r);
+}
+
+static const struct record *look_list(const struct lookup *l)
+{
+    struct raw_listing raw = {0};
+    const struct record *r;
+    int fd = sys_open(l->query->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK, 0);
+    int error;
+
+    if (fd < 0) {
+        return answer(l, -fd, 0);
+    }
+    error = read_directory(fd, &raw);
+    sys_close(fd);
+    r = error != 0 ? unavailable(l) : publish_listing(l, &raw);
+    free(raw.bytes);
+    return r;
+}
+
+/* --- contents of files ---------------------------------------------------------------------------------------- */
+
+enum { READ_CHUNK = 1 << 20 };
+
+/* Copies the file into the mirror; a file that changes its size meanwhile is refused. */
+static int copy_bytes(int fd, struct mirror_writer *w, const struct stat *st)
+{
+    size_t room = (size_t)st->st_size < READ_CHUNK ? (size_t)st->st_size : READ_CHUNK;
+    void *buffer = room == 0 ? NULL : malloc(room);
+    int error = room != 0 && buffer == NULL ? -ENOMEM : 0;
+
+    while (error == 0 && w->written < (uint64_t)st->st_size) {
+        uint64_t left = (uint64_t)st->st_size - w->written;
+        ssize_t n = sys_pread_all(fd, buffer, left < room ? left : room, (off_t)w->written);
+
+        error = n == 0 ? -EIO : n < 0 ? (int)n : mirror_append(w, buffer, (size_t)n);
+    }
+    free(buffer);
+    return error;
+}
+
+/* The record that says: this path's bytes are in the mirror (as another name of `first`, unless NULL). */
+static const struct record *publish_content(const struct lookup *l, const struct stat *st, const char *first)
+{
+    size_t n = first == NULL ? 0 : strlen(first);
+    struct record *r = begin(l, sizeof(struct record_content) + n + 1);
+    struct record_content *c;
+
+    if (r == NULL) {
+        return NULL;
+    }
+    c = (struct record_content *)record_payload(r);
+    c->st = *st;
+    c->size = (uint64_t)st->st_size;
+    c->same_as = first != NULL;
+    memcpy(c->first, first == NULL ? "" : first, n + 1);
+    return finish(l, r);
+}
+
+static struct fi_query origin_query(const uint64_t key[2])
+{
+    return query_make(RECORD_ORIGIN, 0, (const char *)key, 2 * sizeof *key);
+}
+
+static void remember_origin(const struct lookup *l, const struct stat *st)
+{
+    uint64_t key[2] = {st->st_dev, st->st_ino};
+    struct fi_query q = origin_query(key);
+    struct lookup local = {l->node, &q, RECORD_LOCAL, l->limits};
+
+    payload(&local, l->query->path, l->query->length + 1);
+}
+
+static const struct record *mirror_file(const struct lookup *l, int fd, const struct stat *st)
+{
+    struct mirror_writer w;
+    int error = mirror_begin(&w, l->node, (uint64_t)st->st_size);
+
+    if (error == 0) {
+        error = copy_bytes(fd, &w, st);
+        if (error != 0) {
+            mirror_abandon(&w);
+        } else {
+            error = mirror_finish(&w, l->node, l->query->path, st);
+        }
+    }
+    if (error != 0) {
+        if (error == -ENOSPC) {
+            fi_log_once(LOG_WARN, "%s is full: files are read from their own file system from now on (set FASTIMPORT_DIR)",
+                        l->node->directory);
+        }
+        return unavailable(l);
+    }
+    count_add(&fi_count->files_read, 1);
+    count_add(&fi_count->bytes_read, (uint64_t)st->st_size);
+    remember_origin(l, st);
+    return publish_content(l, st, NULL);
+}
+
+static const struct record *content_of(const struct lookup *l, int fd)
+{
+    struct stat st;
+    uint64_t key[2];
+    struct fi_query q;
+    const struct record *origin;
+
+    if (sys_fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size > l->limits->max_file) {
+        return unavailable(l);
+    }
+    key[0] = st.st_dev;
+    key[1] = st.st_ino;
+    q = origin_query(key);
+    origin = segment_find(&l->node->index, &q);
+    if (origin != NULL && strcmp(record_payload(origin), l->query->path) != 0 &&
+        mirror_link(l->node, record_payload(origin), l->query->path) == 0) {
+        return publish_content(l, &st, record_payload(origin));
+    }
+    return mirror_file(l, fd, &st);
+}
+
+static const struct record *look_content(const struct lookup *l)
+{
+    const struct record *r;
+    int fd = sys_open(l->query->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+
+    if (fd < 0) {
+        return fd == -ENXIO || fd == -ENOMEM || fd == -EMFILE || fd == -ENFILE ? unavailable(l) : answer(l, -fd, 0);
+    }
+    r = content_of(l, fd);
+    sys_close(fd);
+    return r;
+}
+
+const struct record *lookup_real(struct node_cache *node, const struct fi_query *query, uint8_t flags,
+                                 const struct lookup_limits *limits)
+{
+    struct lookup l = {node, query, flags, limits};
+    int64_t start = sys_now_ns();
+    const struct record *r;
+
+    count_add(&fi_count->lookups, 1);
+    switch (query->kind) {
+    case RECORD_STAT:
+        r = look_stat(&l);
+        break;
+    case RECORD_ACCESS:
+        r = look_access(&l);
+        break;
+    case RECORD_STATX:
+        r = look_statx(&l);
+        break;
+    case RECORD_LIST:
+        r = look_list(&l);
+        break;
+    case RECORD_REALPATH:
+        r = look_realpath(&l);
+        break;
+    case RECORD_CONTENT:
+        r = look_content(&l);
+        break;
+    default:
+        r = unavailable(&l);
+    }
+    count_add(&fi_count->fs_ns, (uint64_t)(sys_now_ns() - start));
+    return r;
+}

@@ -1,0 +1,207 @@
+/* dir.c - directory streams. Streams that libc has opened pass through. */
+#include "intercept/real.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer/directory.h"
+#include "resolve.h"
+
+_Static_assert(sizeof(struct dirent) == sizeof(struct dirent64), "one layout serves both (64-bit ABIs)");
+
+/* True: *result is ours (or NULL with errno). */
+static bool serve_opendir(const char *path, DIR **result)
+{
+    struct answer a;
+    struct directory *d;
+
+    if (!resolve_wanted(path) || !resolve(CALL_DIR, RECORD_LIST, 0, path, &a)) {
+        return false;
+    }
+    *result = NULL;
+    if (a.error != 0) {
+        errno = a.error;
+        return true;
+    }
+    d = directory_open(a.record);
+    *result = (DIR *)d;
+    return d != NULL;
+}
+
+FI_EXPORT DIR *opendir(const char *path)
+{
+    DIR *result;
+
+    return serve_opendir(path, &result) ? result : real()->opendir(path);
+}
+
+FI_EXPORT struct dirent *readdir(DIR *dir)
+{
+    struct directory *d = directory_of(dir);
+
+    return d != NULL ? directory_read(d) : real()->readdir(dir);
+}
+
+FI_EXPORT struct dirent64 *readdir64(DIR *dir)
+{
+    struct directory *d = directory_of(dir);
+
+    return d != NULL ? (struct dirent64 *)directory_read(d) : real()->readdir64(dir);
+}
+
+static int read_into(struct directory *d, void *entry, void **result)
+{
+    struct dirent *e = directory_read(d);
+
+    if (e != NULL) {
+        memcpy(entry, e, e->d_reclen);
+    }
+    *result = e == NULL ? NULL : entry;
+    return 0;
+}
+
+FI_EXPORT int readdir_r(DIR *dir, struct dirent *entry, struct dirent **result)
+{
+    struct directory *d = directory_of(dir);
+
+    return d != NULL ? read_into(d, entry, (void **)result) : real()->readdir_r(dir, entry, result);
+}
+
+FI_EXPORT int readdir64_r(DIR *dir, struct dirent64 *entry, struct dirent64 **result)
+{
+    struct directory *d = directory_of(dir);
+
+    return d != NULL ? read_into(d, entry, (void **)result) : real()->readdir64_r(dir, entry, result);
+}
+
+FI_EXPORT int closedir(DIR *dir)
+{
+    struct directory *d = directory_of(dir);
+
+    if (d == NULL) {
+        return real()->closedir(dir);
+    }
+    directory_close(d);
+    return 0;
+}
+
+FI_EXPORT void rewinddir(DIR *dir)
+{
+    struct directory *d = directory_of(dir);
+
+    if (d != NULL) {
+        directory_seek(d, 0);
+    } else {
+        real()->rewinddir(dir);
+    }
+}
+
+FI_EXPORT void seekdir(DIR *dir, long position)
+{
+    struct directory *d = directory_of(dir);
+
+    if (d != NULL) {
+        directory_seek(d, position);
+    } else {
+        real()->seekdir(dir, position);
+    }
+}
+
+FI_EXPORT long telldir(DIR *dir)
+{
+    struct directory *d = directory_of(dir);
+
+    return d != NULL ? d->position : real()->telldir(dir);
+}
+
+FI_EXPORT int dirfd(DIR *dir)
+{
+    struct directory *d = directory_of(dir);
+    int fd;
+
+    if (d == NULL) {
+        return real()->dirfd(dir);
+    }
+    fd = directory_fd(d);
+    if (fd < 0) {
+        errno = -fd;
+        return -1;
+    }
+    return fd;
+}
+
+/* --- scandir, over a stream of ours -------------------------------------------------------------------------------- */
+
+struct names {
+    struct dirent **list;
+    size_t n;
+    size_t room;
+};
+
+static bool keep(struct names *names, const struct dirent *e)
+{
+    struct dirent *copy;
+
+    if (names->n == names->room) {
+        size_t room = names->room == 0 ? 32 : names->room * 2;
+        struct dirent **more = realloc(names->list, room * sizeof *more);
+
+        if (more == NULL) {
+            return false;
+        }
+        names->list = more;
+        names->room = room;
+    }
+    copy = malloc(e->d_reclen);
+    if (copy == NULL) {
+        return false;
+    }
+    memcpy(copy, e, e->d_reclen);
+    names->list[names->n++] = copy;
+    return true;
+}
+
+static int collect(struct directory *d, struct dirent ***result, int (*select)(const struct dirent *),
+                   int (*compare)(const struct dirent **, const struct dirent **))
+{
+    struct names names = {0};
+    struct dirent *e;
+    bool good = true;
+
+    while (good && (e = directory_read(d)) != NULL) {
+        good = (select != NULL && select(e) == 0) || keep(&names, e);
+    }
+    directory_close(d);
+    if (!good) {
+        while (names.n > 0) {
+            free(names.list[--names.n]);
+        }
+        free(names.list);
+        errno = ENOMEM;
+        return -1;
+    }
+    if (compare != NULL && names.n > 0) {
+        qsort(names.list, names.n, sizeof *names.list, (int (*)(const void *, const void *))compare);
+    }
+    *result = names.list;
+    return (int)names.n;
+}
+
+FI_EXPORT int scandir(const char *path, struct dirent ***names, int (*select)(const struct dirent *),
+                      int (*compare)(const struct dirent **, const struct dirent **))
+{
+    DIR *dir;
+
+    if (!serve_opendir(path, &dir)) {
+        return real()->scandir(path, names, select, compare);
+    }
+    return dir == NULL ? -1 : collect((struct directory *)dir, names, select, compare);
+}
+
+FI_EXPORT int scandir64(const char *path, struct dirent64 ***names, int (*select)(const struct dirent64 *),
+                        int (*compare)(const struct dirent64 **, const struct dirent64 **))
+{
+    return scandir(path, (struct dirent ***)names, (int (*)(const struct dirent *))select,
+                   (int (*)(const struct dirent **, const struct dirent **))compare);
+}

@@ -1,0 +1,48 @@
+/*
+ * exit.c - the ways out of a rank: the service must be closed in order on each, and needs the exit status.
+ *
+ * A handler of on_exit(3) is told the status. It must run before the destructors of the MPI library, so it is registered
+ * when main is about to be called: a constructor would be too early (handlers run last in, first out, and ld.so's own,
+ * which runs the destructors, is registered by __libc_start_main).
+ */
+#include "intercept/real.h"
+
+#include <stdlib.h>
+
+#include "service/service.h"
+
+static int (*program_main)(int, char **, char **);
+
+static void leave(int status, void *unused)
+{
+    (void)unused;
+    service_finish(status);
+}
+
+static int main_with_handler(int argc, char **argv, char **environment)
+{
+    on_exit(leave, NULL);
+    return program_main(argc, argv, environment);
+}
+
+FI_EXPORT int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void),
+                                void (*fini)(void), void (*rtld_fini)(void), void *stack_end)
+{
+    program_main = main;
+    return real()->__libc_start_main(service_is_here() ? main_with_handler : main, argc, argv, init, fini, rtld_fini,
+                                     stack_end);
+}
+
+FI_EXPORT void _exit(int status)
+{
+    if (service_is_here()) {
+        service_finish(status);
+    }
+    real()->_exit(status);
+    __builtin_unreachable();
+}
+
+FI_EXPORT void _Exit(int status)
+{
+    _exit(status);
+}

@@ -1,0 +1,89 @@
+/* path.c - readlink(2), realpath(3) and their other names. */
+#include "intercept/real.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer/answer.h"
+#include "resolve.h"
+
+static bool serve_readlink(const char *path, char *buf, size_t size, ssize_t *result)
+{
+    struct answer a;
+
+    if (!resolve_wanted(path) || (size_t)buf < 4096 || !resolve(CALL_PATH, RECORD_STAT, 0, path, &a)) {
+        return false;
+    }
+    *result = a.error != 0 ? -a.error : answer_readlink(a.record, buf, size);
+    if (*result < 0) {
+        errno = (int)-*result;
+        *result = -1;
+    }
+    return true;
+}
+
+FI_EXPORT ssize_t readlink(const char *path, char *buf, size_t size)
+{
+    ssize_t result;
+
+    return serve_readlink(path, buf, size, &result) ? result : real()->readlink(path, buf, size);
+}
+
+FI_EXPORT ssize_t readlinkat(int dirfd, const char *path, char *buf, size_t size)
+{
+    ssize_t result;
+
+    if ((dirfd == AT_FDCWD || ((size_t)path >= 4096 && path[0] == '/')) && serve_readlink(path, buf, size, &result)) {
+        return result;
+    }
+    return real()->readlinkat(dirfd, path, buf, size);
+}
+
+FI_EXPORT ssize_t __readlink_chk(const char *path, char *buf, size_t size, size_t room)
+{
+    return size <= room ? readlink(path, buf, size) : real()->__readlink_chk(path, buf, size, room);
+}
+
+FI_EXPORT ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t size, size_t room)
+{
+    return size <= room ? readlinkat(dirfd, path, buf, size) : real()->__readlinkat_chk(dirfd, path, buf, size, room);
+}
+
+/* True: *result is what realpath(path, resolved) returns. */
+static bool serve_realpath(const char *path, char *resolved, char **result)
+{
+    struct answer a;
+    const char *real_name;
+
+    if (!resolve_wanted(path) || !resolve(CALL_PATH, RECORD_REALPATH, 0, path, &a)) {
+        return false;
+    }
+    if (a.error != 0) {
+        errno = a.error;
+        *result = NULL;
+        return true;
+    }
+    real_name = record_payload(a.record);
+    *result = resolved == NULL ? strdup(real_name) : strcpy(resolved, real_name);
+    return true;
+}
+
+FI_EXPORT char *realpath(const char *path, char *resolved)
+{
+    char *result;
+
+    return serve_realpath(path, resolved, &result) ? result : real()->realpath(path, resolved);
+}
+
+FI_EXPORT char *__realpath_chk(const char *path, char *resolved, size_t room)
+{
+    return room >= PATH_MAX ? realpath(path, resolved) : real()->__realpath_chk(path, resolved, room);
+}
+
+FI_EXPORT char *canonicalize_file_name(const char *path)
+{
+    return realpath(path, NULL);
+}

@@ -1,0 +1,99 @@
+/* main.c - the constructor: which role this process has, and what is wired to what. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/guard.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "config.h"
+#include "resolve.h"
+#include "report/counters.h"
+#include "role.h"
+#include "service/service.h"
+
+static struct fi_config config;
+
+static void warn(const char *sentence)
+{
+    fi_log(LOG_WARN, "%s", sentence);
+}
+
+/* Only the lowest rank complains about the environment, which is the same everywhere. */
+static void load_config(const struct role_facts *role)
+{
+    char file[4096];
+    const char *name = NULL;
+
+    config_load(&config, role->rank <= 0 && role->role == ROLE_RANK ? warn : NULL);
+    if (config.log_file != NULL && config_expand(config.log_file, role->rank, file, sizeof file)) {
+        name = file;
+    }
+    log_configure(config.log, name, role->rank);
+}
+
+/* Descendants find the node cache in the environment. */
+static void tell_descendants(const struct node_cache *node)
+{
+    char value[512];
+
+    snprintf(value, sizeof value, "%llx:%s", (unsigned long long)node->index.header->nonce, node->directory);
+    setenv(ROLE_NODE_VARIABLE, value, 1);
+}
+
+static void after_fork_in_child(void)
+{
+    resolve_detach_fill();
+}
+
+static void start_rank(const struct role_facts *role, int argc, char **argv)
+{
+    struct service_input input = {&config, *role, argc, argv};
+    struct service_result result;
+    int64_t start = sys_now_ns();
+
+    if (!role_claim_slot() || !service_start(&input, &result)) {
+        return;
+    }
+    tell_descendants(result.node);
+    pthread_atfork(NULL, NULL, after_fork_in_child);
+    count_add(&fi_count->init_ns, (uint64_t)(sys_now_ns() - start));
+    resolve_start(result.node, result.fill, result.policy);
+}
+
+/* A descendant of a rank: whatever is wrong with the cache, it goes on without. */
+static void start_attached(const struct role_facts *role)
+{
+    static struct node_cache node;
+    static struct policy policy;
+    struct fi_query q = query_make(RECORD_ROOTS, 0, "/", 1);
+    const struct record *roots;
+
+    if (node_attach(&node, role->node, role->nonce) != 0) {
+        return;
+    }
+    roots = segment_find(&node.index, &q);
+    if (roots == NULL || !record_valid(roots, node.index.mapped)) {
+        return;
+    }
+    policy_load(&policy, record_payload(roots), roots->payload_size - 1);
+    resolve_start(&node, NULL, &policy);
+}
+
+__attribute__((constructor)) static void fastimport_start(int argc, char **argv)
+{
+    struct role_facts role = role_decide();
+
+    if (role.role == ROLE_PASSIVE) {
+        return;
+    }
+    fi_enter();
+    load_config(&role);
+    if (role.role == ROLE_RANK) {
+        start_rank(&role, argc, argv);
+    } else {
+        start_attached(&role);
+    }
+    fi_leave();
+}

@@ -1,0 +1,213 @@
+/* report.c - see report.h */
+#include "report/report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+struct spread {
+    double min, median, max;
+};
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static struct spread spread_of(const struct fi_counters *ranks, size_t n, size_t offset, double unit)
+{
+    double *values = calloc(n, sizeof *values);
+    struct spread s = {0};
+
+    if (values == NULL || n == 0) {
+        free(values);
+        return s;
+    }
+    for (size_t i = 0; i < n; i++) {
+        values[i] = (double)*(const uint64_t *)((const char *)&ranks[i] + offset) / unit;
+    }
+    qsort(values, n, sizeof *values, by_value);
+    s = (struct spread){values[0], n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2, values[n - 1]};
+    free(values);
+    return s;
+}
+
+static uint64_t sum_of(const struct fi_counters *ranks, size_t n, size_t offset)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        sum += *(const uint64_t *)((const char *)&ranks[i] + offset);
+    }
+    return sum;
+}
+
+#define SUM(field)    sum_of(ranks, n, offsetof(struct fi_counters, field))
+#define SPREAD(field) spread_of(ranks, n, offsetof(struct fi_counters, field), 1e9)
+
+/* Every scalar of the report, one row each: JSON name, label for people, value. */
+struct scalar {
+    const char *name;
+    const char *label;
+    size_t offset;
+};
+
+static const struct scalar scalars[] = {
+    {"lookups", "look-ups made on the real file system", offsetof(struct fi_counters, lookups)},
+    {"files_read", "files read", offsetof(struct fi_counters, files_read)},
+    {"bytes_read", "bytes read", offsetof(struct fi_counters, bytes_read)},
+    {"requests", "requests sent to the root", offsetof(struct fi_counters, requests)},
+    {"requests_seen", "requests that reached the root", offsetof(struct fi_counters, requests_seen)},
+    {"bytes_broadcast", "bytes broadcast", offsetof(struct fi_counters, bytes_broadcast)},
+    {"blocks_broadcast", "broadcasts", offsetof(struct fi_counters, blocks_broadcast)},
+};
+
+static const struct scalar times[] = {
+    {"init_seconds", "start of the service", offsetof(struct fi_counters, init_ns)},
+    {"waiting_seconds", "waiting for answers", offsetof(struct fi_counters, waiting_ns)},
+    {"fs_seconds", "in the real file system", offsetof(struct fi_counters, fs_ns)},
+};
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+static void put_string(FILE *f, const char *text)
+{
+    fputc('"', f);
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+
+        if (c == '"' || c == '\\') {
+            fprintf(f, "\\%c", c);
+        } else if (c < 0x20 || c >= 0x7f) {
+            fprintf(f, "\\u%04x", c);
+        } else {
+            fputc(c, f);
+        }
+    }
+    fputc('"', f);
+}
+
+static void json_calls(FILE *f, const struct fi_counters *ranks, size_t n)
+{
+    fprintf(f, "  \"calls\": {");
+    for (int i = 0; i < CALL_FAMILIES; i++) {
+        fprintf(f, "%s\n    \"%s\": {\"intercepted\": %" PRIu64 ", \"served\": %" PRIu64 "}", i == 0 ? "" : ",",
+                call_family_names[i], SUM(intercepted[i]), SUM(served[i]));
+    }
+    fprintf(f, "\n  },\n  \"fallbacks\": {");
+    for (int i = 0; i < FALLBACK_REASONS; i++) {
+        fprintf(f, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ", fallback_names[i], SUM(fallbacks[i]));
+    }
+    fprintf(f, "},\n");
+}
+
+static void json_roots(FILE *f, const char *roots)
+{
+    char line[4200];
+
+    fprintf(f, "  \"roots\": [");
+    for (const char *sep = ""; *roots != '\0'; sep = ", ") {
+        size_t length = strcspn(roots, "\n");
+
+        snprintf(line, sizeof line, "%.*s", (int)length, roots);
+        fputs(sep, f);
+        put_string(f, line);
+        roots += length + (roots[length] != '\0');
+    }
+    fprintf(f, "],\n");
+}
+
+static void write_json(FILE *f, const struct report_facts *facts, const struct fi_counters *ranks, size_t n)
+{
+    fprintf(f, "{\n  \"format\": 1,\n  \"ranks\": %d,\n  \"nodes\": %d,\n  \"root\": %d,\n  \"ranks_reporting\": %zu,\n",
+            facts->ranks, facts->nodes, facts->root, n);
+    fprintf(f, "  \"mpi\": ");
+    put_string(f, facts->mpi_library);
+    fprintf(f, ",\n");
+    json_roots(f, facts->roots);
+    json_calls(f, ranks, n);
+    for (size_t i = 0; i < COUNT(scalars); i++) {
+        fprintf(f, "  \"%s\": %" PRIu64 ",\n", scalars[i].name, sum_of(ranks, n, scalars[i].offset));
+    }
+    fprintf(f, "  \"node_cache_bytes\": %" PRIu64 ",\n  \"index_bytes\": %" PRIu64 ",\n", facts->cache_bytes,
+            facts->index_bytes);
+    for (size_t i = 0; i < COUNT(times); i++) {
+        struct spread s = spread_of(ranks, n, times[i].offset, 1e9);
+
+        fprintf(f, "  \"%s\": {\"min\": %.6f, \"median\": %.6f, \"max\": %.6f}%s\n", times[i].name, s.min, s.median, s.max,
+                i + 1 < COUNT(times) ? "," : "");
+    }
+    fprintf(f, "}\n");
+}
+
+static void write_text(FILE *f, const struct report_facts *facts, const struct fi_counters *ranks, size_t n)
+{
+    fprintf(f, "fastimport: %d ranks on %d nodes, root %d (%s)\n", facts->ranks, facts->nodes, facts->root,
+            facts->mpi_library);
+    fprintf(f, "  %-10s %12s %12s\n", "calls", "intercepted", "served");
+    for (int i = 0; i < CALL_FAMILIES; i++) {
+        fprintf(f, "  %-10s %12" PRIu64 " %12" PRIu64 "\n", call_family_names[i], SUM(intercepted[i]), SUM(served[i]));
+    }
+    for (size_t i = 0; i < COUNT(scalars); i++) {
+        fprintf(f, "  %-40s %14" PRIu64 "\n", scalars[i].label, sum_of(ranks, n, scalars[i].offset));
+    }
+    fprintf(f, "  %-40s %14" PRIu64 "\n", "bytes in one node cache", facts->cache_bytes + facts->index_bytes);
+    for (int i = 0; i < FALLBACK_REASONS; i++) {
+        if (SUM(fallbacks[i]) > 0) {
+            fprintf(f, "  fell back to the real call: %-12s %14" PRIu64 "\n", fallback_names[i], SUM(fallbacks[i]));
+        }
+    }
+    for (size_t i = 0; i < COUNT(times); i++) {
+        struct spread s = spread_of(ranks, n, times[i].offset, 1e9);
+
+        fprintf(f, "  seconds %-26s min %.3f  median %.3f  max %.3f\n", times[i].label, s.min, s.median, s.max);
+    }
+}
+
+static void to_file(const char *name, const struct report_facts *facts, const struct fi_counters *ranks, size_t n)
+{
+    char temporary[4200];
+    FILE *f;
+    int error = 0;
+
+    snprintf(temporary, sizeof temporary, "%s.partial-%d", name, (int)getpid());
+    f = fopen(temporary, "we");
+    if (f != NULL) {
+        write_json(f, facts, ranks, n);
+        error = ferror(f);
+        error |= fclose(f);
+    }
+    if (f == NULL || error != 0 || rename(temporary, name) != 0) {
+        fi_log(LOG_WARN, "FASTIMPORT_REPORT: cannot write %s: %s", name, strerror(errno));
+        unlink(temporary);
+    }
+}
+
+void report_write(const char *where, const struct report_facts *facts, const struct fi_counters *ranks, size_t n)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f;
+
+    if (strcmp(where, "stderr") != 0) {
+        to_file(where, facts, ranks, n);
+        return;
+    }
+    f = open_memstream(&text, &size);
+    if (f == NULL) {
+        return;
+    }
+    write_text(f, facts, ranks, n);
+    if (fclose(f) == 0 && write(STDERR_FILENO, text, size) < 0) {
+        /* nobody listens */
+    }
+    free(text);
+}

@@ -1,0 +1,101 @@
+/* role.c - see role.h */
+#include "role.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "base/sys.h"
+
+/* Set by hydra, Slurm's PMI-2, PMIx, Open MPI, Intel, MVAPICH, Cray's PALS and ALPS. */
+static const char *const rank_variables[] = {"PMI_RANK",    "PMIX_RANK",  "OMPI_COMM_WORLD_RANK",
+                                             "MPIRUN_RANK", "PALS_RANKID", "ALPS_APP_PE", "SLURM_PROCID"};
+
+static int launcher_rank(void)
+{
+    for (size_t i = 0; i < sizeof rank_variables / sizeof *rank_variables; i++) {
+        const char *text = getenv(rank_variables[i]);
+
+        if (text != NULL && text[0] >= '0' && text[0] <= '9') {
+            return (int)strtol(text, NULL, 10);
+        }
+    }
+    return -1;
+}
+
+/* A debugger with an embedded Python is not the program that was to be started. */
+static bool is_tool(void)
+{
+    static const char *const tools[] = {"gdb", "lldb", "perf", "vim", "valgrind"};
+    char exe[FI_PATH_MAX];
+    ssize_t n = sys_readlink("/proc/self/exe", exe, sizeof exe - 1);
+    const char *name;
+
+    if (n <= 0) {
+        return false;
+    }
+    exe[n] = '\0';
+    name = path_name(exe, (size_t)n);
+    for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {
+        if (strcmp(name, tools[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_node(const char *text, struct role_facts *facts)
+{
+    char *colon;
+
+    facts->nonce = strtoull(text, &colon, 16);
+    facts->node = colon + 1;
+    return *colon == ':' && facts->node[0] == '/';
+}
+
+struct role_facts role_decide(void)
+{
+    struct role_facts facts = {.role = ROLE_PASSIVE, .rank = launcher_rank()};
+    const char *off = getenv("FASTIMPORT");
+    const char *node = getenv(ROLE_NODE_VARIABLE);
+
+    if (getauxval(AT_SECURE) != 0 || (off != NULL && strcmp(off, "0") == 0)) {
+        return facts;
+    }
+    if (node != NULL) {
+        facts.role = parse_node(node, &facts) ? ROLE_ATTACHED : ROLE_PASSIVE;
+        return facts;
+    }
+    if (facts.rank < 0) {
+        return facts;
+    }
+    facts.is_python = dlsym(RTLD_DEFAULT, "Py_Initialize") != NULL && !is_tool();
+    if (facts.is_python || dlsym(RTLD_DEFAULT, "MPI_Init") != NULL) {
+        facts.role = ROLE_RANK;
+    }
+    return facts;
+}
+
+/* A record lock (fcntl(2)) on the launcher's socket excludes a second process of the same slot while we live; once
+ * we have finalised PMI, the launcher has closed its end, which poll(2) shows to whoever comes after us. */
+bool role_claim_slot(void)
+{
+    const char *text = getenv("PMI_FD");
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct pollfd end;
+
+    if (text == NULL) {
+        return true;
+    }
+    end = (struct pollfd){.fd = (int)strtol(text, NULL, 10), .events = POLLIN};
+    if (poll(&end, 1, 0) < 0 || (end.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) {
+        return false;
+    }
+    return syscall(SYS_fcntl, end.fd, F_SETLK, &lock) == 0;
+}

@@ -1,0 +1,32 @@
+/*
+ * role.h - what is this process to fastimport? Decided once, from the environment and from what the process is.
+ *
+ * passive   not ours: launchers, shells, compilers, setuid programs, FASTIMPORT=0
+ * rank      an MPI rank that is a Python or an MPI program, and no child of one
+ * attached  a descendant of a rank: uses the node cache that the environment names, never MPI
+ */
+#ifndef FASTIMPORT_ROLE_H
+#define FASTIMPORT_ROLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ROLE_NODE_VARIABLE "FASTIMPORT_NODE" /* set for descendants: "<nonce in hex>:<directory>" */
+
+enum role { ROLE_PASSIVE, ROLE_RANK, ROLE_ATTACHED };
+
+struct role_facts {
+    enum role role;
+    int rank;           /* by the launcher's variables; -1: unknown */
+    bool is_python;     /* has Py_Initialize */
+    const char *node;   /* attached: directory of the node cache */
+    uint64_t nonce;     /* attached */
+};
+
+struct role_facts role_decide(void);
+
+/* A rank's slot at the launcher can be used by one MPI process at a time and, with PMI over a descriptor, only once.
+ * True if this process now holds it (until it exits). */
+bool role_claim_slot(void);
+
+#endif

@@ -1,0 +1,297 @@
+/* roots.c - see roots.h */
+#include "roots.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "policy.h"
+
+struct table {
+    const struct fi_config *config;
+    char *text;
+    size_t size;
+    size_t length;
+    char *mountinfo;
+};
+
+bool roots_is_network(const char *fstype)
+{
+    static const char *const types[] = {"nfs",    "nfs4", "lustre", "gpfs", "beegfs",  "ceph",      "panfs",
+                                        "afs",    "cifs", "smb3",   "9p",   "orangefs", "pvfs2",    "glusterfs",
+                                        "wekafs", "fuse", "gfs2",   "ocfs2", "cvmfs",  "quobyte",   "virtiofs"};
+
+    if (strncmp(fstype, "fuse.", 5) == 0) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (strcmp(fstype, types[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* mountinfo (proc_pid_mountinfo(5)): "36 35 98:0 /root /mount opts - fstype source ..." */
+static void fstype_of(const struct table *t, const char *path, char out[64])
+{
+    size_t best = 0;
+
+    strcpy(out, "unknown");
+    for (const char *line = t->mountinfo; line != NULL && *line != '\0';) {
+        char mount[FI_PATH_MAX];
+        char type[64];
+        const char *dash = strstr(line, " - ");
+        const char *end = strchr(line, '\n');
+
+        if (dash != NULL && sscanf(line, "%*d %*d %*s %*s %4095s", mount) == 1 && sscanf(dash, " - %63s", type) == 1 &&
+            strlen(mount) >= best && path_has_prefix(path, strlen(path), mount, strlen(mount))) {
+            best = strlen(mount);
+            strcpy(out, type);
+        }
+        line = end == NULL ? NULL : end + 1;
+    }
+}
+
+static void emit(struct table *t, enum root_scope scope, const char *path)
+{
+    char line[FI_PATH_MAX + 4];
+    size_t n = (size_t)snprintf(line, sizeof line, "%c%s\n", (char)scope, path);
+
+    if (strchr(path, '\n') != NULL || t->length + n >= t->size) {
+        return;
+    }
+    for (const char *at = t->text; (at = strstr(at, line)) != NULL; at++) {
+        if (at == t->text || at[-1] == '\n') {
+            return;
+        }
+    }
+    memcpy(t->text + t->length, line, n + 1);
+    t->length += n;
+}
+
+/* The canonical name, without opening anything that could block. */
+static bool canonical(const char *path, char out[FI_PATH_MAX])
+{
+    char link[64];
+    int fd = sys_open(path, O_PATH | O_CLOEXEC, 0);
+    ssize_t n;
+
+    if (fd < 0) {
+        return false;
+    }
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    n = sys_readlink(link, out, FI_PATH_MAX - 1);
+    sys_close(fd);
+    out[n > 0 ? n : 0] = '\0';
+    return n > 0 && out[0] == '/';
+}
+
+/* System prefixes hold much more than Python: only its libraries count. */
+static bool is_system_prefix(const char *path)
+{
+    return strcmp(path, "/") == 0 || strcmp(path, "/usr") == 0 || strcmp(path, "/usr/local") == 0;
+}
+
+/* Adds a directory under the name the program uses and under its canonical name. */
+static void add(struct table *t, enum root_scope scope, const char *path)
+{
+    char cwd[FI_PATH_MAX];
+    char real[FI_PATH_MAX];
+    char type[64];
+    struct fi_path normal;
+
+    if (sys_getcwd(cwd, sizeof cwd) <= 0 || !path_normalise(&normal, cwd, path) || normal.has_dotdot ||
+        normal.length == 1) {
+        return;
+    }
+    if (scope == ROOT_EXCLUDE) {
+        emit(t, scope, normal.text);
+        return;
+    }
+    if (!canonical(normal.text, real)) {
+        return;
+    }
+    fstype_of(t, real, type);
+    if (t->config->fs == FI_FS_NETWORK && !roots_is_network(type)) {
+        fi_log(LOG_DEBUG, "%s is on %s, not a network file system: left alone", normal.text, type);
+        return;
+    }
+    emit(t, scope, normal.text);
+    emit(t, scope, real);
+}
+
+static void add_list(struct table *t, enum root_scope scope, const char *list)
+{
+    char *copy = list == NULL ? NULL : strdup(list);
+    char *save = NULL;
+
+    if (copy == NULL) {
+        return;
+    }
+    for (char *p = strtok_r(copy, ":", &save); p != NULL; p = strtok_r(NULL, ":", &save)) {
+        add(t, scope, p);
+    }
+    free(copy);
+}
+
+static void add_system_prefix(struct table *t, const char *prefix)
+{
+    static const char *const below[] = {"lib/python3", "local/lib", "lib64"};
+    char path[FI_PATH_MAX];
+
+    for (int minor = 6; minor < 20; minor++) {
+        snprintf(path, sizeof path, "%s/lib/python3.%d", strcmp(prefix, "/") == 0 ? "" : prefix, minor);
+        if (sys_access(path, F_OK, false) == 0) {
+            add(t, ROOT_ALL, path);
+        }
+    }
+    if (path_join(path, sizeof path, prefix, below[0])) {
+        add(t, ROOT_ALL, path);
+    }
+}
+
+static void add_prefix(struct table *t, const char *prefix)
+{
+    if (is_system_prefix(prefix)) {
+        add_system_prefix(t, prefix);
+    } else {
+        add(t, ROOT_ALL, prefix);
+    }
+}
+
+/* "/p/bin/python3" -> "/p" */
+static bool prefix_of_program(const char *program, char *out, size_t size)
+{
+    size_t n = path_parent_length(program, strlen(program));
+
+    n = path_parent_length(program, n);
+    if (n == 0 || n >= size) {
+        return false;
+    }
+    memmove(out, program, n);
+    out[n] = '\0';
+    return true;
+}
+
+bool roots_prefix(const char *argv0, char *out, size_t size)
+{
+    const char *name = argv0;
+    char cwd[FI_PATH_MAX];
+    struct fi_path program;
+
+    if (name == NULL || strchr(name, '/') == NULL) {
+        name = (const char *)getauxval(AT_EXECFN); /* what the shell found on PATH */
+    }
+    return name != NULL && sys_getcwd(cwd, sizeof cwd) > 0 && path_normalise(&program, cwd, name) &&
+           !program.has_dotdot && prefix_of_program(program.text, out, size);
+}
+
+/* A virtual environment names its base: "home = /sw/python/bin" (PEP 405). */
+static void add_venv_base(struct table *t, const char *prefix)
+{
+    char name[FI_PATH_MAX];
+    char text[4096];
+    char base[FI_PATH_MAX];
+
+    if (!path_join(name, sizeof name, prefix, "pyvenv.cfg") || sys_read_file(name, text, sizeof text) <= 0) {
+        return;
+    }
+    for (char *line = text; line != NULL; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (sscanf(line, "home = %4095[^\n]", base) == 1) {
+            strncat(base, "/x", sizeof base - strlen(base) - 1);
+            if (prefix_of_program(base, base, sizeof base)) {
+                add_prefix(t, base);
+            }
+            return;
+        }
+    }
+}
+
+/* The first argument of python(1) that is no option; NULL with -c and -m. */
+static const char *script_of(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *a = argv[i];
+
+        if (a[0] != '-' || a[1] == '\0') {
+            return a[0] == '-' ? NULL : a;
+        }
+        if (strcmp(a, "--check-hash-based-pycs") == 0 || strcmp(a, "-W") == 0 || strcmp(a, "-X") == 0) {
+            i++;
+        } else if (a[1] != '-' && strpbrk(a + 1, "cm") != NULL && a[1] != 'X' && a[1] != 'W') {
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+static void add_script(struct table *t, int argc, char **argv)
+{
+    const char *script = script_of(argc, argv);
+    char directory[FI_PATH_MAX];
+    const char *slash;
+
+    if (script == NULL || strlen(script) >= sizeof directory) {
+        return;
+    }
+    strcpy(directory, script);
+    slash = strrchr(script, '/');
+    strcpy(directory + (slash == NULL ? 0 : slash - script), slash == NULL ? "." : slash == script ? "/" : "");
+    add(t, ROOT_IMPORT, directory);
+}
+
+static void add_python(struct table *t, const struct roots_input *in)
+{
+    char path[FI_PATH_MAX];
+    ssize_t n = sys_readlink("/proc/self/exe", path, sizeof path - 1);
+
+    if (n > 0) {
+        path[n] = '\0';
+        if (prefix_of_program(path, path, sizeof path)) {
+            add_prefix(t, path);
+        }
+    }
+    if (in->argc > 0 && roots_prefix(in->argv[0], path, sizeof path)) {
+        add_prefix(t, path);
+        add_venv_base(t, path);
+    }
+    if (getenv("CONDA_PREFIX") != NULL) {
+        add_prefix(t, getenv("CONDA_PREFIX"));
+    }
+    add_list(t, ROOT_IMPORT, getenv("PYTHONPATH"));
+    add_script(t, in->argc, in->argv);
+}
+
+static char *read_mountinfo(void)
+{
+    size_t size = 1 << 20;
+    char *text = malloc(size);
+
+    if (text != NULL && sys_read_file("/proc/self/mountinfo", text, size) < 0) {
+        text[0] = '\0';
+    }
+    return text;
+}
+
+size_t roots_compute(const struct roots_input *in, char *text, size_t size)
+{
+    struct table t = {in->config, text, size, 0, read_mountinfo()};
+
+    text[0] = '\0';
+    add_list(&t, ROOT_EXCLUDE, in->config->exclude);
+    add_list(&t, ROOT_ALL, in->config->path);
+    if (in->is_python) {
+        add_python(&t, in);
+    }
+    add_list(&t, ROOT_LIBRARY, getenv("LD_LIBRARY_PATH"));
+    free(t.mountinfo);
+    return t.length;
+}

@@ -1,0 +1,52 @@
+/* internal.h - shared by the files of the service only: its state, owned by the service thread. */
+#ifndef FASTIMPORT_SERVICE_INTERNAL_H
+#define FASTIMPORT_SERVICE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "mpi/job.h"
+#include "service/service.h"
+#include "service/wire.h"
+
+enum service_phase { PHASE_JOINING, PHASE_SERVING, PHASE_FAILED, PHASE_LEAVING, PHASE_GONE };
+
+struct service {
+    struct service_input input;
+    pid_t pid;
+    struct job job;
+    struct node_cache node;
+    struct policy policy;
+    struct fill fill;
+    struct wire_hello hello;
+    bool has_cache;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    enum service_phase phase; /* lock */
+    _Atomic int leaving;      /* this rank is at its exit */
+
+    /* how the serving loops rest */
+    int64_t nap_ns;
+    int64_t last_work;
+    bool said_farewell; /* leader: the root knows that this node leaves */
+    bool broken; /* an MPI call failed: nothing more is done with MPI */
+};
+
+/* The loops. They return after END. */
+void root_serve(struct service *service);
+void leader_serve(struct service *service);
+
+/* After the loop, at the exit: the leaders' counters reach the root, which writes the report. */
+void root_collect(struct service *service);
+void leader_farewell(struct service *service);
+
+/* All ranks of this node are at their exit. */
+bool service_node_leaves(const struct service *service);
+
+/* Between rounds of a loop: at once again after work, else naps that grow. */
+void service_rest(struct service *service, bool worked);
+
+/* Notes a failed MPI call. */
+bool service_check(struct service *service, int error, const char *what);
+
+#endif

@@ -1,0 +1,316 @@
+/* root.c - the loop of the root: what it looks up is broadcast, what others ask for is looked up. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "report/report.h"
+#include "service/internal.h"
+#include "service/stream.h"
+#include "service/work.h"
+
+enum {
+    SLOTS = 4,          /* broadcasts in flight */
+    RECEIVES = 8,       /* receives for requests that are posted */
+    HELPERS = 2,        /* threads that look up what others ask for */
+    MOST_COUNTERS = 4096, /* ranks of one node in a farewell */
+};
+
+static const int64_t heartbeat_ns = 500000000;
+
+struct slot {
+    struct wire_block block;
+    char *piece;
+    struct job_request block_request;
+    struct job_request piece_request;
+    bool block_busy;
+    bool piece_busy;
+};
+
+struct root {
+    struct service *service;
+    struct stream_writer writer;
+    struct slot slots[SLOTS];
+    unsigned next_slot;
+    int64_t last_broadcast;
+    char requests[RECEIVES][WIRE_REQUESTS];
+    struct job_request receives[RECEIVES];
+
+    /* farewells */
+    struct fi_counters *farewell; /* receive buffer */
+    struct job_request farewell_request;
+    struct fi_counters *counters; /* of all ranks that left */
+    size_t n_counters;
+    int nodes_gone;
+};
+
+static struct root *root; /* between root_serve and root_collect */
+
+static bool slot_free(struct root *r, struct slot *slot)
+{
+    struct service *s = r->service;
+    bool done;
+
+    if (slot->block_busy && service_check(s, job_done(&slot->block_request, &done, NULL), "broadcast")) {
+        slot->block_busy = !done;
+    }
+    if (slot->piece_busy && service_check(s, job_done(&slot->piece_request, &done, NULL), "broadcast")) {
+        slot->piece_busy = !done;
+    }
+    return !slot->block_busy && !slot->piece_busy;
+}
+
+/* Sends a slot's block, and its piece if there is one. */
+static void post(struct root *r, struct slot *slot, enum wire_type type)
+{
+    struct service *s = r->service;
+
+    slot->block.type = type;
+    slot->block_busy =
+        service_check(s, job_post_broadcast(&s->job, &slot->block, sizeof slot->block, &slot->block_request), "broadcast");
+    if (slot->block.follows > 0 && slot->block_busy) {
+        slot->piece_busy = service_check(
+            s, job_post_broadcast(&s->job, slot->piece, slot->block.follows, &slot->piece_request), "broadcast");
+    }
+    r->next_slot = (r->next_slot + 1) % SLOTS;
+    r->last_broadcast = sys_now_ns();
+    count_add(&fi_count->blocks_broadcast, 1);
+    count_add(&fi_count->bytes_broadcast, slot->block.size + slot->block.follows);
+}
+
+/* Broadcasts the next part of the stream, if there is any and a slot is free. */
+static bool broadcast(struct root *r)
+{
+    struct slot *slot = &r->slots[r->next_slot];
+
+    if (r->service->job.n_nodes == 1 || !slot_free(r, slot)) {
+        return false;
+    }
+    slot->block.size = (uint32_t)stream_write(&r->writer, slot->block.bytes, sizeof slot->block.bytes);
+    slot->block.follows = 0;
+    if (slot->block.size == sizeof slot->block.bytes && slot->piece != NULL) {
+        slot->block.follows = (uint32_t)stream_write(&r->writer, slot->piece, WIRE_PIECE);
+    }
+    if (slot->block.size > 0) {
+        post(r, slot, WIRE_DATA);
+        return true;
+    }
+    if (sys_now_ns() - r->last_broadcast > heartbeat_ns) {
+        post(r, slot, WIRE_HEARTBEAT);
+    }
+    return false;
+}
+
+static void listen(struct root *r, int i)
+{
+    struct service *s = r->service;
+
+    service_check(s, job_post_receive(&s->job, r->requests[i], WIRE_REQUESTS, WIRE_TAG_REQUESTS, &r->receives[i]),
+                  "receive");
+}
+
+static bool take_requests(struct root *r)
+{
+    struct service *s = r->service;
+    bool worked = false;
+
+    for (int i = 0; i < RECEIVES && s->job.n_nodes > 1; i++) {
+        struct fi_query q;
+        size_t at = 0;
+        size_t size = 0;
+        bool done = false;
+
+        if (!service_check(s, job_done(&r->receives[i], &done, &size), "receive") || !done) {
+            continue;
+        }
+        while (wire_get(r->requests[i], size, &at, &q)) {
+            count_add(&fi_count->requests_seen, 1);
+            work_put(&q);
+        }
+        listen(r, i);
+        worked = true;
+    }
+    return worked;
+}
+
+/* Those of the root's own node. */
+static bool take_local_requests(struct root *r)
+{
+    char path[4096];
+    struct fi_query q;
+    bool worked = false;
+
+    while (segment_next_request(&r->service->node.index, &q, path)) {
+        count_add(&fi_count->requests_seen, 1);
+        work_put(&q);
+        worked = true;
+    }
+    return worked;
+}
+
+static void expect_farewell(struct root *r)
+{
+    struct service *s = r->service;
+
+    service_check(s,
+                  job_post_receive(&s->job, r->farewell, MOST_COUNTERS * sizeof *r->farewell, WIRE_TAG_FAREWELL,
+                                   &r->farewell_request),
+                  "receive");
+}
+
+static void add_counters(struct root *r, const struct fi_counters *c, size_t n)
+{
+    if (r->n_counters + n > (size_t)r->service->job.size) {
+        return;
+    }
+    memcpy(r->counters + r->n_counters, c, n * sizeof *c);
+    r->n_counters += n;
+}
+
+static bool take_farewells(struct root *r)
+{
+    struct service *s = r->service;
+    size_t size = 0;
+    bool done = false;
+
+    if (r->nodes_gone == s->job.n_nodes - 1 ||
+        !service_check(s, job_done(&r->farewell_request, &done, &size), "receive") || !done) {
+        return false;
+    }
+    add_counters(r, r->farewell, size / sizeof *r->farewell);
+    if (++r->nodes_gone < s->job.n_nodes - 1) {
+        expect_farewell(r);
+    }
+    return true;
+}
+
+static bool all_leave(const struct root *r)
+{
+    return r->nodes_gone == r->service->job.n_nodes - 1 && service_node_leaves(r->service);
+}
+
+static bool is_quiet(const struct root *r)
+{
+    const struct service *s = r->service;
+
+    return sys_now_ns() - s->last_work > (int64_t)s->input.config->idle_ms * 1000000 && work_idle();
+}
+
+/* The last block. Afterwards nobody of the leaders waits for a broadcast. */
+static void say_end(struct root *r)
+{
+    struct slot *slot;
+    bool free_slots = false;
+
+    for (;;) {
+        slot = &r->slots[r->next_slot];
+        if (slot_free(r, slot) || r->service->broken) {
+            break;
+        }
+        service_rest(r->service, false);
+    }
+    if (r->service->job.n_nodes > 1 && !r->service->broken) {
+        slot->block.size = 0;
+        slot->block.follows = 0;
+        post(r, slot, WIRE_END);
+    }
+    while (!free_slots && !r->service->broken) {
+        free_slots = true;
+        for (int i = 0; i < SLOTS; i++) {
+            free_slots &= slot_free(r, &r->slots[i]);
+        }
+        service_rest(r->service, free_slots);
+    }
+}
+
+static bool prepare(struct root *r, struct service *s)
+{
+    r->service = s;
+    stream_writer_init(&r->writer, &s->node);
+    r->farewell = calloc(MOST_COUNTERS, sizeof *r->farewell);
+    r->counters = calloc((size_t)s->job.size, sizeof *r->counters);
+    for (int i = 0; i < SLOTS; i++) {
+        r->slots[i].piece = malloc(WIRE_PIECE);
+    }
+    if (r->farewell == NULL || r->counters == NULL) {
+        return false;
+    }
+    if (s->job.n_nodes > 1) {
+        for (int i = 0; i < RECEIVES; i++) {
+            listen(r, i);
+        }
+        expect_farewell(r);
+    }
+    work_start(&s->fill, HELPERS);
+    return true;
+}
+
+void root_serve(struct service *s)
+{
+    root = calloc(1, sizeof *root);
+    if (root == NULL || !prepare(root, s)) {
+        service_check(s, -1, "allocation");
+        return;
+    }
+    while (!s->broken) {
+        bool worked = broadcast(root);
+
+        worked |= take_requests(root);
+        worked |= take_local_requests(root);
+        worked |= take_farewells(root);
+        if (!worked && (all_leave(root) || is_quiet(root))) {
+            break;
+        }
+        service_rest(s, worked);
+    }
+    work_stop();
+    say_end(root);
+}
+
+static void release(struct root *r)
+{
+    for (int i = 0; i < RECEIVES; i++) {
+        job_cancel(&r->receives[i]);
+    }
+    for (int i = 0; i < SLOTS; i++) {
+        free(r->slots[i].piece);
+    }
+    free(r->farewell);
+    free(r->counters);
+    free(r);
+    root = NULL;
+}
+
+static void write_report(struct root *r)
+{
+    struct service *s = r->service;
+    const struct segment_header *h = s->node.index.header;
+    char library[256];
+    struct report_facts facts = {
+        .ranks = s->job.size,
+        .nodes = s->job.n_nodes,
+        .root = s->job.root,
+        .mpi_library = library,
+        .roots = s->hello.roots,
+        .cache_bytes = h->content_bytes,
+        .index_bytes = h->reserved,
+    };
+
+    job_library(library, sizeof library);
+    report_write(s->input.config->report, &facts, r->counters, r->n_counters);
+}
+
+void root_collect(struct service *s)
+{
+    while (!s->broken && !all_leave(root)) {
+        service_rest(s, take_farewells(root));
+    }
+    if (s->broken) {
+        return;
+    }
+    add_counters(root, s->node.index.header->counters, s->node.index.header->n_ranks);
+    if (s->input.config->report != NULL) {
+        write_report(root);
+    }
+    release(root);
+}

@@ -1,0 +1,365 @@
+/* service.c - see service.h */
+#include "service/service.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "base/guard.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "mpi/bind.h"
+#include "roots.h"
+#include "service/internal.h"
+
+enum {
+    NAP_MIN_NS = 20000,
+    NAP_MAX_NS = 1000000,
+    NAP_IDLE_NS = 5000000, /* when nothing has happened for IDLE_AFTER_NS */
+    PATIENT_FINISH_MS = 5000,
+};
+
+static const int64_t idle_after_ns = 1000000000;
+
+static struct service the_service = {
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .changed = PTHREAD_COND_INITIALIZER,
+};
+
+bool service_check(struct service *s, int error, const char *what)
+{
+    if (error == 0) {
+        return true;
+    }
+    if (!s->broken) {
+        s->broken = true;
+        fi_log(LOG_WARN, "MPI %s failed (error %d): fastimport stops here, the program goes on", what, error);
+        if (s->has_cache) {
+            atomic_store(&s->node.index.header->state, SERVICE_DEAD);
+            segment_announce(&s->node.index);
+        }
+    }
+    return false;
+}
+
+bool service_node_leaves(const struct service *s)
+{
+    if (!s->has_cache) {
+        return atomic_load(&s->leaving);
+    }
+    return atomic_load(&s->node.index.header->leaving) >= s->node.index.header->n_ranks;
+}
+
+void service_rest(struct service *s, bool worked)
+{
+    int64_t now = sys_now_ns();
+    int64_t most = now - s->last_work > idle_after_ns && !atomic_load(&s->leaving) ? NAP_IDLE_NS : NAP_MAX_NS;
+
+    if (worked) {
+        s->last_work = now;
+        s->nap_ns = NAP_MIN_NS;
+        return;
+    }
+    if (s->has_cache) {
+        segment_sleep(&s->node.index, s->nap_ns);
+    } else {
+        sys_nap_ns(s->nap_ns);
+    }
+    s->nap_ns = s->nap_ns * 2 < most ? s->nap_ns * 2 : most;
+}
+
+static void set_phase(struct service *s, enum service_phase phase)
+{
+    pthread_mutex_lock(&s->lock);
+    s->phase = phase;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* --- joining --------------------------------------------------------------------------------------------------- */
+
+static bool join_job(struct service *s)
+{
+    char why[512];
+    char prefix[4096];
+    bool has_prefix = s->input.role.is_python && s->input.argc > 0 && roots_prefix(s->input.argv[0], prefix, sizeof prefix);
+
+    if (!mpi_bind(s->input.config->mpi, has_prefix ? prefix : NULL, why, sizeof why)) {
+        fi_log(LOG_WARN, "%s; going on without fastimport (FASTIMPORT_MPI names the library)", why);
+        return false;
+    }
+    return service_check(s, job_open(&s->job, s->input.role.is_python), "start");
+}
+
+/* The leader makes the node cache, the others attach to it. */
+static bool open_cache(struct service *s)
+{
+    struct wire_node place = {0};
+    int error = 0;
+
+    if (s->job.node_rank == 0) {
+        node_sweep(s->input.config->dir);
+        error = node_create(&s->node, s->input.config->dir, (uint32_t)s->job.node_size);
+        if (error != 0) {
+            fi_log(LOG_WARN, "cannot make a node cache in %s: %s; this node goes on without (FASTIMPORT_DIR names another place)",
+                   s->input.config->dir, strerror(-error));
+        } else {
+            place.usable = 1;
+            place.nonce = s->node.index.header->nonce;
+            strcpy(place.directory, s->node.directory);
+        }
+    }
+    if (!service_check(s, job_share_node(&s->job, &place, sizeof place), "broadcast")) {
+        return false;
+    }
+    if (place.usable && s->job.node_rank != 0) {
+        error = node_attach(&s->node, place.directory, place.nonce);
+        if (error != 0) {
+            fi_log(LOG_WARN, "cannot attach to the node cache %s: %s", place.directory, strerror(-error));
+        }
+    }
+    s->has_cache = place.usable && error == 0;
+    return true;
+}
+
+/* The root tells all what is to be served. */
+static bool greet(struct service *s)
+{
+    if (s->job.rank == s->job.root) {
+        struct roots_input in = {s->input.config, s->input.argc, s->input.argv, s->input.role.is_python};
+
+        s->hello.usable = s->has_cache;
+        s->hello.report = s->input.config->report != NULL;
+        s->hello.max_file = s->input.config->max_file;
+        s->hello.roots_size = (uint32_t)roots_compute(&in, s->hello.roots, sizeof s->hello.roots);
+        if (s->hello.roots_size == 0) {
+            fi_log(LOG_INFO, "nothing of this program is on a network file system (FASTIMPORT_FS=all takes any)");
+        }
+    }
+    return service_check(s, job_share_all(&s->job, &s->hello, sizeof s->hello), "broadcast");
+}
+
+/* Children find the table of roots in the index. */
+static void publish_roots(struct service *s)
+{
+    struct record *r;
+
+    if (s->job.node_rank != 0) {
+        return;
+    }
+    r = segment_allocate(&s->node.index, 1, s->hello.roots_size + 1);
+    if (r != NULL) {
+        r->kind = RECORD_ROOTS;
+        r->flags = RECORD_LOCAL;
+        r->path[0] = '/';
+        memcpy((void *)record_payload(r), s->hello.roots, s->hello.roots_size + 1);
+        record_seal(r);
+        segment_publish(&s->node.index, r);
+    }
+}
+
+static void take_counters(struct service *s)
+{
+    struct fi_counters *mine = &s->node.index.header->counters[s->job.node_rank];
+
+    atomic_store(&mine->rank, s->job.rank);
+    atomic_store(&mine->joined, 1);
+    fi_count = mine;
+}
+
+static bool join(struct service *s)
+{
+    if (!join_job(s) || !open_cache(s) || !greet(s)) {
+        return false;
+    }
+    if (!s->hello.usable || s->hello.roots_size == 0) {
+        return true;
+    }
+    policy_load(&s->policy, s->hello.roots, s->hello.roots_size);
+    if (s->has_cache) {
+        publish_roots(s);
+        take_counters(s);
+        fill_init(&s->fill, &s->node, s->job.rank == s->job.root, s->hello.max_file, s->input.config->wait_ms);
+        if (s->job.node_rank == 0) {
+            atomic_store(&s->node.index.header->state, SERVICE_RUNNING);
+        }
+    }
+    return true;
+}
+
+/* --- the thread ------------------------------------------------------------------------------------------------ */
+
+static void wait_until_leaving(struct service *s)
+{
+    pthread_mutex_lock(&s->lock);
+    while (!atomic_load(&s->leaving)) {
+        pthread_cond_wait(&s->changed, &s->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void serve(struct service *s)
+{
+    if (s->job.node_rank != 0 || !s->hello.usable || s->hello.roots_size == 0) {
+        return;
+    }
+    s->nap_ns = NAP_MIN_NS;
+    s->last_work = sys_now_ns();
+    if (s->job.rank == s->job.root) {
+        root_serve(s);
+    } else {
+        leader_serve(s);
+    }
+    if (s->has_cache) {
+        atomic_store(&s->node.index.header->state, SERVICE_ENDED);
+        segment_announce(&s->node.index);
+    }
+}
+
+/* The exit, in order: counters to the root, then all ranks close the session together. */
+static void leave(struct service *s)
+{
+    bool served = s->hello.usable && s->hello.roots_size > 0;
+
+    if (s->job.node_rank == 0 && served) {
+        while (!s->broken && !service_node_leaves(s)) {
+            service_rest(s, false);
+        }
+        if (s->job.rank == s->job.root) {
+            root_collect(s);
+        } else if (!s->said_farewell) {
+            leader_farewell(s);
+        }
+    }
+    if (!s->broken) {
+        service_check(s, job_close(&s->job), "close");
+    }
+}
+
+static void *service_thread(void *argument)
+{
+    struct service *s = argument;
+
+    fi_enter();
+    prctl(PR_SET_NAME, "fastimport");
+    prctl(PR_SET_TIMERSLACK, 1000UL);
+    if (!join(s)) {
+        set_phase(s, PHASE_FAILED);
+        return NULL;
+    }
+    set_phase(s, PHASE_SERVING);
+    serve(s);
+    wait_until_leaving(s);
+    leave(s);
+    set_phase(s, PHASE_GONE);
+    return NULL;
+}
+
+/* --- seen from the program's threads ---------------------------------------------------------------------------- */
+
+/* All signals are for the program's own threads. */
+static int start_thread(struct service *s)
+{
+    sigset_t all, before;
+    pthread_t thread;
+    int error;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&thread, NULL, service_thread, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == 0) {
+        pthread_detach(thread);
+    }
+    return error;
+}
+
+/* Waits until the phase is no longer `from`; false when the time is over first. ms 0: for ever. */
+static bool wait_past(struct service *s, enum service_phase from, uint64_t ms)
+{
+    struct timespec until;
+    int error = 0;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&s->lock);
+    while (s->phase == from && error == 0) {
+        error = ms == 0 ? pthread_cond_wait(&s->changed, &s->lock) : pthread_cond_timedwait(&s->changed, &s->lock, &until);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return error == 0;
+}
+
+bool service_start(const struct service_input *input, struct service_result *result)
+{
+    struct service *s = &the_service;
+    int error;
+
+    s->input = *input;
+    error = start_thread(s);
+    if (error != 0) {
+        fi_log(LOG_WARN, "cannot start a thread: %s; going on without fastimport", strerror(error));
+        return false;
+    }
+    s->pid = sys_getpid();
+    if (!wait_past(s, PHASE_JOINING, input->config->join_ms)) {
+        fi_log(LOG_WARN,
+               "not all ranks have joined within %llu ms (one may be no Python and no MPI program); going on without "
+               "fastimport",
+               (unsigned long long)input->config->join_ms);
+        return false;
+    }
+    if (s->phase == PHASE_FAILED || !s->has_cache || !s->hello.usable || s->hello.roots_size == 0) {
+        return false;
+    }
+    *result = (struct service_result){&s->node, &s->fill, &s->policy};
+    return true;
+}
+
+bool service_is_here(void)
+{
+    return the_service.pid != 0 && the_service.pid == sys_getpid();
+}
+
+/* A rank that fails on its own must die at once, as it would without us; one that fails after the program's
+ * MPI_Finalize has company, and gets a little time to close in order. */
+static uint64_t finish_limit_ms(int status)
+{
+    return status == 0 ? 0 : PATIENT_FINISH_MS;
+}
+
+void service_finish(int status)
+{
+    struct service *s = &the_service;
+
+    if (!service_is_here() || atomic_exchange(&s->leaving, 1) != 0) {
+        return;
+    }
+    if (s->has_cache) {
+        atomic_fetch_add(&s->node.index.header->leaving, 1);
+        segment_ring(&s->node.index);
+    }
+    if (s->phase != PHASE_SERVING || (status != 0 && !job_program_finalized())) {
+        if (s->has_cache) {
+            node_leave(&s->node);
+        }
+        return;
+    }
+    fflush(NULL);
+    pthread_mutex_lock(&s->lock);
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    wait_past(s, PHASE_SERVING, finish_limit_ms(status));
+    if (s->has_cache) {
+        node_leave(&s->node);
+    }
+}

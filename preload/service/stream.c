@@ -1,0 +1,258 @@
+/* stream.c - see stream.h */
+#include "service/stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "base/sys.h"
+
+enum { LARGEST_RECORD = 256 << 20 };
+
+/* Do the bytes of a file follow this record? Then how many. */
+static uint64_t bytes_behind(const struct record *r)
+{
+    const struct record_content *c = record_payload(r);
+
+    if (r->kind != RECORD_CONTENT || r->error != 0 || (r->flags & RECORD_UNAVAILABLE) != 0 || c->same_as) {
+        return 0;
+    }
+    return c->size;
+}
+
+/* --- writer --------------------------------------------------------------------------------------------------- */
+
+void stream_writer_init(struct stream_writer *w, struct node_cache *node)
+{
+    *w = (struct stream_writer){.node = node, .position = segment_arena_start(&node->index)};
+}
+
+static bool map_file(struct stream_writer *w, const char *path, uint64_t size)
+{
+    char name[FI_PATH_MAX + 512];
+    int fd;
+
+    if (!mirror_path(w->node, path, name, sizeof name)) {
+        return false;
+    }
+    fd = sys_open(name, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0) {
+        return false;
+    }
+    w->file = sys_mmap(size, PROT_READ, MAP_SHARED, fd, 0);
+    w->file_size = size;
+    sys_close(fd);
+    return w->file != NULL;
+}
+
+static void unmap_file(struct stream_writer *w)
+{
+    if (w->file != NULL) {
+        sys_munmap(w->file, w->file_size);
+        w->file = NULL;
+    }
+}
+
+/* The next record that others should have. A file's bytes are mapped before its record goes out, so that what is
+ * promised can be sent. */
+static const struct record *next_record(struct stream_writer *w)
+{
+    const struct record *r;
+
+    while ((r = segment_walk(&w->node->index, &w->position)) != NULL) {
+        uint64_t behind = bytes_behind(r);
+
+        if ((r->flags & RECORD_LOCAL) != 0) {
+            continue;
+        }
+        if (behind == 0 || map_file(w, r->path, behind)) {
+            w->file_follows = behind > 0;
+            return r;
+        }
+        fi_log(LOG_ERROR, "the copy of %s cannot be read back: other nodes read the original", r->path);
+    }
+    return NULL;
+}
+
+/* Takes up the next thing to send: the file behind the record that was sent, or the next record. */
+static bool next_piece(struct stream_writer *w)
+{
+    const struct record *r;
+
+    if (w->file_follows) {
+        w->file_follows = false;
+        w->pending = w->file;
+        w->pending_size = w->file_size;
+        return true;
+    }
+    unmap_file(w);
+    r = next_record(w);
+    if (r == NULL) {
+        return false;
+    }
+    w->pending = (const char *)r;
+    w->pending_size = r->size;
+    return true;
+}
+
+size_t stream_write(struct stream_writer *w, char *bytes, size_t room)
+{
+    size_t done = 0;
+
+    while (done < room) {
+        size_t n;
+
+        if (w->pending_size == 0 && !next_piece(w)) {
+            break;
+        }
+        n = w->pending_size < room - done ? w->pending_size : room - done;
+        memcpy(bytes + done, w->pending, n);
+        w->pending += n;
+        w->pending_size -= n;
+        done += n;
+    }
+    return done;
+}
+
+/* --- reader --------------------------------------------------------------------------------------------------- */
+
+void stream_reader_init(struct stream_reader *reader, struct node_cache *node)
+{
+    *reader = (struct stream_reader){.node = node};
+}
+
+static const struct record *current(const struct stream_reader *reader)
+{
+    return (const struct record *)reader->buffer;
+}
+
+/* Publishes the record in the buffer, marked as not to be had here if its file could not be kept. */
+static void publish(struct stream_reader *reader, int error)
+{
+    struct record *r = (struct record *)reader->buffer;
+
+    if (error != 0) {
+        r->flags |= RECORD_UNAVAILABLE;
+        fi_log_once(LOG_WARN, "%s: cannot keep %s (%s): such files are read from their own file system",
+                    reader->node->directory, r->path, strerror(-error));
+    }
+    segment_insert(&reader->node->index, r);
+    reader->have = 0;
+}
+
+static void finish_file(struct stream_reader *reader)
+{
+    const struct record *r = current(reader);
+    const struct record_content *c = record_payload(r);
+
+    if (reader->file_error == 0) {
+        reader->file_error = mirror_finish(&reader->file, reader->node, r->path, &c->st);
+    }
+    publish(reader, reader->file_error);
+}
+
+/* A record has come whole. */
+static void take_record(struct stream_reader *reader)
+{
+    const struct record *r = current(reader);
+    const struct record_content *c = record_payload(r);
+    uint64_t behind = bytes_behind(r);
+    bool is_file = r->kind == RECORD_CONTENT && r->error == 0 && (r->flags & RECORD_UNAVAILABLE) == 0;
+
+    if (!is_file) {
+        publish(reader, 0);
+    } else if (c->same_as) {
+        publish(reader, mirror_link(reader->node, c->first, r->path));
+    } else {
+        reader->file_left = behind;
+        reader->file_error = mirror_begin(&reader->file, reader->node, behind);
+        if (behind == 0) {
+            finish_file(reader);
+        }
+    }
+}
+
+static size_t take_file_bytes(struct stream_reader *reader, const char *bytes, size_t size)
+{
+    size_t n = reader->file_left < size ? (size_t)reader->file_left : size;
+
+    if (reader->file_error == 0) {
+        reader->file_error = mirror_append(&reader->file, bytes, n);
+        if (reader->file_error != 0) {
+            mirror_abandon(&reader->file);
+        }
+    }
+    reader->file_left -= n;
+    if (reader->file_left == 0) {
+        finish_file(reader);
+    }
+    return n;
+}
+
+static bool make_room(struct stream_reader *reader, size_t need)
+{
+    char *more;
+
+    if (need <= reader->room) {
+        return true;
+    }
+    more = need > LARGEST_RECORD ? NULL : realloc(reader->buffer, need);
+    if (more == NULL) {
+        return false;
+    }
+    reader->buffer = more;
+    reader->room = need;
+    return true;
+}
+
+/* Collects the bytes of a record: first its head, then the rest. */
+static size_t take_record_bytes(struct stream_reader *reader, const char *bytes, size_t size)
+{
+    size_t want = sizeof(struct record);
+    size_t n;
+
+    if (reader->have >= want) {
+        want = current(reader)->size;
+    }
+    if (want < sizeof(struct record) || !make_room(reader, want)) {
+        reader->broken = true;
+        return size;
+    }
+    n = want - reader->have < size ? want - reader->have : size;
+    memcpy(reader->buffer + reader->have, bytes, n);
+    reader->have += n;
+    if (reader->have >= sizeof(struct record) && reader->have == current(reader)->size) {
+        if (record_valid(current(reader), reader->have)) {
+            take_record(reader);
+        } else {
+            reader->broken = true;
+        }
+    }
+    return n;
+}
+
+void stream_read(struct stream_reader *reader, const char *bytes, size_t size)
+{
+    while (size > 0 && !reader->broken && reader->node != NULL) {
+        size_t n = reader->file_left > 0 ? take_file_bytes(reader, bytes, size) : take_record_bytes(reader, bytes, size);
+
+        bytes += n;
+        size -= n;
+    }
+    if (reader->broken) {
+        fi_log_once(LOG_ERROR, "the stream from the root is damaged: this node asks the file system itself");
+    }
+}
+
+void stream_reader_end(struct stream_reader *reader)
+{
+    if (reader->file_left > 0 && reader->file_error == 0) {
+        mirror_abandon(&reader->file);
+    }
+    free(reader->buffer);
+    reader->buffer = NULL;
+}

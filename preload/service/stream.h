@@ -1,0 +1,45 @@
+/*
+ * stream.h - the stream of records from the root's node cache to those of the other nodes, as bytes.
+ *
+ * The writer walks the root's segment and turns each record that is not local into its bytes, a file's record
+ * followed by the file's bytes from the mirror. The reader takes the bytes in pieces of any size, puts records into its
+ * own segment and files into its own mirror. Format: cache/FORMAT.md, "The stream".
+ *
+ * Thread rules: each is used by one service thread only.
+ */
+#ifndef FASTIMPORT_SERVICE_STREAM_H
+#define FASTIMPORT_SERVICE_STREAM_H
+
+#include "cache/mirror.h"
+
+struct stream_writer {
+    struct node_cache *node;
+    uint64_t position;    /* in the arena */
+    const char *pending;  /* bytes of the current record or file */
+    size_t pending_size;
+    void *file;           /* mapping of the current file */
+    size_t file_size;
+    bool file_follows; /* the record's own bytes are pending, the file's come next */
+};
+
+void stream_writer_init(struct stream_writer *writer, struct node_cache *node);
+
+/* Fills up to `room` bytes; 0: nothing to send now. */
+size_t stream_write(struct stream_writer *writer, char *bytes, size_t room);
+
+struct stream_reader {
+    struct node_cache *node; /* NULL: this node has no cache; the stream is swallowed */
+    char *buffer;            /* a record that has not come whole yet */
+    size_t have;
+    size_t room;
+    uint64_t file_left; /* bytes of the current file that are still to come */
+    struct mirror_writer file;
+    int file_error;
+    bool broken; /* a record made no sense: all that follows is ignored */
+};
+
+void stream_reader_init(struct stream_reader *reader, struct node_cache *node);
+void stream_read(struct stream_reader *reader, const char *bytes, size_t size);
+void stream_reader_end(struct stream_reader *reader);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * wire.h - the messages between the services of the nodes: layout only.
+ *
+ * Root to leaders, by broadcast: a block, of fixed size, that carries stream bytes and says whether a larger piece
+ * follows in a broadcast of its own. Leaders to the root, point to point: requests, and at the end a farewell.
+ * All processes of a job run the same binary of one architecture: no byte order is converted.
+ */
+#ifndef FASTIMPORT_SERVICE_WIRE_H
+#define FASTIMPORT_SERVICE_WIRE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cache/record.h"
+#include "policy.h"
+
+enum {
+    WIRE_BLOCK = 4096,
+    WIRE_PIECE = 1 << 20,
+    WIRE_REQUESTS = 16384,
+    WIRE_TAG_REQUESTS = 1,
+    WIRE_TAG_FAREWELL = 2,
+};
+
+enum wire_type { WIRE_DATA = 1, WIRE_HEARTBEAT, WIRE_END };
+
+struct wire_block {
+    uint32_t type;
+    uint32_t size;    /* bytes in here */
+    uint32_t follows; /* bytes in the broadcast that follows; 0: none does */
+    char bytes[WIRE_BLOCK - 12];
+};
+
+/* Requests are packed one behind the other, each padded to 8. */
+struct wire_request {
+    uint64_t argument;
+    uint16_t length;
+    uint8_t kind;
+    char path[]; /* NUL-terminated */
+};
+
+/* A request's place in a buffer; see wire.c. False: no room, or nothing (sound) left. */
+bool wire_put(char *buffer, size_t room, size_t *at, const struct fi_query *query);
+bool wire_get(const char *buffer, size_t size, size_t *at, struct fi_query *query);
+
+/* What the root tells all at the start. */
+struct wire_hello {
+    uint32_t usable; /* the root has a node cache */
+    uint32_t report; /* counters are wanted */
+    uint64_t max_file;
+    uint32_t roots_size;
+    char roots[POLICY_TEXT];
+};
+
+/* What a node's leader tells its node. */
+struct wire_node {
+    uint32_t usable;
+    uint64_t nonce;
+    char directory[256];
+};
+
+#endif
