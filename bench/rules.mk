@@ -1,1 +1,12 @@
 # bench: programs and tests
+FUSE_CFLAGS := $(shell pkg-config --cflags fuse3 2>/dev/null)
+FUSE_LIBS := $(shell pkg-config --libs fuse3 2>/dev/null || echo -lfuse3)
+SHAREDFS_OBJ := $(patsubst %,$(B)/obj/bench/sharedfs/%.o,main serve fs read write state)
+
+PROGRAMS += $(B)/sharedfs
+
+$(SHAREDFS_OBJ): CPPFLAGS_ROOM = $(FUSE_CFLAGS)
+
+$(B)/sharedfs: $(SHAREDFS_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ $(LDFLAGS) $(FUSE_LIBS) -pthread -o $@
