@@ -10,3 +10,9 @@ $(SHAREDFS_OBJ): CPPFLAGS_ROOM = $(FUSE_CFLAGS)
 $(B)/sharedfs: $(SHAREDFS_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ $(LDFLAGS) $(FUSE_LIBS) -pthread -o $@
+
+PROGRAMS += $(B)/emulated-node
+
+$(B)/emulated-node: $(B)/obj/bench/nodes/node.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ $(LDFLAGS) -o $@
