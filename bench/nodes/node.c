@@ -95,7 +95,7 @@ static const char *sharedfs_program(void)
 }
 
 /* Mounts this node's client; its server is our child afterwards, as we adopt orphans. */
-static int mount_client(struct node *node, char *share, char *mountpoint)
+static int mount_client(struct node *node, char *share, const char *mountpoint)
 {
     char until[16], *argv[MAX_WORDS] = {(char *)sharedfs_program(), "mount"};
     int n = 2;
@@ -140,21 +140,28 @@ static char *setting(const char *name)
     return value ? strdup(value) : NULL;
 }
 
-static int set_up(struct node *node)
+static int make_private(const struct node *node)
 {
-    char *share = setting("EMULATED_NODE_SHARE"), *mountpoint = setting("EMULATED_NODE_MOUNT");
-    char *tmpfs = setting("EMULATED_NODE_TMPFS");
-
     if (prctl(PR_SET_CHILD_SUBREAPER, 1ul) != 0)
         return fail("cannot adopt processes of node", node->number);
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
         return fail("cannot make mounts private (needs root) of node", node->number);
-    int rc = tmpfs ? mount_tmpfs(tmpfs) : 0;
+    return 0;
+}
+
+static int set_up(struct node *node)
+{
+    char *share = setting("EMULATED_NODE_SHARE"), *tmpfs = setting("EMULATED_NODE_TMPFS");
+    const char *mountpoint = getenv("EMULATED_NODE_MOUNT");
+    int rc = make_private(node);
+
+    if (rc == 0 && tmpfs)
+        rc = mount_tmpfs(tmpfs);
     if (rc == 0 && share && mountpoint)
         rc = mount_client(node, share, mountpoint);
     free(share);
     free(tmpfs);
-    return rc; /* the mount point's name stays in use */
+    return rc;
 }
 
 /* Joins the words with blanks, as ssh does. */

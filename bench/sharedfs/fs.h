@@ -47,6 +47,7 @@ struct fs_options {
     unsigned readahead, max_read;                         /* bytes */
     unsigned threads;
     bool keep_cache;
+    bool read_only;
     bool foreground;
     int until; /* end when this process ends; 0: no such process */
 };

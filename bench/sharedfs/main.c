@@ -38,6 +38,7 @@ enum {
     OPT_NO_KEEP,
     OPT_FOREGROUND,
     OPT_UNTIL,
+    OPT_READ_ONLY,
 };
 
 static const struct argp_option options[] = {
@@ -56,6 +57,8 @@ static const struct argp_option options[] = {
     {"max-read", OPT_MAX_READ, "KIB", 0, "largest read request, at most 1024 (default 1024)", 3},
     {"no-keep-cache", OPT_NO_KEEP, NULL, 0, "drop a file's pages at each open, unchanged or not",
      3},
+    {"read-only", OPT_READ_ONLY, NULL, 0, "mount read-only, as software areas are on compute nodes",
+     4},
     {"threads", OPT_THREADS, "N", 0, "requests in flight (default 64)", 4},
     {"foreground", OPT_FOREGROUND, NULL, 0, "serve in this process", 4},
     {"until", OPT_UNTIL, "PID", 0, "unmount when process PID ends", 4},
@@ -158,6 +161,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_FOREGROUND:
         o->foreground = true;
+        return 0;
+    case OPT_READ_ONLY:
+        o->read_only = true;
         return 0;
     case OPT_UNTIL:
         o->until = (int)number(state, "until", arg, 1, 1 << 22);

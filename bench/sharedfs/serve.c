@@ -133,8 +133,9 @@ static int serve_session(struct fs *fs)
 
     /* The server's pid in the source's name lets `umount` wait for it. */
     snprintf(options, sizeof options,
-             "fsname=sharedfs@%d,subtype=sharedfs,default_permissions,max_read=%u%s", (int)getpid(),
-             fs->o.max_read, geteuid() == 0 ? ",allow_other" : "");
+             "fsname=sharedfs@%d,subtype=sharedfs,default_permissions,max_read=%u%s%s",
+             (int)getpid(), fs->o.max_read, geteuid() == 0 ? ",allow_other" : "",
+             fs->o.read_only ? ",ro" : "");
     fs_read_handlers(&ops);
     fs_write_handlers(&ops);
     struct fuse_session *se = fuse_session_new(&args, &ops, sizeof ops, fs);
