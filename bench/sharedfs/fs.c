@@ -149,8 +149,10 @@ void fs_served(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place w
                uint64_t bytes, int error)
 {
     struct fs *fs = fs_of(req);
-    uint64_t due = sfs_state_reserve(fs->state, &fs->o.costs, op, bytes, start);
 
+    if (!fs->counting)
+        return;
+    uint64_t due = sfs_state_reserve(fs->state, &fs->o.costs, op, bytes, start);
     sfs_state_count(fs->state, fs->o.node, op, bytes);
     if (fs->log_fd >= 0)
         log_line(fs, req, op, where, bytes, error);

@@ -58,6 +58,8 @@ struct fs {
     int log_fd;   /* -1: no log */
     int ready_fd; /* the starting process waits for a byte there; -1: it is this one */
     uint64_t started;
+    _Atomic bool counting; /* the mount is set up: operations count and cost from now on */
+    _Atomic bool failed;   /* it could not be set up */
     struct fs_inode root;
     pthread_mutex_t lock;
     struct fs_inode *bucket[FS_BUCKETS];

@@ -35,43 +35,18 @@ static bool wait_for_end(int pid, int timeout_ms)
     return n == 1;
 }
 
-static void *watch(void *arg)
-{
-    const struct fs *fs = arg;
-    wait_for_end(fs->o.until, -1);
-    kill(getpid(), SIGTERM); /* libfuse's handler ends the loop and unmounts */
-    return NULL;
-}
-
-static int start_watch(struct fs *fs)
-{
-    pthread_t thread;
-    sigset_t all, old;
-
-    if (!fs->o.until)
-        return 0;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the main thread's */
-    int error = pthread_create(&thread, NULL, watch, fs);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (!error)
-        pthread_detach(thread);
-    errno = error;
-    return error ? fail("cannot watch process", "of --until") : 0;
-}
-
 /*
- * The FUSE protocol cannot ask for more read-ahead than the kernel's default; the setting of its
- * device can. The device's number is had without a request to the file system, which is not serving
- * yet.
+ * The FUSE protocol cannot ask for more read-ahead than the kernel's default, and sets it at the
+ * handshake; the setting of its device can, after it. A synchronous statx is answered after the
+ * handshake; it is not counted yet.
  */
 static int set_readahead(const struct fs *fs)
 {
     struct statx st;
     char path[80];
 
-    if (statx(AT_FDCWD, fs->o.mountpoint, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &st) != 0)
-        return fail("cannot find the new mount", fs->o.mountpoint);
+    if (statx(AT_FDCWD, fs->o.mountpoint, AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &st) != 0)
+        return fail("cannot use the new mount", fs->o.mountpoint);
     snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", st.stx_dev_major,
              st.stx_dev_minor);
     FILE *f = fopen(path, "we");
@@ -84,15 +59,44 @@ static int set_readahead(const struct fs *fs)
 /* Tells the starting process that all is well, and lets go of its terminal and directory. */
 static int report_ready(struct fs *fs)
 {
+    fs->counting = true;
     if (fs->ready_fd < 0)
         return 0;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0 || chdir("/") != 0 || write(fs->ready_fd, "", 1) != 1)
+    if (null < 0 || chdir("/") != 0)
         return fail("cannot become a server for", fs->o.mountpoint);
     for (int fd = 0; fd < 3; fd++)
         dup2(null, fd);
     close(null);
-    close(fs->ready_fd);
+    return write(fs->ready_fd, "", 1) == 1 && close(fs->ready_fd) == 0 ? 0 : 1;
+}
+
+/* Beside the loop: sets the mount up by using it, then waits for the time to end it. */
+static void *supervise(void *arg)
+{
+    struct fs *fs = arg;
+
+    fs->failed = set_readahead(fs) != 0 || report_ready(fs) != 0;
+    if (!fs->failed && !fs->o.until)
+        return NULL;
+    if (!fs->failed)
+        wait_for_end(fs->o.until, -1);
+    kill(getpid(), SIGTERM); /* libfuse's handler ends the loop */
+    return NULL;
+}
+
+static int start_supervisor(struct fs *fs)
+{
+    pthread_t thread;
+    sigset_t all, old;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the main thread's */
+    errno = pthread_create(&thread, NULL, supervise, fs);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (errno)
+        return fail("cannot start a thread to serve", fs->o.mountpoint);
+    pthread_detach(thread);
     return 0;
 }
 
@@ -104,24 +108,11 @@ static int serve_loop(struct fs *fs, struct fuse_session *se)
         return fail("cannot serve", fs->o.mountpoint);
     fuse_loop_cfg_set_max_threads(loop, fs->o.threads);
     fuse_loop_cfg_set_idle_threads(loop, fs->o.threads);
-    int rc = report_ready(fs);
+    int rc = start_supervisor(fs);
     if (rc == 0)
         rc = fuse_session_loop_mt(se, loop) < 0;
     fuse_loop_cfg_destroy(loop);
-    return rc;
-}
-
-static int serve_mounted(struct fs *fs, struct fuse_session *se)
-{
-    if (fuse_session_mount(se, fs->o.mountpoint) != 0)
-        return 1; /* libfuse has said why */
-    int rc = set_readahead(fs);
-    if (rc == 0)
-        rc = start_watch(fs);
-    if (rc == 0)
-        rc = serve_loop(fs, se);
-    fuse_session_unmount(se);
-    return rc;
+    return rc || fs->failed;
 }
 
 static int serve_session(struct fs *fs)
@@ -142,10 +133,11 @@ static int serve_session(struct fs *fs)
     if (!se)
         return fail("cannot start FUSE for", fs->o.mountpoint);
     int rc = 1;
-    if (fuse_set_signal_handlers(se) == 0) {
-        rc = serve_mounted(fs, se);
+    if (fuse_set_signal_handlers(se) == 0 && fuse_session_mount(se, fs->o.mountpoint) == 0) {
+        rc = serve_loop(fs, se);
+        fuse_session_unmount(se);
         fuse_remove_signal_handlers(se);
-    }
+    } /* otherwise libfuse has said why */
     fuse_session_destroy(se);
     fuse_opt_free_args(&args);
     return rc;
