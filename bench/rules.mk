@@ -16,3 +16,12 @@ PROGRAMS += $(B)/emulated-node
 $(B)/emulated-node: $(B)/obj/bench/nodes/node.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ $(LDFLAGS) -o $@
+
+PROGRAMS += $(B)/execonly.so
+
+# Without sanitizers: it is preloaded into programs that have none.
+$(B)/obj/bench/execonly.o $(B)/execonly.so: SAN :=
+$(B)/obj/bench/execonly.o: CFLAGS_ROOM = -fPIC
+$(B)/execonly.so: $(B)/obj/bench/execonly.o
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared $^ $(LDFLAGS) -o $@
