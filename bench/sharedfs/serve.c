@@ -1,0 +1,310 @@
+#include "serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int fail(const char *what, const char *name)
+{
+    fprintf(stderr, "sharedfs: %s %s: %s\n", what, name, strerror(errno));
+    return 1;
+}
+
+/* Waits at most `timeout_ms` (-1: for ever) for a process to end; true if it is gone. */
+static bool wait_for_end(int pid, int timeout_ms)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (pidfd < 0)
+        return errno == ESRCH;
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+    int n;
+    do
+        n = poll(&p, 1, timeout_ms);
+    while (n < 0 && errno == EINTR);
+    close(pidfd);
+    return n == 1;
+}
+
+/*
+ * The FUSE protocol cannot ask for more read-ahead than the kernel's default, and sets it at the
+ * handshake; the setting of its device can, after it. A synchronous statx is answered after the
+ * handshake; it is not counted yet.
+ */
+static int set_readahead(const struct fs *fs)
+{
+    struct statx st;
+    char path[80];
+
+    if (statx(AT_FDCWD, fs->o.mountpoint, AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &st) != 0)
+        return fail("cannot use the new mount", fs->o.mountpoint);
+    snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", st.stx_dev_major,
+             st.stx_dev_minor);
+    FILE *f = fopen(path, "we");
+    if (!f)
+        return fail("cannot set --readahead in", path);
+    fprintf(f, "%u\n", fs->o.readahead / 1024);
+    return fclose(f) == 0 ? 0 : fail("cannot set --readahead in", path);
+}
+
+/* Tells the starting process that all is well, and lets go of its terminal and directory. */
+static int report_ready(struct fs *fs)
+{
+    fs->counting = true;
+    if (fs->ready_fd < 0)
+        return 0;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || chdir("/") != 0)
+        return fail("cannot become a server for", fs->o.mountpoint);
+    for (int fd = 0; fd < 3; fd++)
+        dup2(null, fd);
+    close(null);
+    return write(fs->ready_fd, "", 1) == 1 && close(fs->ready_fd) == 0 ? 0 : 1;
+}
+
+/* Beside the loop: sets the mount up by using it, then waits for the time to end it. */
+static void *supervise(void *arg)
+{
+    struct fs *fs = arg;
+
+    fs->failed = set_readahead(fs) != 0 || report_ready(fs) != 0;
+    if (!fs->failed && !fs->o.until)
+        return NULL;
+    if (!fs->failed)
+        wait_for_end(fs->o.until, -1);
+    kill(getpid(), SIGTERM); /* libfuse's handler ends the loop */
+    return NULL;
+}
+
+static int start_supervisor(struct fs *fs)
+{
+    pthread_t thread;
+    sigset_t all, old;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the main thread's */
+    errno = pthread_create(&thread, NULL, supervise, fs);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (errno)
+        return fail("cannot start a thread to serve", fs->o.mountpoint);
+    pthread_detach(thread);
+    return 0;
+}
+
+static int serve_loop(struct fs *fs, struct fuse_session *se)
+{
+    struct fuse_loop_config *loop = fuse_loop_cfg_create();
+
+    if (!loop)
+        return fail("cannot serve", fs->o.mountpoint);
+    fuse_loop_cfg_set_max_threads(loop, fs->o.threads);
+    fuse_loop_cfg_set_idle_threads(loop, fs->o.threads);
+    int rc = start_supervisor(fs);
+    if (rc == 0)
+        rc = fuse_session_loop_mt(se, loop) < 0;
+    fuse_loop_cfg_destroy(loop);
+    return rc || fs->failed;
+}
+
+static int serve_session(struct fs *fs)
+{
+    struct fuse_lowlevel_ops ops = {0};
+    char options[160];
+    char *argv[] = {"sharedfs", "-o", options, NULL};
+    struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+
+    /* The server's pid in the source's name lets `umount` wait for it. */
+    snprintf(options, sizeof options,
+             "fsname=sharedfs@%d,subtype=sharedfs,default_permissions,max_read=%u%s%s",
+             (int)getpid(), fs->o.max_read, geteuid() == 0 ? ",allow_other" : "",
+             fs->o.read_only ? ",ro" : "");
+    fs_read_handlers(&ops);
+    fs_write_handlers(&ops);
+    struct fuse_session *se = fuse_session_new(&args, &ops, sizeof ops, fs);
+    if (!se)
+        return fail("cannot start FUSE for", fs->o.mountpoint);
+    int rc = 1;
+    if (fuse_set_signal_handlers(se) == 0 && fuse_session_mount(se, fs->o.mountpoint) == 0) {
+        rc = serve_loop(fs, se);
+        fuse_session_unmount(se);
+        fuse_remove_signal_handlers(se);
+    } /* otherwise libfuse has said why */
+    fuse_session_destroy(se);
+    fuse_opt_free_args(&args);
+    return rc;
+}
+
+static int open_source(struct fs *fs)
+{
+    fs->root.fd = open(fs->o.source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fs->root.fd < 0)
+        return fail("cannot open source directory", fs->o.source);
+    fs->state = sfs_state_map(fs->o.state_path, 1);
+    if (!fs->state)
+        return fail("not a usable state file (remove it to start afresh):", fs->o.state_path);
+    if (fs->o.log_path) {
+        fs->log_fd = open(fs->o.log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+        if (fs->log_fd < 0)
+            return fail("cannot write log", fs->o.log_path);
+    }
+    atomic_fetch_add(&fs->state->node[fs->o.node].mounts, 1);
+    return 0;
+}
+
+/* A known file holds one descriptor, so as many as the system gives. */
+static void raise_limits(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+        r.rlim_cur = r.rlim_max;
+        if (geteuid() == 0)
+            r.rlim_cur = r.rlim_max = 1 << 20;
+        setrlimit(RLIMIT_NOFILE, &r);
+    }
+    prctl(PR_SET_TIMERSLACK, 1000ul); /* emulated times are tens of microseconds */
+    umask(0);
+}
+
+static int serve(const struct fs_options *options, int ready_fd)
+{
+    struct fs *fs = calloc(1, sizeof *fs);
+
+    if (!fs)
+        return fail("cannot serve", options->mountpoint);
+    fs->o = *options;
+    fs->log_fd = -1;
+    fs->ready_fd = ready_fd;
+    fs->started = sfs_now();
+    pthread_mutex_init(&fs->lock, NULL);
+    raise_limits();
+    int rc = open_source(fs);
+    if (rc == 0)
+        rc = serve_session(fs);
+    free(fs);
+    return rc;
+}
+
+static int await_ready(int ready_fd, pid_t child)
+{
+    char byte;
+    int status;
+
+    if (read(ready_fd, &byte, 1) == 1)
+        return 0;
+    if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status))
+        return WEXITSTATUS(status);
+    fprintf(stderr, "sharedfs: the server ended before it was ready\n");
+    return 1;
+}
+
+static int serve_in_background(const struct fs_options *options)
+{
+    int ready[2];
+
+    if (pipe2(ready, O_CLOEXEC) != 0)
+        return fail("cannot start a server for", options->mountpoint);
+    pid_t child = fork();
+    if (child < 0)
+        return fail("cannot start a server for", options->mountpoint);
+    if (child == 0) {
+        setsid();
+        close(ready[0]);
+        return serve(options, ready[1]);
+    }
+    close(ready[1]);
+    return await_ready(ready[0], child);
+}
+
+int serve_mount(const struct fs_options *options)
+{
+    struct fs_options o = *options;
+    char *mountpoint = realpath(o.mountpoint, NULL);
+
+    if (!mountpoint)
+        return fail("cannot mount on", o.mountpoint);
+    o.mountpoint = mountpoint;
+    int rc = o.foreground ? serve(&o, -1) : serve_in_background(&o);
+    free(mountpoint);
+    return rc;
+}
+
+/* The server's pid of the sharedfs that is mounted there; 0 if none is. */
+static int server_of(const char *mountpoint)
+{
+    FILE *mounts = setmntent("/proc/self/mounts", "re");
+    struct mntent *m;
+    int pid = 0;
+
+    if (!mounts)
+        return 0;
+    while ((m = getmntent(mounts)))
+        if (strcmp(m->mnt_dir, mountpoint) == 0) /* the last one is on top */
+            pid = strcmp(m->mnt_type, "fuse.sharedfs") == 0 && strchr(m->mnt_fsname, '@')
+                      ? (int)strtol(strchr(m->mnt_fsname, '@') + 1, NULL, 10)
+                      : 0;
+    endmntent(mounts);
+    return pid;
+}
+
+static int unmount(const char *mountpoint)
+{
+    if (geteuid() == 0)
+        return umount2(mountpoint, UMOUNT_NOFOLLOW) == 0 ? 0 : fail("cannot unmount", mountpoint);
+    pid_t child = fork();
+    if (child == 0) {
+        execlp("fusermount3", "fusermount3", "-u", mountpoint, (char *)NULL);
+        _exit(127);
+    }
+    int status = -1;
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        return fail("cannot run", "fusermount3");
+    return status == 0 ? 0 : 1; /* fusermount3 has said why */
+}
+
+/* An absolute name without asking the mounted file system, whose server may be dead: only its
+ * parent is resolved. */
+static char *absolute(const char *mountpoint)
+{
+    char *copy = strdup(mountpoint), *path = NULL;
+
+    while (copy && strlen(copy) > 1 && copy[strlen(copy) - 1] == '/')
+        copy[strlen(copy) - 1] = '\0';
+    char *slash = copy ? strrchr(copy, '/') : NULL;
+    const char *name = slash ? slash + 1 : copy;
+    if (slash)
+        *slash = '\0';
+    char *parent = copy ? realpath(!slash ? "." : slash == copy ? "/" : copy, NULL) : NULL;
+    if (parent && asprintf(&path, "%s/%s", strcmp(parent, "/") ? parent : "", name) < 0)
+        path = NULL;
+    free(parent);
+    free(copy);
+    return path;
+}
+
+int serve_umount(const char *mountpoint)
+{
+    char *path = absolute(mountpoint);
+    int pid = path ? server_of(path) : 0;
+    int rc = 1;
+
+    if (!pid)
+        fprintf(stderr, "sharedfs: no sharedfs is mounted on %s\n", mountpoint);
+    else
+        rc = unmount(path);
+    if (rc == 0 && !wait_for_end(pid, 10000)) {
+        fprintf(stderr, "sharedfs: %s is unmounted, but its server, process %d, does not end\n",
+                path, pid);
+        rc = 1;
+    }
+    free(path);
+    return rc;
+}
