@@ -1,1 +1,3 @@
 # preload: programs and tests
+
+include preload/elf/rules.mk
