@@ -15,13 +15,20 @@
 #endif
 
 #if defined __x86_64__
+#define HAS(feature) (__builtin_cpu_supports(feature) != 0)
+
+/* The features by which the levels differ; compilers before GCC 12 do not know the levels by name.
+ */
 static int detect_isa_level(void)
 {
-    if (__builtin_cpu_supports("x86-64-v4"))
-        return 4;
-    if (__builtin_cpu_supports("x86-64-v3"))
+    if (!(HAS("sse4.2") && HAS("ssse3") && HAS("popcnt")))
+        return 1;
+    if (!(HAS("avx2") && HAS("bmi") && HAS("bmi2") && HAS("fma")))
+        return 2;
+    if (!(HAS("avx512f") && HAS("avx512bw") && HAS("avx512cd") && HAS("avx512dq") &&
+          HAS("avx512vl")))
         return 3;
-    return __builtin_cpu_supports("x86-64-v2") ? 2 : 1;
+    return 4;
 }
 
 void fi_host_traits_detect(struct fi_host_traits *out)
@@ -33,10 +40,9 @@ void fi_host_traits_detect(struct fi_host_traits *out)
         .glibc_minor = dot ? (int)strtol(dot + 1, NULL, 10) : 0,
         .isa_level = detect_isa_level(),
         .intel = __builtin_cpu_is("intel") != 0,
-        .haswell = __builtin_cpu_supports("x86-64-v3") != 0,
-        .xeon_phi = __builtin_cpu_supports("avx512er") && __builtin_cpu_supports("avx512pf"),
-        .avx512_1 = __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512bw") &&
-                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"),
+        .haswell = HAS("avx2") && HAS("bmi") && HAS("bmi2") && HAS("popcnt"),
+        .xeon_phi = HAS("avx512er") && HAS("avx512pf"),
+        .avx512_1 = HAS("avx512cd") && HAS("avx512bw") && HAS("avx512dq") && HAS("avx512vl"),
     };
 }
 
