@@ -2,6 +2,6 @@
 lib a/libdep.so
 lib b/libdep2.so
 lib liba.so -La -l:libdep.so -Lb -l:libdep2.so
-run_env=(LD_LIBRARY_PATH="$PWD/missing;$PWD/a//:$PWD/a:$PWD/b/")
+run_env=(LD_LIBRARY_PATH="$PWD/missing;$PWD/a//:$PWD/b/:$PWD/b")
 target=$PWD/liba.so
 expect="b/libdep2.so a/libdep.so liba.so"
