@@ -92,8 +92,8 @@ static void place(struct order *order, struct fi_object *object)
 /* Starts from the end of the breadth-first list; the root goes last whatever needs it. */
 static struct fi_object **sort(struct fi_pool *pool, struct fi_object *root, size_t n)
 {
-    struct fi_object **list = fi_pool_alloc(pool, n * sizeof *list);
-    struct order order = {root, fi_pool_alloc(pool, n * sizeof *order.items), 0};
+    struct fi_object **list = fi_pool_pointers(pool, n);
+    struct order order = {root, fi_pool_pointers(pool, n), 0};
     if (!list || !order.items)
         return NULL;
     size_t i = 0;

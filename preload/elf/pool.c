@@ -40,6 +40,11 @@ void *fi_pool_alloc(struct fi_pool *pool, size_t size)
     return memory;
 }
 
+void *fi_pool_pointers(struct fi_pool *pool, size_t n)
+{
+    return n < PTRDIFF_MAX / sizeof(void *) ? fi_pool_alloc(pool, n * sizeof(void *)) : NULL;
+}
+
 char *fi_pool_strndup(struct fi_pool *pool, const char *text, size_t length)
 {
     char *copy = fi_pool_alloc(pool, length + 1);
@@ -67,10 +72,10 @@ void *fi_pool_append(struct fi_pool *pool, void *array, size_t n, const void *it
     const void **items = array;
     int full = !items || (n + 1 >= 4 && ((n + 1) & n) == 0);
     if (full) {
-        items = fi_pool_alloc(pool, (n + 1 < 4 ? 4 : 2 * (n + 1)) * sizeof *items);
+        items = fi_pool_pointers(pool, n + 1 < 4 ? 4 : 2 * (n + 1));
         if (!items)
             return NULL;
-        if (n)
+        if (array)
             memcpy(items, array, n * sizeof *items);
     }
     items[n] = item;

@@ -17,6 +17,7 @@ struct fi_pool {
 };
 
 void *fi_pool_alloc(struct fi_pool *pool, size_t size); /* zeroed, aligned for any type */
+void *fi_pool_pointers(struct fi_pool *pool, size_t n); /* an array of n NULL pointers */
 char *fi_pool_strndup(struct fi_pool *pool, const char *text, size_t length);
 char *fi_pool_strdup(struct fi_pool *pool, const char *text);
 char *fi_pool_join(struct fi_pool *pool, const char *a, const char *b, const char *c);
