@@ -4,6 +4,7 @@
 #   expect=LIST     the libraries in the order of their constructors, relative to the directory; or a failure:
 #                   "NOT_FOUND name" or "NOT_ELF path". Without it, ld.so alone is the judge.
 #   run_env=(...)   the environment, exe_flags=(...) how the executable is linked, caller=PATH who calls dlopen
+#   plain_only=1    where a sanitizer's runtime changes what ld.so does
 #
 # shellcheck disable=SC2034 # the variables are used by run_rules
 

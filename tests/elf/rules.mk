@@ -21,7 +21,7 @@ test-elf-unit: $(B)/tests/elf/test_closure
 # linked in.
 ELF_PROBE_OBJS := $(ELF_T)/closure_probe.o $(ELF_T)/probe.o
 test-elf-rules: $(B)/libfastimport-elf.so $(ELF_PROBE_OBJS)
-	@B=$(B) tests/run elf-rules tests/elf/run_rules $< $(ELF_PROBE_OBJS) $(if $(SANITIZE),$(ELF_OBJS) -lelf $(SAN))
+	@B=$(B) SANITIZE=$(SANITIZE) tests/run elf-rules tests/elf/run_rules $< $(ELF_PROBE_OBJS) $(if $(SANITIZE),$(ELF_OBJS) -lelf $(SAN))
 
 # Against ld.so: every library below a folder. FI_ELF_TREES="venv/lib ..."; by default what Debian's Python has.
 ELF_TREES := $(or $(FI_ELF_TREES),$(wildcard /usr/lib/python3*/lib-dynload /usr/lib/python3/dist-packages))

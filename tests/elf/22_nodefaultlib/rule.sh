@@ -2,3 +2,4 @@
 lib liba.so -Wl,-z,nodefaultlib -l:libm.so.6
 target=$PWD/liba.so
 expect="NOT_FOUND libm.so.6"
+plain_only=1 # libasan brings libm, and a dlopen of its own
