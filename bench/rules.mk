@@ -1,1 +1,3 @@
 # bench: programs and tests
+
+include bench/libstorm/rules.mk
