@@ -25,3 +25,5 @@ $(B)/obj/bench/execonly.o: CFLAGS_ROOM = -fPIC
 $(B)/execonly.so: $(B)/obj/bench/execonly.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $^ $(LDFLAGS) -o $@
+
+include bench/libstorm/rules.mk

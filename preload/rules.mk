@@ -25,3 +25,5 @@ $(B)/libfastimport.so: $(PRELOAD_OBJ) $(B)/exports.map
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-soname,libfastimport.so -Wl,--version-script=$(B)/exports.map \
 	  -o $@ $(PRELOAD_OBJ) -pthread
+
+include preload/elf/rules.mk

@@ -1,0 +1,179 @@
+#include "elf/closure.h"
+
+#include <string.h>
+
+#include "elf/objects.h"
+#include "elf/search.h"
+
+int fi_closure_abi(void)
+{
+    return FI_CLOSURE_ABI;
+}
+
+static int is_optional(const struct fi_object *object, const char *name)
+{
+    for (size_t i = 0; i < object->image.n_optional; i++)
+        if (object->image.optional[i] == name)
+            return 1;
+    return 0;
+}
+
+static int add_dep(struct fi_search *search, struct fi_object *object, struct fi_object *dep)
+{
+    object->deps = fi_pool_append(search->pool, object->deps, object->n_deps, dep);
+    if (object->deps)
+        object->n_deps++;
+    return object->deps != NULL;
+}
+
+/* Maps what one object needs, and lists what is new at the end. Loaded objects have all that they
+ * need. */
+static enum fi_found expand(struct fi_search *search, struct fi_object *object,
+                            struct fi_object **tail)
+{
+    for (size_t i = 0; i < object->image.n_needed; i++) {
+        struct fi_object *dep = NULL;
+        struct fi_object *last = search->last;
+        const char *name = object->image.needed[i];
+        enum fi_found found = fi_search_map(search, object, name, &dep);
+        if (found != FI_FOUND && found != FI_NO_MEMORY && is_optional(object, name))
+            continue;
+        if (found != FI_FOUND)
+            return found;
+        if (search->last != last)
+            dep->loader = object;
+        if (!add_dep(search, object, dep))
+            return FI_NO_MEMORY;
+        if (dep->listed)
+            continue;
+        dep->listed = 1;
+        (*tail)->next_listed = dep;
+        *tail = dep;
+    }
+    return FI_FOUND;
+}
+
+/* Breadth-first, as ld.so maps: who is met first registers its names. */
+static enum fi_found walk(struct fi_search *search, struct fi_object *root, size_t *n)
+{
+    struct fi_object *tail = root;
+    root->listed = 1;
+    *n = 0;
+    for (struct fi_object *object = root; object; object = object->next_listed) {
+        ++*n;
+        if (object->already_loaded)
+            continue;
+        enum fi_found found = expand(search, object, &tail);
+        if (found != FI_FOUND)
+            return found;
+    }
+    return FI_FOUND;
+}
+
+/* The libraries in order, while they are placed. */
+struct order {
+    const struct fi_object *root;
+    struct fi_object **items;
+    size_t n;
+};
+
+/* glibc's _dl_sort_maps: depth-first from each, what is needed before what needs it; the root does
+ * not count. */
+static void place(struct order *order, struct fi_object *object)
+{
+    object->visited = 1;
+    for (size_t i = 0; i < object->n_deps; i++)
+        if (!object->deps[i]->visited && object->deps[i] != order->root)
+            place(order, object->deps[i]);
+    object->placed = 1;
+    order->items[order->n++] = object;
+}
+
+/* Starts from the end of the breadth-first list; the root goes last whatever needs it. */
+static struct fi_object **sort(struct fi_pool *pool, struct fi_object *root, size_t n)
+{
+    struct fi_object **list = fi_pool_pointers(pool, n);
+    struct order order = {root, fi_pool_pointers(pool, n), 0};
+    if (!list || !order.items)
+        return NULL;
+    size_t i = 0;
+    for (struct fi_object *object = root; object; object = object->next_listed)
+        list[i++] = object;
+    while (--i > 0)
+        if (!list[i]->visited)
+            place(&order, list[i]);
+    order.items[order.n] = root;
+    return order.items;
+}
+
+static enum fi_found write_libs(struct fi_search *search, struct fi_object **order, size_t n,
+                                struct fi_closure *out)
+{
+    out->libs = fi_pool_alloc(search->pool, n * sizeof *out->libs);
+    if (!out->libs)
+        return FI_NO_MEMORY;
+    for (size_t i = 0; i < n; i++)
+        order[i]->placed = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct fi_object *object = order[i];
+        struct fi_closure_lib *lib = &out->libs[i];
+        *lib = (struct fi_closure_lib){.path = object->path,
+                                       .soname = object->image.soname,
+                                       .names = object->names,
+                                       .already_loaded = object->already_loaded};
+        for (size_t d = 0; d < object->n_deps; d++)
+            lib->in_cycle |= object->deps[d] != object && !object->deps[d]->placed;
+        order[i]->placed = 1;
+    }
+    out->n_libs = n;
+    return FI_FOUND;
+}
+
+static enum fi_found compute(struct fi_search *search, struct fi_closure *out)
+{
+    struct fi_object *root = NULL;
+    size_t n = 0;
+    if (!fi_objects_init(search) || !fi_search_init(search))
+        return FI_NO_MEMORY;
+    enum fi_found found = fi_search_map(search, search->caller, search->request->path, &root);
+    if (found == FI_FOUND)
+        found = walk(search, root, &n);
+    if (found != FI_FOUND)
+        return found;
+    struct fi_object **order = sort(search->pool, root, n);
+    return order ? write_libs(search, order, n, out) : FI_NO_MEMORY;
+}
+
+static enum fi_closure_status status_of(enum fi_found found)
+{
+    switch (found) {
+    case FI_FOUND:
+        return FI_CLOSURE_OK;
+    case FI_REFUSED:
+        return FI_CLOSURE_NOT_ELF;
+    case FI_NO_MEMORY:
+        return FI_CLOSURE_NO_MEMORY;
+    default:
+        return FI_CLOSURE_NOT_FOUND;
+    }
+}
+
+enum fi_closure_status fi_closure_compute(const struct fi_closure_request *request,
+                                          struct fi_closure *out)
+{
+    struct fi_pool pool = {0};
+    struct fi_search search = {.pool = &pool, .request = request};
+    *out = (struct fi_closure){0};
+    enum fi_closure_status status = status_of(compute(&search, out));
+    out->culprit = status == FI_CLOSURE_OK ? NULL : search.culprit;
+    out->probed = search.probed;
+    out->memory = pool.chunks;
+    return status;
+}
+
+void fi_closure_free(struct fi_closure *closure)
+{
+    struct fi_pool pool = {closure->memory};
+    fi_pool_release(&pool);
+    *closure = (struct fi_closure){0};
+}

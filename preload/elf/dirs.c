@@ -1,0 +1,198 @@
+#include "elf/dirs.h"
+
+#include <string.h>
+
+/* What may follow a token's name, if it is to be that token: nothing that belongs to an identifier.
+ */
+static int is_identifier(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* The length of the token after '$', braces included, if it is the named one; else 0. */
+static size_t token_length(const char *text, const char *name)
+{
+    size_t length = strlen(name);
+    int braced = text[0] == '{';
+    if (strncmp(text + braced, name, length) != 0)
+        return 0;
+    char next = text[braced + length];
+    if (braced ? next != '}' : is_identifier(next))
+        return 0;
+    return braced ? length + 2 : length;
+}
+
+struct token {
+    const char *name, *value;
+};
+
+static size_t find_token(const char *text, const struct token tokens[3], const char **value)
+{
+    for (int i = 0; i < 3; i++) {
+        size_t length = token_length(text, tokens[i].name);
+        if (length) {
+            *value = tokens[i].value;
+            return length;
+        }
+    }
+    return 0;
+}
+
+char *fi_dst_expand(struct fi_pool *pool, const struct fi_elf_host *host, const char *text,
+                    const char *origin)
+{
+    const struct token tokens[3] = {{"ORIGIN", origin},
+                                    {"PLATFORM", host ? host->platform : NULL},
+                                    {"LIB", host ? host->lib : NULL}};
+    char *done = fi_pool_strdup(pool, "");
+    const char *dollar;
+    while (done && (dollar = strchr(text, '$'))) {
+        const char *value = "$";
+        size_t length = find_token(dollar + 1, tokens, &value);
+        if (!value)
+            return fi_pool_strdup(pool, "");
+        char *before = fi_pool_strndup(pool, text, dollar - text);
+        done = before ? fi_pool_join(pool, done, before, value) : NULL;
+        text = dollar + 1 + length;
+    }
+    return done ? fi_pool_join(pool, done, text, "") : NULL;
+}
+
+char *fi_origin_of(struct fi_pool *pool, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return fi_pool_strdup(pool, ".");
+    return fi_pool_strndup(pool, path, slash == path ? 1 : slash - path);
+}
+
+char *fi_absolute(struct fi_pool *pool, const char *cwd, const char *path)
+{
+    if (path[0] == '/')
+        return fi_pool_strdup(pool, path);
+    return cwd ? fi_pool_join(pool, cwd, "/", path) : NULL;
+}
+
+/* One directory of a list: its slashes at the end become one. */
+static char *normalize(struct fi_pool *pool, const char *dir)
+{
+    size_t length = strlen(dir);
+    while (length > 1 && dir[length - 1] == '/')
+        length--;
+    char *cut = fi_pool_strndup(pool, dir, length);
+    if (!cut || length == 0 || cut[length - 1] == '/')
+        return cut;
+    return fi_pool_join(pool, cut, "/", "");
+}
+
+static int contains(const char *const *list, const char *text)
+{
+    for (; *list; list++)
+        if (strcmp(*list, text) == 0)
+            return 1;
+    return 0;
+}
+
+/* One element of a list, made ready: NULL with *skip set if it is to be left out, without: out of
+ * memory. */
+static char *element(struct fi_pool *pool, const struct fi_elf_host *host, const char *text,
+                     const char *origin, int *skip)
+{
+    if (*text == '\0')
+        return fi_pool_strdup(pool, "");
+    char *expanded = fi_dst_expand(pool, host, text, origin);
+    *skip = expanded && *expanded == '\0';
+    return expanded && !*skip ? normalize(pool, expanded) : NULL;
+}
+
+const char **fi_dirs_split(struct fi_pool *pool, const struct fi_elf_host *host, const char *list,
+                           const char *separators, const char *origin)
+{
+    const char **dirs = fi_pool_append(pool, NULL, 0, NULL);
+    size_t n = 0;
+    char *rest = list ? fi_pool_strdup(pool, list) : NULL;
+    if (list && !rest)
+        return NULL;
+    for (char *text; dirs && rest && *list && (text = strsep(&rest, separators));) {
+        int skip = 0;
+        char *dir = element(pool, host, text, origin, &skip);
+        if (!dir && !skip)
+            return NULL;
+        if (skip || contains(dirs, dir))
+            continue;
+        dirs = fi_pool_append(pool, dirs, n++, dir);
+    }
+    return dirs;
+}
+
+size_t fi_dirs_count(const char *const *dirs)
+{
+    size_t n = 0;
+    while (dirs[n])
+        n++;
+    return n;
+}
+
+/* The list of places while it grows. */
+struct places {
+    struct fi_pool *pool;
+    const struct fi_elf_source *source;
+    const char **items;
+    size_t n;
+};
+
+static int is_dir(const struct places *places, const char *path)
+{
+    return places->source->is_dir(places->source->ctx, path);
+}
+
+static int add_place(struct places *places, const char *path)
+{
+    places->items = fi_pool_append(places->pool, places->items, places->n++, path);
+    return places->items != NULL;
+}
+
+/* Subdirectories share their first component with their neighbours: where that is missing, one look
+ * is enough. */
+static int add_subdirs(struct places *places, const char *base, const char *const *subdirs)
+{
+    const char *top = NULL;
+    size_t top_length = 0;
+    int top_exists = 0;
+    for (; *subdirs; subdirs++) {
+        size_t length = strcspn(*subdirs, "/");
+        char *path = fi_pool_join(places->pool, base, *subdirs, "");
+        if (!path)
+            return 0;
+        if (!top || length != top_length || strncmp(top, *subdirs, length) != 0) {
+            char *top_path = fi_pool_strndup(places->pool, path, strlen(base) + length);
+            top_exists = top_path && is_dir(places, top_path);
+            top = *subdirs;
+            top_length = length;
+        }
+        if (top_exists && is_dir(places, path) && !add_place(places, path))
+            return 0;
+    }
+    return 1;
+}
+
+const char **fi_dirs_places(struct fi_pool *pool, const struct fi_closure_request *request,
+                            const struct fi_elf_host *host, const char *const *dirs)
+{
+    struct places places = {pool, request->source, fi_pool_append(pool, NULL, 0, NULL), 0};
+    const char **subdirs = fi_dirs_split(pool, NULL, host->subdirs, ":", NULL);
+    if (!subdirs || !places.items)
+        return NULL;
+    for (; *dirs; dirs++) {
+        if (**dirs != '/' && !request->cwd)
+            continue;
+        char *base = fi_absolute(pool, request->cwd, *dirs);
+        if (!base)
+            return NULL;
+        if (!is_dir(&places, base))
+            continue;
+        if (!add_subdirs(&places, base, subdirs) || !add_place(&places, base))
+            return NULL;
+    }
+    return places.items;
+}

@@ -1,0 +1,280 @@
+#include "elf/ldcache.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define OLD_MAGIC    "ld.so-1.7.0"
+#define NEW_MAGIC    "glibc-ld.so.cache1.1"
+#define HWCAPS_DIR   "glibc-hwcaps/"
+#define LEVEL_PREFIX "x86-64-v"
+
+#if defined __aarch64__
+enum { LIBRARY_FLAGS = 0x0a03 };
+#elif defined __powerpc64__
+enum { LIBRARY_FLAGS = 0x0503 };
+#else
+enum { LIBRARY_FLAGS = 0x0303 };
+#endif
+
+enum { EXTENSION_MAGIC = (int)0xeaa42174, TAG_GLIBC_HWCAPS = 1 };
+
+/* The entry's hwcap word: bit 62 marks an index into the list of glibc-hwcaps names; then comes the
+ * ISA level. */
+#define HWCAP_NAMED  (UINT64_C(1) << 62)
+#define ISA_LEVEL(h) ((unsigned)((h) >> 32) & 0x3ff)
+#define IS_NAMED(h)  ((((h) >> 32) & ~UINT64_C(0x3ff)) == HWCAP_NAMED >> 32)
+
+struct old_header {
+    char magic[sizeof OLD_MAGIC - 1];
+    uint32_t n;
+};
+
+struct old_entry {
+    int32_t flags;
+    uint32_t key, value;
+};
+
+struct header {
+    char magic[sizeof NEW_MAGIC - 1];
+    uint32_t n, strings_size;
+    uint8_t flags, padding[3];
+    uint32_t extension;
+    uint32_t unused[3];
+};
+
+struct entry {
+    int32_t flags;
+    uint32_t key, value; /* offsets of NUL-terminated strings from the header on */
+    uint32_t osversion;
+    uint64_t hwcap;
+};
+
+struct section {
+    uint32_t tag, flags, offset, size;
+};
+
+/* A cache in memory; base is the (new) header's place, from which strings are counted. */
+struct cache {
+    const char *base;
+    size_t size; /* from base on */
+    size_t
+        before; /* bytes of the file before base: extension offsets count from the file's start */
+    struct header header;
+    const char *subdirs;
+};
+
+/* A file with an old table carries the new one behind it, aligned to 8. */
+static int skip_old(struct cache *cache)
+{
+    struct old_header old;
+    if (cache->size < sizeof old)
+        return 1;
+    memcpy(&old, cache->base, sizeof old);
+    if (memcmp(old.magic, OLD_MAGIC, sizeof old.magic) != 0)
+        return 1;
+    if ((cache->size - sizeof old) / sizeof(struct old_entry) < old.n)
+        return 0;
+    size_t skip = (sizeof old + old.n * sizeof(struct old_entry) + 7) & ~(size_t)7;
+    if (skip > cache->size)
+        return 0;
+    cache->base += skip;
+    cache->size -= skip;
+    cache->before = skip;
+    return 1;
+}
+
+static int open_cache(struct cache *cache)
+{
+    if (!skip_old(cache) || cache->size <= sizeof cache->header)
+        return 0;
+    memcpy(&cache->header, cache->base, sizeof cache->header);
+    const struct header *header = &cache->header;
+    if (memcmp(header->magic, NEW_MAGIC, sizeof header->magic) != 0)
+        return 0;
+    int endian = header->flags & 3;
+    if (endian != 0 && endian != (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 2 : 3))
+        return 0;
+    return (cache->size - sizeof *header) / sizeof(struct entry) >= header->n;
+}
+
+static struct entry entry_at(const struct cache *cache, size_t i)
+{
+    struct entry entry;
+    memcpy(&entry, cache->base + sizeof(struct header) + i * sizeof entry, sizeof entry);
+    return entry;
+}
+
+/* A string that ends inside the file, or NULL. */
+static const char *string_at(const struct cache *cache, uint32_t offset)
+{
+    if (offset >= cache->size || !memchr(cache->base + offset, '\0', cache->size - offset))
+        return NULL;
+    return cache->base + offset;
+}
+
+static int is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static unsigned number(const char **text)
+{
+    unsigned value = 0;
+    while (is_digit(**text))
+        value = value * 10 + (unsigned)(*(*text)++ - '0');
+    return value;
+}
+
+/* ldconfig's order: runs of digits compare as numbers, a digit comes after anything else. */
+static int compare(const char *a, const char *b)
+{
+    while (*a) {
+        if (is_digit(*a) != is_digit(*b))
+            return is_digit(*a) ? 1 : -1;
+        if (is_digit(*a)) {
+            unsigned left = number(&a), right = number(&b);
+            if (left != right)
+                return (int)(left - right);
+        } else if (*a != *b) {
+            return *a - *b;
+        } else {
+            a++;
+            b++;
+        }
+    }
+    return *a - *b;
+}
+
+/* The name at `offset` of the list of hwcaps names. NULL if the file has no such list, or a wrong
+ * one. */
+static const char *hwcaps_name(const struct cache *cache, uint32_t index)
+{
+    const char *file = cache->base - cache->before;
+    size_t size = cache->size + cache->before, at = cache->header.extension;
+    uint32_t head[2], offset;
+    struct section section;
+    if (at == 0 || at > size || size - at < sizeof head)
+        return NULL;
+    memcpy(head, file + at, sizeof head);
+    at += sizeof head;
+    if (head[0] != (uint32_t)EXTENSION_MAGIC || (size - at) / sizeof section < head[1])
+        return NULL;
+    for (uint32_t i = 0; i < head[1]; i++, at += sizeof section) {
+        memcpy(&section, file + at, sizeof section);
+        if (section.tag != TAG_GLIBC_HWCAPS)
+            continue;
+        if (section.offset > size || size - section.offset < section.size ||
+            section.size / sizeof offset <= index)
+            return NULL;
+        memcpy(&offset, file + section.offset + index * sizeof offset, sizeof offset);
+        return string_at(cache, offset);
+    }
+    return NULL;
+}
+
+/* Where a glibc-hwcaps name stands in the list of subdirectories: 1 is best, 0 is unusable. */
+static unsigned priority(const struct cache *cache, const char *name)
+{
+    const char *at = cache->subdirs;
+    for (unsigned rank = 1; *at; rank++) {
+        size_t length = strcspn(at, ":");
+        size_t prefix = sizeof HWCAPS_DIR - 1;
+        if (length > prefix && strncmp(at, HWCAPS_DIR, prefix) == 0 &&
+            strlen(name) == length - prefix && memcmp(at + prefix, name, length - prefix) == 0)
+            return rank;
+        at += length + (at[length] == ':');
+    }
+    return 0;
+}
+
+/* The processor's ISA level, as the list of subdirectories shows it: x86-64-v3 is 2, the baseline
+ * 0. */
+static unsigned isa_level(const struct cache *cache)
+{
+    const char *best = strstr(cache->subdirs, LEVEL_PREFIX);
+    if (!best || !is_digit(best[sizeof LEVEL_PREFIX - 1]))
+        return 0;
+    return (unsigned)(best[sizeof LEVEL_PREFIX - 1] - '1');
+}
+
+/* 0 if the entry is of no use here; else the lower the better. */
+static unsigned rank_named(const struct cache *cache, const struct entry *entry)
+{
+    const char *name = hwcaps_name(cache, (uint32_t)entry->hwcap);
+    if (!name || ISA_LEVEL(entry->hwcap) > isa_level(cache))
+        return 0;
+    return priority(cache, name);
+}
+
+static int matches(const struct cache *cache, const struct entry *entry, const char *name)
+{
+    const char *key = string_at(cache, entry->key);
+    return key && compare(name, key) == 0;
+}
+
+/* The first entry of that name, or -1. */
+static long find_first(const struct cache *cache, const char *name)
+{
+    long left = 0, right = (long)cache->header.n - 1;
+    while (left <= right) {
+        long middle = left + (right - left) / 2;
+        struct entry entry = entry_at(cache, (size_t)middle);
+        const char *key = string_at(cache, entry.key);
+        if (!key)
+            return -1;
+        int order = compare(name, key);
+        if (order < 0) {
+            left = middle + 1;
+        } else if (order > 0) {
+            right = middle - 1;
+        } else {
+            for (; middle > 0; middle--) {
+                struct entry previous = entry_at(cache, (size_t)middle - 1);
+                if (!matches(cache, &previous, name))
+                    break;
+            }
+            return middle;
+        }
+    }
+    return -1;
+}
+
+/* Among the entries of one name, those with a hwcaps name come first; the best of them wins, else
+ * the first other. */
+static enum fi_ldcache_answer choose(const struct cache *cache, long first, const char *name,
+                                     const char **path)
+{
+    unsigned best = 0;
+    *path = NULL;
+    for (long i = first; i < (long)cache->header.n; i++) {
+        struct entry entry = entry_at(cache, (size_t)i);
+        if (!matches(cache, &entry, name))
+            break;
+        const char *value = string_at(cache, entry.value);
+        if (entry.flags != LIBRARY_FLAGS || !value)
+            continue;
+        if (!IS_NAMED(entry.hwcap)) {
+            if (!*path && entry.hwcap != 0)
+                return FI_LDCACHE_UNSURE;
+            if (!*path)
+                *path = value;
+            break;
+        }
+        unsigned rank = rank_named(cache, &entry);
+        if (rank && (!best || rank < best)) {
+            best = rank;
+            *path = value;
+        }
+    }
+    return *path ? FI_LDCACHE_FOUND : FI_LDCACHE_ABSENT;
+}
+
+enum fi_ldcache_answer fi_ldcache_lookup(const void *data, size_t size, const char *name,
+                                         const char *subdirs, const char **path)
+{
+    struct cache cache = {.base = data, .size = size, .subdirs = subdirs};
+    if (!open_cache(&cache))
+        return FI_LDCACHE_ABSENT;
+    long first = find_first(&cache, name);
+    return first < 0 ? FI_LDCACHE_ABSENT : choose(&cache, first, name, path);
+}

@@ -1,0 +1,139 @@
+#include "elf/objects.h"
+
+#include <string.h>
+
+#include "elf/dirs.h"
+
+static void append(struct fi_search *search, struct fi_object *object)
+{
+    if (search->last)
+        search->last->next = object;
+    else
+        search->first = object;
+    search->last = object;
+}
+
+static struct fi_object *new_object(struct fi_search *search, const char *path)
+{
+    struct fi_object *object = fi_pool_alloc(search->pool, sizeof *object);
+    if (!object)
+        return NULL;
+    object->path = fi_pool_strdup(search->pool, path);
+    object->origin = fi_origin_of(search->pool, path);
+    return object->path && object->origin ? object : NULL;
+}
+
+struct fi_object *fi_objects_add(struct fi_search *search, const char *path)
+{
+    struct fi_object *object = new_object(search, path);
+    if (object)
+        append(search, object);
+    return object;
+}
+
+static int add_loaded(struct fi_search *search, const struct fi_elf_loaded *loaded)
+{
+    const char *path = loaded->path ? loaded->path : "";
+    struct fi_object *object = fi_objects_add(search, path);
+    if (!object)
+        return 0;
+    object->already_loaded = 1;
+    object->image.soname = loaded->soname;
+    object->dev = loaded->dev;
+    object->ino = loaded->ino;
+    object->has_identity = object->identity_asked = loaded->dev || loaded->ino;
+    if (loaded->name && *loaded->name && !fi_object_add_name(search, object, loaded->name))
+        return 0;
+    for (const char *const *alias = loaded->aliases; alias && *alias; alias++)
+        if (!fi_object_add_name(search, object, *alias))
+            return 0;
+    return 1;
+}
+
+static struct fi_object *new_loader(struct fi_search *search, const struct fi_elf_loader *loader)
+{
+    struct fi_object *object = new_object(search, loader->path ? loader->path : "");
+    if (!object)
+        return NULL;
+    object->image.runpath = loader->runpath;
+    object->image.rpath = loader->runpath ? NULL : loader->rpath;
+    object->image.nodeflib = loader->nodeflib;
+    return object;
+}
+
+/* From the executable to the caller, so that each finds its own loader made. */
+static int init_loaders(struct fi_search *search)
+{
+    const struct fi_closure_request *request = search->request;
+    for (size_t i = request->n_loaders; i-- > 0;) {
+        struct fi_object *object = new_loader(search, &request->loaders[i]);
+        if (!object)
+            return 0;
+        if (!search->executable)
+            search->executable = object;
+        else if (search->caller != search->executable)
+            object->loader = search->caller;
+        search->caller = object;
+    }
+    return search->executable != NULL;
+}
+
+int fi_objects_init(struct fi_search *search)
+{
+    for (size_t i = 0; i < search->request->n_loaded; i++)
+        if (!add_loaded(search, &search->request->loaded[i]))
+            return 0;
+    return init_loaders(search);
+}
+
+static int has_name(const struct fi_object *object, const char *name)
+{
+    for (size_t i = 0; i < object->n_names; i++)
+        if (strcmp(object->names[i], name) == 0)
+            return 1;
+    return 0;
+}
+
+struct fi_object *fi_objects_by_name(const struct fi_search *search, const char *name)
+{
+    for (struct fi_object *object = search->first; object; object = object->next) {
+        if (!object->already_loaded && strcmp(object->path, name) == 0)
+            return object;
+        if (has_name(object, name))
+            return object;
+        if (object->image.soname && strcmp(object->image.soname, name) == 0)
+            return object;
+    }
+    return NULL;
+}
+
+static int ask_identity(const struct fi_search *search, struct fi_object *object)
+{
+    const struct fi_elf_source *source = search->request->source;
+    if (!object->identity_asked && *object->path)
+        object->has_identity =
+            source->identity(source->ctx, object->path, &object->dev, &object->ino) == 0;
+    object->identity_asked = 1;
+    return object->has_identity;
+}
+
+struct fi_object *fi_objects_by_identity(const struct fi_search *search,
+                                         const struct fi_object *file)
+{
+    if (!file->has_identity)
+        return NULL;
+    for (struct fi_object *object = search->first; object; object = object->next)
+        if (ask_identity(search, object) && object->dev == file->dev && object->ino == file->ino)
+            return object;
+    return NULL;
+}
+
+int fi_object_add_name(struct fi_search *search, struct fi_object *object, const char *name)
+{
+    if (has_name(object, name))
+        return 1;
+    object->names = fi_pool_append(search->pool, object->names, object->n_names, name);
+    if (object->names)
+        object->n_names++;
+    return object->names != NULL;
+}

@@ -1,0 +1,7 @@
+# LD_LIBRARY_PATH is searched before DT_RUNPATH.
+lib a/libdep.so
+lib b/libdep.so
+lib liba.so "$(runpath '$ORIGIN/a')" -La -l:libdep.so
+run_env=(LD_LIBRARY_PATH="$PWD/b")
+target=$PWD/liba.so
+expect="b/libdep.so liba.so"

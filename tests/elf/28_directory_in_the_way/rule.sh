@@ -1,0 +1,6 @@
+# So does a directory of that name.
+mkdir -p a/libdep.so
+lib b/libdep.so
+lib liba.so "$(runpath '$ORIGIN/a:$ORIGIN/b')" -Lb -l:libdep.so
+target=$PWD/liba.so
+expect="NOT_ELF a/libdep.so"

@@ -1,0 +1,78 @@
+#include "memory_source.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct memory_file *find(struct memory_files *files, const char *path)
+{
+    for (size_t i = 0; i < files->n; i++)
+        if (strcmp(files->files[i].path, path) == 0)
+            return &files->files[i];
+    return NULL;
+}
+
+static int open_file(void *ctx, const char *path, struct fi_elf_bytes *out)
+{
+    struct memory_files *files = ctx;
+    const struct memory_file *file = find(files, path);
+    files->opened++;
+    if (!file || file->error)
+        return file ? file->error : ENOENT;
+    if (!file->data)
+        return EISDIR;
+    char *copy = malloc(file->size ? file->size : 1);
+    if (!copy)
+        return ENOMEM;
+    memcpy(copy, file->data, file->size);
+    *out = (struct fi_elf_bytes){copy, file->size, copy};
+    files->still_open++;
+    return 0;
+}
+
+static void close_file(void *ctx, struct fi_elf_bytes *bytes)
+{
+    struct memory_files *files = ctx;
+    files->still_open--;
+    free(bytes->handle);
+}
+
+static int identity(void *ctx, const char *path, unsigned long *dev, unsigned long *ino)
+{
+    struct memory_files *files = ctx;
+    const struct memory_file *file = find(files, path);
+    if (!file)
+        return -1;
+    *dev = 1;
+    *ino = file->ino ? file->ino : (unsigned long)(1000 + (file - files->files));
+    return 0;
+}
+
+static int is_dir(void *ctx, const char *path)
+{
+    const struct memory_files *files = ctx;
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    for (size_t i = 0; i < files->n; i++) {
+        const struct memory_file *file = &files->files[i];
+        if (strncmp(file->path, path, length) != 0)
+            continue;
+        if (file->path[length] == '/' || (file->path[length] == '\0' && !file->data))
+            return 1;
+    }
+    return 0;
+}
+
+void memory_source(struct memory_files *files, struct fi_elf_source *out)
+{
+    *out = (struct fi_elf_source){files, open_file, close_file, identity, is_dir};
+}
+
+struct memory_file *memory_add(struct memory_files *files, const char *path, const void *data,
+                               size_t size)
+{
+    struct memory_file *file = &files->files[files->n++];
+    *file = (struct memory_file){.path = path, .data = data, .size = size};
+    return file;
+}
