@@ -1,1 +1,3 @@
 # tests: programs and tests
+
+include tests/interpose/rules.mk
