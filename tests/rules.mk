@@ -1,3 +1,4 @@
 # tests: programs and tests
 
 include tests/elf/rules.mk
+include tests/interpose/rules.mk

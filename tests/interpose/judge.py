@@ -1,0 +1,205 @@
+#!/usr/bin/python3
+"""The kernel as the judge of the preloaded library, one program a call family.
+
+Each program writes a transcript of what it saw of a tree (family.h). It runs plain, plain again (the two must
+agree, else the transcript is no measure), under a liar (they must differ, else the transcript is blind), then under
+the library as the only rank and as one of two: each rank's transcript must be the plain one, and the library's own
+report must say that it served the calls, so that a library which passes everything through does not count.
+"""
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import fixture  # noqa: E402
+import runs  # noqa: E402
+
+NOBODY = 65534
+DIFF_LINES = 24
+
+# Family: the lies it must catch; the report's row and the least share of that row's calls to be served.
+FAMILIES = {
+    "stat": (["stat-mtime", "stat-dev", "stat-nlink", "stat-errno", "stat-leaves-errno", "fstat-ino"], "stat", 0.5),
+    "stat_old": (["stat-mtime", "stat-errno"], "stat", 0.5),
+    "access": (["access"], "stat", 0.5),
+    "open": (["open-cloexec", "open-nofollow", "open-offset"], "open", 0.3),
+    "stream": (["fopen-offset"], "open", 0.3),
+    "links": (["readlink-nul", "realpath"], "path", 0.5),
+    "dir": (["readdir-type", "readdir-drop", "seekdir"], "dir", 0.3),
+    "dl": (["dlerror"], "dl", 0.1),
+    "fd": (["pread", "fstat-ino"], "open", 0.5),
+    "write": (["unlink-lost", "chmod-lost"], "stat", 0.02),
+}
+AS_NOBODY = ["stat", "access", "open", "links", "dir"]
+NEEDS_NOBODY = {"access"}  # lies that root cannot be told
+
+
+class Tally:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def check(self, ok, what, detail=""):
+        if ok:
+            self.passed += 1
+        else:
+            self.failed += 1
+            print(f"FAIL {what}\n{detail}")
+
+    def skip(self, what, why):
+        self.skipped += 1
+        print(f"skip {what}: {why}")
+
+
+def difference(a, b, label, work):
+    """A unified diff of two transcripts, or None; diff(1), as they have up to 100,000 lines."""
+    if a == b:
+        return None
+    for name, text in (("a", a), ("b", b)):
+        with open(f"{work}/{name}", "wb") as f:
+            f.write(text)
+    done = subprocess.run(["diff", "-a", "-u2", "--label", "plain", "--label", label, f"{work}/a", f"{work}/b"],
+                          capture_output=True)
+    lines = done.stdout.decode(errors="replace").splitlines()
+    if len(lines) > DIFF_LINES:
+        lines = lines[:DIFF_LINES] + [f"... {len(lines) - DIFF_LINES} more lines"]
+    return "\n".join(lines)
+
+
+class Judge:
+    def __init__(self, build, library, work):
+        self.built = os.path.abspath(f"{build}/interpose")
+        self.library = library
+        self.work = work
+        self.tree = f"{work}/top/mid/judge-tree"  # a path of the corpus climbs two up
+        self.tally = Tally()
+        self.changing_tree = f"{work}/tmpfs/mid/judge-tree"
+        os.chmod(work, 0o777)  # for nobody
+        runs.mount_tmpfs(f"{work}/tmpfs")
+        fixture.build(self.tree, self.built)
+
+    def tree_of(self, family):
+        return self.changing_tree if family == "write" else self.tree
+
+    def prepare(self, family):
+        corpus = f"{self.work}/{family}.corpus"
+        with open(corpus, "wb") as f:
+            f.write(fixture.corpus(family))
+        if family == "write":
+            fixture.build_writable(self.changing_tree)
+        return f"{self.built}/{family}", [self.tree_of(family), corpus]
+
+    def transcript(self, family, label, runner, rank=0, **options):
+        """What one run wrote; raises RunFailed."""
+        program, args = self.prepare(family)
+        out = f"{self.work}/{family}.{label}"
+        result = runner(program, args + [out], **options)
+        return self.read(out, rank), result
+
+    @staticmethod
+    def read(out, rank):
+        try:
+            with open(f"{out}.{rank}", "rb") as f:
+                text = f.read()
+        except OSError as e:
+            raise runs.RunFailed(f"rank {rank} wrote no transcript: {e}") from e
+        if not text.endswith(b"== end\n"):
+            raise runs.RunFailed("the transcript has no end; its last lines:\n"
+                                 + "\n".join(text.decode(errors="replace").splitlines()[-5:]))
+        return text
+
+    def compare(self, what, plain, run):
+        try:
+            text = run()
+        except runs.RunFailed as e:
+            self.tally.check(False, what, str(e))
+            return
+        diff = difference(plain, text, what, self.work)
+        self.tally.check(diff is None, what, diff)
+
+    def self_test(self, family, plain):
+        again = lambda: self.transcript(family, "again", runs.run_plain)[0]
+        self.compare(f"{family}: plain, twice", plain, again)
+        for lie in FAMILIES[family][0]:
+            if lie in NEEDS_NOBODY and os.geteuid() == 0:
+                continue
+            self.tally.check(self.lie(family, lie) != plain, f"{family}: the lie {lie} is noticed", "no line differs")
+
+    def lie(self, family, lie):
+        return self.transcript(family, lie, runs.run_liar, liar=f"{self.built}/liar.so", lie=lie)[0]
+
+    def judge(self, family, plain, ranks, user=None):
+        label = f"{ranks}-ranks" + ("-nobody" if user else "")
+        what = f"{family}, {label}"
+        try:
+            text, report = self.transcript(
+                family, label, runs.run_ranks, library=self.library, root=self.tree_of(family), ranks=ranks, user=user,
+                report=f"{self.work}/{family}.{label}.json")
+        except runs.RunFailed as e:
+            self.tally.check(False, what, str(e))
+            return
+        self.compare(f"{what}, rank 0", plain, lambda: text)
+        for rank in range(1, ranks):
+            self.compare(f"{what}, rank {rank}", plain, lambda: self.read(f"{self.work}/{family}.{label}", rank))
+        _, row, share = FAMILIES[family]
+        intercepted, served = runs.calls(report, row)
+        self.tally.check(intercepted > 0 and served >= share * intercepted, f"{what}: served from the cache",
+                         f"{served} of {intercepted} '{row}' calls served, wanted {share:.0%}")
+
+    def family(self, family):
+        try:
+            self.family_or_fail(family)
+        except runs.RunFailed as e:
+            self.tally.check(False, family, str(e))
+
+    def family_or_fail(self, family):
+        plain, _ = self.transcript(family, "plain", runs.run_plain)
+        self.self_test(family, plain)
+        if not self.library:
+            self.tally.skip(family, "no library given")
+            return
+        for ranks in (1, 2):
+            self.judge(family, plain, ranks)
+        if os.geteuid() == 0 and family in AS_NOBODY:
+            self.family_as_nobody(family)
+
+    def family_as_nobody(self, family):
+        """Permissions bite only those who are not root."""
+        try:
+            plain, _ = self.transcript(family, "nobody", runs.run_plain, user=NOBODY)
+        except runs.RunFailed as e:
+            self.tally.skip(f"{family} as nobody", f"the build folder is closed to others? {e}")
+            return
+        self.judge(family, plain, 1, user=NOBODY)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--build", default="build", help="build folder (default build)")
+    p.add_argument("--library", help="libfastimport.so; without it the judge tests only itself")
+    p.add_argument("--family", action="append", choices=FAMILIES, help="only this family; may be repeated")
+    p.add_argument("--keep", action="store_true", help="keep the tree and the transcripts, and say where")
+    args = p.parse_args()
+
+    runs.own_namespace()
+    work = tempfile.mkdtemp(prefix="fastimport-judge-")
+    try:
+        judge = Judge(args.build, args.library, work)
+        for family in args.family or FAMILIES:
+            judge.family(family)
+    finally:
+        if args.keep:
+            print(f"kept: {work}")
+        else:
+            fixture.remove(f"{work}/top/mid/judge-tree")
+            subprocess.run(["umount", f"{work}/tmpfs"], capture_output=True)
+            shutil.rmtree(work, ignore_errors=True)
+    t = judge.tally
+    print(f"{t.passed} passed, {t.failed} failed, {t.skipped} skipped")
+    return 1 if t.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

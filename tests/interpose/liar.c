@@ -1,0 +1,157 @@
+/* A preload that lies about one thing, named in JUDGE_LIE: what the tests of this room must notice.
+ */
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool lie(const char *name)
+{
+    const char *told = getenv("JUDGE_LIE");
+    return told && strcmp(told, name) == 0;
+}
+
+static void *real(const char *name)
+{
+    return dlsym(RTLD_NEXT, name);
+}
+
+static int stat_lie(int r, struct stat *st)
+{
+    if (r == 0 && lie("stat-mtime"))
+        st->st_mtim.tv_nsec ^= 1;
+    if (r == 0 && lie("stat-dev"))
+        st->st_dev ^= 1;
+    if (r == 0 && lie("stat-nlink"))
+        st->st_nlink++;
+    if (r == -1 && lie("stat-errno") && errno == ENOTDIR)
+        errno = ENOENT;
+    if (r == 0 && lie("stat-leaves-errno"))
+        errno = EAGAIN;
+    return r;
+}
+
+int stat(const char *path, struct stat *st)
+{
+    return stat_lie(((int (*)(const char *, struct stat *))real("stat"))(path, st), st);
+}
+
+int __xstat(int ver, const char *path, struct stat *st);
+
+int __xstat(int ver, const char *path, struct stat *st)
+{
+    int (*call)(int, const char *, struct stat *) = real("__xstat");
+    return stat_lie(call(ver, path, st), st);
+}
+
+int fstat(int fd, struct stat *st)
+{
+    int r = ((int (*)(int, struct stat *))real("fstat"))(fd, st);
+    if (r == 0 && lie("fstat-ino"))
+        st->st_ino += 1000000;
+    return r;
+}
+
+int access(const char *path, int mode)
+{
+    int r = ((int (*)(const char *, int))real("access"))(path, mode);
+    return r == -1 && errno == EACCES && lie("access") ? 0 : r;
+}
+
+int open(const char *path, int flags, ...)
+{
+    mode_t mode = 0;
+    if ((flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE) {
+        va_list ap;
+        va_start(ap, flags);
+        mode = va_arg(ap, mode_t);
+        va_end(ap);
+    }
+    if (lie("open-cloexec"))
+        flags &= ~O_CLOEXEC;
+    if (lie("open-nofollow"))
+        flags &= ~O_NOFOLLOW;
+    int fd = ((int (*)(const char *, int, ...))real("open"))(path, flags, mode);
+    if (fd >= 0 && lie("open-offset") && !(flags & (O_PATH | O_DIRECTORY)))
+        lseek(fd, 1, SEEK_SET);
+    return fd;
+}
+
+FILE *fopen(const char *path, const char *mode)
+{
+    FILE *s = ((FILE * (*)(const char *, const char *)) real("fopen"))(path, mode);
+    if (s && lie("fopen-offset"))
+        fseek(s, 1, SEEK_SET);
+    return s;
+}
+
+ssize_t readlink(const char *path, char *buf, size_t size)
+{
+    ssize_t n = ((ssize_t(*)(const char *, char *, size_t))real("readlink"))(path, buf, size);
+    if (n > 0 && (size_t)n < size && lie("readlink-nul"))
+        buf[n] = '\0';
+    return n;
+}
+
+char *realpath(const char *path, char *resolved)
+{
+    char *r = ((char *(*)(const char *, char *))real("realpath"))(path, resolved);
+    if (r && r[0] && lie("realpath"))
+        r[strlen(r) - 1] = '\0';
+    return r;
+}
+
+struct dirent *readdir(DIR *d)
+{
+    struct dirent *(*call)(DIR *) = real("readdir");
+    struct dirent *e = call(d);
+    if (e && lie("readdir-type"))
+        e->d_type = DT_UNKNOWN;
+    if (e && lie("readdir-drop") && strcmp(e->d_name, "mod.py") == 0)
+        e = call(d);
+    return e;
+}
+
+void seekdir(DIR *d, long at)
+{
+    if (!lie("seekdir"))
+        ((void (*)(DIR *, long))real("seekdir"))(d, at);
+}
+
+char *dlerror(void)
+{
+    static char text[8192];
+    char *t = ((char *(*)(void))real("dlerror"))();
+    if (!t || !lie("dlerror"))
+        return t;
+    snprintf(text, sizeof text, "/dev/shm/mirror%s", t);
+    return text;
+}
+
+ssize_t pread(int fd, void *buf, size_t size, off_t off)
+{
+    ssize_t (*call)(int, void *, size_t, off_t) = real("pread");
+    return call(fd, buf, size, lie("pread") ? off + 1 : off);
+}
+
+/* A cache that does not see the process's own writes. */
+int unlink(const char *path)
+{
+    if (lie("unlink-lost"))
+        return 0;
+    return ((int (*)(const char *))real("unlink"))(path);
+}
+
+int chmod(const char *path, mode_t mode)
+{
+    if (lie("chmod-lost"))
+        return 0;
+    return ((int (*)(const char *, mode_t))real("chmod"))(path, mode);
+}

@@ -1,0 +1,6 @@
+int leaf_value(void);
+
+int leaf_value(void)
+{
+    return 41;
+}

@@ -1,0 +1,7 @@
+int leaf_value(void);
+int module_value(void);
+
+int module_value(void)
+{
+    return leaf_value() + 1;
+}

@@ -1,0 +1,6 @@
+int other_value(void);
+
+int other_value(void)
+{
+    return 17;
+}

@@ -1,0 +1,100 @@
+"""How a program under test is run: plain, under the library as ranks of an MPI job, under a liar.
+
+Shared by tests/interpose and tests/differential.
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+
+TIMEOUT = 60  # seconds a job
+
+
+class RunFailed(Exception):
+    """The program did not end well; the text says how."""
+
+
+def own_namespace():
+    """Restarts a root's script in a mount namespace of its own: what it mounts ends with it."""
+    if os.geteuid() == 0 and "JUDGE_NAMESPACE" not in os.environ:
+        os.environ["JUDGE_NAMESPACE"] = "1"
+        try:
+            os.execvp("unshare", ["unshare", "-m", "--propagation", "private", sys.executable, "-B"] + sys.argv)
+        except OSError:
+            pass
+
+
+def mount_tmpfs(folder):
+    """A tmpfs never gives an inode number twice, so files can be told apart by it. Where none can be mounted,
+    transcripts of grade TR_MAPPED leave inode numbers out."""
+    os.makedirs(folder)
+    command = ["mount", "-t", "tmpfs", "-o", "mode=755", "judge", folder]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
+        os.environ["JUDGE_NO_INODES"] = "1"
+        print(f"note: no tmpfs on {folder}: inode numbers of changing trees are not compared")
+
+
+def sanitizer_runtime(program):
+    """Where ASan is used its runtime must come first in LD_PRELOAD."""
+    out = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
+    return re.findall(r"=> (\S*lib[at]san\S*)", out)[:1]
+
+
+def preload(program, library):
+    return ":".join(sanitizer_runtime(program) + [os.path.abspath(library)])
+
+
+def clean_environment():
+    drop = ("LD_PRELOAD", "FASTIMPORT", "PMI")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(drop)}
+    env["LC_ALL"] = "C"
+    env.setdefault("ASAN_OPTIONS", "detect_leaks=0")  # libmpich leaks, and glibc where freopen fails
+    return env
+
+
+def execute(command, env, timeout, user=None):
+    """Raises RunFailed if the command fails, dies or takes longer than timeout seconds."""
+    who = {"user": user, "group": user, "extra_groups": []} if user else {}
+    try:
+        done = subprocess.run(["timeout", "-k", "5", str(timeout)] + command, env=env, stdin=subprocess.DEVNULL,
+                              capture_output=True, **who)
+    except OSError as e:
+        raise RunFailed(f"{command[0]}: {e}") from e
+    if done.returncode == 124:
+        raise RunFailed(f"no end after {timeout} s")
+    if done.returncode != 0:
+        text = (done.stdout + done.stderr).decode(errors="replace").strip()
+        raise RunFailed(f"exit code {done.returncode}\n{text[-2000:]}")
+    return done
+
+
+def run_plain(program, args, rank=0, timeout=TIMEOUT, user=None):
+    env = clean_environment() | {"PMI_RANK": str(rank)}
+    execute([program] + args, env, timeout, user)
+
+
+def run_liar(program, args, liar, lie, timeout=TIMEOUT):
+    env = clean_environment() | {"PMI_RANK": "0", "LD_PRELOAD": preload(program, liar), "JUDGE_LIE": lie}
+    execute([program] + args, env, timeout)
+
+
+def run_ranks(program, args, library, root, report, ranks=1, timeout=TIMEOUT, user=None):
+    """One node, `ranks` ranks, `root` cached. Returns the library's report, parsed."""
+    env = clean_environment()
+    setting = {"LD_PRELOAD": preload(program, library), "FASTIMPORT_FS": "all", "FASTIMPORT_PATH": root,
+               "FASTIMPORT_REPORT": report}
+    command = ["mpiexec.mpich", "-n", str(ranks), "env"] + [f"{k}={v}" for k, v in setting.items()]
+    done = execute(command + [program] + args, env, timeout, user)
+    try:
+        with open(report) as f:
+            return json.load(f)
+    except (OSError, ValueError) as e:
+        said = done.stderr.decode(errors="replace").strip()
+        raise RunFailed(f"the library wrote no usable report: {e}\n{said[-2000:]}") from e
+
+
+def calls(report, family):
+    """(intercepted, served) of one call family. The one place that knows the report's names."""
+    row = report.get("calls", {}).get(family, {})
+    return row.get("intercepted", 0), row.get("served", 0)
