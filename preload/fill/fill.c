@@ -130,10 +130,27 @@ static const struct record *await_answer(struct fill *f, const struct fi_query *
     return r;
 }
 
+/* The claim to ask for a key is another than that to look it up: on the root's node both are held at once. */
+static uint64_t asking(const struct fi_query *q)
+{
+    return ~q->hash;
+}
+
+/* One process of the node asks; it asks nevertheless if the claim cannot be had because of another key. */
+static bool claim_and_ask(struct fill *f, const struct fi_query *q)
+{
+    struct segment *s = &f->node->index;
+    bool mine = segment_claim(s, asking(q));
+
+    if ((mine || !segment_claimed(s, asking(q))) && segment_ask(s, q)) {
+        count_add(&fi_count->requests, 1);
+    }
+    return mine;
+}
+
 /* The way of a rank that is not the root: first the stream, then a request. */
 static const struct record *ask(struct fill *f, const struct fi_query *q)
 {
-    struct segment *s = &f->node->index;
     int64_t patience = atomic_load_explicit(&f->patience_ns, memory_order_relaxed);
     const struct record *r = await(f, q, sys_now_ns() + patience);
     bool mine;
@@ -141,15 +158,10 @@ static const struct record *ask(struct fill *f, const struct fi_query *q)
     if (r != NULL) {
         return r;
     }
-    mine = segment_claim(s, q->hash);
-    if (mine || !segment_claimed(s, q->hash)) {
-        if (segment_ask(s, q)) {
-            count_add(&fi_count->requests, 1);
-        }
-    }
+    mine = claim_and_ask(f, q);
     r = await_answer(f, q);
     if (mine) {
-        segment_unclaim(s, q->hash);
+        segment_unclaim(&f->node->index, asking(q));
     }
     if (r != NULL) {
         learn(f, r);

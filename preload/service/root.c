@@ -269,7 +269,7 @@ void root_serve(struct service *s)
 
 static void release(struct root *r)
 {
-    for (int i = 0; i < RECEIVES; i++) {
+    for (int i = 0; i < RECEIVES && r->service->job.n_nodes > 1; i++) {
         job_cancel(&r->receives[i]);
     }
     for (int i = 0; i < SLOTS; i++) {
