@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "cache/mirror.h"
+#include "fill/library.h"
 
 struct lookup {
     struct node_cache *node;
@@ -401,6 +402,9 @@ const struct record *lookup_real(struct node_cache *node, const struct fi_query 
         break;
     case RECORD_CONTENT:
         r = look_content(&l);
+        break;
+    case RECORD_LIBRARY:
+        r = library_lookup(node, query, flags);
         break;
     default:
         r = unavailable(&l);

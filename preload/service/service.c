@@ -12,6 +12,7 @@
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "fill/library.h"
 #include "mpi/bind.h"
 #include "roots.h"
 #include "service/internal.h"
@@ -184,6 +185,9 @@ static bool join(struct service *s)
         publish_roots(s);
         take_counters(s);
         fill_init(&s->fill, &s->node, s->job.rank == s->job.root, s->hello.max_file, s->input.config->wait_ms);
+        if (s->job.rank == s->job.root) {
+            library_prepare(&s->fill, &s->policy);
+        }
         if (s->job.node_rank == 0) {
             atomic_store(&s->node.index.header->state, SERVICE_RUNNING);
         }

@@ -1,0 +1,101 @@
+/* linkmap.c - see linkmap.h */
+#include "base/linkmap.h"
+
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Addresses in a dynamic section are relocated by ld.so on most machines, and never in the vDSO. */
+static const char *string_table(const struct dl_phdr_info *info, const ElfW(Dyn) * dynamic)
+{
+    for (; dynamic->d_tag != DT_NULL; dynamic++) {
+        if (dynamic->d_tag == DT_STRTAB) {
+            ElfW(Addr) at = dynamic->d_un.d_ptr;
+
+            return (const char *)(at < info->dlpi_addr ? at + info->dlpi_addr : at);
+        }
+    }
+    return NULL;
+}
+
+static const ElfW(Dyn) * dynamic_section(const struct dl_phdr_info *info)
+{
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC) {
+            return (const void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+        }
+    }
+    return NULL;
+}
+
+static struct linkmap_object describe(const struct dl_phdr_info *info)
+{
+    struct linkmap_object o = {.name = info->dlpi_name == NULL ? "" : info->dlpi_name};
+    const ElfW(Dyn) *dynamic = dynamic_section(info);
+    const char *strings = dynamic == NULL ? NULL : string_table(info, dynamic);
+
+    if (strings == NULL) {
+        return o;
+    }
+    for (; dynamic->d_tag != DT_NULL; dynamic++) {
+        const char *text = strings + dynamic->d_un.d_val;
+
+        switch (dynamic->d_tag) {
+        case DT_SONAME:
+            o.soname = text;
+            break;
+        case DT_RPATH:
+            o.rpath = text;
+            break;
+        case DT_RUNPATH:
+            o.runpath = text;
+            break;
+        case DT_FLAGS_1:
+            o.nodeflib = (dynamic->d_un.d_val & DF_1_NODEFLIB) != 0;
+            break;
+        default:
+            break;
+        }
+    }
+    return o;
+}
+
+static int collect(struct dl_phdr_info *info, size_t size, void *list_)
+{
+    struct linkmap_list *list = list_;
+
+    (void)size;
+    if ((list->n & (list->n + 1)) == 0) {
+        struct linkmap_object *more = realloc(list->objects, (2 * list->n + 2) * sizeof *more);
+
+        if (more == NULL) {
+            return 1;
+        }
+        list->objects = more;
+    }
+    list->objects[list->n++] = describe(info);
+    return 0;
+}
+
+bool linkmap_all(struct linkmap_list *list)
+{
+    *list = (struct linkmap_list){0};
+    if (dl_iterate_phdr(collect, list) != 0) {
+        free(list->objects);
+        return false;
+    }
+    return true;
+}
+
+static int matches(struct dl_phdr_info *info, size_t size, void *name)
+{
+    struct linkmap_object o = describe(info);
+
+    (void)size;
+    return strcmp(o.name, name) == 0 || (o.soname != NULL && strcmp(o.soname, name) == 0);
+}
+
+bool linkmap_has(const char *name)
+{
+    return dl_iterate_phdr(matches, (void *)name) != 0;
+}

@@ -1,0 +1,33 @@
+/*
+ * linkmap.h - what ld.so has loaded: names, SONAMEs and search paths of the objects in the link map.
+ *
+ * Read through dl_iterate_phdr(3) from the objects' own dynamic sections (ELF gABI, "Dynamic Section"). Strings
+ * belong to the objects and are good while they are loaded. Takes ld.so's lock for the list only, so it may be called
+ * while another thread is inside dlopen.
+ */
+#ifndef FASTIMPORT_BASE_LINKMAP_H
+#define FASTIMPORT_BASE_LINKMAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct linkmap_object {
+    const char *name; /* l_name; "" for the executable */
+    const char *soname;
+    const char *rpath;
+    const char *runpath;
+    bool nodeflib; /* DF_1_NODEFLIB */
+};
+
+struct linkmap_list {
+    struct linkmap_object *objects;
+    size_t n;
+};
+
+/* All objects in load order; the caller frees `objects`. False: no memory. */
+bool linkmap_all(struct linkmap_list *list);
+
+/* Is an object loaded that ld.so knows under this name (its path or its SONAME)? */
+bool linkmap_has(const char *name);
+
+#endif

@@ -1,0 +1,347 @@
+/* library.c - see library.h */
+#include "fill/library.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/linkmap.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "cache/mirror.h"
+#include "elf/closure.h"
+
+static struct {
+    struct fill *fill;
+    const struct policy *policy;
+    const char *ld_library_path;
+    fi_closure_compute_fn *compute;
+    fi_closure_free_fn *release;
+} library;
+
+/* --- the companion -------------------------------------------------------------------------------------------------- */
+
+/* libfastimport-elf.so stands beside libfastimport.so. */
+static bool companion_name(char *out, size_t size)
+{
+    Dl_info info;
+    size_t n;
+
+    if (dladdr((void *)companion_name, &info) == 0 || info.dli_fname == NULL) {
+        return false;
+    }
+    n = path_parent_length(info.dli_fname, strlen(info.dli_fname));
+    return (size_t)snprintf(out, size, "%.*s/libfastimport-elf.so", (int)n, info.dli_fname) < size;
+}
+
+static bool open_companion(void)
+{
+    char name[FI_PATH_MAX];
+    fi_closure_abi_fn *abi;
+    void *handle;
+
+    if (!companion_name(name, sizeof name)) {
+        return false;
+    }
+    handle = dlmopen(LM_ID_NEWLM, name, RTLD_NOW | RTLD_LOCAL);
+    if (handle == NULL) {
+        fi_log(LOG_WARN, "libraries are left to ld.so: %s", dlerror());
+        return false;
+    }
+    abi = (fi_closure_abi_fn *)dlsym(handle, "fi_closure_abi");
+    library.release = (fi_closure_free_fn *)dlsym(handle, "fi_closure_free");
+    if (abi == NULL || abi() != FI_CLOSURE_ABI || library.release == NULL) {
+        fi_log(LOG_WARN, "libraries are left to ld.so: %s is of another version", name);
+        return false;
+    }
+    library.compute = (fi_closure_compute_fn *)dlsym(handle, "fi_closure_compute");
+    return library.compute != NULL;
+}
+
+bool library_prepare(struct fill *fill, const struct policy *policy)
+{
+    const char *path = getenv("LD_LIBRARY_PATH");
+
+    library.fill = fill;
+    library.policy = policy;
+    library.ld_library_path = path == NULL ? NULL : strdup(path);
+    return open_companion();
+}
+
+/* --- how the search looks at files ------------------------------------------------------------------------------------ */
+
+static bool is_ours(const char *path)
+{
+    return policy_verdict(library.policy, path, strlen(path)) == OURS;
+}
+
+static const struct record *cached(enum record_kind kind, const char *path)
+{
+    struct fi_query q = query_make(kind, 0, path, strlen(path));
+    enum fallback_reason why;
+    const struct record *r = segment_find(&library.fill->node->index, &q);
+
+    if (r == NULL) {
+        r = fill_get(library.fill, &q, &why);
+    }
+    return r == NULL || (r->flags & RECORD_UNAVAILABLE) != 0 ? NULL : r;
+}
+
+static int map_file(const char *name, struct fi_elf_bytes *out)
+{
+    struct stat st;
+    int fd = sys_open(name, O_RDONLY | O_CLOEXEC, 0);
+    int error = fd < 0 ? fd : sys_fstat(fd, &st);
+
+    if (fd < 0) {
+        return -fd;
+    }
+    if (error == 0 && !S_ISREG(st.st_mode)) {
+        error = -EINVAL;
+    }
+    if (error == 0) {
+        out->size = (size_t)st.st_size;
+        out->data = out->size == 0 ? "" : sys_mmap(out->size, PROT_READ, MAP_PRIVATE, fd, 0);
+        error = out->data == NULL ? -ENOMEM : 0;
+    }
+    sys_close(fd);
+    return -error;
+}
+
+static int source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
+{
+    char name[FI_PATH_MAX + 512];
+    struct fi_path normal;
+    const struct record *r;
+
+    (void)ctx;
+    if (!path_normalise(&normal, "/", path) || normal.has_dotdot || !is_ours(normal.text)) {
+        return map_file(path, out);
+    }
+    r = cached(RECORD_CONTENT, normal.text);
+    if (r == NULL) {
+        return map_file(path, out);
+    }
+    if (r->error != 0) {
+        return r->error;
+    }
+    return mirror_path(library.fill->node, r->path, name, sizeof name) ? map_file(name, out) : ENAMETOOLONG;
+}
+
+static void source_close(void *ctx, struct fi_elf_bytes *bytes)
+{
+    (void)ctx;
+    if (bytes->size > 0) {
+        sys_munmap((void *)bytes->data, bytes->size);
+    }
+}
+
+/* The original's struct stat, from the content if that is cached. */
+static int original_stat(const char *path, struct stat *st)
+{
+    const struct record *r = is_ours(path) ? cached(RECORD_CONTENT, path) : NULL;
+
+    if (r == NULL) {
+        return sys_stat(path, st);
+    }
+    if (r->error == 0) {
+        *st = ((const struct record_content *)record_payload(r))->st;
+    }
+    return -r->error;
+}
+
+static int source_identity(void *ctx, const char *path, unsigned long *dev, unsigned long *ino)
+{
+    struct stat st;
+    int error = original_stat(path, &st);
+
+    (void)ctx;
+    if (error != 0) {
+        return -error;
+    }
+    *dev = st.st_dev;
+    *ino = st.st_ino;
+    return 0;
+}
+
+static int source_is_dir(void *ctx, const char *path)
+{
+    struct stat st;
+    const struct record *r;
+    const struct record_stat *s;
+
+    (void)ctx;
+    if (!is_ours(path)) {
+        return sys_stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    }
+    r = cached(RECORD_STAT, path);
+    if (r == NULL || r->error != 0) {
+        return 0;
+    }
+    s = record_payload(r);
+    return S_ISDIR(S_ISLNK(s->link.st_mode) ? s->target.st_mode : s->link.st_mode);
+}
+
+/* --- the request and the record ----------------------------------------------------------------------------------------- */
+
+struct context {
+    struct linkmap_list map;
+    struct fi_elf_loaded *loaded;
+    struct fi_elf_loader executable;
+    char program[FI_PATH_MAX];
+};
+
+static bool describe_process(struct context *c)
+{
+    ssize_t n = sys_readlink("/proc/self/exe", c->program, sizeof c->program - 1);
+
+    c->program[n > 0 ? n : 0] = '\0';
+    if (!linkmap_all(&c->map)) {
+        return false;
+    }
+    c->loaded = calloc(c->map.n + 1, sizeof *c->loaded);
+    if (c->loaded == NULL || c->map.n == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < c->map.n; i++) {
+        const struct linkmap_object *o = &c->map.objects[i];
+
+        c->loaded[i] = (struct fi_elf_loaded){o->name, i == 0 ? c->program : o->name, o->soname, NULL, 0, 0};
+    }
+    c->executable = (struct fi_elf_loader){c->program, c->map.objects[0].rpath, c->map.objects[0].runpath,
+                                           c->map.objects[0].nodeflib};
+    return true;
+}
+
+static size_t put_text(char *out, size_t at, const char *text)
+{
+    size_t n = strlen(text) + 1;
+
+    if (out != NULL) {
+        memcpy(out + at, text, n);
+    }
+    return at + n;
+}
+
+/* Writes the payload, or with out NULL only measures it. */
+static size_t encode(const struct fi_closure *closure, char *out)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < closure->n_libs; i++) {
+        const struct fi_closure_lib *l = &closure->libs[i];
+        char letter[2] = {'@', '\0'};
+
+        letter[0] = (char)('@' + (l->already_loaded ? LIBRARY_LOADED : 0) + (l->in_cycle ? LIBRARY_CYCLE : 0) +
+                           (is_ours(l->path) ? LIBRARY_OURS : 0));
+        at = put_text(out, at, letter) - 1;
+        at = put_text(out, at, l->path);
+        at = put_text(out, at, l->soname == NULL ? "" : l->soname);
+        for (size_t k = 0; l->names[k] != NULL; k++) {
+            at = put_text(out, at, l->names[k]);
+        }
+        at = put_text(out, at, "");
+    }
+    return at;
+}
+
+static const struct record *publish(struct node_cache *node, const struct fi_query *q, uint8_t flags,
+                                    const struct fi_closure *closure)
+{
+    size_t size = closure == NULL ? 0 : encode(closure, NULL);
+    struct record *r = segment_allocate(&node->index, q->length, size);
+
+    if (r == NULL) {
+        return NULL;
+    }
+    r->kind = RECORD_LIBRARY;
+    r->argument = q->argument;
+    r->flags = flags | (closure == NULL ? RECORD_UNAVAILABLE : 0);
+    memcpy(r->path, q->path, q->length);
+    if (closure != NULL) {
+        encode(closure, (char *)record_payload(r));
+    }
+    record_seal(r);
+    segment_publish(&node->index, r);
+    return r;
+}
+
+static enum fi_closure_status compute(const char *path, struct fi_closure *closure)
+{
+    struct fi_elf_source source = {NULL, source_open, source_close, source_identity, source_is_dir};
+    struct context *c = calloc(1, sizeof *c);
+    enum fi_closure_status status = FI_CLOSURE_NO_MEMORY;
+
+    if (c != NULL && describe_process(c)) {
+        struct fi_closure_request request = {
+            .path = path,
+            .loaders = &c->executable,
+            .n_loaders = 1,
+            .loaded = c->loaded,
+            .n_loaded = c->map.n,
+            .ld_library_path = library.ld_library_path,
+            .source = &source,
+        };
+
+        status = library.compute(&request, closure);
+    }
+    if (c != NULL) {
+        free(c->loaded);
+        free(c->map.objects);
+        free(c);
+    }
+    return status;
+}
+
+const struct record *library_lookup(struct node_cache *node, const struct fi_query *q, uint8_t flags)
+{
+    struct fi_closure closure = {0};
+    const struct record *r;
+
+    if (library.compute == NULL || (flags & RECORD_LOCAL) != 0) {
+        return publish(node, q, flags, NULL);
+    }
+    r = publish(node, q, flags, compute(q->path, &closure) == FI_CLOSURE_OK ? &closure : NULL);
+    library.release(&closure);
+    return r;
+}
+
+/* --- reading --------------------------------------------------------------------------------------------------------------- */
+
+static const char *take_text(const struct record *r, size_t *at)
+{
+    const char *text = (const char *)record_payload(r) + *at;
+    const char *end = memchr(text, '\0', r->payload_size - *at);
+
+    if (end == NULL) {
+        return NULL;
+    }
+    *at += (size_t)(end - text) + 1;
+    return text;
+}
+
+bool library_next(const struct record *r, size_t *at, struct library_item *item)
+{
+    const char *text;
+
+    if (*at >= r->payload_size) {
+        return false;
+    }
+    text = take_text(r, at);
+    item->soname = text == NULL || *at >= r->payload_size ? NULL : take_text(r, at);
+    if (item->soname == NULL || text[0] == '\0' || *at >= r->payload_size) {
+        return false;
+    }
+    item->bits = (unsigned)(text[0] - '@');
+    item->path = text + 1;
+    item->names = (const char *)record_payload(r) + *at;
+    do {
+        text = *at < r->payload_size ? take_text(r, at) : NULL;
+    } while (text != NULL && text[0] != '\0');
+    return text != NULL;
+}

@@ -1,0 +1,40 @@
+/*
+ * library.h - the root's answer to dlopen: which libraries, from where, in what order.
+ *
+ * Computed with libelf in libfastimport-elf.so (elf/closure.h), which is opened in a link-map namespace of its own by
+ * library_prepare(), in the root only, before the program runs (so that no look-up waits for ld.so's lock). Every file
+ * that the search opens becomes content of the node cache; the result is a RECORD_LIBRARY.
+ *
+ * Payload: one item a library, in the order in which they are to be loaded, the requested one last:
+ *   a letter '@' + bits (enum library_bit), path NUL, SONAME NUL (may be empty), names NUL ..., NUL
+ */
+#ifndef FASTIMPORT_FILL_LIBRARY_H
+#define FASTIMPORT_FILL_LIBRARY_H
+
+#include "fill/fill.h"
+#include "policy.h"
+
+enum library_bit {
+    LIBRARY_LOADED = 1, /* the root had it loaded already */
+    LIBRARY_CYCLE = 2,  /* needs one that stands after it */
+    LIBRARY_OURS = 4,   /* its content is in the mirror; else it is opened where it is */
+};
+
+/* One item, pointers into the payload. */
+struct library_item {
+    unsigned bits;
+    const char *path;
+    const char *soname;
+    const char *names; /* several, each NUL-terminated, an empty one at the end */
+};
+
+/* Opens the companion DSO beside this library. False, with one warning, if that fails: libraries are then left to ld.so. */
+bool library_prepare(struct fill *fill, const struct policy *policy);
+
+/* Computes and publishes the record for the query (its key as in answer/library.h). */
+const struct record *library_lookup(struct node_cache *node, const struct fi_query *query, uint8_t flags);
+
+/* Steps through a payload; false at the end or when it makes no sense. */
+bool library_next(const struct record *record, size_t *at, struct library_item *item);
+
+#endif
