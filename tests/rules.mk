@@ -1,1 +1,3 @@
 # tests: programs and tests
+
+include tests/bench/rules.mk
