@@ -10,6 +10,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("B", "build")
+os.environ["FASTIMPORT_BUILD"] = str(BUILD)  # for mpiexec-nodes
 SHAREDFS = BUILD / "sharedfs"
 FOREVER = ["--attr-timeout", "inf", "--entry-timeout", "inf", "--negative-timeout", "inf"]
 
