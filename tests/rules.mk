@@ -2,3 +2,4 @@
 
 include tests/elf/rules.mk
 include tests/interpose/rules.mk
+include tests/bench/rules.mk

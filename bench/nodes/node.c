@@ -292,7 +292,9 @@ int main(int argc, char **argv)
     int rc = set_up(&node);
     sigprocmask(SIG_BLOCK, &signals, &old);
     prctl(PR_SET_PDEATHSIG, (unsigned long)SIGTERM); /* of mpiexec */
-    if (rc == 0 && getppid() == parent)
+    if (rc != 0)
+        kill(parent, SIGTERM); /* hydra would wait for its proxy for ever */
+    else if (getppid() == parent)
         rc = start_proxy(&node, argv + i + 1, &old);
     if (rc == 0 && node.proxy > 0)
         rc = attend(&node, &signals);

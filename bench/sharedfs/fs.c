@@ -99,15 +99,14 @@ void fs_inode_forget(struct fs *fs, fuse_ino_t ino, uint64_t lookups)
 
 bool fs_inode_unchanged(struct fs *fs, struct fs_inode *inode, const struct stat *st)
 {
-    struct fs_version now = {.mtime = st->st_mtim, .size = st->st_size};
+    struct fs_version now = {.known = true, .mtime = st->st_mtim, .size = st->st_size};
 
     pthread_mutex_lock(&fs->lock);
-    const struct fs_version *old = &inode->opened;
-    bool same = old->mtime.tv_sec == now.mtime.tv_sec && old->mtime.tv_nsec == now.mtime.tv_nsec &&
-                old->size == now.size;
+    struct fs_version old = inode->opened;
     inode->opened = now;
     pthread_mutex_unlock(&fs->lock);
-    return same;
+    return !old.known || (old.mtime.tv_sec == now.mtime.tv_sec &&
+                          old.mtime.tv_nsec == now.mtime.tv_nsec && old.size == now.size);
 }
 
 static void comm_of(pid_t pid, char *out, size_t size)

@@ -24,6 +24,7 @@ enum { FS_BUCKETS = 1 << 14 };
 
 /* What one file or directory was like when this client last opened it. */
 struct fs_version {
+    bool known; /* false: never opened, so nothing of it is cached */
     struct timespec mtime;
     off_t size;
 };
@@ -58,6 +59,7 @@ struct fs {
     int log_fd;   /* -1: no log */
     int ready_fd; /* the starting process waits for a byte there; -1: it is this one */
     uint64_t started;
+    bool shook_hands;      /* with the kernel; the first reply's thread only */
     _Atomic bool counting; /* the mount is set up: operations count and cost from now on */
     _Atomic bool failed;   /* it could not be set up */
     struct fs_inode root;

@@ -2,15 +2,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <mntent.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -115,30 +118,78 @@ static int serve_loop(struct fs *fs, struct fuse_session *se)
     return rc || fs->failed;
 }
 
+static ssize_t device_read(int fd, void *buffer, size_t size, void *userdata)
+{
+    (void)userdata;
+    return read(fd, buffer, size);
+}
+
+/*
+ * libfuse before 3.17 forgets to tell the kernel that lookups in one directory may come at once
+ * (its pull request 861); an NFS client's do. The first reply is the handshake's: it is told there.
+ */
+static ssize_t device_writev(int fd, struct iovec *parts, int count, void *userdata)
+{
+    struct fs *fs = userdata;
+
+    if (!fs->shook_hands && count == 2 &&
+        parts[1].iov_len >= offsetof(struct fuse_init_out, unused)) {
+        ((struct fuse_init_out *)parts[1].iov_base)->flags |= FUSE_PARALLEL_DIROPS;
+        fs->shook_hands = true;
+    }
+    return writev(fd, parts, count);
+}
+
+/* Mounts, with the server's pid in the source's name, so that `umount` can wait for it. */
+static int mount_device(const struct fs *fs, int device)
+{
+    char source[32], data[160];
+    unsigned long flags = MS_NOSUID | MS_NODEV | (fs->o.read_only ? MS_RDONLY : 0);
+
+    snprintf(source, sizeof source, "sharedfs@%d", (int)getpid());
+    snprintf(
+        data, sizeof data,
+        "fd=%d,rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other,max_read=%u",
+        device, fs->o.max_read);
+    if (mount(source, fs->o.mountpoint, "fuse.sharedfs", flags, data) != 0)
+        return fail("cannot mount (needs root) on", fs->o.mountpoint);
+    return 0;
+}
+
+static int serve_device(struct fs *fs, struct fuse_session *se, int device)
+{
+    static const struct fuse_custom_io io = {.read = device_read, .writev = device_writev};
+
+    if (fuse_session_custom_io(se, &io, device) != 0)
+        return fail("cannot use", "/dev/fuse");
+    if (fuse_set_signal_handlers(se) != 0)
+        return fail("cannot handle signals for", fs->o.mountpoint);
+    int rc = mount_device(fs, device);
+    if (rc == 0) {
+        rc = serve_loop(fs, se);
+        umount2(fs->o.mountpoint,
+                MNT_DETACH | UMOUNT_NOFOLLOW); /* fails if it is why the loop ended */
+    }
+    fuse_remove_signal_handlers(se);
+    return rc;
+}
+
 static int serve_session(struct fs *fs)
 {
     struct fuse_lowlevel_ops ops = {0};
-    char options[160];
-    char *argv[] = {"sharedfs", "-o", options, NULL};
+    char max_read[32], *argv[] = {"sharedfs", "-o", max_read, NULL};
     struct fuse_args args = FUSE_ARGS_INIT(3, argv);
 
-    /* The server's pid in the source's name lets `umount` wait for it. */
-    snprintf(options, sizeof options,
-             "fsname=sharedfs@%d,subtype=sharedfs,default_permissions,max_read=%u%s%s",
-             (int)getpid(), fs->o.max_read, geteuid() == 0 ? ",allow_other" : "",
-             fs->o.read_only ? ",ro" : "");
+    snprintf(max_read, sizeof max_read, "max_read=%u", fs->o.max_read);
     fs_read_handlers(&ops);
     fs_write_handlers(&ops);
+    int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    if (device < 0)
+        return fail("cannot open (modprobe fuse?)", "/dev/fuse");
     struct fuse_session *se = fuse_session_new(&args, &ops, sizeof ops, fs);
-    if (!se)
-        return fail("cannot start FUSE for", fs->o.mountpoint);
-    int rc = 1;
-    if (fuse_set_signal_handlers(se) == 0 && fuse_session_mount(se, fs->o.mountpoint) == 0) {
-        rc = serve_loop(fs, se);
-        fuse_session_unmount(se);
-        fuse_remove_signal_handlers(se);
-    } /* otherwise libfuse has said why */
-    fuse_session_destroy(se);
+    int rc = se ? serve_device(fs, se, device) : fail("cannot start FUSE for", fs->o.mountpoint);
+    if (se)
+        fuse_session_destroy(se); /* closes the device */
     fuse_opt_free_args(&args);
     return rc;
 }
@@ -255,21 +306,6 @@ static int server_of(const char *mountpoint)
     return pid;
 }
 
-static int unmount(const char *mountpoint)
-{
-    if (geteuid() == 0)
-        return umount2(mountpoint, UMOUNT_NOFOLLOW) == 0 ? 0 : fail("cannot unmount", mountpoint);
-    pid_t child = fork();
-    if (child == 0) {
-        execlp("fusermount3", "fusermount3", "-u", mountpoint, (char *)NULL);
-        _exit(127);
-    }
-    int status = -1;
-    if (child < 0 || waitpid(child, &status, 0) != child)
-        return fail("cannot run", "fusermount3");
-    return status == 0 ? 0 : 1; /* fusermount3 has said why */
-}
-
 /* An absolute name without asking the mounted file system, whose server may be dead: only its
  * parent is resolved. */
 static char *absolute(const char *mountpoint)
@@ -299,7 +335,7 @@ int serve_umount(const char *mountpoint)
     if (!pid)
         fprintf(stderr, "sharedfs: no sharedfs is mounted on %s\n", mountpoint);
     else
-        rc = unmount(path);
+        rc = umount2(path, UMOUNT_NOFOLLOW) == 0 ? 0 : fail("cannot unmount", path);
     if (rc == 0 && !wait_for_end(pid, 10000)) {
         fprintf(stderr, "sharedfs: %s is unmounted, but its server, process %d, does not end\n",
                 path, pid);

@@ -134,6 +134,8 @@ static void handle_create(fuse_req_t req, fuse_ino_t parent, const char *name, m
     become_self();
     if (!error)
         error = fs_inode_find(fs, where.fd, name, &e);
+    if (!error) /* this is an open, too */
+        fs_inode_unchanged(fs, fs_inode_of(fs, e.ino), &e.attr);
     fs_served(req, SFS_OP_create, start, where, 0, error);
     fi->fh = (uint64_t)fd;
     if (error)

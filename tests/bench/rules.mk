@@ -1,0 +1,25 @@
+# bench: the emulator's clock and counters, its file system, the emulated nodes
+TESTS += test-sharedfs-state test-sharedfs test-nodes test-make-env
+.PHONY: test-sharedfs-state test-sharedfs test-nodes test-make-env
+
+$(B)/tests/sharedfs_state: $(B)/obj/tests/bench/sharedfs_state.o $(B)/obj/bench/sharedfs/state.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ $(LDFLAGS) -lcmocka -pthread -o $@
+
+$(B)/obj/tests/bench/sharedfs_state.o: CPPFLAGS_ROOM = -Ibench/sharedfs
+
+test-sharedfs-state: $(B)/tests/sharedfs_state
+	$(Q)B=$(B) tests/run sharedfs-state $<
+
+# In a mount namespace of their own, so that nothing stays mounted whatever happens.
+PRIVATE := unshare --mount --propagation private
+
+test-sharedfs: $(B)/sharedfs
+	$(Q)B=$(B) tests/run sharedfs $(PRIVATE) /usr/bin/python3 tests/bench/sharedfs_test.py
+
+test-nodes: $(B)/sharedfs $(B)/emulated-node
+	$(Q)B=$(B) tests/run nodes $(PRIVATE) /usr/bin/python3 tests/bench/nodes_test.py
+
+test-make-env:
+	$(Q)B=$(B) tests/run make-env /usr/bin/python3 tests/bench/make_env_test.py
