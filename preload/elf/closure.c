@@ -165,6 +165,7 @@ enum fi_closure_status fi_closure_compute(const struct fi_closure_request *reque
     struct fi_search search = {.pool = &pool, .request = request};
     *out = (struct fi_closure){0};
     enum fi_closure_status status = status_of(compute(&search, out));
+    fi_objects_release(&search);
     out->culprit = status == FI_CLOSURE_OK ? NULL : search.culprit;
     out->probed = search.probed;
     out->memory = pool.chunks;

@@ -95,8 +95,8 @@ struct fi_closure_request {
 
 /* One library of the closure. Strings belong to the closure. */
 struct fi_closure_lib {
-    const char
-        *path; /* absolute path where ld.so would find it; of an already loaded one, its l_name */
+    const char *
+        path; /* absolute path where ld.so would find it; of an already loaded one, the request's */
     const char *soname; /* its DT_SONAME, or NULL */
     /* Every name by which this closure asks for it, NULL-terminated: the first is the one it was
      * found by. ld.so knows it by these and by path and soname; one that is loaded from elsewhere

@@ -1,8 +1,49 @@
 #include "elf/objects.h"
 
+#include <search.h>
 #include <string.h>
 
 #include "elf/dirs.h"
+
+/* An entry of the tree of names. */
+struct known_name {
+    const char *name;
+    struct fi_object *object;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const struct known_name *)a)->name, ((const struct known_name *)b)->name);
+}
+
+/* A name that is known already stays with its object, which stands earlier in load order. 0: out of
+ * memory. */
+static int know(struct fi_search *search, struct fi_object *object, const char *name)
+{
+    struct known_name *entry = fi_pool_alloc(search->pool, sizeof *entry);
+    if (!entry)
+        return 0;
+    *entry = (struct known_name){name, object};
+    return tsearch(entry, &search->names, compare_names) != NULL;
+}
+
+struct fi_object *fi_objects_by_name(const struct fi_search *search, const char *name)
+{
+    const struct known_name wanted = {name, NULL};
+    void *node = tfind(&wanted, &search->names, compare_names);
+    return node ? (*(struct known_name **)node)->object : NULL;
+}
+
+static void keep(void *entry)
+{
+    (void)entry; /* it is the pool's */
+}
+
+void fi_objects_release(struct fi_search *search)
+{
+    tdestroy(search->names, keep);
+    search->names = NULL;
+}
 
 static void append(struct fi_search *search, struct fi_object *object)
 {
@@ -23,29 +64,35 @@ static struct fi_object *new_object(struct fi_search *search, const char *path)
     return object->path && object->origin ? object : NULL;
 }
 
-struct fi_object *fi_objects_add(struct fi_search *search, const char *path)
+struct fi_object *fi_objects_add(struct fi_search *search, const char *path,
+                                 const struct fi_image *image)
 {
     struct fi_object *object = new_object(search, path);
-    if (object)
-        append(search, object);
+    if (!object)
+        return NULL;
+    object->image = *image;
+    append(search, object);
+    if (*path && !know(search, object, object->path))
+        return NULL;
+    if (image->soname && !know(search, object, image->soname))
+        return NULL;
     return object;
 }
 
 static int add_loaded(struct fi_search *search, const struct fi_elf_loaded *loaded)
 {
-    const char *path = loaded->path ? loaded->path : "";
-    struct fi_object *object = fi_objects_add(search, path);
+    const struct fi_image image = {.soname = loaded->soname};
+    struct fi_object *object = fi_objects_add(search, loaded->path ? loaded->path : "", &image);
     if (!object)
         return 0;
     object->already_loaded = 1;
-    object->image.soname = loaded->soname;
     object->dev = loaded->dev;
     object->ino = loaded->ino;
     object->has_identity = object->identity_asked = loaded->dev || loaded->ino;
-    if (loaded->name && *loaded->name && !fi_object_add_name(search, object, loaded->name))
+    if (loaded->name && *loaded->name && !know(search, object, loaded->name))
         return 0;
     for (const char *const *alias = loaded->aliases; alias && *alias; alias++)
-        if (!fi_object_add_name(search, object, *alias))
+        if (!know(search, object, *alias))
             return 0;
     return 1;
 }
@@ -94,19 +141,6 @@ static int has_name(const struct fi_object *object, const char *name)
     return 0;
 }
 
-struct fi_object *fi_objects_by_name(const struct fi_search *search, const char *name)
-{
-    for (struct fi_object *object = search->first; object; object = object->next) {
-        if (!object->already_loaded && strcmp(object->path, name) == 0)
-            return object;
-        if (has_name(object, name))
-            return object;
-        if (object->image.soname && strcmp(object->image.soname, name) == 0)
-            return object;
-    }
-    return NULL;
-}
-
 static int ask_identity(const struct fi_search *search, struct fi_object *object)
 {
     const struct fi_elf_source *source = search->request->source;
@@ -132,6 +166,8 @@ int fi_object_add_name(struct fi_search *search, struct fi_object *object, const
 {
     if (has_name(object, name))
         return 1;
+    if (!know(search, object, name))
+        return 0;
     object->names = fi_pool_append(search->pool, object->names, object->n_names, name);
     if (object->names)
         object->n_names++;

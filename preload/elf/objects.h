@@ -37,6 +37,7 @@ struct fi_search {
     const struct fi_closure_request *request;
     const struct fi_elf_host *host;
     struct fi_object *first, *last; /* all objects, in load order */
+    void *names;                    /* tsearch(3) tree: each name's first object in load order */
     struct fi_object *executable;   /* not in that list: its RPATH and origin */
     struct fi_object *caller;       /* the nearest loader; the executable if there is no other */
     const char **env_places, **system_places;
@@ -52,11 +53,14 @@ enum fi_found {
     FI_NO_MEMORY,
 };
 
-/* Makes objects of the request's loaded ones and loaders. 0: out of memory. */
+/* Makes objects of the request's loaded ones and loaders. 0: out of memory. release() is due in any
+ * case. */
 int fi_objects_init(struct fi_search *search);
+void fi_objects_release(struct fi_search *search);
 
-/* A new object at the end of the list; NULL: out of memory. */
-struct fi_object *fi_objects_add(struct fi_search *search, const char *path);
+/* A new object at the end of the list, known by its path and SONAME; NULL: out of memory. */
+struct fi_object *fi_objects_add(struct fi_search *search, const char *path,
+                                 const struct fi_image *image);
 
 /* The object that ld.so knows by this name, or NULL. */
 struct fi_object *fi_objects_by_name(const struct fi_search *search, const char *name);

@@ -193,15 +193,14 @@ static enum fi_found enter(struct fi_search *search, const struct candidate *fil
                            struct fi_object **out)
 {
     const struct fi_elf_source *source = search->request->source;
-    struct fi_object made = {.image = file->image, .identity_asked = 1};
+    struct fi_object made = {.identity_asked = 1};
     made.has_identity = source->identity(source->ctx, file->path, &made.dev, &made.ino) == 0;
     *out = fi_objects_by_identity(search, &made);
     if (*out)
         return FI_FOUND;
-    *out = fi_objects_add(search, file->path);
+    *out = fi_objects_add(search, file->path, &file->image);
     if (!*out)
         return FI_NO_MEMORY;
-    (*out)->image = made.image;
     (*out)->has_identity = made.has_identity;
     (*out)->identity_asked = 1;
     (*out)->dev = made.dev;

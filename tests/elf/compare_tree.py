@@ -14,7 +14,7 @@ import tempfile
 
 def shared_libraries(folders):
     for folder in folders:
-        for root, _, names in os.walk(folder):
+        for root, _, names in os.walk(os.path.abspath(folder)):
             for name in sorted(names):
                 path = os.path.join(root, name)
                 if ".so" in name and os.path.isfile(path):
