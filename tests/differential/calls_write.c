@@ -9,12 +9,43 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A look at what a write is about, before it (which fills a cache) and after it (which shows a
+ * stale one). */
+static void look(int dirfd, const char *path)
+{
+    struct stat st;
+    if (!path || path == BAD_PATH)
+        return;
+    int ret = TRY(fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW));
+    tr_ret(ret, "    look: lstat");
+    if (ret == 0)
+        tr_stat(&st);
+    if (dirfd != AT_FDCWD)
+        return;
+    ret = TRY(stat(path, &st));
+    tr_ret(ret, "    look: stat");
+    if (ret == 0)
+        tr_stat(&st);
+    tr_ret(TRY(access(path, R_OK)), "    look: access");
+}
+
+void sequence_look_again(struct sequence *s)
+{
+    for (unsigned i = 0; i < s->n_written; i++)
+        look(s->written[i].fd, s->written[i].path);
+    s->n_written = 0;
+}
+
 static bool off_ground(struct sequence *s, int from, const char *path)
 {
     if (!shadow_permits(s, from, path)) {
         tr_line("(would leave the ground)");
         return true;
     }
+    int fd = from == CWD_SLOT ? AT_FDCWD : from < 0 ? -1 : s->fds[from];
+    look(fd, path);
+    s->written[s->n_written].fd = fd;
+    s->written[s->n_written++].path = path;
     s->changes++;
     return false;
 }
@@ -199,7 +230,7 @@ static void run_truncate(struct sequence *s, struct rng *r)
 /* The random name is gone again before anything can show it. */
 static void run_temporary(struct sequence *s, struct rng *r)
 {
-    char name[PLAN_PATH + 16];
+    static char name[PLAN_PATH + 16]; /* looked at again after the call */
     const char *dir = plan_name(r);
     snprintf(name, sizeof name, "%s/tXXXXXX", rng_percent(r, 40) ? "." : dir);
     if (off_ground(s, CWD_SLOT, name))

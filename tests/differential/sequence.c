@@ -76,6 +76,7 @@ void sequence_call(struct sequence *s, unsigned index)
     const struct call *c = pick_call(s, &r);
     tr_line("[%u] %s", index, c->name);
     c->run(s, &r);
+    sequence_look_again(s);
 }
 
 void sequence_end(struct sequence *s)

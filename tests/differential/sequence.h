@@ -30,6 +30,11 @@ struct sequence {
     unsigned dir_born[SLOTS]; /* `changes` when the stream was opened or rewound */
     unsigned changes;         /* writes so far */
     void *handles[SLOTS];     /* of dlopen */
+    struct {
+        int fd;
+        const char *path;
+    } written[2]; /* what the current call writes to; valid while it runs */
+    unsigned n_written;
 };
 
 #define SEQ_NO_BAD_POINTERS 1u
@@ -73,6 +78,9 @@ struct call {
     unsigned weight;
     void (*run)(struct sequence *s, struct rng *r);
 };
+
+/* Looks at what the call just made wrote to (calls_write.c). */
+void sequence_look_again(struct sequence *s);
 
 extern const struct call calls_look[], calls_open[], calls_dir[],
     calls_write[]; /* ended by a NULL name */
