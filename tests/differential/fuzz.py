@@ -79,7 +79,7 @@ class Fuzzer:
             report = runs.run_ranks(self.program, command, self.args.library, self.tree, f"{self.work}/report.json",
                                     ranks=self.args.ranks, timeout=timeout, user=self.user)
             self.problem = report.get("problem", "")
-            for row in ("stat", "open", "dir", "path"):
+            for row in ("stat", "access", "open", "dir", "path"):
                 calls, served = runs.calls(report, row)
                 self.calls += calls
                 self.served += served

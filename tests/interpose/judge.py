@@ -23,7 +23,7 @@ DIFF_LINES = 24
 FAMILIES = {
     "stat": (["stat-mtime", "stat-dev", "stat-nlink", "stat-errno", "stat-leaves-errno", "fstat-ino"], "stat", 0.5),
     "stat_old": (["stat-mtime", "stat-errno"], "stat", 0.5),
-    "access": (["access"], "stat", 0.5),
+    "access": (["access"], "access", 0.5),
     "open": (["open-cloexec", "open-nofollow", "open-offset"], "open", 0.3),
     "stream": (["fopen-offset"], "open", 0.3),
     "links": (["readlink-nul", "realpath"], "path", 0.5),
