@@ -167,6 +167,8 @@ __attribute__((constructor)) static void find_dlerror(void)
 char *dlerror(void)
 {
     static char text[8192];
+    if (!real_dlerror) /* ASan asks before any constructor */
+        find_dlerror();
     char *t = real_dlerror();
     if (!t || !lie("dlerror"))
         return t;
