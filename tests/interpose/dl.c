@@ -50,7 +50,7 @@ static void identify(void *h, const char *symbol)
 static int seen(struct dl_phdr_info *info, size_t size, void *tree)
 {
     (void)size;
-    if (strncmp(info->dlpi_name, tree, strlen(tree)) == 0 || strstr(info->dlpi_name, "judge"))
+    if (strncmp(info->dlpi_name, tree, strlen(tree)) == 0 || strstr(info->dlpi_name, "/libjudge_"))
         tr_line("    loaded: %s", tr_q(info->dlpi_name));
     return 0;
 }

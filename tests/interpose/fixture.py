@@ -146,7 +146,8 @@ def build_writable(tree, ranks=2):
             top = f"{tree}/rw/{rank}/{touch}"
             for d in ("d", "sub", "sub2"):
                 os.makedirs(f"{top}/{d}")
-            for name, data in (("file", b"0123456789"), ("d/inner", b"inner"), ("sub/mod", b"module"), ("keep", b"kept")):
+            files = {"file": b"0123456789", "d/inner": b"inner", "sub/mod": b"module", "keep": b"kept"}
+            for name, data in files.items():
                 write(f"{top}/{name}", data)
     settle(f"{tree}/rw")
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,9 +39,39 @@ static int stat_lie(int r, struct stat *st)
     return r;
 }
 
+/* Remembers what it saw first, until another path needs the place. */
+static int stat_stale(const char *path, struct stat *st)
+{
+    static struct {
+        char path[256];
+        struct stat st;
+    } seen[4096];
+    size_t n = strlen(path), i = 5381;
+    for (const char *p = path; *p; p++)
+        i = i * 33 + (unsigned char)*p;
+    i %= 4096;
+    if (path[0] == '/' && strcmp(seen[i].path, path) == 0) {
+        *st = seen[i].st;
+        return 0;
+    }
+    int r = ((int (*)(const char *, struct stat *))real("stat"))(path, st);
+    if (r == 0 && n < sizeof seen[i].path && path[0] == '/') {
+        strcpy(seen[i].path, path);
+        seen[i].st = *st;
+    }
+    return r;
+}
+
 int stat(const char *path, struct stat *st)
 {
+    if (lie("stat-stale") && (uintptr_t)path > 4096 && (uintptr_t)st > 4096)
+        return stat_stale(path, st);
     return stat_lie(((int (*)(const char *, struct stat *))real("stat"))(path, st), st);
+}
+
+int stat64(const char *path, struct stat64 *st)
+{
+    return stat(path, (struct stat *)st);
 }
 
 int __xstat(int ver, const char *path, struct stat *st);
@@ -125,10 +156,20 @@ void seekdir(DIR *d, long at)
         ((void (*)(DIR *, long))real("seekdir"))(d, at);
 }
 
+static char *(*real_dlerror)(void);
+
+/* Beforehand, as a dlsym would make the error to be told forgotten. */
+__attribute__((constructor)) static void find_dlerror(void)
+{
+    real_dlerror = (char *(*)(void))real("dlerror");
+}
+
 char *dlerror(void)
 {
     static char text[8192];
-    char *t = ((char *(*)(void))real("dlerror"))();
+    if (!real_dlerror) /* ASan asks before any constructor */
+        find_dlerror();
+    char *t = real_dlerror();
     if (!t || !lie("dlerror"))
         return t;
     snprintf(text, sizeof text, "/dev/shm/mirror%s", t);

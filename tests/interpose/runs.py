@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 TIMEOUT = 60  # seconds a job
+NOBODY = 65534  # a user whom permissions bite
 
 
 class RunFailed(Exception):
@@ -74,13 +75,21 @@ def run_plain(program, args, rank=0, timeout=TIMEOUT, user=None):
     execute([program] + args, env, timeout, user)
 
 
-def run_liar(program, args, liar, lie, timeout=TIMEOUT):
+def run_liar(program, args, liar, lie, timeout=TIMEOUT, user=None):
     env = clean_environment() | {"PMI_RANK": "0", "LD_PRELOAD": preload(program, liar), "JUDGE_LIE": lie}
-    execute([program] + args, env, timeout)
+    execute([program] + args, env, timeout, user)
+
+
+def runs_as(program, user):
+    """Whether `user` may run the program: not where a folder above it is closed to others."""
+    try:
+        return subprocess.run(["test", "-x", program], user=user, group=user, extra_groups=[]).returncode == 0
+    except OSError:
+        return False
 
 
 def run_ranks(program, args, library, root, report, ranks=1, timeout=TIMEOUT, user=None):
-    """One node, `ranks` ranks, `root` cached. Returns the library's report, parsed."""
+    """One node, `ranks` ranks, `root` cached. Returns the library's report, or {"problem": text} if there is none."""
     env = clean_environment()
     setting = {"LD_PRELOAD": preload(program, library), "FASTIMPORT_FS": "all", "FASTIMPORT_PATH": root,
                "FASTIMPORT_REPORT": report}
@@ -91,7 +100,7 @@ def run_ranks(program, args, library, root, report, ranks=1, timeout=TIMEOUT, us
             return json.load(f)
     except (OSError, ValueError) as e:
         said = done.stderr.decode(errors="replace").strip()
-        raise RunFailed(f"the library wrote no usable report: {e}\n{said[-2000:]}") from e
+        return {"problem": f"the library wrote no usable report: {e}\n{said[-2000:]}"}
 
 
 def calls(report, family):

@@ -1,0 +1,151 @@
+/*
+ * differential: random calls on random trees, written down for comparison.
+ *
+ *   differential build --tree DIR --library SO ...   makes the trees
+ *   differential run --tree DIR --out FILE ...       makes the calls, writes FILE.<rank>
+ *
+ * As rank r of n (PMI_RANK, PMI_SIZE), `run` takes the sequences whose number is r modulo n.
+ */
+#include "tests/differential/sequence.h"
+#include "tests/interpose/transcript.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int Py_Initialize(void);
+
+/* Exported: by this name fastimport takes the program for a Python. */
+int Py_Initialize(void)
+{
+    return 0;
+}
+
+struct options {
+    uint64_t seed;
+    unsigned first, sequences, calls, kinds, rank, ranks;
+    const char *tree, *out, *library;
+    char *only; /* comma-separated call numbers, or NULL for all */
+};
+
+static const struct option table[] = {
+    {"seed", required_argument, NULL, 's'},
+    {"first", required_argument, NULL, 'f'},
+    {"sequences", required_argument, NULL, 'n'},
+    {"calls", required_argument, NULL, 'c'},
+    {"tree", required_argument, NULL, 't'},
+    {"out", required_argument, NULL, 'o'},
+    {"library", required_argument, NULL, 'l'},
+    {"only", required_argument, NULL, 'i'},
+    {"no-bad-pointers", no_argument, NULL, 'b'},
+    {"no-writes", no_argument, NULL, 'w'},
+    {NULL, 0, NULL, 0},
+};
+
+static int parse(int argc, char **argv, struct options *o)
+{
+    int c;
+    while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
+        switch (c) {
+        case 's':
+            o->seed = strtoull(optarg, NULL, 0);
+            break;
+        case 'f':
+            o->first = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'n':
+            o->sequences = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'c':
+            o->calls = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 't':
+            o->tree = optarg;
+            break;
+        case 'o':
+            o->out = optarg;
+            break;
+        case 'l':
+            o->library = optarg;
+            break;
+        case 'i':
+            o->only = optarg;
+            break;
+        case 'b':
+            o->kinds |= SEQ_NO_BAD_POINTERS;
+            break;
+        case 'w':
+            o->kinds |= SEQ_NO_WRITES;
+            break;
+        default:
+            return -1;
+        }
+    }
+    return o->tree ? 0 : -1;
+}
+
+static int build(const struct options *o)
+{
+    static struct plan p;
+    for (unsigned i = 0; i < o->sequences; i++) {
+        const char *failed;
+        plan_make(&p, o->seed, o->first + i, o->tree);
+        if (plan_build(&p, o->library, &failed) != 0) {
+            fprintf(stderr, "differential: cannot build %s of sequence %u: %m\n", failed,
+                    o->first + i);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void run_one(const struct options *o, unsigned number)
+{
+    static struct sequence s;
+    sequence_start(&s, o->seed, number, o->tree, o->kinds);
+    if (!o->only)
+        for (unsigned i = 0; i < o->calls; i++)
+            sequence_call(&s, i);
+    for (const char *p = o->only; p && *p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+        sequence_call(&s, (unsigned)strtoul(p, NULL, 10));
+    sequence_end(&s);
+}
+
+static int run(const struct options *o)
+{
+    char out[4096];
+    snprintf(out, sizeof out, "%s.%u", o->out, o->rank);
+    if (tr_open(out) != 0) {
+        fprintf(stderr, "differential: cannot write %s: %m\n", out);
+        return 2;
+    }
+    for (unsigned i = 0; i < o->sequences; i++)
+        if ((o->first + i) % o->ranks == o->rank)
+            run_one(o, o->first + i);
+    tr_line("== end");
+    tr_close();
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *rank = getenv("PMI_RANK"), *ranks = getenv("PMI_SIZE");
+    struct options o = {.seed = 1, .sequences = 1, .calls = 50};
+#ifdef __SANITIZE_ADDRESS__
+    o.kinds |= SEQ_NO_BAD_POINTERS; /* ASan reads arguments before the call does */
+#endif
+    o.rank = rank ? (unsigned)atoi(rank) : 0;
+    o.ranks = ranks && atoi(ranks) > 0 ? (unsigned)atoi(ranks) : 1;
+    if (argc > 1 && strcmp(argv[1], "build") == 0 && parse(argc - 1, argv + 1, &o) == 0 &&
+        o.library)
+        return build(&o);
+    if (argc > 1 && strcmp(argv[1], "run") == 0 && parse(argc - 1, argv + 1, &o) == 0 && o.out)
+        return run(&o);
+    fprintf(stderr,
+            "usage: differential build|run --tree DIR [--seed S] [--first K] [--sequences N]"
+            " [--calls N] [--out FILE] [--library SO] [--only I,J,...]"
+            " [--no-bad-pointers] [--no-writes]\n");
+    return 2;
+}

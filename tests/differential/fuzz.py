@@ -1,0 +1,270 @@
+#!/usr/bin/python3
+"""Random calls on random trees: once plain, once under the library, on trees built alike at the same path.
+
+Each launch makes a batch of sequences, each on a tree of its own. The first sequences that differ are shrunk to the
+calls that are needed, and printed with the command that runs them again. Without --library, and in the self-test
+that comes first, a lying preload takes the library's place: its lies must be found and shrunk.
+"""
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../interpose"))
+import runs  # noqa: E402
+
+BATCH = 1000      # sequences a launch
+SHRINK = 3        # differing sequences to shrink
+SHRINK_TIME = 60  # seconds each
+LIES = ["stat-mtime", "stat-errno", "stat-stale", "open-cloexec", "readlink-nul", "readdir-type", "realpath", "dlerror",
+        "chmod-lost"]
+
+
+class Fuzzer:
+    def __init__(self, args, work):
+        self.args = args
+        self.work = work
+        self.tree = f"{work}/tmpfs/a/b/judge-tree"  # some levels below what must not be touched
+        built = os.path.abspath(args.build)
+        self.program = f"{built}/differential"
+        self.liar = f"{built}/interpose/liar.so"
+        self.leaf = f"{built}/interpose/lib/deps/libjudge_leaf.so"
+        self.calls = self.served = 0
+        self.problem = ""  # of the last report
+        self.user = runs.NOBODY if args.nobody else None
+        self.may_switch = os.geteuid() == 0 and runs.runs_as(self.program, runs.NOBODY)
+        os.chmod(work, 0o777)  # for nobody's transcripts
+        runs.mount_tmpfs(f"{work}/tmpfs")
+
+    def options(self, first, count, only):
+        o = ["--seed", str(self.args.seed), "--first", str(first), "--sequences", str(count),
+             "--calls", str(self.args.calls), "--tree", self.tree]
+        o += ["--only", ",".join(map(str, only))] if only is not None else []
+        return o + ["--no-" + x for x in self.args.without]
+
+    def rebuild(self, first, count):
+        shutil.rmtree(self.tree, ignore_errors=True)
+        os.makedirs(self.tree)
+        if self.user:
+            os.chown(self.tree, self.user, self.user)
+        runs.run_plain(self.program, ["build", "--library", self.leaf] + self.options(first, count, None),
+                       user=self.user)
+
+    def transcript(self, side, first, count, only=None):
+        """{sequence: lines}, the end of a run that did not end well included."""
+        self.rebuild(first, count)
+        ranks = self.args.ranks if side == "library" else 1
+        out = f"{self.work}/{side}"
+        for rank in range(ranks):
+            if os.path.exists(f"{out}.{rank}"):
+                os.remove(f"{out}.{rank}")
+        ending = b""
+        try:
+            self.launch(side, ["run", "--out", out] + self.options(first, count, only))
+        except runs.RunFailed as e:
+            ending = b"(run failed: %s)" % str(e).encode()
+        found = {}
+        for rank in range(ranks):
+            found |= self.split(f"{out}.{rank}", ending)
+        return found
+
+    def launch(self, side, command):
+        timeout = runs.TIMEOUT
+        if side == "plain":
+            runs.run_plain(self.program, command, timeout=timeout, user=self.user)
+        elif side == "library":
+            report = runs.run_ranks(self.program, command, self.args.library, self.tree, f"{self.work}/report.json",
+                                    ranks=self.args.ranks, timeout=timeout, user=self.user)
+            self.problem = report.get("problem", "")
+            for row in ("stat", "access", "open", "dir", "path"):
+                calls, served = runs.calls(report, row)
+                self.calls += calls
+                self.served += served
+        else:
+            runs.run_liar(self.program, command, self.liar, side, timeout=timeout, user=self.user)
+
+    @staticmethod
+    def split(path, ending):
+        """Cuts a transcript at its "== sequence" lines; what lacks "== end" gets `ending`."""
+        try:
+            with open(path, "rb") as f:
+                text = f.read()
+        except OSError:
+            text = b""
+        parts = text.split(b"== sequence ")[1:]
+        found = {}
+        for i, part in enumerate(parts):
+            number, _, rest = part.partition(b"\n")
+            lines = rest.splitlines()
+            if i == len(parts) - 1 and (not lines or lines[-1] != b"== end"):
+                lines.append(ending or b"(the transcript ends here)")
+            found[int(number)] = [line for line in lines if line != b"== end"]
+        return found
+
+    def differing(self, side, first, count):
+        """The sequences of which the transcripts differ, in order."""
+        plain, other = self.transcript("plain", first, count), self.transcript(side, first, count)
+        return [n for n in range(first, first + count) if plain.get(n, []) != other.get(n, [])], plain, other
+
+    def differs(self, side, sequence, only):
+        return bool(self.differing_one(side, sequence, only))
+
+    def differing_one(self, side, sequence, only):
+        """(plain lines, other lines) if they differ, else None."""
+        a = self.transcript("plain", sequence, 1, only).get(sequence, [])
+        b = self.transcript(side, sequence, 1, only).get(sequence, [])
+        return (a, b) if a != b else None
+
+    def shrink(self, side, sequence):
+        """Delta debugging: the fewest calls found in SHRINK_TIME that still differ; None if alone it does not."""
+        calls = list(range(self.args.calls))
+        end = time.monotonic() + SHRINK_TIME
+        if not self.differs(side, sequence, calls):
+            return None
+        chunk = len(calls) // 2
+        while chunk and time.monotonic() < end:
+            at, reduced = 0, False
+            while at < len(calls) and time.monotonic() < end:
+                fewer = calls[:at] + calls[at + chunk:]
+                if self.differs(side, sequence, fewer):
+                    calls, reduced = fewer, True
+                else:
+                    at += chunk
+            chunk = chunk if reduced and chunk == 1 else chunk // 2
+        return calls
+
+    def explain(self, side, sequence, seen):
+        """`seen`: the two transcripts that differed."""
+        calls = self.shrink(side, sequence)
+        print(f"DIFFERS: seed {self.args.seed}, sequence {sequence}")
+        if calls is None:
+            print("  alone it does not differ: it depends on the sequences before it, or on time")
+            self.show(seen)
+            return
+        again = "--nobody " if self.user else ""
+        again += f"--seed {self.args.seed} --calls {self.args.calls} --sequence {sequence}"
+        print(f"  again: tests/differential/fuzz.py {again} --only {','.join(map(str, calls))}")
+        self.show(self.differing_one(side, sequence, calls))
+
+    def show(self, pair):
+        if not pair:
+            print("  (not every time)")
+            return
+        for name, lines in zip(("plain", "other"), pair):
+            with open(f"{self.work}/{name}.txt", "wb") as f:
+                f.write(b"\n".join(lines) + b"\n")
+        done = subprocess.run(["diff", "-a", "-U12", "--label", "plain", "--label", "library", f"{self.work}/plain.txt",
+                               f"{self.work}/other.txt"], capture_output=True)
+        for line in done.stdout.decode(errors="replace").splitlines()[:60]:
+            print("  " + line[:400])
+
+
+def self_test(fuzzer):
+    """Plain agrees with plain, and with a preload that tells no lie; every lie is found and shrinks to a few calls."""
+    failed = 0
+    for honest in ("plain", "none"):
+        bad, plain, _ = fuzzer.differing(honest, 0, 300)
+        if bad or len(plain) != 300:
+            print(f"FAIL: honest runs ({honest}) differ in sequences {bad[:10]}; {len(plain)} of 300 ended")
+            failed += 1
+    for lie in LIES:
+        bad = fuzzer.differing(lie, 0, 600)[0]
+        if not bad:
+            print(f"FAIL: the lie {lie} went unnoticed")
+            failed += 1
+            continue
+        calls = fuzzer.shrink(lie, bad[0])
+        if not calls or len(calls) > 6:
+            print(f"FAIL: the lie {lie} was not shrunk: {calls}")
+            failed += 1
+    return 2 + len(LIES) - failed, failed
+
+
+def fuzz(fuzzer, args):
+    """All sequences in batches, every third as nobody where root can; stops at the first batch that differs.
+
+    Returns (passed, failed) batches.
+    """
+    passed = done = batch = 0
+    start = time.monotonic()
+    while done < args.sequences and (not args.seconds or time.monotonic() - start < args.seconds):
+        count = min(BATCH, args.sequences - done)
+        if fuzzer.may_switch and not args.nobody:
+            fuzzer.user = runs.NOBODY if batch % 3 == 2 else None
+        bad, plain, other = fuzzer.differing("library", args.first + done, count)
+        done += count
+        batch += 1
+        if bad:
+            print(f"{len(bad)} of {count} sequences differ: {' '.join(map(str, bad[:20]))}")
+            for sequence in bad[:SHRINK]:
+                fuzzer.explain("library", sequence, (plain.get(sequence, []), other.get(sequence, [])))
+            return passed, 1
+        passed += 1
+    share = fuzzer.served / fuzzer.calls if fuzzer.calls else 0
+    print(f"{done} sequences of {args.calls} calls agree in {time.monotonic() - start:.0f} s; "
+          f"{fuzzer.served} of {fuzzer.calls} calls served ({share:.0%})")
+    if share < args.least_served:
+        print(f"FAIL: fewer than {args.least_served:.0%} were served: this run judged little\n{fuzzer.problem}")
+        return passed, 1
+    return passed, 0
+
+
+def one(fuzzer, args):
+    side = "library" if args.library else "plain"
+    only = [int(i) for i in args.only.split(",")] if args.only else None
+    pair = fuzzer.differing_one(side, args.sequence, only)
+    if pair:
+        fuzzer.show(pair)
+    return (0, 1) if pair else (1, 0)
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--build", default="build", help="build folder (default build)")
+    p.add_argument("--library", help="libfastimport.so; without it only the self-test runs")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--first", type=int, default=0, help="first sequence (default 0)")
+    p.add_argument("--sequences", type=int, default=3000, help="how many (default 3000)")
+    p.add_argument("--calls", type=int, default=50, help="calls a sequence (default 50)")
+    p.add_argument("--seconds", type=int, default=0, help="stop after the batch that passes this time (default: no)")
+    p.add_argument("--ranks", type=int, default=1, help="ranks that share the sequences (default 1)")
+    p.add_argument("--without", action="append", default=[], choices=["bad-pointers", "writes"],
+                   help="leave kinds of calls out")
+    p.add_argument("--least-served", type=float, default=0.2, help="share of calls to be served (default 0.2)")
+    p.add_argument("--sequence", type=int, help="run only this sequence and show how it differs")
+    p.add_argument("--only", help="of --sequence, only these calls: I,J,...")
+    p.add_argument("--nobody", action="store_true", help="all as nobody (needs root)")
+    p.add_argument("--no-self-test", action="store_true")
+    return p.parse_args()
+
+
+def main():
+    args = arguments()
+    runs.own_namespace()
+    work = tempfile.mkdtemp(prefix="fastimport-fuzz-")
+    passed = failed = skipped = 0
+    try:
+        fuzzer = Fuzzer(args, work)
+        if args.sequence is not None:
+            passed, failed = one(fuzzer, args)
+        else:
+            if not args.no_self_test:
+                passed, failed = self_test(fuzzer)
+            if args.library:
+                p, f = fuzz(fuzzer, args)
+                passed, failed = passed + p, failed + f
+            else:
+                print("skip: no library given")
+                skipped = 1
+    finally:
+        subprocess.run(["umount", f"{work}/tmpfs"], capture_output=True)
+        shutil.rmtree(work, ignore_errors=True)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
