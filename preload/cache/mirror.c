@@ -130,6 +130,9 @@ int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *
     struct stat st;
     int error = sys_fchmod(w->fd, (original->st_mode & 0777) | 0400);
 
+    if (error == 0 && w->written < (uint64_t)original->st_size) {
+        error = sys_ftruncate(w->fd, original->st_size);
+    }
     if (error == 0) {
         error = sys_futimens(w->fd, times);
     }

@@ -21,14 +21,18 @@ enum record_kind {
     RECORD_STATX,    /* statx: argument = flags << 32 | mask: struct statx */
     RECORD_LIST,     /* a directory: struct record_list and its entries */
     RECORD_REALPATH, /* realpath(3): the result */
-    RECORD_CONTENT,  /* a regular file: struct record_content; its bytes are in the mirror */
+    RECORD_CONTENT,  /* a regular file: struct record_content; its bytes are in the mirror. argument 0: all of them;
+                      * RECORD_MAPPED: those that ld.so maps, up to the end of the last PT_LOAD (no debug sections) */
     RECORD_LIBRARY,  /* dlopen: what to load before it, see answer/library.h */
     RECORD_BYPASS,   /* this node wrote here: never answer for it. argument 0: a path, 1: (st_dev, st_ino). Local */
     RECORD_MIRROR,   /* inode of a mirror file -> struct stat of the original; path = 8 bytes. Local */
-    RECORD_ORIGIN,   /* (st_dev, st_ino) of an original, 16 bytes -> the path whose mirror file holds it. Local */
+    RECORD_ORIGIN,   /* (st_dev, st_ino) of an original, 16 bytes -> the path whose mirror file holds it; argument as
+                      * with RECORD_CONTENT. Local */
     RECORD_ROOTS,    /* the table of roots as text (policy.h); path "/". Local */
     RECORD_KINDS
 };
+
+enum { RECORD_MAPPED = 1 };
 
 enum { RECORD_EFFECTIVE = 8 }; /* access: with the effective ids */
 
@@ -63,7 +67,7 @@ struct record_stat {
 
 struct record_content {
     struct stat st;    /* fstat of the original */
-    uint64_t size;     /* bytes in the mirror */
+    uint64_t size;     /* bytes in the mirror; what is missing to st_size is a hole */
     uint8_t same_as;   /* a hard link of a file that was sent before: `first` names it */
     char first[];      /* normal path, NUL-terminated */
 };

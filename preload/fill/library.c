@@ -80,9 +80,9 @@ static bool is_ours(const char *path)
     return policy_verdict(library.policy, path, strlen(path)) == OURS;
 }
 
-static const struct record *cached(enum record_kind kind, const char *path)
+static const struct record *cached(enum record_kind kind, uint64_t argument, const char *path)
 {
-    struct fi_query q = query_make(kind, 0, path, strlen(path));
+    struct fi_query q = query_make(kind, argument, path, strlen(path));
     enum fallback_reason why;
     const struct record *r = segment_find(&library.fill->node->index, &q);
 
@@ -90,6 +90,15 @@ static const struct record *cached(enum record_kind kind, const char *path)
         r = fill_get(library.fill, &q, &why);
     }
     return r == NULL || (r->flags & RECORD_UNAVAILABLE) != 0 ? NULL : r;
+}
+
+/* What ld.so maps of a file; or all of it, if somebody has read it as a file already. */
+static const struct record *cached_file(const char *path)
+{
+    struct fi_query whole = query_make(RECORD_CONTENT, 0, path, strlen(path));
+    const struct record *r = segment_find(&library.fill->node->index, &whole);
+
+    return r != NULL && (r->flags & RECORD_UNAVAILABLE) == 0 ? r : cached(RECORD_CONTENT, RECORD_MAPPED, path);
 }
 
 static int map_file(const char *name, struct fi_elf_bytes *out)
@@ -123,7 +132,7 @@ static int source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
     if (!path_normalise(&normal, "/", path) || normal.has_dotdot || !is_ours(normal.text)) {
         return map_file(path, out);
     }
-    r = cached(RECORD_CONTENT, normal.text);
+    r = cached_file(normal.text);
     if (r == NULL) {
         return map_file(path, out);
     }
@@ -144,7 +153,7 @@ static void source_close(void *ctx, struct fi_elf_bytes *bytes)
 /* The original's struct stat, from the content if that is cached. */
 static int original_stat(const char *path, struct stat *st)
 {
-    const struct record *r = is_ours(path) ? cached(RECORD_CONTENT, path) : NULL;
+    const struct record *r = is_ours(path) ? cached_file(path) : NULL;
 
     if (r == NULL) {
         return sys_stat(path, st);
@@ -179,7 +188,7 @@ static int source_is_dir(void *ctx, const char *path)
     if (!is_ours(path)) {
         return sys_stat(path, &st) == 0 && S_ISDIR(st.st_mode);
     }
-    r = cached(RECORD_STAT, path);
+    r = cached(RECORD_STAT, 0, path);
     if (r == NULL || r->error != 0) {
         return 0;
     }

@@ -2,6 +2,7 @@
 #include "fill/lookup.h"
 
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -267,15 +268,15 @@ static const struct record *look_list(const struct lookup *l)
 
 enum { READ_CHUNK = 1 << 20 };
 
-/* Copies the file into the mirror; a file that changes its size meanwhile is refused. */
-static int copy_bytes(int fd, struct mirror_writer *w, const struct stat *st)
+/* Copies `size` bytes of the file into the mirror; a file that has become shorter meanwhile is refused. */
+static int copy_bytes(int fd, struct mirror_writer *w, uint64_t size)
 {
-    size_t room = (size_t)st->st_size < READ_CHUNK ? (size_t)st->st_size : READ_CHUNK;
+    size_t room = size < READ_CHUNK ? (size_t)size : READ_CHUNK;
     void *buffer = room == 0 ? NULL : malloc(room);
     int error = room != 0 && buffer == NULL ? -ENOMEM : 0;
 
-    while (error == 0 && w->written < (uint64_t)st->st_size) {
-        uint64_t left = (uint64_t)st->st_size - w->written;
+    while (error == 0 && w->written < size) {
+        uint64_t left = size - w->written;
         ssize_t n = sys_pread_all(fd, buffer, left < room ? left : room, (off_t)w->written);
 
         error = n == 0 ? -EIO : n < 0 ? (int)n : mirror_append(w, buffer, (size_t)n);
@@ -285,7 +286,7 @@ static int copy_bytes(int fd, struct mirror_writer *w, const struct stat *st)
 }
 
 /* The record that says: this path's bytes are in the mirror (as another name of `first`, unless NULL). */
-static const struct record *publish_content(const struct lookup *l, const struct stat *st, const char *first)
+static const struct record *publish_content(const struct lookup *l, const struct stat *st, uint64_t size, const char *first)
 {
     size_t n = first == NULL ? 0 : strlen(first);
     struct record *r = begin(l, sizeof(struct record_content) + n + 1);
@@ -296,33 +297,60 @@ static const struct record *publish_content(const struct lookup *l, const struct
     }
     c = (struct record_content *)record_payload(r);
     c->st = *st;
-    c->size = (uint64_t)st->st_size;
+    c->size = size;
     c->same_as = first != NULL;
     memcpy(c->first, first == NULL ? "" : first, n + 1);
     return finish(l, r);
 }
 
-static struct fi_query origin_query(const uint64_t key[2])
+static struct fi_query origin_query(const struct lookup *l, const uint64_t key[2])
 {
-    return query_make(RECORD_ORIGIN, 0, (const char *)key, 2 * sizeof *key);
+    return query_make(RECORD_ORIGIN, l->query->argument, (const char *)key, 2 * sizeof *key);
 }
 
 static void remember_origin(const struct lookup *l, const struct stat *st)
 {
     uint64_t key[2] = {st->st_dev, st->st_ino};
-    struct fi_query q = origin_query(key);
+    struct fi_query q = origin_query(l, key);
     struct lookup local = {l->node, &q, RECORD_LOCAL, l->limits};
 
     payload(&local, l->query->path, l->query->length + 1);
 }
 
+/* How much of a file ld.so maps: to the end of the last PT_LOAD. The whole file, if that is not clear. */
+static uint64_t mapped_size(int fd, const struct stat *st)
+{
+    Elf64_Phdr headers[64];
+    Elf64_Ehdr e;
+    uint64_t end = 0;
+    uint64_t all = (uint64_t)st->st_size;
+
+    if (sys_pread_all(fd, &e, sizeof e, 0) != sizeof e || memcmp(e.e_ident, ELFMAG, SELFMAG) != 0 ||
+        e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_phentsize != sizeof *headers || e.e_phnum == 0 || e.e_phnum > 64) {
+        return all;
+    }
+    if (sys_pread_all(fd, headers, e.e_phnum * sizeof *headers, (off_t)e.e_phoff) != (ssize_t)(e.e_phnum * sizeof *headers)) {
+        return all;
+    }
+    for (int i = 0; i < e.e_phnum; i++) {
+        if (headers[i].p_type == PT_LOAD && headers[i].p_offset < all && headers[i].p_filesz <= all - headers[i].p_offset &&
+            headers[i].p_offset + headers[i].p_filesz > end) {
+            end = headers[i].p_offset + headers[i].p_filesz;
+        }
+    }
+    /* whole pages are mapped: what stands behind the segment in its last page is seen, too */
+    end = (end + 65535) & ~(uint64_t)65535;
+    return end == 0 || end > all ? all : end;
+}
+
 static const struct record *mirror_file(const struct lookup *l, int fd, const struct stat *st)
 {
+    uint64_t size = l->query->argument == RECORD_MAPPED ? mapped_size(fd, st) : (uint64_t)st->st_size;
     struct mirror_writer w;
-    int error = mirror_begin(&w, l->node, (uint64_t)st->st_size);
+    int error = mirror_begin(&w, l->node, size);
 
     if (error == 0) {
-        error = copy_bytes(fd, &w, st);
+        error = copy_bytes(fd, &w, size);
         if (error != 0) {
             mirror_abandon(&w);
         } else {
@@ -337,9 +365,9 @@ static const struct record *mirror_file(const struct lookup *l, int fd, const st
         return unavailable(l);
     }
     count_add(&fi_count->files_read, 1);
-    count_add(&fi_count->bytes_read, (uint64_t)st->st_size);
+    count_add(&fi_count->bytes_read, size);
     remember_origin(l, st);
-    return publish_content(l, st, NULL);
+    return publish_content(l, st, size, NULL);
 }
 
 static const struct record *content_of(const struct lookup *l, int fd)
@@ -354,11 +382,11 @@ static const struct record *content_of(const struct lookup *l, int fd)
     }
     key[0] = st.st_dev;
     key[1] = st.st_ino;
-    q = origin_query(key);
+    q = origin_query(l, key);
     origin = segment_find(&l->node->index, &q);
     if (origin != NULL && strcmp(record_payload(origin), l->query->path) != 0 &&
         mirror_link(l->node, record_payload(origin), l->query->path) == 0) {
-        return publish_content(l, &st, record_payload(origin));
+        return publish_content(l, &st, 0, record_payload(origin));
     }
     return mirror_file(l, fd, &st);
 }

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/log.h"
 #include "base/path.h"
@@ -28,75 +27,76 @@ static uint64_t bytes_behind(const struct record *r)
 
 void stream_writer_init(struct stream_writer *w, struct node_cache *node)
 {
-    *w = (struct stream_writer){.node = node, .position = segment_arena_start(&node->index)};
+    *w = (struct stream_writer){.node = node, .position = segment_arena_start(&node->index), .file = -1};
 }
 
-static bool map_file(struct stream_writer *w, const char *path, uint64_t size)
+static bool open_file(struct stream_writer *w, const char *path, uint64_t size)
 {
     char name[FI_PATH_MAX + 512];
-    int fd;
 
     if (!mirror_path(w->node, path, name, sizeof name)) {
         return false;
     }
-    fd = sys_open(name, O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0) {
-        return false;
-    }
-    w->file = sys_mmap(size, PROT_READ, MAP_SHARED, fd, 0);
+    w->file = sys_open(name, O_RDONLY | O_CLOEXEC, 0);
     w->file_size = size;
-    sys_close(fd);
-    return w->file != NULL;
+    w->file_sent = 0;
+    return w->file >= 0;
 }
 
-static void unmap_file(struct stream_writer *w)
+static void close_file(struct stream_writer *w)
 {
-    if (w->file != NULL) {
-        sys_munmap(w->file, w->file_size);
-        w->file = NULL;
+    if (w->file >= 0) {
+        sys_close(w->file);
+        w->file = -1;
     }
 }
 
-/* The next record that others should have. A file's bytes are mapped before its record goes out, so that what is
+/* Takes up the next record that others should have. A file is opened before its record goes out, so that what is
  * promised can be sent. */
-static const struct record *next_record(struct stream_writer *w)
+static bool next_record(struct stream_writer *w)
 {
     const struct record *r;
 
+    close_file(w);
     while ((r = segment_walk(&w->node->index, &w->position)) != NULL) {
         uint64_t behind = bytes_behind(r);
 
         if ((r->flags & RECORD_LOCAL) != 0) {
             continue;
         }
-        if (behind == 0 || map_file(w, r->path, behind)) {
-            w->file_follows = behind > 0;
-            return r;
+        if (behind == 0 || open_file(w, r->path, behind)) {
+            w->pending = (const char *)r;
+            w->pending_size = r->size;
+            return true;
         }
         fi_log(LOG_ERROR, "the copy of %s cannot be read back: other nodes read the original", r->path);
     }
-    return NULL;
+    return false;
 }
 
-/* Takes up the next thing to send: the file behind the record that was sent, or the next record. */
-static bool next_piece(struct stream_writer *w)
+/* Bytes of the current file. What cannot be read (it was whole when it was written) goes out as zeros, since so many
+ * bytes are expected; it has never been seen to happen. */
+static size_t file_bytes(struct stream_writer *w, char *bytes, size_t room)
 {
-    const struct record *r;
+    size_t n = w->file_size - w->file_sent < room ? (size_t)(w->file_size - w->file_sent) : room;
+    ssize_t got = sys_pread_all(w->file, bytes, n, (off_t)w->file_sent);
 
-    if (w->file_follows) {
-        w->file_follows = false;
-        w->pending = w->file;
-        w->pending_size = w->file_size;
-        return true;
+    if (got < (ssize_t)n) {
+        memset(bytes + (got > 0 ? got : 0), 0, n - (size_t)(got > 0 ? got : 0));
+        fi_log(LOG_ERROR, "a file of the node cache could not be read back");
     }
-    unmap_file(w);
-    r = next_record(w);
-    if (r == NULL) {
-        return false;
-    }
-    w->pending = (const char *)r;
-    w->pending_size = r->size;
-    return true;
+    w->file_sent += n;
+    return n;
+}
+
+static size_t record_bytes(struct stream_writer *w, char *bytes, size_t room)
+{
+    size_t n = w->pending_size < room ? w->pending_size : room;
+
+    memcpy(bytes, w->pending, n);
+    w->pending += n;
+    w->pending_size -= n;
+    return n;
 }
 
 size_t stream_write(struct stream_writer *w, char *bytes, size_t room)
@@ -104,18 +104,21 @@ size_t stream_write(struct stream_writer *w, char *bytes, size_t room)
     size_t done = 0;
 
     while (done < room) {
-        size_t n;
-
-        if (w->pending_size == 0 && !next_piece(w)) {
+        if (w->pending_size > 0) {
+            done += record_bytes(w, bytes + done, room - done);
+        } else if (w->file >= 0 && w->file_sent < w->file_size) {
+            done += file_bytes(w, bytes + done, room - done);
+        } else if (!next_record(w)) {
             break;
         }
-        n = w->pending_size < room - done ? w->pending_size : room - done;
-        memcpy(bytes + done, w->pending, n);
-        w->pending += n;
-        w->pending_size -= n;
-        done += n;
     }
     return done;
+}
+
+bool stream_is_drained(const struct stream_writer *w)
+{
+    return w->pending_size == 0 && (w->file < 0 || w->file_sent == w->file_size) &&
+           w->position >= atomic_load(&w->node->index.header->tail);
 }
 
 /* --- reader --------------------------------------------------------------------------------------------------- */

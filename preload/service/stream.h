@@ -15,17 +15,20 @@
 struct stream_writer {
     struct node_cache *node;
     uint64_t position;    /* in the arena */
-    const char *pending;  /* bytes of the current record or file */
+    const char *pending;  /* bytes of the current record */
     size_t pending_size;
-    void *file;           /* mapping of the current file */
-    size_t file_size;
-    bool file_follows; /* the record's own bytes are pending, the file's come next */
+    int file;             /* of the current record, -1: none */
+    uint64_t file_size;
+    uint64_t file_sent;
 };
 
 void stream_writer_init(struct stream_writer *writer, struct node_cache *node);
 
 /* Fills up to `room` bytes; 0: nothing to send now. */
 size_t stream_write(struct stream_writer *writer, char *bytes, size_t room);
+
+/* Has all been sent that is in the segment now? */
+bool stream_is_drained(const struct stream_writer *writer);
 
 struct stream_reader {
     struct node_cache *node; /* NULL: this node has no cache; the stream is swallowed */
