@@ -101,6 +101,7 @@ def ratios(text, ranks, nodes):
     base, base_exec = shared_job(text, 1, 1, preload=False), exec_only(1, 1)
     plain, job, job_exec = shared_job(text, ranks, nodes, preload=False), shared_job(text, ranks, nodes), exec_only(ranks, nodes)
     check(job.code == 0 and job.output == plain.output, f"exit {job.code}: {job.output!r}, not {plain.output!r}\n{job.errors}")
+    check(job.report["nodes"] == nodes and job.report["ranks_reporting"] == ranks, f"{job.report['nodes']} nodes")
     metadata = (job.metadata_ops - job_exec.metadata_ops) / (base.metadata_ops - base_exec.metadata_ops)
     read = (job.read_bytes - job_exec.read_bytes) / (base.read_bytes - base_exec.read_bytes)
     print(f"    {ranks} ranks on {nodes} nodes: metadata {metadata:.3f}, bytes {read:.3f} (one rank: {base.metadata_ops} operations, "
@@ -295,6 +296,16 @@ def test_mpiexec_under_the_preload():
         done = subprocess.run([MPIEXEC, "-n", "2", PYTHON, str(app)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=60, env={**os.environ, "LD_PRELOAD": str(LIBRARY), "FASTIMPORT_FS": "all"})
     check_done(done, "sum 1 1.0\n")
+
+
+def test_nodes_are_told_by_mpi_where_the_launcher_does_not_tell():
+    with tempfile.TemporaryDirectory() as scratch:
+        report = f"{scratch}/report"
+        done = subprocess.run([MPIEXEC, "-pmi-port", "-n", "3", "env", f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all", "FASTIMPORT_PLAN=off",
+                               f"FASTIMPORT_REPORT={report}", PYTHON, script(scratch, ALLREDUCE)], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=60)
+        check_done(done, "sum 3 1.0\n")
+        check(sharedjob.read_json(report)["nodes"] == 1 and sharedjob.read_json(report)["ranks_reporting"] == 3, "one node of three ranks")
 
 
 def test_through_a_shell():
