@@ -371,6 +371,21 @@ def test_mpi_state_is_the_programs():
     check_done(done, "False (True, False, 2) True\n" * 2)
 
 
+def test_with_the_wheels_of_mpich_and_mpi4py():
+    """The newest MPICH and mpi4py of PyPI in one environment, started by that MPICH's own mpiexec."""
+    wheel = subprocess.check_output([ROOT / "bench/env/make-env", "--mpi", "wheel"], text=True).strip()
+    with tempfile.TemporaryDirectory() as scratch:
+        report = f"{scratch}/report"
+        for ranks in 1, 2, 4:
+            done = subprocess.run([f"{wheel}/env/bin/mpiexec", "-n", str(ranks), "env", f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all",
+                                   "FASTIMPORT_PLAN=off", f"FASTIMPORT_REPORT={report}", f"{wheel}/env/bin/python",
+                                   script(scratch, ALLREDUCE)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90)
+            check_done(done, f"sum {sum(range(ranks))} 1.0\n")
+            facts = sharedjob.read_json(report)
+            check(facts["ranks_reporting"] == ranks and facts["calls"]["open"]["served"] > 100 * ranks, str(facts))
+            print(f"    {ranks} ranks with {facts['mpi']}", flush=True)
+
+
 # --- children ----------------------------------------------------------------------------------------------------
 
 
