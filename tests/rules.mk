@@ -1,5 +1,6 @@
 # tests: programs and tests
 
+include tests/unit/rules.mk
 include tests/elf/rules.mk
 include tests/interpose/rules.mk
 include tests/bench/rules.mk
