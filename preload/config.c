@@ -33,7 +33,9 @@ static bool parse_text(const char *text, void *field)
 {
     char *copy = strdup(text);
 
-    *(const char **)field = copy;
+    if (copy != NULL) {
+        *(const char **)field = copy;
+    }
     return copy != NULL;
 }
 
