@@ -12,7 +12,7 @@ test-unit: $(UNIT_TESTS:%=test-unit-%)
 
 $(UNIT_OBJ)/%.o: CPPFLAGS_ROOM = $(PRELOAD_CPPFLAGS)
 
-$(UNIT_TESTS:%=$(B)/tests/unit/%): $(B)/tests/unit/%: $(UNIT_OBJ)/test_%.o $(UNIT_OBJ)/scratch.o $(UNIT_OBJ)/faults.o $(PRELOAD_CORE_OBJ)
+$(UNIT_TESTS:%=$(B)/tests/unit/%): $(B)/tests/unit/%: $(UNIT_OBJ)/test_%.o $(UNIT_OBJ)/scratch.o $(UNIT_OBJ)/faults.o $(UNIT_OBJ)/samples.o $(PRELOAD_CORE_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $(UNIT_FAULTS:%=-Wl,--wrap=%) -rdynamic -o $@ $^ -lcmocka -pthread
