@@ -41,6 +41,16 @@ int occurrences(const char *text, const char *needle);
 /* Runs body(argument) in a child and returns its exit status; 128 + signal if it was killed. */
 int in_child(int (*body)(void *argument), void *argument);
 
+/* The same with a file system of `size` bytes mounted over the scratch directory, for the child alone. Skips the test
+ * where mounting is not allowed. */
+struct small_tmpfs {
+    size_t size;
+    bool noexec;
+    int (*body)(void *argument);
+    void *argument;
+};
+int on_small_tmpfs(struct small_tmpfs small);
+
 #define scratch_test(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 
 #endif
