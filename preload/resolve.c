@@ -331,6 +331,7 @@ bool resolve(enum call_family family, enum record_kind kind, uint64_t argument, 
     if (any_bypass() && alias_bypassed(answer->record, s.path, s.length)) {
         return fall_back(FALLBACK_BYPASS);
     }
+    record_mark_used(answer->record);
     answer->error = answer->record->error;
     count_add(&fi_count->served[family], 1);
     return true;

@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "policy.h"
+#include "program.h"
 
 struct table {
     const struct fi_config *config;
@@ -215,27 +216,9 @@ static void add_venv_base(struct table *t, const char *prefix)
     }
 }
 
-/* The first argument of python(1) that is no option; NULL with -c and -m. */
-static const char *script_of(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        const char *a = argv[i];
-
-        if (a[0] != '-' || a[1] == '\0') {
-            return a[0] == '-' ? NULL : a;
-        }
-        if (strcmp(a, "--check-hash-based-pycs") == 0 || strcmp(a, "-W") == 0 || strcmp(a, "-X") == 0) {
-            i++;
-        } else if (a[1] != '-' && strpbrk(a + 1, "cm") != NULL && a[1] != 'X' && a[1] != 'W') {
-            return NULL;
-        }
-    }
-    return NULL;
-}
-
 static void add_script(struct table *t, int argc, char **argv)
 {
-    const char *script = script_of(argc, argv);
+    const char *script = program_script(argc, argv);
     char directory[FI_PATH_MAX];
     const char *slash;
 

@@ -5,3 +5,4 @@ include tests/elf/rules.mk
 include tests/interpose/rules.mk
 include tests/bench/rules.mk
 include tests/differential/rules.mk
+include tests/mpi/rules.mk

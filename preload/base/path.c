@@ -58,6 +58,34 @@ bool path_normalise(struct fi_path *out, const char *cwd, const char *path)
     return true;
 }
 
+bool path_fold(struct fi_path *p, path_is_directory *is_directory, void *context)
+{
+    char *at = p->text;
+
+    while (p->has_dotdot && (at = strstr(at, "/..")) != NULL) {
+        size_t before = (size_t)(at - p->text);
+        size_t parent = path_parent_length(p->text, before);
+        bool known;
+
+        if (at[3] != '/' && at[3] != '\0') {
+            at += 3;
+            continue;
+        }
+        *at = '\0';
+        known = before > 0 && is_directory(context, p->text, before);
+        *at = '/';
+        if (!known) {
+            return false;
+        }
+        parent = parent == 1 ? 0 : parent;
+        memmove(p->text + parent, at + 3, p->length - before - 3 + 1);
+        p->length -= before + 3 - parent;
+        at = p->text + parent;
+    }
+    p->has_dotdot = false;
+    return p->length > 0;
+}
+
 bool path_has_prefix(const char *path, size_t path_length, const char *prefix, size_t prefix_length)
 {
     if (prefix_length == 1) {

@@ -25,6 +25,11 @@ struct fi_path {
  * long (ENAMETOOLONG is the kernel's to say), or has a component over FI_NAME_MAX. */
 bool path_normalise(struct fi_path *out, const char *cwd, const char *path);
 
+/* Takes "x/.." out wherever `x` is a real directory by the caller's knowledge (then it means x's parent; behind a symlink it
+ * does not). False: somewhere it is not, or not known, and only the kernel can say. */
+typedef bool path_is_directory(void *context, const char *path, size_t length);
+bool path_fold(struct fi_path *path, path_is_directory *is_directory, void *context);
+
 /* Is `path` equal to `prefix` or below it? Both normal; "/a" is no prefix of "/ab". */
 bool path_has_prefix(const char *path, size_t path_length, const char *prefix, size_t prefix_length);
 

@@ -41,6 +41,9 @@ enum record_flag {
     RECORD_BY_REQUEST = 2,  /* a rank asked for it; the root's own program did not */
     RECORD_UNAVAILABLE = 4, /* the cache will not answer this: make the real call */
     RECORD_TREE = 8,        /* with BYPASS: all below, too */
+    RECORD_USED = 16,       /* somebody on this node asked for it; the only thing in a record that changes */
+    RECORD_PLANNED = 32,    /* looked up because the plan said so */
+    RECORD_SEARCHED = 64,   /* looked up on the way to something else: no reason to plan it */
 };
 
 struct record {
@@ -93,6 +96,14 @@ static inline uint32_t record_round8(size_t n)
 static inline uint32_t record_size_for(size_t path_length, size_t payload_size)
 {
     return (uint32_t)sizeof(struct record) + record_round8(path_length + 1) + record_round8(payload_size);
+}
+
+/* Writes only once, so that a shared cache line stays shared. */
+static inline void record_mark_used(const struct record *r)
+{
+    if ((__atomic_load_n(&r->flags, __ATOMIC_RELAXED) & RECORD_USED) == 0) {
+        __atomic_fetch_or((uint8_t *)&r->flags, RECORD_USED, __ATOMIC_RELAXED);
+    }
 }
 
 static inline const void *record_payload(const struct record *r)

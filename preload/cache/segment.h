@@ -56,6 +56,7 @@ struct segment_header {
     _Atomic uint32_t doorbell; /* futex: the leader's service sleeps on it */
     _Atomic uint32_t leader_sleeps;
     _Atomic uint32_t state;         /* enum service_state */
+    _Atomic uint32_t bulk;          /* the plan's records are on their way */
     _Atomic uint64_t progress;      /* blocks received; tells a slow service from a dead one */
     _Atomic uint32_t bypasses;      /* number of RECORD_BYPASS: 0 spares the look-up */
     _Atomic uint32_t bypass_trees;  /* those of whole trees */

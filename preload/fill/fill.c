@@ -8,6 +8,7 @@ enum {
     PATIENCE_START_NS = 2000000,
     PATIENCE_MIN_NS = 10000,
     PATIENCE_MAX_NS = 20000000,
+    PATIENCE_BULK_NS = 100000000,
     LONGEST_WAIT = 12, /* in units of wait_ns, however lively the service */
 };
 
@@ -151,7 +152,8 @@ static bool claim_and_ask(struct fill *f, const struct fi_query *q)
 /* The way of a rank that is not the root: first the stream, then a request. */
 static const struct record *ask(struct fill *f, const struct fi_query *q)
 {
-    int64_t patience = atomic_load_explicit(&f->patience_ns, memory_order_relaxed);
+    bool bulk = atomic_load_explicit(&f->node->index.header->bulk, memory_order_relaxed);
+    int64_t patience = bulk ? PATIENCE_BULK_NS : atomic_load_explicit(&f->patience_ns, memory_order_relaxed);
     const struct record *r = await(f, q, sys_now_ns() + patience);
     bool mine;
 
@@ -163,14 +165,14 @@ static const struct record *ask(struct fill *f, const struct fi_query *q)
     if (mine) {
         segment_unclaim(&f->node->index, asking(q));
     }
-    if (r != NULL) {
+    if (r != NULL && !bulk) {
         learn(f, r);
     }
     return r;
 }
 
 /* The way of a rank that looks itself: alone, or behind one that is just looking. */
-static const struct record *get_here(struct fill *f, const struct fi_query *q)
+static const struct record *get_here(struct fill *f, const struct fi_query *q, uint8_t flags)
 {
     struct segment *s = &f->node->index;
     const struct record *r;
@@ -182,9 +184,9 @@ static const struct record *get_here(struct fill *f, const struct fi_query *q)
                 return r;
             }
         }
-        return look(f, q, flags_now(f));
+        return look(f, q, flags);
     }
-    r = look(f, q, flags_now(f));
+    r = look(f, q, flags);
     segment_unclaim(s, q->hash);
     return r;
 }
@@ -207,14 +209,19 @@ const struct record *fill_get(struct fill *f, const struct fi_query *q, enum fal
             return r;
         }
     }
-    r = get_here(f, q);
+    r = get_here(f, q, flags_now(f));
     if (r == NULL) {
         *why = FALLBACK_NO_MEMORY;
     }
     return r;
 }
 
-void fill_for_others(struct fill *f, const struct fi_query *q)
+const struct record *fill_search(struct fill *f, const struct fi_query *q)
+{
+    return get_here(f, q, flags_now(f) | RECORD_SEARCHED);
+}
+
+void fill_for_others(struct fill *f, const struct fi_query *q, uint8_t flags)
 {
     struct segment *s = &f->node->index;
     bool mine = segment_claim(s, q->hash);
@@ -222,7 +229,7 @@ void fill_for_others(struct fill *f, const struct fi_query *q)
     if (!mine && segment_claimed(s, q->hash)) {
         return;
     }
-    look(f, q, RECORD_BY_REQUEST);
+    look(f, q, flags);
     if (mine) {
         segment_unclaim(s, q->hash);
     }

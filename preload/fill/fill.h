@@ -7,6 +7,8 @@
  * leader. How long that moment is adapts: it grows while the stream brings the answers anyway, and shrinks to
  * nothing in a rank that goes its own way.
  *
+ * While the plan's bulk is on its way a rank is more patient: what it needs is probably in it.
+ *
  * Every wait has a bound: after `wait_ns` without a sign of life from the service the node goes on alone.
  *
  * Thread rules: any thread of a rank; attached processes never come here.
@@ -30,7 +32,11 @@ void fill_init(struct fill *fill, struct node_cache *node, bool is_root, uint64_
 /* The record for the query, got by whatever way; NULL with *why if the caller must make the real call. */
 const struct record *fill_get(struct fill *fill, const struct fi_query *query, enum fallback_reason *why);
 
-/* The root's work for others: looks the query up unless it is there or under way. */
-void fill_for_others(struct fill *fill, const struct fi_query *query);
+/* The same in the root's own search for libraries: what is looked up is marked RECORD_SEARCHED. */
+const struct record *fill_search(struct fill *fill, const struct fi_query *query);
+
+/* The root's work for others: looks the query up unless it is there or under way. flags: RECORD_BY_REQUEST or
+ * RECORD_PLANNED. */
+void fill_for_others(struct fill *fill, const struct fi_query *query, uint8_t flags);
 
 #endif

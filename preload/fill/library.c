@@ -22,6 +22,10 @@ static struct {
     const char *ld_library_path;
     fi_closure_compute_fn *compute;
     fi_closure_free_fn *release;
+    /* what will be loaded when the plan's next library is: planned look-ups only, one thread at a time */
+    struct fi_elf_loaded *expected;
+    size_t n_expected;
+    size_t room;
 } library;
 
 /* --- the companion -------------------------------------------------------------------------------------------------- */
@@ -83,13 +87,27 @@ static bool is_ours(const char *path)
 static const struct record *cached(enum record_kind kind, uint64_t argument, const char *path)
 {
     struct fi_query q = query_make(kind, argument, path, strlen(path));
-    enum fallback_reason why;
     const struct record *r = segment_find(&library.fill->node->index, &q);
 
     if (r == NULL) {
-        r = fill_get(library.fill, &q, &why);
+        r = fill_search(library.fill, &q);
     }
     return r == NULL || (r->flags & RECORD_UNAVAILABLE) != 0 ? NULL : r;
+}
+
+static bool is_real_directory(void *context, const char *path, size_t length)
+{
+    const struct record *r = policy_verdict(library.policy, path, length) == OURS ? cached(RECORD_STAT, 0, path) : NULL;
+
+    (void)context;
+    return r != NULL && r->error == 0 && S_ISDIR(((const struct record_stat *)record_payload(r))->link.st_mode);
+}
+
+/* The name under which the node cache knows a path; false: it is not ours. One file has one name, so that the
+ * "$ORIGIN/../../numpy.libs" of many modules is read once. */
+static bool cache_name(const char *path, struct fi_path *name)
+{
+    return path_normalise(name, "/", path) && path_fold(name, is_real_directory, NULL) && is_ours(name->text);
 }
 
 /* What ld.so maps of a file; or all of it, if somebody has read it as a file already. */
@@ -124,22 +142,18 @@ static int map_file(const char *name, struct fi_elf_bytes *out)
 
 static int source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
 {
-    char name[FI_PATH_MAX + 512];
-    struct fi_path normal;
-    const struct record *r;
+    char copy[FI_PATH_MAX + 512];
+    struct fi_path name;
+    const struct record *r = cache_name(path, &name) ? cached_file(name.text) : NULL;
 
     (void)ctx;
-    if (!path_normalise(&normal, "/", path) || normal.has_dotdot || !is_ours(normal.text)) {
-        return map_file(path, out);
-    }
-    r = cached_file(normal.text);
     if (r == NULL) {
         return map_file(path, out);
     }
     if (r->error != 0) {
         return r->error;
     }
-    return mirror_path(library.fill->node, r->path, name, sizeof name) ? map_file(name, out) : ENAMETOOLONG;
+    return mirror_path(library.fill->node, r->path, copy, sizeof copy) ? map_file(copy, out) : ENAMETOOLONG;
 }
 
 static void source_close(void *ctx, struct fi_elf_bytes *bytes)
@@ -150,18 +164,22 @@ static void source_close(void *ctx, struct fi_elf_bytes *bytes)
     }
 }
 
-/* The original's struct stat, from the content if that is cached. */
+/* stat of the original, without reading it. */
 static int original_stat(const char *path, struct stat *st)
 {
-    const struct record *r = is_ours(path) ? cached_file(path) : NULL;
+    struct fi_path name;
+    const struct record *r = cache_name(path, &name) ? cached(RECORD_STAT, 0, name.text) : NULL;
+    const struct record_stat *s;
 
     if (r == NULL) {
-        return sys_stat(path, st);
+        return -sys_stat(path, st);
     }
-    if (r->error == 0) {
-        *st = ((const struct record_content *)record_payload(r))->st;
+    if (r->error != 0) {
+        return r->error;
     }
-    return -r->error;
+    s = record_payload(r);
+    *st = S_ISLNK(s->link.st_mode) ? s->target : s->link;
+    return S_ISLNK(s->link.st_mode) ? s->stat_error : 0;
 }
 
 static int source_identity(void *ctx, const char *path, unsigned long *dev, unsigned long *ino)
@@ -170,30 +188,19 @@ static int source_identity(void *ctx, const char *path, unsigned long *dev, unsi
     int error = original_stat(path, &st);
 
     (void)ctx;
-    if (error != 0) {
-        return -error;
+    if (error == 0) {
+        *dev = st.st_dev;
+        *ino = st.st_ino;
     }
-    *dev = st.st_dev;
-    *ino = st.st_ino;
-    return 0;
+    return error;
 }
 
 static int source_is_dir(void *ctx, const char *path)
 {
     struct stat st;
-    const struct record *r;
-    const struct record_stat *s;
 
     (void)ctx;
-    if (!is_ours(path)) {
-        return sys_stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-    }
-    r = cached(RECORD_STAT, 0, path);
-    if (r == NULL || r->error != 0) {
-        return 0;
-    }
-    s = record_payload(r);
-    return S_ISDIR(S_ISLNK(s->link.st_mode) ? s->target.st_mode : s->link.st_mode);
+    return original_stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 /* --- the request and the record ----------------------------------------------------------------------------------------- */
@@ -201,19 +208,22 @@ static int source_is_dir(void *ctx, const char *path)
 struct context {
     struct linkmap_list map;
     struct fi_elf_loaded *loaded;
+    size_t n_loaded;
     struct fi_elf_loader executable;
     char program[FI_PATH_MAX];
 };
 
-static bool describe_process(struct context *c)
+/* The link map as it is now; with `planned`, as it will be: what the plan loads before comes behind it. */
+static bool describe_process(struct context *c, bool planned)
 {
     ssize_t n = sys_readlink("/proc/self/exe", c->program, sizeof c->program - 1);
+    size_t more = planned ? library.n_expected : 0;
 
     c->program[n > 0 ? n : 0] = '\0';
     if (!linkmap_all(&c->map)) {
         return false;
     }
-    c->loaded = calloc(c->map.n + 1, sizeof *c->loaded);
+    c->loaded = calloc(c->map.n + more + 1, sizeof *c->loaded);
     if (c->loaded == NULL || c->map.n == 0) {
         return false;
     }
@@ -222,9 +232,36 @@ static bool describe_process(struct context *c)
 
         c->loaded[i] = (struct fi_elf_loaded){o->name, i == 0 ? c->program : o->name, o->soname, NULL, 0, 0};
     }
+    memcpy(c->loaded + c->map.n, library.expected, more * sizeof *c->loaded);
+    c->n_loaded = c->map.n + more;
     c->executable = (struct fi_elf_loader){c->program, c->map.objects[0].rpath, c->map.objects[0].runpath,
                                            c->map.objects[0].nodeflib};
     return true;
+}
+
+/* The plan's next library will find these loaded. The strings live as long as the process. */
+static void expect(const struct fi_closure *closure)
+{
+    for (size_t i = 0; i < closure->n_libs; i++) {
+        const struct fi_closure_lib *l = &closure->libs[i];
+        const char *path = l->already_loaded ? NULL : strdup(l->path);
+
+        if (library.n_expected == library.room) {
+            size_t room = library.room == 0 ? 256 : library.room * 2;
+            struct fi_elf_loaded *more = realloc(library.expected, room * sizeof *more);
+
+            if (more == NULL) {
+                free((void *)path);
+                return;
+            }
+            library.expected = more;
+            library.room = room;
+        }
+        if (path != NULL) {
+            library.expected[library.n_expected++] =
+                (struct fi_elf_loaded){path, path, l->soname == NULL ? NULL : strdup(l->soname), NULL, 0, 0};
+        }
+    }
 }
 
 static size_t put_text(char *out, size_t at, const char *text)
@@ -280,19 +317,19 @@ static const struct record *publish(struct node_cache *node, const struct fi_que
     return r;
 }
 
-static enum fi_closure_status compute(const char *path, struct fi_closure *closure)
+static enum fi_closure_status compute(const char *path, bool planned, struct fi_closure *closure)
 {
     struct fi_elf_source source = {NULL, source_open, source_close, source_identity, source_is_dir};
     struct context *c = calloc(1, sizeof *c);
     enum fi_closure_status status = FI_CLOSURE_NO_MEMORY;
 
-    if (c != NULL && describe_process(c)) {
+    if (c != NULL && describe_process(c, planned)) {
         struct fi_closure_request request = {
             .path = path,
             .loaders = &c->executable,
             .n_loaders = 1,
             .loaded = c->loaded,
-            .n_loaded = c->map.n,
+            .n_loaded = c->n_loaded,
             .ld_library_path = library.ld_library_path,
             .source = &source,
         };
@@ -310,12 +347,22 @@ static enum fi_closure_status compute(const char *path, struct fi_closure *closu
 const struct record *library_lookup(struct node_cache *node, const struct fi_query *q, uint8_t flags)
 {
     struct fi_closure closure = {0};
+    enum fi_closure_status status;
     const struct record *r;
 
     if (library.compute == NULL || (flags & RECORD_LOCAL) != 0) {
         return publish(node, q, flags, NULL);
     }
-    r = publish(node, q, flags, compute(q->path, &closure) == FI_CLOSURE_OK ? &closure : NULL);
+    status = compute(q->path, (flags & RECORD_PLANNED) != 0, &closure);
+    if (status == FI_CLOSURE_OK && (flags & RECORD_PLANNED) != 0) {
+        expect(&closure);
+    }
+    /* Before the program runs, a library may be missing that another will have brought by then: ask again. */
+    if (status != FI_CLOSURE_OK && (flags & RECORD_PLANNED) != 0) {
+        r = NULL;
+    } else {
+        r = publish(node, q, flags, status == FI_CLOSURE_OK ? &closure : NULL);
+    }
     library.release(&closure);
     return r;
 }
@@ -353,4 +400,25 @@ bool library_next(const struct record *r, size_t *at, struct library_item *item)
         text = *at < r->payload_size ? take_text(r, at) : NULL;
     } while (text != NULL && text[0] != '\0');
     return text != NULL;
+}
+
+void library_mark_files(const struct segment *segment, const struct record *record)
+{
+    struct library_item item;
+    struct fi_path name;
+    size_t at = 0;
+
+    while (library_next(record, &at, &item)) {
+        struct fi_query q;
+        const struct record *r;
+
+        if ((item.bits & LIBRARY_OURS) == 0 || !cache_name(item.path, &name)) {
+            continue;
+        }
+        q = query_make(RECORD_CONTENT, RECORD_MAPPED, name.text, name.length);
+        r = segment_find(segment, &q);
+        if (r != NULL) {
+            record_mark_used(r);
+        }
+    }
 }

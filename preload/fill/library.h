@@ -31,8 +31,13 @@ struct library_item {
 /* Opens the companion DSO beside this library. False, with one warning, if that fails: libraries are then left to ld.so. */
 bool library_prepare(struct fill *fill, const struct policy *policy);
 
-/* Computes and publishes the record for the query (its key as in answer/library.h). */
+/* Computes and publishes the record for the query. With RECORD_PLANNED in flags the program has not loaded anything yet: the
+ * closure is computed as if what was planned before it were loaded, so the plan's libraries must come in order and from one
+ * thread at a time. */
 const struct record *library_lookup(struct node_cache *node, const struct fi_query *query, uint8_t flags);
+
+/* Marks the files of a library as used (for the plan). */
+void library_mark_files(const struct segment *segment, const struct record *record);
 
 /* Steps through a payload; false at the end or when it makes no sense. */
 bool library_next(const struct record *record, size_t *at, struct library_item *item);

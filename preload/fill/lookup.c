@@ -370,25 +370,56 @@ static const struct record *mirror_file(const struct lookup *l, int fd, const st
     return publish_content(l, st, size, NULL);
 }
 
+/* Another name of a file that is in the mirror already becomes a hard link there. */
+static const struct record *link_to_origin(const struct lookup *l, const struct stat *st, const struct fi_query *origin)
+{
+    const struct record *r = segment_find(&l->node->index, origin);
+
+    if (r == NULL || strcmp(record_payload(r), l->query->path) == 0 ||
+        mirror_link(l->node, record_payload(r), l->query->path) != 0) {
+        return NULL;
+    }
+    return publish_content(l, st, 0, record_payload(r));
+}
+
+/* Two names of one file that are looked up at the same time: the second waits for the first, a while. */
+static bool claim_origin(const struct lookup *l, const struct fi_query *origin)
+{
+    struct segment *s = &l->node->index;
+    int64_t give_up = sys_now_ns() + 2000000000;
+
+    while (!segment_claim(s, origin->hash)) {
+        if (!segment_claimed(s, origin->hash) || sys_now_ns() > give_up) {
+            return false;
+        }
+        segment_wait(s, atomic_load(&s->header->generation), 1000000);
+    }
+    return true;
+}
+
 static const struct record *content_of(const struct lookup *l, int fd)
 {
     struct stat st;
     uint64_t key[2];
-    struct fi_query q;
-    const struct record *origin;
+    struct fi_query origin;
+    const struct record *r;
+    bool mine;
 
     if (sys_fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size > l->limits->max_file) {
         return unavailable(l);
     }
     key[0] = st.st_dev;
     key[1] = st.st_ino;
-    q = origin_query(l, key);
-    origin = segment_find(&l->node->index, &q);
-    if (origin != NULL && strcmp(record_payload(origin), l->query->path) != 0 &&
-        mirror_link(l->node, record_payload(origin), l->query->path) == 0) {
-        return publish_content(l, &st, 0, record_payload(origin));
+    origin = origin_query(l, key);
+    mine = claim_origin(l, &origin);
+    r = link_to_origin(l, &st, &origin);
+    if (r == NULL) {
+        r = mirror_file(l, fd, &st);
     }
-    return mirror_file(l, fd, &st);
+    if (mine) {
+        segment_unclaim(&l->node->index, origin.hash);
+    }
+    return r;
 }
 
 static const struct record *look_content(const struct lookup *l)

@@ -125,6 +125,20 @@ static void json_roots(FILE *f, const char *roots)
     fprintf(f, "],\n");
 }
 
+static double megabytes_per_second(const struct report_plan *p)
+{
+    return p->bulk_seconds > 0 ? (double)p->bulk_bytes / p->bulk_seconds / 1e6 : 0;
+}
+
+static void json_plan(FILE *f, const struct report_plan *p)
+{
+    fprintf(f, "  \"plan\": {\"file\": ");
+    put_string(f, p->file);
+    fprintf(f, ", \"entries\": %zu, \"used\": %zu, \"missed\": %zu, \"bulk_seconds\": %.6f, \"bulk_bytes\": %" PRIu64
+               ", \"bulk_mb_per_second\": %.1f},\n",
+            p->entries, p->used, p->missed, p->bulk_seconds, p->bulk_bytes, megabytes_per_second(p));
+}
+
 static void write_json(FILE *f, const struct report_facts *facts, const struct fi_counters *ranks, size_t n)
 {
     fprintf(f, "{\n  \"format\": 1,\n  \"ranks\": %d,\n  \"nodes\": %d,\n  \"root\": %d,\n  \"ranks_reporting\": %zu,\n",
@@ -134,6 +148,7 @@ static void write_json(FILE *f, const struct report_facts *facts, const struct f
     fprintf(f, ",\n");
     json_roots(f, facts->roots);
     json_calls(f, ranks, n);
+    json_plan(f, &facts->plan);
     for (size_t i = 0; i < COUNT(scalars); i++) {
         fprintf(f, "  \"%s\": %" PRIu64 ",\n", scalars[i].name, sum_of(ranks, n, scalars[i].offset));
     }
@@ -160,6 +175,10 @@ static void write_text(FILE *f, const struct report_facts *facts, const struct f
         fprintf(f, "  %-40s %14" PRIu64 "\n", scalars[i].label, sum_of(ranks, n, scalars[i].offset));
     }
     fprintf(f, "  %-40s %14" PRIu64 "\n", "bytes in one node cache", facts->cache_bytes + facts->index_bytes);
+    if (facts->plan.file[0] != '\0') {
+        fprintf(f, "  plan: %zu entries, %zu of them used, %zu more asked for; bulk %.3f s, %.1f MB/s (%s)\n", facts->plan.entries,
+                facts->plan.used, facts->plan.missed, facts->plan.bulk_seconds, megabytes_per_second(&facts->plan), facts->plan.file);
+    }
     for (int i = 0; i < FALLBACK_REASONS; i++) {
         if (SUM(fallbacks[i]) > 0) {
             fprintf(f, "  fell back to the real call: %-12s %14" PRIu64 "\n", fallback_names[i], SUM(fallbacks[i]));

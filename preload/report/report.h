@@ -11,13 +11,22 @@
 
 #include "report/counters.h"
 
+struct report_plan {
+    const char *file;      /* "" : none */
+    size_t entries;        /* read */
+    size_t used;           /* of these, asked for */
+    size_t missed;         /* asked for and not in the plan */
+    double bulk_seconds;   /* from the first look-up to the last broadcast */
+    uint64_t bulk_bytes;   /* of files */
+};
+
 struct report_facts {
     int ranks, nodes, root;
     const char *mpi_library;
     const char *roots;         /* policy text */
     uint64_t cache_bytes;      /* in the root's node cache */
     uint64_t index_bytes;
-    const char *why_not;       /* NULL, or why fastimport did not take part */
+    struct report_plan plan;
 };
 
 /* where: "stderr" or a file's name. */

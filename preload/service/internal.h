@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "mpi/job.h"
+#include "service/plan.h"
 #include "service/service.h"
 #include "service/wire.h"
 
@@ -18,6 +19,7 @@ struct service {
     struct policy policy;
     struct fill fill;
     struct wire_hello hello;
+    struct plan plan; /* root only */
     bool has_cache;
 
     pthread_mutex_t lock;

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "service/farewell.h"
 #include "service/internal.h"
 #include "service/stream.h"
 
@@ -43,6 +44,9 @@ static void take_block(struct leader *l)
         l->piece_size = l->block.follows;
         service_check(s, job_post_broadcast(&s->job, l->piece, l->piece_size, &l->piece_request), "broadcast");
         return;
+    }
+    if (l->block.type == WIRE_BULK_DONE && s->has_cache) {
+        atomic_store(&s->node.index.header->bulk, 0);
     }
     l->ended = l->block.type == WIRE_END;
     if (!l->ended) {
@@ -102,22 +106,26 @@ static bool forward(struct leader *l)
     return true;
 }
 
-/* Tells the root, once, that all ranks here are at their exit, with what they counted. */
+/* Tells the root, once, that all ranks here are at their exit, with what they counted and used. */
 void leader_farewell(struct service *s)
 {
-    const struct segment_header *h = s->node.index.header;
     struct job_request request;
+    char *message = NULL;
+    size_t size = 0;
     bool done = false;
 
-    if (!service_check(s,
-                       job_post_send(&s->job, s->has_cache ? h->counters : NULL,
-                                     s->has_cache ? h->n_ranks * sizeof *h->counters : 0, 0, WIRE_TAG_FAREWELL, &request),
-                       "send")) {
-        return;
+    if (s->has_cache) {
+        message = malloc(farewell_room(s->node.index.header->n_ranks, s->hello.planned));
     }
-    while (!done && service_check(s, job_done(&request, &done, NULL), "send")) {
-        service_rest(s, done);
+    if (message != NULL) {
+        size = farewell_write(&s->node.index, message);
     }
+    if (service_check(s, job_post_send(&s->job, message, size, 0, WIRE_TAG_FAREWELL, &request), "send")) {
+        while (!done && service_check(s, job_done(&request, &done, NULL), "send")) {
+            service_rest(s, done);
+        }
+    }
+    free(message);
 }
 
 void leader_serve(struct service *s)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "report/report.h"
+#include "service/farewell.h"
 #include "service/internal.h"
 #include "service/stream.h"
 #include "service/work.h"
@@ -13,6 +14,7 @@ enum {
     SLOTS = 4,          /* broadcasts in flight */
     RECEIVES = 8,       /* receives for requests that are posted */
     HELPERS = 2,        /* threads that look up what others ask for */
+    PLAN_HELPERS = 16,  /* with a plan: requests in flight at the file system */
     MOST_COUNTERS = 4096, /* ranks of one node in a farewell */
 };
 
@@ -36,8 +38,15 @@ struct root {
     char requests[RECEIVES][WIRE_REQUESTS];
     struct job_request receives[RECEIVES];
 
+    bool bulk;           /* the plan is not done yet */
+    int64_t bulk_began;
+    int64_t bulk_ns;
+    uint64_t bulk_bytes;
+
     /* farewells */
-    struct fi_counters *farewell; /* receive buffer */
+    char *farewell; /* receive buffer */
+    size_t farewell_room;
+    bool complete; /* all nodes have said what they used of the plan */
     struct job_request farewell_request;
     struct fi_counters *counters; /* of all ranks that left */
     size_t n_counters;
@@ -125,7 +134,7 @@ static bool take_requests(struct root *r)
         }
         while (wire_get(r->requests[i], size, &at, &q)) {
             count_add(&fi_count->requests_seen, 1);
-            work_put(&q);
+            work_put(WORK_REQUEST, &q);
         }
         listen(r, i);
         worked = true;
@@ -142,7 +151,7 @@ static bool take_local_requests(struct root *r)
 
     while (segment_next_request(&r->service->node.index, &q, path)) {
         count_add(&fi_count->requests_seen, 1);
-        work_put(&q);
+        work_put(WORK_REQUEST, &q);
         worked = true;
     }
     return worked;
@@ -153,8 +162,7 @@ static void expect_farewell(struct root *r)
     struct service *s = r->service;
 
     service_check(s,
-                  job_post_receive(&s->job, r->farewell, MOST_COUNTERS * sizeof *r->farewell, WIRE_TAG_FAREWELL,
-                                   &r->farewell_request),
+                  job_post_receive(&s->job, r->farewell, r->farewell_room, WIRE_TAG_FAREWELL, &r->farewell_request),
                   "receive");
 }
 
@@ -170,14 +178,18 @@ static void add_counters(struct root *r, const struct fi_counters *c, size_t n)
 static bool take_farewells(struct root *r)
 {
     struct service *s = r->service;
+    const struct fi_counters *counters;
     size_t size = 0;
+    size_t n;
     bool done = false;
 
     if (r->nodes_gone == s->job.n_nodes - 1 ||
         !service_check(s, job_done(&r->farewell_request, &done, &size), "receive") || !done) {
         return false;
     }
-    add_counters(r, r->farewell, size / sizeof *r->farewell);
+    if (farewell_read(&s->node.index, r->farewell, size, &counters, &n, &r->complete)) {
+        add_counters(r, counters, n);
+    }
     if (++r->nodes_gone < s->job.n_nodes - 1) {
         expect_farewell(r);
     }
@@ -223,11 +235,49 @@ static void say_end(struct root *r)
     }
 }
 
+/* The plan's entries go to the helpers, in order; what they find is broadcast like all else. */
+static void begin_bulk(struct root *r)
+{
+    struct plan *plan = &r->service->plan;
+
+    r->bulk = plan->n > 0;
+    r->bulk_began = sys_now_ns();
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct plan_entry *e = &plan->entries[i];
+        struct fi_query q = query_make((enum record_kind)e->kind, e->argument, e->path, e->length);
+
+        if (policy_verdict(&r->service->policy, e->path, e->length) != NOT_OURS) {
+            work_put(q.kind == RECORD_LIBRARY ? WORK_LIBRARY : WORK_PLAN, &q);
+        }
+    }
+}
+
+/* When all of it is looked up and sent, ranks that miss something need not hope for it any more. */
+static void end_bulk(struct root *r)
+{
+    struct service *s = r->service;
+    struct slot *slot = &r->slots[r->next_slot];
+
+    if (!r->bulk || !work_idle() || !slot_free(r, slot) || (s->job.n_nodes > 1 && !stream_is_drained(&r->writer))) {
+        return;
+    }
+    r->bulk = false;
+    r->bulk_ns = sys_now_ns() - r->bulk_began;
+    r->bulk_bytes = atomic_load(&s->node.index.header->content_bytes);
+    atomic_store(&s->node.index.header->bulk, 0);
+    if (s->job.n_nodes > 1) {
+        slot->block.size = slot->block.follows = 0;
+        post(r, slot, WIRE_BULK_DONE);
+    }
+}
+
 static bool prepare(struct root *r, struct service *s)
 {
     r->service = s;
     stream_writer_init(&r->writer, &s->node);
-    r->farewell = calloc(MOST_COUNTERS, sizeof *r->farewell);
+    r->complete = true;
+    r->farewell_room = farewell_room(MOST_COUNTERS, s->hello.planned);
+    r->farewell = malloc(r->farewell_room);
     r->counters = calloc((size_t)s->job.size, sizeof *r->counters);
     for (int i = 0; i < SLOTS; i++) {
         r->slots[i].piece = malloc(WIRE_PIECE);
@@ -241,7 +291,8 @@ static bool prepare(struct root *r, struct service *s)
         }
         expect_farewell(r);
     }
-    work_start(&s->fill, HELPERS);
+    work_start(&s->fill, s->plan.n > 0 ? PLAN_HELPERS : HELPERS);
+    begin_bulk(r);
     return true;
 }
 
@@ -258,6 +309,7 @@ void root_serve(struct service *s)
         worked |= take_requests(root);
         worked |= take_local_requests(root);
         worked |= take_farewells(root);
+        end_bulk(root);
         if (!worked && (all_leave(root) || is_quiet(root))) {
             break;
         }
@@ -265,6 +317,10 @@ void root_serve(struct service *s)
     }
     work_stop();
     say_end(root);
+    if (!s->broken && !all_leave(root)) {
+        plan_merge(&s->plan, &s->node.index, false);
+        plan_save(&s->plan);
+    }
 }
 
 static void release(struct root *r)
@@ -294,6 +350,7 @@ static void write_report(struct root *r)
         .roots = s->hello.roots,
         .cache_bytes = h->content_bytes,
         .index_bytes = h->reserved,
+        .plan = {s->plan.file, s->plan.loaded, s->plan.used, s->plan.missed, (double)r->bulk_ns / 1e9, r->bulk_bytes},
     };
 
     job_library(library, sizeof library);
@@ -309,6 +366,8 @@ void root_collect(struct service *s)
         return;
     }
     add_counters(root, s->node.index.header->counters, s->node.index.header->n_ranks);
+    plan_merge(&s->plan, &s->node.index, root->complete);
+    plan_save(&s->plan);
     if (s->input.config->report != NULL) {
         write_report(root);
     }

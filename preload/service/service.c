@@ -127,6 +127,16 @@ static bool open_cache(struct service *s)
     return true;
 }
 
+static void open_plan(struct service *s)
+{
+    struct plan_identity identity = {s->input.argc, s->input.argv, s->hello.roots};
+
+    if (s->hello.usable && s->hello.roots_size > 0) {
+        plan_open(&s->plan, s->input.config, &identity);
+        s->hello.planned = (uint32_t)s->plan.n;
+    }
+}
+
 /* The root tells all what is to be served. */
 static bool greet(struct service *s)
 {
@@ -134,12 +144,12 @@ static bool greet(struct service *s)
         struct roots_input in = {s->input.config, s->input.argc, s->input.argv, s->input.role.is_python};
 
         s->hello.usable = s->has_cache;
-        s->hello.report = s->input.config->report != NULL;
         s->hello.max_file = s->input.config->max_file;
         s->hello.roots_size = (uint32_t)roots_compute(&in, s->hello.roots, sizeof s->hello.roots);
         if (s->hello.roots_size == 0) {
             fi_log(LOG_INFO, "nothing of this program is on a network file system (FASTIMPORT_FS=all takes any)");
         }
+        open_plan(s);
     }
     return service_check(s, job_share_all(&s->job, &s->hello, sizeof s->hello), "broadcast");
 }
@@ -189,6 +199,7 @@ static bool join(struct service *s)
             library_prepare(&s->fill, &s->policy);
         }
         if (s->job.node_rank == 0) {
+            atomic_store(&s->node.index.header->bulk, s->hello.planned > 0);
             atomic_store(&s->node.index.header->state, SERVICE_RUNNING);
         }
     }

@@ -22,7 +22,7 @@ enum {
     WIRE_TAG_FAREWELL = 2,
 };
 
-enum wire_type { WIRE_DATA = 1, WIRE_HEARTBEAT, WIRE_END };
+enum wire_type { WIRE_DATA = 1, WIRE_HEARTBEAT, WIRE_BULK_DONE, WIRE_END };
 
 struct wire_block {
     uint32_t type;
@@ -46,7 +46,7 @@ bool wire_get(const char *buffer, size_t size, size_t *at, struct fi_query *quer
 /* What the root tells all at the start. */
 struct wire_hello {
     uint32_t usable; /* the root has a node cache */
-    uint32_t report; /* counters are wanted */
+    uint32_t planned; /* entries of the plan, whose bulk comes first */
     uint64_t max_file;
     uint32_t roots_size;
     char roots[POLICY_TEXT];

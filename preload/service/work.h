@@ -1,5 +1,8 @@
 /*
- * work.h - the root's helpers: a queue of requests from other ranks, and threads that look them up.
+ * work.h - the root's helpers: threads that look up what other ranks ask for, and what the plan says.
+ *
+ * Three queues: requests come first, since somebody waits for them, then the plan; the plan's libraries are done in order,
+ * by one thread at a time (fill/library.h).
  *
  * So the service thread never waits for a file system. Threads start with the first request and end after
  * work_stop(), which does not wait for them (one may be stuck in a hanging file system). A request that cannot be queued is dropped: the rank that waits for it makes the real call in the end.
@@ -10,7 +13,8 @@
 #include "fill/fill.h"
 
 void work_start(struct fill *fill, int threads);
-void work_put(const struct fi_query *query);
+enum work_queue { WORK_REQUEST, WORK_LIBRARY, WORK_PLAN, WORK_QUEUES };
+void work_put(enum work_queue queue, const struct fi_query *query);
 bool work_idle(void);
 void work_stop(void);
 

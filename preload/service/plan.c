@@ -1,0 +1,458 @@
+/* plan.c - see plan.h */
+#include "service/plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "fill/library.h"
+#include "policy.h"
+#include "program.h"
+
+static const char head[] = "fastimport plan 1";
+
+/* --- which file ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t hash_variable(const char *name, uint64_t key)
+{
+    const char *value = getenv(name);
+
+    return fi_hash(value == NULL ? "" : value, value == NULL ? 0 : strlen(value), key);
+}
+
+/* The environments among the roots, in order. */
+static uint64_t hash_environments(const char *roots, uint64_t key)
+{
+    while (*roots != '\0') {
+        size_t n = strcspn(roots, "\n");
+
+        if (*roots == ROOT_ALL) {
+            key = fi_hash(roots, n, key);
+        }
+        roots += n + (roots[n] != '\0');
+    }
+    return key;
+}
+
+/* The environment: a plan of another one is of no use. */
+static uint64_t identify_environment(const char *roots)
+{
+    char exe[FI_PATH_MAX];
+    ssize_t n = sys_readlink("/proc/self/exe", exe, sizeof exe);
+    uint64_t key = hash_environments(roots, 1);
+
+    key = fi_hash(exe, n > 0 ? (size_t)n : 0, key);
+    key = hash_variable("LD_LIBRARY_PATH", key);
+    return hash_variable("PYTHONHOME", key);
+}
+
+/* The program in it, and what else decides about its imports: each has a file of its own by default. */
+static uint64_t identify_program(const struct plan_identity *id, uint64_t key)
+{
+    char text[FI_PATH_MAX];
+
+    program_describe(id->argc, id->argv, text, sizeof text);
+    key = fi_hash(text, strlen(text), key);
+    key = fi_hash(id->roots, strlen(id->roots), key);
+    key = hash_variable("PYTHONPATH", key);
+    return hash_variable("PYTHONSTARTUP", key);
+}
+
+/* $XDG_CACHE_HOME/fastimport/<key>.plan, by the XDG base directory specification. */
+static void default_file(struct plan *plan, uint64_t program)
+{
+    const char *cache = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+    char directory[FI_PATH_MAX];
+
+    if (cache != NULL && cache[0] == '/') {
+        snprintf(directory, sizeof directory, "%s/fastimport", cache);
+    } else if (home != NULL && home[0] == '/') {
+        snprintf(directory, sizeof directory, "%s/.cache", home);
+        sys_mkdir(directory, 0700);
+        snprintf(directory, sizeof directory, "%s/.cache/fastimport", home);
+    } else {
+        return;
+    }
+    sys_mkdir(directory, 0700);
+    snprintf(plan->file, sizeof plan->file, "%.4000s/%016" PRIx64 ".plan", directory, program);
+}
+
+static void choose_file(struct plan *plan, const char *setting, uint64_t program)
+{
+    plan->load = plan->save = true;
+    if (setting == NULL) {
+        default_file(plan, program);
+        return;
+    }
+    if (strcmp(setting, "off") == 0) {
+        return;
+    }
+    if (strncmp(setting, "record:", 7) == 0) {
+        plan->load = false;
+        setting += 7;
+    } else if (strncmp(setting, "use:", 4) == 0) {
+        plan->save = false;
+        setting += 4;
+    }
+    snprintf(plan->file, sizeof plan->file, "%s", setting);
+}
+
+/* --- entries ---------------------------------------------------------------------------------------------------------- */
+
+static bool add(struct plan *plan, const struct plan_entry *entry)
+{
+    if (plan->n == plan->room) {
+        size_t room = plan->room == 0 ? 1024 : plan->room * 2;
+        struct plan_entry *more = realloc(plan->entries, room * sizeof *more);
+
+        if (more == NULL) {
+            return false;
+        }
+        plan->entries = more;
+        plan->room = room;
+    }
+    plan->entries[plan->n] = *entry;
+    plan->entries[plan->n].path = strdup(entry->path);
+    if (plan->entries[plan->n].path == NULL) {
+        return false;
+    }
+    plan->n++;
+    return true;
+}
+
+static void forget(struct plan *plan)
+{
+    while (plan->n > 0) {
+        free(plan->entries[--plan->n].path);
+    }
+}
+
+void plan_close(struct plan *plan)
+{
+    forget(plan);
+    free(plan->entries);
+    *plan = (struct plan){0};
+}
+
+/* Bytes that would break the lines of the file stand as %XX. */
+static void escape(FILE *f, const char *path)
+{
+    for (; *path != '\0'; path++) {
+        unsigned char c = (unsigned char)*path;
+
+        if (c < 0x20 || c == '%') {
+            fprintf(f, "%%%02X", c);
+        } else {
+            fputc(c, f);
+        }
+    }
+}
+
+static bool unescape(char *text)
+{
+    char *out = text;
+
+    for (; *text != '\0'; text++) {
+        unsigned value;
+
+        if (*text != '%') {
+            *out++ = *text;
+        } else if (sscanf(text + 1, "%2x", &value) == 1 && value != 0) {
+            *out++ = (char)value;
+            text += 2;
+        } else {
+            return false;
+        }
+    }
+    *out = '\0';
+    return true;
+}
+
+static bool is_plannable(unsigned kind)
+{
+    return kind == RECORD_STAT || kind == RECORD_ACCESS || kind == RECORD_STATX || kind == RECORD_LIST ||
+           kind == RECORD_REALPATH || kind == RECORD_CONTENT || kind == RECORD_LIBRARY;
+}
+
+/* --- reading ---------------------------------------------------------------------------------------------------------- */
+
+static bool parse_entry(struct plan *plan, char *line)
+{
+    struct plan_entry e = {0};
+    unsigned kind;
+    unsigned age;
+    int at = 0;
+
+    if (sscanf(line, "%u %" SCNx64 " %u %" SCNu64 " %n", &kind, &e.argument, &age, &e.size, &at) != 4 || at == 0) {
+        return false;
+    }
+    e.path = line + at;
+    if (!is_plannable(kind) || age > PLAN_MAX_AGE || !unescape(e.path) || e.path[0] != '/' || strlen(e.path) >= FI_PATH_MAX) {
+        return false;
+    }
+    e.kind = (uint8_t)kind;
+    e.age = (uint16_t)age;
+    e.length = (uint32_t)strlen(e.path);
+    return add(plan, &e);
+}
+
+/* The last line is "end <checksum of all before it>". Returns where it begins, or NULL. */
+static char *check_end(char *text, size_t size)
+{
+    char *end = size < 2 ? NULL : memrchr(text, '\n', size - 1);
+    uint64_t sum;
+
+    if (end == NULL || sscanf(++end, "end %" SCNx64, &sum) != 1 || sum != fi_hash(text, (size_t)(end - text), 0)) {
+        return NULL;
+    }
+    return end;
+}
+
+/* NULL, or what is wrong. */
+static const char *parse(struct plan *plan, char *text, size_t size)
+{
+    char *end = check_end(text, size);
+    uint64_t key;
+    char *line;
+    char *save;
+
+    if (strncmp(text, head, sizeof head - 1) != 0) {
+        return "it is no plan, or of another version";
+    }
+    if (end == NULL) {
+        return "it is truncated or damaged";
+    }
+    *end = '\0';
+    line = strtok_r(text, "\n", &save);
+    line = strtok_r(NULL, "\n", &save);
+    if (line == NULL || sscanf(line, "key %" SCNx64, &key) != 1 || key != plan->key) {
+        return "it was made for another environment";
+    }
+    while ((line = strtok_r(NULL, "\n", &save)) != NULL) {
+        if (!parse_entry(plan, line)) {
+            return "it has a line that makes no sense";
+        }
+    }
+    return NULL;
+}
+
+static int read_whole(const char *file, char **text, size_t *size)
+{
+    struct stat st;
+    int fd = sys_open(file, O_RDONLY | O_CLOEXEC, 0);
+    int error = fd < 0 ? fd : sys_fstat(fd, &st);
+
+    if (error < 0) {
+        return error;
+    }
+    *text = S_ISREG(st.st_mode) && st.st_size < 1 << 30 ? malloc((size_t)st.st_size + 1) : NULL;
+    if (*text != NULL) {
+        ssize_t n = sys_pread_all(fd, *text, (size_t)st.st_size, 0);
+
+        *size = n < 0 ? 0 : (size_t)n;
+        (*text)[*size] = '\0';
+    }
+    sys_close(fd);
+    return *text == NULL ? -EINVAL : 0;
+}
+
+static void load(struct plan *plan)
+{
+    char *text = NULL;
+    size_t size = 0;
+    int error = read_whole(plan->file, &text, &size);
+    const char *wrong;
+
+    if (error == -ENOENT && plan->save) {
+        return; /* the first run */
+    }
+    wrong = error != 0 ? strerror(-error) : parse(plan, text, size);
+    if (wrong != NULL) {
+        fi_log(LOG_WARN, "the plan %s is not used: %s; this start is a cold one", plan->file, wrong);
+        forget(plan);
+    }
+    plan->loaded = plan->n;
+    free(text);
+}
+
+void plan_open(struct plan *plan, const struct fi_config *config, const struct plan_identity *identity)
+{
+    *plan = (struct plan){.key = identify_environment(identity->roots)};
+    choose_file(plan, config->plan, identify_program(identity, plan->key));
+    if (plan->file[0] != '\0' && plan->load) {
+        load(plan);
+    }
+}
+
+/* --- merging ---------------------------------------------------------------------------------------------------------- */
+
+static struct fi_query query_of(const struct plan_entry *e)
+{
+    return query_make((enum record_kind)e->kind, e->argument, e->path, e->length);
+}
+
+/* A used library's files are used, too. */
+static void mark_libraries(const struct segment *segment)
+{
+    uint64_t position = segment_arena_start(segment);
+    const struct record *r;
+
+    while ((r = segment_walk(segment, &position)) != NULL) {
+        if (r->kind == RECORD_LIBRARY && r->error == 0 && (r->flags & (RECORD_UNAVAILABLE | RECORD_USED)) == RECORD_USED) {
+            library_mark_files(segment, r);
+        }
+    }
+}
+
+/* Was it asked for in this run? */
+static bool is_used(const struct record *r)
+{
+    return r != NULL && ((r->flags & RECORD_USED) != 0 || (r->flags & (RECORD_PLANNED | RECORD_SEARCHED)) == 0);
+}
+
+/* Entries of before: marked ones are young again, the others grow older. */
+static void age_entries(struct plan *plan, const struct segment *segment)
+{
+    for (size_t i = 0; i < plan->n; i++) {
+        struct plan_entry *e = &plan->entries[i];
+        struct fi_query q = query_of(e);
+        const struct record *r = segment_find(segment, &q);
+        bool used = is_used(r);
+
+        e->age = (uint16_t)(used ? 0 : e->age + 1);
+        plan->used += used && i < plan->loaded;
+    }
+}
+
+static int by_hash(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* What may be missing in the plan. Its own records carry RECORD_PLANNED; those that the program asked for before the plan's turn
+ * came do not, and are told by their hashes. Of a library's search only the files that will be mapped matter. */
+static bool is_new(const struct record *r)
+{
+    if (!is_plannable(r->kind) || (r->flags & (RECORD_LOCAL | RECORD_UNAVAILABLE | RECORD_PLANNED)) != 0) {
+        return false;
+    }
+    return (r->flags & (RECORD_SEARCHED | RECORD_USED)) != RECORD_SEARCHED || (r->kind == RECORD_CONTENT && r->error == 0);
+}
+
+static void add_new(struct plan *plan, const struct segment *segment)
+{
+    size_t n_known = plan->n;
+    uint64_t *known = calloc(n_known + 1, sizeof *known);
+    uint64_t position = segment_arena_start(segment);
+    const struct record *r;
+
+    for (size_t i = 0; known != NULL && i < n_known; i++) {
+        known[i] = query_of(&plan->entries[i]).hash;
+    }
+    if (known != NULL) {
+        qsort(known, n_known, sizeof *known, by_hash);
+    }
+    while (known != NULL && (r = segment_walk(segment, &position)) != NULL) {
+        const struct record_content *c = record_payload(r);
+        struct plan_entry e = {.path = (char *)r->path, .argument = r->argument, .length = r->path_length, .kind = r->kind};
+
+        if (is_new(r) && bsearch(&r->hash, known, n_known, sizeof *known, by_hash) == NULL) {
+            e.size = r->kind == RECORD_CONTENT && r->error == 0 ? c->size : 0;
+            add(plan, &e);
+        }
+    }
+    free(known);
+}
+
+void plan_merge(struct plan *plan, const struct segment *segment, bool complete)
+{
+    size_t before = plan->n;
+
+    if (complete) {
+        mark_libraries(segment);
+        age_entries(plan, segment);
+    }
+    add_new(plan, segment);
+    plan->missed += plan->n - before;
+}
+
+/* --- writing ---------------------------------------------------------------------------------------------------------- */
+
+static char *format(const struct plan *plan, size_t *size)
+{
+    char *text = NULL;
+    FILE *f = open_memstream(&text, size);
+
+    if (f == NULL) {
+        return NULL;
+    }
+    fprintf(f, "%s\nkey %016" PRIx64 "\n", head, plan->key);
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct plan_entry *e = &plan->entries[i];
+
+        if (e->age < PLAN_MAX_AGE) {
+            fprintf(f, "%u %" PRIx64 " %u %" PRIu64 " ", e->kind, e->argument, e->age, e->size);
+            escape(f, e->path);
+            fputc('\n', f);
+        }
+    }
+    fflush(f);
+    fprintf(f, "end %016" PRIx64 "\n", fi_hash(text, *size, 0));
+    if (fclose(f) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static int write_atomically(const char *file, const char *text, size_t size)
+{
+    char temporary[4200];
+    int error;
+    int fd;
+
+    snprintf(temporary, sizeof temporary, "%s.%d.partial", file, (int)getpid());
+    fd = sys_open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return fd;
+    }
+    error = sys_pwrite_all(fd, text, size, 0);
+    sys_close(fd);
+    if (error == 0) {
+        error = sys_rename(temporary, file);
+    }
+    if (error != 0) {
+        sys_unlink(temporary);
+    }
+    return error;
+}
+
+void plan_save(const struct plan *plan)
+{
+    size_t size = 0;
+    char *text;
+    int error;
+
+    if (plan->file[0] == '\0' || !plan->save) {
+        return;
+    }
+    text = format(plan, &size);
+    error = text == NULL ? -ENOMEM : write_atomically(plan->file, text, size);
+    if (error != 0) {
+        fi_log_once(LOG_WARN, "the plan %s cannot be written: %s; the next start will be a cold one (FASTIMPORT_PLAN)", plan->file,
+                    strerror(-error));
+    }
+    free(text);
+}

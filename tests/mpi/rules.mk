@@ -1,0 +1,6 @@
+# tests/mpi: whole jobs
+
+.PHONY: test-mpi
+TESTS += test-mpi
+test-mpi: $(PROGRAMS)
+	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-jobs tests/mpi/job_test.py
