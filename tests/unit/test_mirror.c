@@ -109,6 +109,29 @@ static void what_is_missing_is_a_hole(void **state)
     assert_true(copy.st_blocks < 64);
 }
 
+static void a_hole_replaces_nothing(void **state)
+{
+    struct stat whole = original_of(0644, 5);
+    struct stat holed = original_of(0644, 5);
+    size_t size;
+    char *bytes;
+
+    (void)state;
+    assert_int_equal(keep("/a.so", "hello", &whole), 0);
+    assert_int_equal(keep("/a.so", "hel", &holed), 0);
+    assert_int_equal(keep("/b.so", "hel", &holed), 0);
+    assert_int_equal(keep("/b.so", "hello", &whole), 0);
+    for (const char *name = "a"; *name != '\0'; name = *name == 'a' ? "b" : "") {
+        char path[8];
+
+        snprintf(path, sizeof path, "/%s.so", name);
+        bytes = scratch_read(name_of(path), &size);
+        assert_string_equal(bytes, "hello");
+        free(bytes);
+    }
+    assert_int_equal(files_in_tmp(), 0);
+}
+
 static void fstat_shows_the_original(void **state)
 {
     struct stat st = original_of(0755, 5);
@@ -175,17 +198,20 @@ static void names_may_be_too_long(void **state)
 
 static void faults_leave_nothing_behind(void **state)
 {
+    struct stat st;
     static const struct {
         enum fault_call call;
         int error, skip;
-    } faults[] = {{FAULT_sys_open, -EMFILE, 0},       {FAULT_sys_fstatfs, -EIO, 0},  {FAULT_sys_pwrite_all, -ENOSPC, 0},
-                  {FAULT_sys_fchmod, -EPERM, 0},      {FAULT_sys_futimens, -EIO, 0}, {FAULT_sys_fstat, -EIO, 0},
-                  {FAULT_sys_rename, -EIO, 0},        {FAULT_sys_mkdir, -ENOSPC, 0}, {FAULT_sys_rename, -EDQUOT, 1},
-                  {FAULT_sys_ftruncate, -EFBIG, 0}};
-    struct stat st = original_of(0644, 50);
+        off_t size; /* 5 is all of it; 50: the rest is a hole */
+    } faults[] = {{FAULT_sys_open, -EMFILE, 0, 5},   {FAULT_sys_fstatfs, -EIO, 0, 5},  {FAULT_sys_pwrite_all, -ENOSPC, 0, 5},
+                  {FAULT_sys_fchmod, -EPERM, 0, 5},  {FAULT_sys_futimens, -EIO, 0, 5}, {FAULT_sys_fstat, -EIO, 0, 5},
+                  {FAULT_sys_rename, -EIO, 0, 5},    {FAULT_sys_mkdir, -ENOSPC, 0, 5}, {FAULT_sys_rename, -EDQUOT, 1, 5},
+                  {FAULT_sys_link, -EMLINK, 0, 50},  {FAULT_sys_ftruncate, -EFBIG, 0, 50}};
 
     (void)state;
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        struct stat st = original_of(0644, faults[i].size);
+
         fault_clear();
         fault_arm(faults[i].call, faults[i].error, faults[i].skip, 1);
         assert_int_equal(keep("/sw/env/x", "hello", &st), faults[i].error);
@@ -194,6 +220,7 @@ static void faults_leave_nothing_behind(void **state)
         assert_int_equal(node.index.header->content_bytes, 0);
     }
     fault_clear();
+    st = original_of(0644, 5);
     node.index.header->full = 1; /* no record of its inode: no file */
     assert_int_equal(keep("/sw/env/x", "hello", &st), -ENOSPC);
     assert_int_equal(access(name_of("/sw/env/x"), F_OK), -1);
@@ -237,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         node_test(keeps_bytes_mode_and_times),
         node_test(what_is_missing_is_a_hole),
+        node_test(a_hole_replaces_nothing),
         node_test(fstat_shows_the_original),
         node_test(hard_links_are_one_file),
         node_test(names_may_be_too_long),
