@@ -210,8 +210,7 @@ static void faults_leave_nothing_behind(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
-        struct stat st = original_of(0644, faults[i].size);
-
+        st = original_of(0644, faults[i].size);
         fault_clear();
         fault_arm(faults[i].call, faults[i].error, faults[i].skip, 1);
         assert_int_equal(keep("/sw/env/x", "hello", &st), faults[i].error);
