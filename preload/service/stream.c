@@ -249,6 +249,8 @@ void stream_read(struct stream_reader *reader, const char *bytes, size_t size)
     }
     if (reader->broken) {
         fi_log_once(LOG_ERROR, "the stream from the root is damaged: this node asks the file system itself");
+        atomic_store(&reader->node->index.header->state, SERVICE_DEAD); /* whoever waits, waits in vain */
+        segment_announce(&reader->node->index);
     }
 }
 
