@@ -17,6 +17,8 @@
 #include "faults.h"
 
 static char directory[64];
+static int saved_stderr = -1;
+static FILE *captured;
 
 int scratch_setup(void **state)
 {
@@ -29,6 +31,9 @@ int scratch_teardown(void **state)
 {
     (void)state;
     fault_clear();
+    if (captured != NULL) { /* the test has failed in between: its own words matter now */
+        print_message("%s", capture_end());
+    }
     return tree_remove(AT_FDCWD, directory);
 }
 
@@ -96,9 +101,6 @@ int scratch_count(const char *name)
     return n;
 }
 
-static int saved_stderr = -1;
-static FILE *captured;
-
 void capture_begin(void)
 {
     captured = tmpfile();
@@ -120,6 +122,7 @@ const char *capture_end(void)
     n = fread(text, 1, sizeof text - 1, captured);
     text[n] = '\0';
     fclose(captured);
+    captured = NULL;
     return text;
 }
 
