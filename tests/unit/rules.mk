@@ -17,5 +17,7 @@ $(UNIT_TESTS:%=$(B)/tests/unit/%): $(B)/tests/unit/%: $(UNIT_OBJ)/test_%.o $(UNI
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $(UNIT_FAULTS:%=-Wl,--wrap=%) -rdynamic -o $@ $^ -lcmocka -pthread
 
+$(B)/tests/unit/roots: LDFLAGS += -Wl,--wrap=sys_read_file
+
 $(UNIT_TESTS:%=test-unit-%): test-unit-%: $(B)/tests/unit/%
 	@B=$(B) TEST_TIMEOUT=60 tests/run unit-$* $<
