@@ -45,10 +45,8 @@ static void unescape(char *text)
     char *to = text;
 
     for (const char *at = text; *at != '\0'; to++) {
-        unsigned code;
-
-        if (sscanf(at, "\\%3o", &code) == 1) {
-            *to = (char)code;
+        if (at[0] == '\\' && strspn(at + 1, "01234567") >= 3) {
+            *to = (char)((at[1] - '0') * 64 + (at[2] - '0') * 8 + at[3] - '0');
             at += 4;
         } else {
             *to = *at++;
