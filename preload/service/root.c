@@ -342,6 +342,7 @@ static void release(struct root *r)
     for (int i = 0; i < SLOTS; i++) {
         free(r->slots[i].piece);
     }
+    stream_writer_end(&r->writer);
     free(r->farewell);
     free(r->counters);
     free(r);
