@@ -14,11 +14,13 @@
 #include "base/sys.h"
 #include "fill/library.h"
 #include "mpi/bind.h"
+#include "mpi/slot.h"
 #include "roots.h"
 #include "service/internal.h"
 
 enum {
     NAP_MIN_NS = 20000,
+    NAP_BUSY_NS = 50000,
     NAP_MAX_NS = 1000000,
     NAP_IDLE_NS = 5000000, /* when nothing has happened for IDLE_AFTER_NS */
     PATIENT_FINISH_MS = 5000,
@@ -69,6 +71,9 @@ void service_rest(struct service *s, bool worked)
         segment_sleep(&s->node.index, s->nap_ns);
     } else {
         sys_nap_ns(s->nap_ns);
+    }
+    if (s->in_flight) {
+        most = NAP_BUSY_NS;
     }
     s->nap_ns = s->nap_ns * 2 < most ? s->nap_ns * 2 : most;
 }
@@ -352,11 +357,25 @@ static uint64_t finish_limit_ms(int status)
     return status == 0 ? 0 : PATIENT_FINISH_MS;
 }
 
+void service_attached(const struct node_cache *node, bool was_rank)
+{
+    the_service.pid = sys_getpid();
+    the_service.node = *node;
+    the_service.phase = was_rank ? PHASE_ABANDONED : PHASE_ATTACHED;
+}
+
 void service_finish(int status)
 {
     struct service *s = &the_service;
 
     if (!service_is_here() || atomic_exchange(&s->leaving, 1) != 0) {
+        return;
+    }
+    if (s->phase == PHASE_ABANDONED) {
+        slot_abandon();
+    }
+    if (s->phase == PHASE_ABANDONED || s->phase == PHASE_ATTACHED) {
+        node_leave(&s->node);
         return;
     }
     if (s->has_cache) {

@@ -411,6 +411,21 @@ def test_children():
     check_done(done, "good\ngood\n")
 
 
+def test_a_rank_that_calls_exec():
+    """The new program may use MPI, or not: then nobody but us can tell the launcher that MPI is closed."""
+    for after in ("os.write(1, b'ran\\n')", "from mpi4py import MPI; os.write(1, b'ran\\n' * MPI.COMM_WORLD.allreduce(1))"):
+        before = caches()
+        done = python_job(f"""
+            import os, sys
+            if len(sys.argv) == 1:
+                os.execv(sys.executable, [sys.executable, sys.argv[0], "again"])
+            import json
+            {after}
+            """)
+        check_done(done, "ran\n" * (4 if "MPI" in after else 2))
+        check(caches() <= before, f"left: {caches() - before}")
+
+
 # --- nothing is left behind --------------------------------------------------------------------------------------
 
 
