@@ -23,37 +23,49 @@ enum { NAME_MAX_LENGTH = FI_PATH_MAX + 512 };
  * ------------------------------------------------------------------------------------------------------
  */
 
-static const struct node_cache *named_by; /* whose mirror the names are in */
+static const struct node_cache *named_by; /* whose mirror the names are in: the process has one */
 
-/* In place: the original is the tail of the mirror's name, and ld.so will free the string. */
-static void restore_name(const struct node_cache *node, struct link_map *map)
+/* In place: the original is the tail of the mirror's name. */
+void answer_original_name(const struct node_cache *node, char *name)
 {
     size_t n = node->directory_length;
 
-    if (strncmp(map->l_name, node->directory, n) == 0 &&
-        strncmp(map->l_name + n, "/files/", 7) == 0) {
+    if (strncmp(name, node->directory, n) == 0 && strncmp(name + n, "/files/", 7) == 0) {
         n += strlen("/files");
-        memmove(map->l_name, map->l_name + n, strlen(map->l_name + n) + 1);
+        memmove(name, name + n, strlen(name + n) + 1);
     }
 }
 
-/* ld.so's lock is held: this is a constructor. */
+/* dlpi_name is the link map's own l_name, which ld.so will free; its lock is held here. */
+static int restore_name(struct dl_phdr_info *info, size_t size, void *node)
+{
+    (void)size;
+    if (info->dlpi_name != NULL) {
+        answer_original_name(node, (char *)info->dlpi_name);
+    }
+    return 0;
+}
+
 __attribute__((visibility("default"))) void fastimport_libraries_mapped(void)
 {
-    for (struct link_map *map = _r_debug.r_map; map != NULL; map = map->l_next) {
-        restore_name(named_by, map);
-    }
+    dl_iterate_phdr(restore_name, (void *)named_by);
 }
 
-/* A plain dlopen keeps a relative name as it was given. */
-static void restore_given(void *handle, const char *path, const char *given)
-{
-    struct link_map *map = NULL;
+/* A plain dlopen keeps a relative name as it was given; it is the tail of the absolute one. */
+struct relative {
+    const char *absolute, *given;
+};
 
-    if (given != NULL && given[0] != '/' && strlen(given) <= strlen(path) &&
-        dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && strcmp(map->l_name, path) == 0) {
-        strcpy(map->l_name, given);
+static int restore_relative(struct dl_phdr_info *info, size_t size, void *relative)
+{
+    const struct relative *r = relative;
+
+    (void)size;
+    if (info->dlpi_name != NULL && strcmp(info->dlpi_name, r->absolute) == 0) {
+        strcpy((char *)info->dlpi_name, r->given);
+        return 1;
     }
+    return 0;
 }
 
 /* --- stubs that must stay
@@ -380,6 +392,18 @@ static void *load(struct load *l, const struct record *record, const char *targe
     return handle;
 }
 
+/* How a plain dlopen would name it; "" if that does not fit. */
+static void make_absolute(const char *given, char out[FI_PATH_MAX])
+{
+    char cwd[FI_PATH_MAX];
+
+    if (given[0] == '/') {
+        snprintf(out, FI_PATH_MAX, "%s", given);
+    } else if (sys_getcwd(cwd, sizeof cwd) <= 0 || !path_join(out, FI_PATH_MAX, cwd, given)) {
+        out[0] = '\0';
+    }
+}
+
 /* The file to map: under the given name if the mirror has that, so that ld.so keeps it; else under
  * the record's. */
 static bool choose_target(const struct load *l, const struct library_item *item, const char *given,
@@ -404,33 +428,47 @@ static bool has_path(const struct linkmap_list *map, const char *path)
     return false;
 }
 
+static void *answer_item(struct load *l, const struct record *record,
+                         const struct library_item *item, const char *absolute, int flags,
+                         const struct library_calls *calls)
+{
+    char target[NAME_MAX_LENGTH];
+    void *handle = NULL;
+
+    if (has_path(l->map, item->path)) {
+        handle = calls->dlopen(item->path, flags);
+    } else if (!choose_target(l, item, absolute, target)) {
+        return NULL;
+    } else if ((flags & RTLD_NOLOAD) == 0) {
+        return load(l, record, target, flags, calls);
+    } else if ((item->bits & LIBRARY_OURS) != 0) {
+        handle = calls->dlopen(target, flags);
+    }
+    note_opened(handle, NULL);
+    return handle;
+}
+
 void *answer_library(const struct node_cache *node, const struct record *record, const char *given,
                      int flags, const struct library_calls *calls)
 {
     struct linkmap_list map;
     struct load l = {.node = node, .map = &map};
     struct library_item item;
-    char target[NAME_MAX_LENGTH];
+    char absolute[FI_PATH_MAX];
     size_t at = 0;
-    void *handle = NULL;
+    void *handle;
 
-    if (!node->may_execute || !library_next(record, &at, &item) ||
-        !choose_target(&l, &item, given, target) || !linkmap_all(&map)) {
+    if (!node->may_execute || !library_next(record, &at, &item) || !linkmap_all(&map)) {
         return NULL;
     }
-    if (has_path(&map, item.path)) {
-        handle = calls->dlopen(item.path, flags);
-        note_opened(handle, NULL);
-    } else if ((flags & RTLD_NOLOAD) != 0) {
-        handle = (item.bits & LIBRARY_OURS) != 0 ? calls->dlopen(target, flags) : NULL;
-        note_opened(handle, NULL);
-    } else if ((handle = load(&l, record, target, flags, calls)) != NULL) {
-        restore_given(handle, item.path, given);
-    }
-    free(map.objects);
+    make_absolute(given == NULL ? item.path : given, absolute);
+    handle = answer_item(&l, record, &item, absolute, flags, calls);
     if (handle == NULL) {
         (void)dlerror(); /* ours; the real call will say what is wrong */
+    } else if (given != NULL && given[0] != '/' && !has_path(&map, absolute)) {
+        dl_iterate_phdr(restore_relative, &(struct relative){absolute, given});
     }
+    free(map.objects);
     return handle;
 }
 

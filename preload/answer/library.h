@@ -41,6 +41,9 @@ void *answer_library(const struct node_cache *node, const struct record *record,
 /* dlclose(3), and what answer_library() kept for this handle. */
 int answer_library_close(void *handle, const struct library_calls *calls);
 
+/* Turns a path in the mirror back into the original's, in place. */
+void answer_original_name(const struct node_cache *node, char *path);
+
 /* What the stub's helper calls. */
 void fastimport_libraries_mapped(void);
 

@@ -34,6 +34,13 @@ enum record_kind {
 
 enum { RECORD_MAPPED = 1 };
 
+/* RECORD_LIBRARY's argument. */
+enum library_question {
+    LIBRARY_FROM_START = 1, /* as if nothing had been loaded since the program started: for a rank that has not loaded
+                             * what the root has */
+    LIBRARY_BY_NAME = 2,    /* the key is no path: library_key() in fill/library.h */
+};
+
 enum { RECORD_EFFECTIVE = 8 }; /* access: with the effective ids */
 
 enum record_flag {

@@ -27,13 +27,6 @@ enum library_bit {
     LIBRARY_OURS = 4, /* its content is in the mirror; else it is opened where it is */
 };
 
-/* The query's argument. */
-enum library_question {
-    LIBRARY_FROM_START = 1, /* as if nothing had been loaded since the program started: for a rank
-                             * that has not loaded what the root has */
-    LIBRARY_BY_NAME = 2,    /* the key is library_key()'s */
-};
-
 /* One item, pointers into the payload. */
 struct library_item {
     unsigned bits;

@@ -1,12 +1,11 @@
-/* dl.c - dlopen(3), dlclose(3). */
+/* dl.c - dlopen(3), dlclose(3), dlinfo(3). */
 #include "intercept/real.h"
 
 #include <string.h>
 
 #include "answer/library.h"
-#include "fill/library.h"
+#include "bare_name.h"
 #include "resolve.h"
-#include "search.h"
 
 static struct library_calls calls(void)
 {
@@ -17,14 +16,22 @@ static struct library_calls calls(void)
 static bool obtain(const char *path, const void *caller, struct answer *a)
 {
     bool got = caller == NULL ? resolve(CALL_DL, RECORD_LIBRARY, 0, path, a)
-                              : search_library(path, caller, 0, a);
+                              : bare_name_resolve(path, caller, 0, a);
 
     if (!got || a->error != 0 || answer_library_fits(a->record)) {
         return got && a->error == 0;
     }
     got = caller == NULL ? resolve(CALL_DL, RECORD_LIBRARY, LIBRARY_FROM_START, path, a)
-                         : search_library(path, caller, LIBRARY_FROM_START, a);
+                         : bare_name_resolve(path, caller, LIBRARY_FROM_START, a);
     return got && a->error == 0;
+}
+
+/* What can only be a directory's name is left to ld.so. */
+static bool could_be_file(const char *path)
+{
+    size_t n = strlen(path);
+
+    return n > 0 && path[n - 1] != '/' && (n < 2 || strcmp(path + n - 2, "/.") != 0);
 }
 
 /* A name with a slash is a path; one without is searched for the caller. NULL: make the real call.
@@ -36,7 +43,7 @@ static void *serve_dlopen(const char *path, int flags, const void *caller)
     void *handle;
     bool is_path;
 
-    if (!resolve_active || fi_inside() || (size_t)path < 4096 || path[0] == '\0' ||
+    if (!resolve_active || fi_inside() || (size_t)path < 4096 || !could_be_file(path) ||
         (flags & (RTLD_LAZY | RTLD_NOW)) == 0) {
         return NULL;
     }
@@ -65,4 +72,15 @@ FI_EXPORT int dlclose(void *handle)
     struct library_calls libc = calls();
 
     return answer_library_close(handle, &libc);
+}
+
+/* A library's $ORIGIN is the directory of the original, not of its copy. */
+FI_EXPORT int dlinfo(void *handle, int request, void *info)
+{
+    int result = real()->dlinfo(handle, request, info);
+
+    if (result == 0 && request == RTLD_DI_ORIGIN && resolve_active) {
+        answer_original_name(resolver.node, info);
+    }
+    return result;
 }

@@ -1,5 +1,5 @@
-/* search.c - see search.h */
-#include "search.h"
+/* bare_name.c - see bare_name.h */
+#include "bare_name.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +98,8 @@ static bool fall_back(enum fallback_reason reason)
     return false;
 }
 
-bool search_library(const char *name, const void *caller, uint64_t question, struct answer *answer)
+bool bare_name_resolve(const char *name, const void *caller, uint64_t question,
+                       struct answer *answer)
 {
     char key[FI_PATH_MAX];
     size_t n = make_key(name, caller, key);
