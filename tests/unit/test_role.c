@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "mpi/slot.h"
 #include "role.h"
 
 void Py_Initialize(void);
@@ -95,7 +96,7 @@ static void distrusts_a_bad_node_variable(void **state)
 static int claim(void *unused)
 {
     (void)unused;
-    return role_claim_slot() ? 0 : 1;
+    return slot_claim() ? 0 : 1;
 }
 
 static void claims_its_slot_once(void **state)
@@ -104,14 +105,14 @@ static void claims_its_slot_once(void **state)
     int pair[2];
 
     (void)state;
-    assert_true(role_claim_slot()); /* a launcher without PMI_FD */
+    assert_true(slot_claim()); /* a launcher without PMI_FD */
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     snprintf(number, sizeof number, "%d", pair[0]);
     setenv("PMI_FD", number, 1);
     assert_int_equal(close(pair[1]), 0); /* the launcher is through with this slot */
-    assert_false(role_claim_slot());
+    assert_false(slot_claim());
     close(pair[0]);
-    assert_false(role_claim_slot()); /* no descriptor at all */
+    assert_false(slot_claim()); /* no descriptor at all */
 }
 
 /* A file, because the kernel of this test may refuse record locks on sockets; a launcher's socket takes them. */
@@ -125,8 +126,8 @@ static void excludes_a_second_process(void **state)
     snprintf(number, sizeof number, "%d", fileno(slot));
     setenv("PMI_FD", number, 1);
     assert_int_equal(in_child(claim, NULL), 0); /* free again when that one is gone */
-    assert_true(role_claim_slot());
-    assert_true(role_claim_slot());
+    assert_true(slot_claim());
+    assert_true(slot_claim());
     assert_int_equal(in_child(claim, NULL), 1);
     fclose(slot);
 }
