@@ -13,6 +13,8 @@ struct manifest_writer {
     FILE *out;
     XXH3_state_t *sum;
     uint64_t count;
+    char *line; /* being put together */
+    size_t used, room;
 };
 
 struct manifest_reader {
@@ -40,16 +42,44 @@ static XXH3_state_t *new_sum(void)
     return s;
 }
 
-/* Names as %XX where they hold a blank, a control character or '%'. */
-static void put_name(FILE *out, const char *name)
+/* Room for `n` more bytes of the line. */
+static char *line_room(struct manifest_writer *w, size_t n)
 {
+    if (w->used + n > w->room) {
+        w->room = 2 * (w->used + n);
+        w->line = io_realloc(w->line, w->room);
+    }
+    return w->line + w->used;
+}
+
+static void add_text(struct manifest_writer *w, const char *text)
+{
+    size_t n = strlen(text);
+    memcpy(line_room(w, n), text, n);
+    w->used += n;
+}
+
+/* Names as %XX where they hold a blank, a control character or '%'; the empty name is "%". */
+static void add_name(struct manifest_writer *w, const char *name)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    char *to = line_room(w, 3 * strlen(name) + 1), *start = to;
     if (!*name)
-        fputs("%", out);
-    for (const unsigned char *p = (const unsigned char *)name; *p; p++)
-        if (*p <= ' ' || *p == '%' || *p == 0x7f)
-            fprintf(out, "%%%02X", *p);
-        else
-            fputc(*p, out);
+        *to++ = '%';
+    for (const unsigned char *p = (const unsigned char *)name; *p; p++) {
+        bool plain = *p > ' ' && *p != '%' && *p != 0x7f;
+        *to++ = plain ? (char)*p : '%';
+        if (!plain) {
+            *to++ = digits[*p >> 4];
+            *to++ = digits[*p & 15];
+        }
+    }
+    w->used += (size_t)(to - start);
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 /* In place. False if it is not what put_name writes. */
@@ -59,79 +89,77 @@ static bool take_name(char *s)
     if (strcmp(s, "%") == 0)
         *s = '\0';
     for (char *p = s; *p; p++) {
-        unsigned c;
         if (*p != '%') {
             *to++ = *p;
             continue;
         }
-        if (sscanf(p + 1, "%2X", &c) != 1 || c == 0 || !p[1] || !p[2])
+        int high = hex_digit(p[1]), low = high < 0 ? -1 : hex_digit(p[2]);
+        if (low < 0 || (high | low) == 0)
             return false;
-        *to++ = (char)c;
+        *to++ = (char)(high << 4 | low);
         p += 2;
     }
     *to = '\0';
     return true;
 }
 
-/* One line through memory, so that it can be summed. */
-static void put_line(struct manifest_writer *w, char *line, size_t n)
+static void put_line(struct manifest_writer *w)
 {
-    XXH3_64bits_update(w->sum, line, n);
-    fwrite(line, 1, n, w->out);
-    free(line);
+    add_text(w, "\n");
+    XXH3_64bits_update(w->sum, w->line, w->used);
+    fwrite(w->line, 1, w->used, w->out);
+    w->used = 0;
 }
 
-static void put_head(FILE *out, const struct manifest_head *h)
+static void put_head(struct manifest_writer *w, const struct manifest_head *h)
 {
-    fprintf(out, MAGIC "\nkind %s\nframing %s\n", h->kind, h->framing);
+    char numbers[96];
+    add_text(w, MAGIC "\nkind ");
+    add_text(w, h->kind);
+    add_text(w, "\nframing ");
+    add_text(w, h->framing);
     for (int i = 0; i < h->prefixes; i++) {
-        fputs("prefix ", out);
-        put_name(out, h->prefix[i].old);
-        fputc(' ', out);
-        put_name(out, h->prefix[i].place);
-        fputc('\n', out);
+        add_text(w, "\nprefix ");
+        add_name(w, h->prefix[i].old);
+        add_text(w, " ");
+        add_name(w, h->prefix[i].place);
     }
-    fprintf(out, "files %" PRIu64 "\nbytes %" PRIu64 "\nentries\n", h->files, h->bytes);
+    snprintf(numbers, sizeof numbers, "\nfiles %" PRIu64 "\nbytes %" PRIu64 "\nentries", h->files, h->bytes);
+    add_text(w, numbers);
+    put_line(w);
 }
 
 struct manifest_writer *manifest_create(FILE *out, const struct manifest_head *h)
 {
     struct manifest_writer *w = io_alloc(sizeof *w);
-    char *text = NULL;
-    size_t n = 0;
     w->out = out;
     w->sum = new_sum();
-    FILE *memory = open_memstream(&text, &n);
-    put_head(memory, h);
-    fclose(memory);
-    put_line(w, text, n);
+    put_head(w, h);
     return w;
 }
 
 void manifest_add(struct manifest_writer *w, const struct record *r)
 {
-    char *text = NULL;
-    size_t n = 0;
+    char facts[128];
     const struct entry *e = &r->entry;
-    FILE *memory = open_memstream(&text, &n);
-    fprintf(memory, "%c %04o %" PRId64 ".%09ld %" PRIu64 " %016" PRIx64 " %s ", (char)e->type,
-            (unsigned)e->mode, (int64_t)e->mtime.tv_sec, e->mtime.tv_nsec, e->size, r->sum, r->reloc);
-    put_name(memory, e->path);
+    snprintf(facts, sizeof facts, "%c %04o %" PRId64 ".%09ld %" PRIu64 " %016" PRIx64 " %s ", (char)e->type,
+             (unsigned)e->mode, (int64_t)e->mtime.tv_sec, e->mtime.tv_nsec, e->size, r->sum, r->reloc);
+    add_text(w, facts);
+    add_name(w, e->path);
     if (e->link) {
-        fputc(' ', memory);
-        put_name(memory, e->link);
+        add_text(w, " ");
+        add_name(w, e->link);
     }
-    fputc('\n', memory);
-    fclose(memory);
-    put_line(w, text, n);
+    put_line(w);
     w->count++;
 }
 
 int manifest_finish(struct manifest_writer *w, struct fault *f)
 {
-    fprintf(w->out, "end %" PRIu64 " %016" PRIx64 "\n", w->count, XXH3_64bits_digest(w->sum));
+    fprintf(w->out, "end %" PRIu64 " %016" PRIx64 "\n", w->count, (uint64_t)XXH3_64bits_digest(w->sum));
     int r = fflush(w->out) != 0 || ferror(w->out) ? fault_errno(f, NULL, "cannot write the manifest") : 0;
     XXH3_freeState(w->sum);
+    free(w->line);
     free(w);
     return r;
 }
@@ -222,7 +250,7 @@ static int read_end(struct manifest_reader *r, const char *line, struct fault *f
 {
     uint64_t count, sum;
     if (sscanf(line, "end %" SCNu64 " %16" SCNx64, &count, &sum) != 2 || count != r->count ||
-        sum != XXH3_64bits_digest(r->sum))
+        sum != (uint64_t)XXH3_64bits_digest(r->sum))
         return fault_set(f, NULL, "the manifest is damaged");
     return 0;
 }
@@ -232,29 +260,55 @@ static bool valid_type(char type, bool link)
     return strchr("fdlh", type) && link == (type == ENTRY_SYMLINK || type == ENTRY_HARDLINK);
 }
 
+/* A number in `base` that ends with `end`; `*p` moves behind it. */
+static bool number(char **p, int base, char end, uint64_t *out)
+{
+    char *stop;
+    *out = strtoull(*p, &stop, base);
+    if (stop == *p || *stop != end)
+        return false;
+    *p = stop + 1;
+    return true;
+}
+
+static bool take_reloc(char **p, char out[MANIFEST_RELOC])
+{
+    char *blank = strchr(*p, ' ');
+    size_t n = blank ? (size_t)(blank - *p) : 0;
+    if (n == 0 || n >= MANIFEST_RELOC)
+        return false;
+    memcpy(out, *p, n);
+    out[n] = '\0';
+    *p = blank + 1;
+    return true;
+}
+
+static bool take_names(char *path, struct entry *e)
+{
+    char *link = strchr(path, ' ');
+    if (link)
+        *link++ = '\0';
+    if (!*path || !valid_type((char)e->type, link != NULL) || !take_name(path) || (link && !take_name(link)))
+        return false;
+    e->path = path;
+    e->link = link;
+    return true;
+}
+
 /* TYPE MODE MTIME SIZE SUM RELOC PATH [TARGET] */
 static bool parse_record(char *line, struct record *out)
 {
     struct entry *e = &out->entry;
-    char type;
-    unsigned mode;
-    int64_t seconds;
-    int at = 0;
-    if (sscanf(line, "%c %o %" SCNd64 ".%9ld %" SCNu64 " %16" SCNx64 " %7s %n", &type, &mode, &seconds,
-               &e->mtime.tv_nsec, &e->size, &out->sum, out->reloc, &at) != 7 ||
-        at == 0)
+    uint64_t mode, seconds, nanoseconds;
+    char *p = line + 2;
+    if (!line[0] || line[1] != ' ' || !number(&p, 8, ' ', &mode) || !number(&p, 10, '.', &seconds) ||
+        !number(&p, 10, ' ', &nanoseconds) || !number(&p, 10, ' ', &e->size) ||
+        !number(&p, 16, ' ', &out->sum) || !take_reloc(&p, out->reloc))
         return false;
-    char *path = line + at, *link = strchr(path, ' ');
-    if (link)
-        *link++ = '\0';
-    if (!*path || !valid_type(type, link != NULL) || !take_name(path) || (link && !take_name(link)))
-        return false;
-    e->type = (enum entry_type)type;
+    e->type = (enum entry_type)line[0];
     e->mode = mode & 0777;
-    e->mtime.tv_sec = seconds;
-    e->path = path;
-    e->link = link;
-    return true;
+    e->mtime = (struct timespec){(time_t)seconds, (long)(nanoseconds % 1000000000)};
+    return take_names(p, e);
 }
 
 int manifest_next(struct manifest_reader *r, struct record *record, struct fault *f)

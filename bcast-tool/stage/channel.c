@@ -236,20 +236,22 @@ static bool finished(struct channel *c)
     return all;
 }
 
-/* Naps up to 0.5 ms: several chunks are in flight, and the cores are needed for unpacking. */
+#define NAP_MIN 200 /* microseconds: several chunks are in flight, and the cores are needed for unpacking */
+#define NAP_MAX 1000
+
 void channel_pump(struct channel *c, void (*tick)(void *), void *context)
 {
-    unsigned nap = 20;
+    unsigned nap = NAP_MIN;
     while (!finished(c)) {
         bool busy = post(c) | test(c);
         watch_failures(c);
         if (busy) {
-            nap = 20;
+            nap = NAP_MIN;
             continue;
         }
         tick(context);
         io_nap(nap);
-        nap = nap < 500 ? nap * 2 : nap;
+        nap = nap < NAP_MAX ? nap * 2 : nap;
     }
 }
 

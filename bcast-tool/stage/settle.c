@@ -19,6 +19,8 @@ struct work {
     struct pathmap *changed; /* path -> size and checksum after relocation */
     struct manifest_writer *out;
     struct late *late;
+    mode_t top_mode;
+    struct timespec top_time;
 };
 
 /* A directory whose mode must wait until those below it have theirs. */
@@ -123,6 +125,10 @@ static int write_manifest(struct work *w, struct fault *f)
 {
     char name[64];
     struct manifest_head h;
+    if (w->s->layers == 1 && !w->s->foreign) /* nothing to merge */
+        return renameat(w->s->top, layer_name(0, name), w->s->top, NAME_MANIFEST) < 0
+                   ? fault_errno(f, NAME_MANIFEST, "cannot write")
+                   : 0;
     if (copy_head(w, &h, f) < 0)
         return -1;
     FILE *out = open_in(w->s->top, NAME_MANIFEST, true, f);
@@ -156,8 +162,11 @@ static int set_directory(struct work *w, struct record *r, int layer, struct fau
     const char *name;
     const struct entry *e = &r->entry;
     struct timespec times[2] = {{0, UTIME_OMIT}, e->mtime};
-    if (e->type != ENTRY_DIR || !*e->path)
+    if (!*e->path) {
+        w->top_mode = e->mode | 0700;
+        w->top_time = e->mtime;
         return 0;
+    }
     struct tree_dir *d = tree_parent(w->tree, e->path, &name, false, f);
     if (!d)
         return -1;
@@ -187,32 +196,30 @@ static int set_late(struct work *w, struct fault *f)
     return r;
 }
 
-static int set_top(struct work *w, struct record *r, int layer, struct fault *f)
+/* Last, as everything done in it changes its time. */
+static int set_top(struct work *w, struct fault *f)
 {
-    (void)layer;
-    struct timespec times[2] = {{0, UTIME_OMIT}, r->entry.mtime};
-    if (*r->entry.path)
-        return 0;
-    if (fchmod(w->s->top, r->entry.mode | 0700) < 0 || futimens(w->s->top, times) < 0)
+    struct timespec times[2] = {{0, UTIME_OMIT}, w->top_time};
+    unlinkat(w->s->top, SETTLE_DIRS, 0);
+    if (fchmod(w->s->top, w->top_mode) < 0 || futimens(w->s->top, times) < 0)
         return fault_errno(f, NULL, "cannot set mode and time of the top directory");
     return 0;
 }
 
 int settle(const struct settle *s, struct fault *f)
 {
-    struct work w = {.s = s, .tree = tree_open(s->top), .changed = pathmap_new()};
+    struct work w = {.s = s, .tree = tree_open(s->top), .changed = pathmap_new(),
+                     .top_mode = 0755, .top_time = {0, UTIME_NOW}};
     int r = s->foreign ? relocate_foreign(&w, f) : 0;
     w.s = s;
     if (r == 0)
         r = write_manifest(&w, f);
     if (r == 0)
-        r = read_listing(&w, NAME_MANIFEST, 0, set_directory, f);
+        r = read_listing(&w, SETTLE_DIRS, 0, set_directory, f);
     if (set_late(&w, f) < 0)
         r = -1;
-    if (r == 0 && fchmod(s->top, 0755) < 0)
-        r = fault_errno(f, NULL, "cannot set the mode of the top directory");
     if (r == 0)
-        r = read_listing(&w, NAME_MANIFEST, 0, set_top, f);
+        r = set_top(&w, f);
     pathmap_free(w.changed);
     tree_close(w.tree);
     return r;

@@ -8,8 +8,10 @@
 #include "base/fault.h"
 #include "base/pathmap.h"
 
+#define SETTLE_DIRS ".python-mpi-bcast/directories" /* a manifest of directories only */
+
 struct settle {
-    int top;    /* the partial tree; NAME_OWN "/layer.N" are in it */
+    int top;    /* the partial tree; NAME_OWN "/layer.N" and SETTLE_DIRS are in it */
     int layers;
     struct pathmap *replaced; /* path -> number of the last layer that holds it */
     const char *dir;          /* new prefix */

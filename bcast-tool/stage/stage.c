@@ -179,7 +179,7 @@ static void *consume(void *arg)
     int cores = r->nodes->cores;
     struct unpack_options o = {.dir = r->place.dir, .old_prefix = r->o->old_prefix,
                                .external_links = r->o->external_links, .policy = r->job.policy,
-                               .threads = cores < WRITERS_MAX ? cores : WRITERS_MAX,
+                               .threads = cores == 1 ? 0 : cores < WRITERS_MAX ? cores : WRITERS_MAX,
                                .bytes = &r->bytes, .files = &r->files};
     struct unpack *u = NULL;
     if (r->active && !(u = unpack_open(r->place.partial_fd, &o, &r->unpack)))

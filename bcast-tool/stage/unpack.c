@@ -35,9 +35,21 @@ struct unpack {
     struct manifest_reader *expected;
     struct manifest_writer *listing;
     FILE *listing_file;
+    struct manifest_writer *dirs; /* of all layers: the directories, whose modes and times come last */
+    FILE *dirs_file;
     struct rewrite_map maps[REWRITE_MAPS];
     int n_maps;
 };
+
+static FILE *open_own(struct unpack *u, const char *name, const char *mode, struct fault *f)
+{
+    int flags = mode[0] == 'w' ? O_RDWR | O_CREAT | O_TRUNC : O_RDONLY;
+    int fd = openat(u->top, name, flags | O_NOFOLLOW | O_CLOEXEC, 0644);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, mode[0] == 'w' ? "w+" : "r");
+    if (!file)
+        fault_errno(f, name, "cannot open");
+    return file;
+}
 
 struct unpack *unpack_open(int top, const struct unpack_options *o, struct fault *f)
 {
@@ -50,22 +62,32 @@ struct unpack *unpack_open(int top, const struct unpack_options *o, struct fault
     u->in = XXH3_createState();
     u->out = XXH3_createState();
     u->replaced = pathmap_new();
-    if (mkdirat(top, NAME_OWN, 0755) == 0)
-        return u;
+    if (mkdirat(top, NAME_OWN, 0755) == 0) {
+        struct manifest_head plain = {.kind = "unknown", .framing = "foreign"};
+        if ((u->dirs_file = open_own(u, SETTLE_DIRS, "w", f))) {
+            u->dirs = manifest_create(u->dirs_file, &plain);
+            return u;
+        }
+    }
     fault_errno(f, NAME_OWN, "cannot make the directory");
     unpack_close(u);
     return NULL;
 }
 
+static int finish_listing(struct manifest_writer **w, struct fault *f)
+{
+    int r = *w ? manifest_finish(*w, f) : 0;
+    *w = NULL;
+    return r;
+}
+
 static void end_layer(struct unpack *u)
 {
+    struct fault ignored = {0};
     manifest_close(u->expected);
     if (u->incoming)
         fclose(u->incoming);
-    if (u->listing) {
-        struct fault ignored = {0};
-        manifest_finish(u->listing, &ignored);
-    }
+    finish_listing(&u->listing, &ignored);
     if (u->listing_file)
         fclose(u->listing_file);
     for (int i = 0; i < u->n_maps; i++) {
@@ -76,16 +98,19 @@ static void end_layer(struct unpack *u)
     u->seen = NULL;
     u->expected = NULL;
     u->incoming = NULL;
-    u->listing = NULL;
     u->listing_file = NULL;
     u->n_maps = 0;
 }
 
 void unpack_close(struct unpack *u)
 {
+    struct fault ignored = {0};
     if (!u)
         return;
     end_layer(u);
+    finish_listing(&u->dirs, &ignored);
+    if (u->dirs_file)
+        fclose(u->dirs_file);
     writer_free(u->writer);
     tree_close(u->tree);
     rewriter_free(u->rewriter);
@@ -93,16 +118,6 @@ void unpack_close(struct unpack *u)
     XXH3_freeState(u->out);
     pathmap_free(u->replaced);
     free(u);
-}
-
-static FILE *open_own(struct unpack *u, const char *name, const char *mode, struct fault *f)
-{
-    int flags = mode[0] == 'w' ? O_RDWR | O_CREAT | O_TRUNC : O_RDONLY;
-    int fd = openat(u->top, name, flags | O_NOFOLLOW | O_CLOEXEC, 0644);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, mode[0] == 'w' ? "w+" : "r");
-    if (!file)
-        fault_errno(f, name, "cannot open");
-    return file;
 }
 
 /* Copies the archive's manifest into a file without a name, so that its size does not matter. */
@@ -369,6 +384,7 @@ static int make(struct unpack *u, struct tar *t, struct record *r, struct fault 
     case ENTRY_DIR:
         if (*e->path && tree_mkdir(u->tree, e->path, f) < 0)
             return -1;
+        manifest_add(u->dirs, r);
     }
     manifest_add(u->listing, r);
     return 0;
@@ -424,9 +440,7 @@ static int complete_layer(struct unpack *u, struct fault *f)
     int got = u->expected ? manifest_next(u->expected, &r, f) : 0;
     if (got != 0)
         return got < 0 ? -1 : fault_set(f, r.entry.path, "the archive ends before this entry");
-    struct manifest_writer *w = u->listing;
-    u->listing = NULL;
-    if (manifest_finish(w, f) < 0)
+    if (finish_listing(&u->listing, f) < 0)
         return -1;
     u->layers++;
     return 0;
@@ -467,5 +481,5 @@ int unpack_finish(struct unpack *u, struct fault *f)
     struct settle s = {.top = u->top, .layers = u->layers, .replaced = u->replaced,
                        .dir = u->o.dir, .old_prefix = u->o.old_prefix, .foreign = u->foreign};
     tree_forget(u->tree);
-    return settle(&s, f);
+    return finish_listing(&u->dirs, f) < 0 ? -1 : settle(&s, f);
 }

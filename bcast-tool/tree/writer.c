@@ -45,7 +45,7 @@ struct batch {
 
 struct writer {
     struct batch *batches[WRITER_BATCHES];
-    struct crew *crew;
+    struct crew *crew; /* NULL: no threads, the caller's data goes straight into the files */
     struct batch *filling; /* claimed */
     struct output *output; /* begun and not ended */
     pthread_mutex_t lock;
@@ -134,6 +134,8 @@ struct writer *writer_new(int threads)
     struct writer *w = io_alloc(sizeof *w);
     struct crew_job job = {write_batch, no_tool, free_no_tool, w, threads};
     pthread_mutex_init(&w->lock, NULL);
+    if (threads == 0)
+        return w;
     for (int i = 0; i < WRITER_BATCHES; i++) {
         w->batches[i] = io_alloc(sizeof *w->batches[i]);
         w->batches[i]->room = io_alloc(WRITER_ROOM);
@@ -157,7 +159,7 @@ void writer_free(struct writer *w)
         writer_end(w);
     submit(w);
     crew_free(w->crew);
-    for (int i = 0; i < WRITER_BATCHES; i++) {
+    for (int i = 0; w->batches[0] && i < WRITER_BATCHES; i++) {
         free(w->batches[i]->room);
         free(w->batches[i]);
     }
@@ -210,8 +212,20 @@ static struct piece *current(struct writer *w)
     return p && p->output == w->output && p->offset + p->n == w->output->size ? p : NULL;
 }
 
+static void write_now(struct output *o, const void *data, size_t n)
+{
+    int fd = descriptor(o);
+    if (fd >= 0 && io_write(fd, data, n, (off_t)o->size) < 0)
+        blame(o, "cannot write");
+    o->size += n;
+}
+
 void writer_data(struct writer *w, const void *data, size_t n)
 {
+    if (!w->crew) {
+        write_now(w->output, data, n);
+        return;
+    }
     while (n) {
         struct piece *p = current(w);
         if (!p || w->filling->used == WRITER_ROOM)
@@ -236,7 +250,7 @@ void writer_hole(struct writer *w, uint64_t n)
 void writer_end(struct writer *w)
 {
     struct output *o = w->output;
-    if (!current(w)) /* a piece without data: the last reference is dropped in a worker, if possible */
+    if (w->crew && !current(w)) /* a piece without data: the last reference is dropped in a worker, if possible */
         add_piece(w);
     w->output = NULL;
     drop(o);
@@ -245,7 +259,7 @@ void writer_end(struct writer *w)
 int writer_flush(struct writer *w, struct fault *f)
 {
     submit(w);
-    while (crew_collect(w->crew))
+    while (w->crew && crew_collect(w->crew))
         crew_release(w->crew);
     pthread_mutex_lock(&w->lock);
     struct fault *own = &w->fault;

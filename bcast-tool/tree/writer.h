@@ -21,6 +21,7 @@
 
 struct writer; /* opaque */
 
+/* With 0 threads the caller writes, without copying the data first. */
 struct writer *writer_new(int threads);
 void writer_free(struct writer *w); /* waits for what was begun; NULL is allowed */
 
