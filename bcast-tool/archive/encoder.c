@@ -10,8 +10,8 @@
 
 struct slot {
     uint8_t *plain, *frame;
-    size_t used;  /* plain bytes */
-    size_t size;  /* of the frame; 0 after an error */
+    size_t used; /* plain bytes */
+    size_t size; /* of the frame; 0 after an error */
 };
 
 struct encoder {

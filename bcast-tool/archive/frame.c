@@ -71,7 +71,8 @@ static uint64_t body_sum(const uint8_t *body, uint32_t size, uint32_t plain)
     return XXH3_64bits_withSeed(body, size, (uint64_t)size << 32 | plain);
 }
 
-static void write_header(enum framing f, uint8_t *out, const uint8_t *body, size_t size, size_t plain)
+static void write_header(enum framing f, uint8_t *out, const uint8_t *body, size_t size,
+                         size_t plain)
 {
     size_t n;
     const uint8_t *start = start_of(f, &n);
@@ -107,7 +108,8 @@ void frame_codec_free(struct frame_codec *c)
 static size_t gz_body(struct frame_codec *c, const void *plain, size_t n, uint8_t *out)
 {
     z_stream *z = &c->deflate;
-    if (!c->deflate_ready && deflateInit2(z, c->level, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    if (!c->deflate_ready &&
+        deflateInit2(z, c->level, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK)
         return 0;
     c->deflate_ready = true;
     deflateReset(z);
@@ -146,7 +148,8 @@ size_t frame_encode(struct frame_codec *c, const void *plain, size_t n, uint8_t 
     return header + body;
 }
 
-static bool gz_plain(struct frame_codec *c, const uint8_t *body, size_t size, uint8_t *out, size_t n)
+static bool gz_plain(struct frame_codec *c, const uint8_t *body, size_t size, uint8_t *out,
+                     size_t n)
 {
     z_stream *z = &c->inflate;
     uint8_t nothing[1];
@@ -161,7 +164,8 @@ static bool gz_plain(struct frame_codec *c, const uint8_t *body, size_t size, ui
     return inflate(z, Z_FINISH) == Z_STREAM_END && z->total_out == n && z->avail_in == 0;
 }
 
-static bool zst_plain(struct frame_codec *c, const uint8_t *body, size_t size, uint8_t *out, size_t n)
+static bool zst_plain(struct frame_codec *c, const uint8_t *body, size_t size, uint8_t *out,
+                      size_t n)
 {
     if (!c->decompress) {
         if (!(c->decompress = ZSTD_createDCtx()))
@@ -171,7 +175,8 @@ static bool zst_plain(struct frame_codec *c, const uint8_t *body, size_t size, u
     return ZSTD_decompressDCtx(c->decompress, out, n, body, size) == n;
 }
 
-/* The XXH3 over the body covers every byte of it: the formats' own checksums need no second pass. */
+/* The XXH3 over the body covers every byte of it: the formats' own checksums need no second pass.
+ */
 const char *frame_decode(struct frame_codec *c, const struct frame_header *h, const uint8_t *body,
                          uint8_t *out)
 {

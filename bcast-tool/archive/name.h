@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define NAME_OWN ".python-mpi-bcast" /* our own directory in archives and staged trees */
+#define NAME_OWN      ".python-mpi-bcast" /* our own directory in archives and staged trees */
 #define NAME_MANIFEST NAME_OWN "/manifest"
 
 /* Writes the normal form of `raw` ("./a//b/" -> "a/b", "./" -> "") into `out`.

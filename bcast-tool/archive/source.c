@@ -15,7 +15,7 @@
 #include "base/io.h"
 
 #define BLOCK ((size_t)1 << 20)
-#define EDGE ((size_t)64 << 10)
+#define EDGE  ((size_t)64 << 10)
 
 enum kind { KIND_FRAMED, KIND_SEALED, KIND_GZIP, KIND_OTHER };
 
@@ -185,7 +185,8 @@ static int open_gzip(struct source *s, struct fault *f)
     return s->gz && gzbuffer(s->gz, 256 << 10) == 0 ? 0 : blame(s, f, "cannot set up zlib");
 }
 
-/* zlib's own reader: it checks CRC and length of every member, which libarchive's filter does not. */
+/* zlib's own reader: it checks CRC and length of every member, which libarchive's filter does not.
+ */
 static ssize_t next_gzip(struct source *s, const uint8_t **block, struct fault *f)
 {
     if (!s->gz && open_gzip(s, f) < 0)

@@ -1,8 +1,9 @@
 /* An archive file as a stream of bytes: as stored, or as the plain tar inside. One caller.
  *
- * Recognised: archives of `pack` (framed gzip and zstd, decompressed by several threads; sealed tar),
- * and anything else that libarchive or zlib can decompress, in one thread. Everything that a format
- * allows to check is checked: frame and seal checksums, gzip CRC and length, the filters' own.
+ * Recognised: archives of `pack` (framed gzip and zstd, decompressed by several threads; sealed
+ * tar), and anything else that libarchive or zlib can decompress, in one thread. Everything that a
+ * format allows to check is checked: frame and seal checksums, gzip CRC and length, the filters'
+ * own.
  */
 #ifndef BCAST_ARCHIVE_SOURCE_H
 #define BCAST_ARCHIVE_SOURCE_H

@@ -108,6 +108,7 @@ static const char *take_size(struct tar *t, struct archive_entry *a, struct entr
 {
     int64_t size = archive_entry_size(a);
     e->size = e->type == ENTRY_FILE && size > 0 ? (uint64_t)size : 0;
+    e->sparse = archive_entry_sparse_count(a) > 0;
     if (size < 0)
         return "its size is negative";
     if (e->size > t->policy.max_bytes - t->bytes)
@@ -141,6 +142,13 @@ static int open_stream(struct tar *t, struct fault *f)
     return 0;
 }
 
+/* Names that are no UTF-8 although the header says so pass as the bytes they are. */
+static bool only_charset(struct archive *a)
+{
+    const char *why = archive_error_string(a);
+    return why && strstr(why, "can't be converted");
+}
+
 int tar_next(struct tar *t, struct entry *e, struct fault *f)
 {
     struct archive_entry *a;
@@ -155,7 +163,7 @@ int tar_next(struct tar *t, struct entry *e, struct fault *f)
     const char *why = take(t, a, e);
     if (why)
         return fault_set(f, raw, "%s", why);
-    if (r == ARCHIVE_WARN)
+    if (r == ARCHIVE_WARN && !only_charset(t->archive))
         return failed(t, f, raw);
     t->offset = 0;
     return 1;

@@ -19,6 +19,7 @@ struct entry {
     const char *link; /* symlink: as stored; hardlink: normal path; else NULL */
     mode_t mode;      /* permission bits */
     uint64_t size;    /* of a file's data */
+    bool sparse;      /* the data may have holes */
     struct timespec mtime;
 };
 
@@ -36,10 +37,12 @@ struct tar; /* opaque */
 struct tar *tar_open(tar_next_block *next, void *context, const struct tar_policy *policy);
 void tar_close(struct tar *t); /* NULL is allowed */
 
-/* 1 and the next entry (its strings are valid until the next call), 0 at the end, -1 with `f` set. */
+/* 1 and the next entry (its strings are valid until the next call), 0 at the end, -1 with `f` set.
+ */
 int tar_next(struct tar *t, struct entry *e, struct fault *f);
 
-/* A piece of the current file's data at `*offset` (gaps are holes): its size, 0 at the end, or -1. */
+/* A piece of the current file's data at `*offset` (gaps are holes): its size, 0 at the end, or -1.
+ */
 ssize_t tar_data(struct tar *t, const uint8_t **data, uint64_t *offset, struct fault *f);
 
 #endif

@@ -10,8 +10,8 @@
 #include <stddef.h>
 
 struct crew_job {
-    void (*work)(void *slot, void *tool);     /* called in a worker */
-    void *(*tool_new)(void *context);         /* one tool a worker, made before any work */
+    void (*work)(void *slot, void *tool); /* called in a worker */
+    void *(*tool_new)(void *context);     /* one tool a worker, made before any work */
     void (*tool_free)(void *tool);
     void *context;
     int threads;

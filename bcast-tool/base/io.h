@@ -1,4 +1,5 @@
-/* Small helpers around system calls: whole reads and writes, time, memory that is there or exits. */
+/* Small helpers around system calls: whole reads and writes, time, memory that is there or exits.
+ */
 #ifndef BCAST_BASE_IO_H
 #define BCAST_BASE_IO_H
 

@@ -56,7 +56,8 @@ static void set_posix(const struct environment *e)
     if (has(e->dir, "etc/conda/activate.d")) {
         printf("for _pmb_f in ");
         put_quoted(e->dir, false);
-        puts("/etc/conda/activate.d/*.sh; do [ -r \"$_pmb_f\" ] && . \"$_pmb_f\"; done; unset _pmb_f;");
+        puts("/etc/conda/activate.d/*.sh; do [ -r \"$_pmb_f\" ] && . \"$_pmb_f\"; done; unset "
+             "_pmb_f;");
     }
 }
 

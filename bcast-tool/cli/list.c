@@ -47,12 +47,14 @@ static void look_below(const struct nodes *n, const char *parent)
 
 static void list_node(const struct settings *s, const struct nodes *n, struct fault *f)
 {
-    const char *const usual[] = {"/tmp", "/dev/shm", "/var/tmp", "/local", "/scratch", getenv("TMPDIR")};
+    const char *const usual[] = {"/tmp",   "/dev/shm", "/var/tmp",
+                                 "/local", "/scratch", getenv("TMPDIR")};
     (void)f;
     for (int i = 0; i < s->n_words; i++)
         look_below(n, s->words[i]);
     for (size_t i = 0; s->n_words == 0 && i < sizeof usual / sizeof *usual; i++)
-        if (usual[i] && (i < 5 || (strcmp(usual[i], "/tmp") != 0 && strcmp(usual[i], "/dev/shm") != 0)))
+        if (usual[i] &&
+            (i < 5 || (strcmp(usual[i], "/tmp") != 0 && strcmp(usual[i], "/dev/shm") != 0)))
             look_below(n, usual[i]);
 }
 

@@ -9,21 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BIT(c) (1u << (c))
-#define STAGE BIT(COMMAND_STAGE)
-#define PACK BIT(COMMAND_PACK)
-#define ANY (~0u)
+#define BIT(c)    (1u << (c))
+#define STAGE     BIT(COMMAND_STAGE)
+#define PACK      BIT(COMMAND_PACK)
+#define ANY       (~0u)
 #define AT(field) offsetof(struct settings, field)
 
-static const char *const names[COMMANDS] = {"pack", "stage", "activate", "run", "verify", "list", "clean"};
+static const char *const names[COMMANDS] = {"pack",   "stage", "activate", "run",
+                                            "verify", "list",  "clean"};
 
 static const char *const usage[COMMANDS] = {
     "pack PREFIX -o FILE.tar.zst|.tar.gz|.tar   make an archive of an environment",
-    "stage ARCHIVE... --to DIR                  put archives into DIR on every node (under mpiexec)",
+    "stage ARCHIVE... --to DIR                  put archives into DIR on every node (under "
+    "mpiexec)",
     "activate DIR                               print shell lines to eval",
     "run DIR -- COMMAND...                      run a command in the environment",
     "verify DIR                                 compare DIR with its manifest (on every node)",
-    "list [DIR...]                              what is staged below DIR (default: the usual places)",
+    "list [DIR...]                              what is staged below DIR (default: the usual "
+    "places)",
     "clean DIR                                  remove what stage made (on every node)",
 };
 
@@ -37,33 +40,42 @@ static const struct row {
     unsigned commands;
     const char *argument, *help;
 } table[] = {
-    {"output", 'o', TEXT, AT(output), 0, PACK, "FILE", "archive to write; its name tells the format"},
-    {"exclude", 'x', REPEATED, AT(exclude), 0, PACK, "PATTERN", "leave out names or paths (fnmatch)"},
-    {"no-default-excludes", 0, FLAG, AT(no_default_excludes), 0, PACK, NULL, "pack .git, caches and the like"},
-    {"with-python", 0, FLAG, AT(with_python), 0, PACK, NULL, "venv: bring the base interpreter along"},
+    {"output", 'o', TEXT, AT(output), 0, PACK, "FILE",
+     "archive to write; its name tells the format"},
+    {"exclude", 'x', REPEATED, AT(exclude), 0, PACK, "PATTERN",
+     "leave out names or paths (fnmatch)"},
+    {"no-default-excludes", 0, FLAG, AT(no_default_excludes), 0, PACK, NULL,
+     "pack .git, caches and the like"},
+    {"with-python", 0, FLAG, AT(with_python), 0, PACK, NULL,
+     "venv: bring the base interpreter along"},
     {"level", 'l', NUMBER, AT(level), AT(level_given), PACK, "N", "compression level"},
     {"threads", 'j', NUMBER, AT(threads), AT(threads_given), PACK, "N", "threads (default: cores)"},
     {"to", 'p', TEXT, AT(dir), 0, STAGE, "DIR", "where the environment goes on every node"},
-    {"file-list", 'f', TEXT, AT(archive_list), 0, STAGE, "FILE", "read names of archives, one a line"},
+    {"file-list", 'f', TEXT, AT(archive_list), 0, STAGE, "FILE",
+     "read names of archives, one a line"},
     {"allow-failed", 0, NUMBER, AT(allow_failed), 0, STAGE, "N", "go on without up to N bad nodes"},
-    {"failed-nodes", 0, TEXT, AT(failed_nodes), 0, STAGE, "FILE", "write the bad nodes' names, one a line"},
+    {"failed-nodes", 0, TEXT, AT(failed_nodes), 0, STAGE, "FILE",
+     "write the bad nodes' names, one a line"},
     {"force", 0, FLAG, AT(force), 0, STAGE | BIT(COMMAND_CLEAN), NULL,
      "replace another staged DIR; clean: remove added files too"},
     {"dry-run", 'n', FLAG, AT(dry_run), 0, STAGE, NULL, "check everything, write nothing"},
     {"old-prefix", 0, TEXT, AT(old_prefix), 0, STAGE, "DIR", "prefix in archives not made by pack"},
-    {"external-links", 0, FLAG, AT(external_links), 0, STAGE, NULL, "accept absolute symlinks in such archives"},
-    {"max-bytes", 0, SIZE, AT(max_bytes), 0, STAGE, "SIZE", "limit for what an archive expands to (K, M, G, T)"},
+    {"external-links", 0, FLAG, AT(external_links), 0, STAGE, NULL,
+     "accept absolute symlinks in such archives"},
+    {"max-bytes", 0, SIZE, AT(max_bytes), 0, STAGE, "SIZE",
+     "limit for what an archive expands to (K, M, G, T)"},
     {"max-files", 0, NUMBER, AT(max_files), 0, STAGE, "N", "limit for the number of entries"},
     {"decompress", 0, TEXT, AT(decompress), 0, STAGE, "WHERE", "once (rank 0), nodes, or auto"},
     {"json", 0, FLAG, AT(json), 0, STAGE | PACK, NULL, "print a summary as JSON"},
     {"time", 't', FLAG, AT(timing), 0, STAGE, NULL, "print how long it took"},
-    {"shell", 's', TEXT, AT(shell), 0, BIT(COMMAND_ACTIVATE), "NAME", "bash, zsh, fish or csh (default: $SHELL)"},
+    {"shell", 's', TEXT, AT(shell), 0, BIT(COMMAND_ACTIVATE), "NAME",
+     "bash, zsh, fish or csh (default: $SHELL)"},
     {"quiet", 'q', FLAG, AT(quiet), 0, ANY, NULL, "print errors only"},
     {"verbose", 'v', FLAG, AT(verbose), 0, ANY, NULL, "print more"},
 };
 
-#define ROWS (sizeof table / sizeof *table)
-#define HELP 1000
+#define ROWS    (sizeof table / sizeof *table)
+#define HELP    1000
 #define VERSION 1001
 
 static void print_help(void)
@@ -158,7 +170,8 @@ static void make_tables(char *shorts, struct option *longs, bool stop)
     shorts[n++] = ':';
     for (size_t i = 0; i < ROWS; i++) {
         bool argument = table[i].kind != FLAG;
-        longs[i] = (struct option){table[i].name, argument ? required_argument : no_argument, NULL, (int)i};
+        longs[i] = (struct option){table[i].name, argument ? required_argument : no_argument, NULL,
+                                   (int)i};
         if (!table[i].letter)
             continue;
         shorts[n++] = (char)table[i].letter;
@@ -229,7 +242,8 @@ static enum options_outcome check(const struct settings *s, bool speak)
         return wrong(speak, "pack needs one PREFIX and -o FILE");
     if (s->command == COMMAND_RUN && s->n_words < 2)
         return wrong(speak, "run needs DIR and a COMMAND");
-    if ((s->command == COMMAND_ACTIVATE || s->command == COMMAND_VERIFY || s->command == COMMAND_CLEAN) &&
+    if ((s->command == COMMAND_ACTIVATE || s->command == COMMAND_VERIFY ||
+         s->command == COMMAND_CLEAN) &&
         s->n_words != 1)
         return wrong(speak, "%s needs one DIR", names[s->command]);
     return OPTIONS_RUN;

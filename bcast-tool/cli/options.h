@@ -24,16 +24,17 @@ struct settings {
     const char *exclude[OPTIONS_LIST + 1];
     uint64_t level, threads, allow_failed, max_bytes, max_files;
     bool level_given, threads_given;
-    bool force, dry_run, quiet, verbose, timing, json, external_links, no_default_excludes, with_python;
-    bool legacy; /* the old tool's way: -p DIR archive... */
+    bool force, dry_run, quiet, verbose, timing, json, external_links, no_default_excludes,
+        with_python;
+    bool legacy;  /* the old tool's way: -p DIR archive... */
     char **words; /* what is no option */
     int n_words;
 };
 
 enum options_outcome { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_WRONG };
 
-/* Fills `s`. OPTIONS_DONE after --help or --version, OPTIONS_WRONG with one line on stderr; both print
- * only if `speak`. `s` points into argv. */
+/* Fills `s`. OPTIONS_DONE after --help or --version, OPTIONS_WRONG with one line on stderr; both
+ * print only if `speak`. `s` points into argv. */
 enum options_outcome options_parse(struct settings *s, int argc, char **argv, bool speak);
 
 #endif

@@ -29,8 +29,11 @@ int command_pack(const struct settings *s)
 {
     struct fault f = {0};
     struct pack_result r;
-    struct pack_options o = {.prefix = s->words[0], .out = s->output, .exclude = s->exclude,
-                             .no_default_excludes = s->no_default_excludes, .with_python = s->with_python,
+    struct pack_options o = {.prefix = s->words[0],
+                             .out = s->output,
+                             .exclude = s->exclude,
+                             .no_default_excludes = s->no_default_excludes,
+                             .with_python = s->with_python,
                              .level = s->level_given ? (int)s->level : -1,
                              .threads = s->threads_given ? (int)s->threads : cores()};
     double start = io_now();
@@ -42,11 +45,14 @@ int command_pack(const struct settings *s)
     if (s->json)
         print_json(s, &r, seconds);
     else if (!s->quiet)
-        printf("%s: %" PRIu64 " entries, %.1f MiB -> %.1f MiB, %" PRIu64 " to relocate, %.1f s\n", s->output,
-               r.files, (double)r.bytes / 1048576, (double)r.stored / 1048576, r.relocatable, seconds);
+        printf("%s: %" PRIu64 " entries, %.1f MiB -> %.1f MiB, %" PRIu64 " to relocate, %.1f s\n",
+               s->output, r.files, (double)r.bytes / 1048576, (double)r.stored / 1048576,
+               r.relocatable, seconds);
     if (r.external && !s->quiet)
-        fprintf(stderr, "python-mpi-bcast: note: %" PRIu64 " symlinks lead out of %s and will do so on the "
-                        "nodes%s\n", r.external, s->words[0],
+        fprintf(stderr,
+                "python-mpi-bcast: note: %" PRIu64 " symlinks lead out of %s and will do so on the "
+                "nodes%s\n",
+                r.external, s->words[0],
                 s->with_python ? "" : "; --with-python brings the interpreter along");
     return 0;
 }

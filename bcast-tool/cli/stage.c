@@ -49,8 +49,9 @@ static void progress(uint64_t done, uint64_t all, double seconds)
     last = seconds;
     double part = (double)done / (double)all, rate = (double)done / 1048576 / seconds;
     int filled = (int)(part * 30);
-    fprintf(stderr, "\r[%.*s%*s] %3.0f%%  %.0f MiB/s  %.0f s left ", filled, "##############################",
-            30 - filled, "", part * 100, rate, part > 0 ? seconds / part - seconds : 0.0);
+    fprintf(stderr, "\r[%.*s%*s] %3.0f%%  %.0f MiB/s  %.0f s left ", filled,
+            "##############################", 30 - filled, "", part * 100, rate,
+            part > 0 ? seconds / part - seconds : 0.0);
 }
 
 static const char *outcome_name(enum stage_outcome o)
@@ -64,13 +65,14 @@ static void print_json(const struct settings *s, const struct stage_result *r)
     json_t *bad = json_array();
     for (int i = 0; r->reports && i < r->nodes; i++)
         if (r->reports[i].fault.set)
-            json_array_append_new(bad, json_pack("{s:s, s:s, s:s}", "node", r->reports[i].node, "path",
-                                                 r->reports[i].fault.path, "reason",
+            json_array_append_new(bad, json_pack("{s:s, s:s, s:s}", "node", r->reports[i].node,
+                                                 "path", r->reports[i].fault.path, "reason",
                                                  r->reports[i].fault.reason));
-    json_t *o = json_pack("{s:s, s:s, s:i, s:i, s:o, s:I, s:I, s:I, s:f}", "outcome",
-                          outcome_name(r->outcome), "dir", s->dir, "nodes", r->nodes, "failed", r->failed,
-                          "failed_nodes", bad, "entries", (json_int_t)r->files, "bytes",
-                          (json_int_t)r->bytes, "stored", (json_int_t)r->stored, "seconds", r->seconds);
+    json_t *o =
+        json_pack("{s:s, s:s, s:i, s:i, s:o, s:I, s:I, s:I, s:f}", "outcome",
+                  outcome_name(r->outcome), "dir", s->dir, "nodes", r->nodes, "failed", r->failed,
+                  "failed_nodes", bad, "entries", (json_int_t)r->files, "bytes",
+                  (json_int_t)r->bytes, "stored", (json_int_t)r->stored, "seconds", r->seconds);
     json_dumpf(o, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(o);
@@ -81,7 +83,8 @@ static void print_failure(const struct stage_result *r)
     struct fault f = r->first.fault;
     size_t n = strlen(f.reason);
     if (r->failed > 1)
-        snprintf(f.reason + n, sizeof f.reason - n, " (and %d more of %d nodes)", r->failed - 1, r->nodes);
+        snprintf(f.reason + n, sizeof f.reason - n, " (and %d more of %d nodes)", r->failed - 1,
+                 r->nodes);
     complain(r->nodes > 1 ? r->first.node : NULL, &f);
 }
 
@@ -92,11 +95,11 @@ static void print_result(const struct settings *s, const struct stage_result *r)
     if (s->json)
         print_json(s, r);
     else if (r->outcome != STAGE_FAILED && !s->quiet)
-        printf("%s: %s on %d nodes%s, %.2f s\n", s->dir, outcome_name(r->outcome), r->nodes - r->failed,
-               r->failed ? " (not on those above)" : "", r->seconds);
+        printf("%s: %s on %d nodes%s, %.2f s\n", s->dir, outcome_name(r->outcome),
+               r->nodes - r->failed, r->failed ? " (not on those above)" : "", r->seconds);
     if (s->timing && r->outcome == STAGE_DONE)
-        printf("%" PRIu64 " entries, %.1f MiB, %.1f MiB/s a node\n", r->files, (double)r->bytes / 1048576,
-               (double)r->bytes / 1048576 / r->seconds);
+        printf("%" PRIu64 " entries, %.1f MiB, %.1f MiB/s a node\n", r->files,
+               (double)r->bytes / 1048576, (double)r->bytes / 1048576 / r->seconds);
 }
 
 static int write_failed(const char *file, const struct stage_result *r)
@@ -150,6 +153,18 @@ static void free_archives(struct archives *a)
     free(a->names);
 }
 
+/* Ends by the signal that stopped the job, if one did: launchers then see that it did not succeed.
+ */
+static int die_as_told(int status)
+{
+    int signal_number = stage_interrupted();
+    if (signal_number) {
+        signal(signal_number, SIG_DFL);
+        raise(signal_number);
+    }
+    return status;
+}
+
 int command_stage(const struct settings *s)
 {
     struct guardian g;
@@ -162,7 +177,8 @@ int command_stage(const struct settings *s)
     catch_signals();
     nodes_open(&n);
     bool speak = n.rank == 0;
-    /* only rank 0 reads archives: a list that only it can read is fine, and a bad one is told there */
+    /* only rank 0 reads archives: a list that only it can read is fine, and a bad one is told there
+     */
     if (speak && collect(&a, s, &f) < 0)
         complain(NULL, &f);
     struct stage_options o = options_of(s, &a, bar && speak);
@@ -177,5 +193,5 @@ int command_stage(const struct settings *s)
     free(r.reports);
     free_archives(&a);
     nodes_close(&n);
-    return status;
+    return status ? die_as_told(status) : 0;
 }

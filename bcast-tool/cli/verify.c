@@ -33,11 +33,13 @@ static void verify_node(const struct settings *s, const struct nodes *n, struct 
     else if (!place_read_label(top, &label))
         fault_set(f, dir, "it was not made by `stage`");
     else if (verify_tree(top, &v, &first) < 0 && v.wrong)
-        fault_set(f, dir, "%" PRIu64 " of %" PRIu64 " entries differ from the manifest", v.wrong, v.files);
+        fault_set(f, dir, "%" PRIu64 " of %" PRIu64 " entries differ from the manifest", v.wrong,
+                  v.files);
     else if (first.set)
         fault_set(f, dir, "%s", first.reason);
     else if (!s->quiet && n->leader == 0)
-        printf("%s: %" PRIu64 " entries, %.1f MiB: as staged\n", dir, v.files, (double)v.bytes / 1048576);
+        printf("%s: %" PRIu64 " entries, %.1f MiB: as staged\n", dir, v.files,
+               (double)v.bytes / 1048576);
     if (top >= 0)
         close(top);
 }

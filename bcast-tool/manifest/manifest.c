@@ -124,7 +124,8 @@ static void put_head(struct manifest_writer *w, const struct manifest_head *h)
         add_text(w, " ");
         add_name(w, h->prefix[i].place);
     }
-    snprintf(numbers, sizeof numbers, "\nfiles %" PRIu64 "\nbytes %" PRIu64 "\nentries", h->files, h->bytes);
+    snprintf(numbers, sizeof numbers, "\nfiles %" PRIu64 "\nbytes %" PRIu64 "\nentries", h->files,
+             h->bytes);
     add_text(w, numbers);
     put_line(w);
 }
@@ -142,8 +143,9 @@ void manifest_add(struct manifest_writer *w, const struct record *r)
 {
     char facts[128];
     const struct entry *e = &r->entry;
-    snprintf(facts, sizeof facts, "%c %04o %" PRId64 ".%09ld %" PRIu64 " %016" PRIx64 " %s ", (char)e->type,
-             (unsigned)e->mode, (int64_t)e->mtime.tv_sec, e->mtime.tv_nsec, e->size, r->sum, r->reloc);
+    snprintf(facts, sizeof facts, "%c %04o %" PRId64 ".%09ld %" PRIu64 " %016" PRIx64 " %s ",
+             (char)e->type, (unsigned)e->mode, (int64_t)e->mtime.tv_sec, e->mtime.tv_nsec, e->size,
+             r->sum, r->reloc);
     add_text(w, facts);
     add_name(w, e->path);
     if (e->link) {
@@ -156,8 +158,11 @@ void manifest_add(struct manifest_writer *w, const struct record *r)
 
 int manifest_finish(struct manifest_writer *w, struct fault *f)
 {
-    fprintf(w->out, "end %" PRIu64 " %016" PRIx64 "\n", w->count, (uint64_t)XXH3_64bits_digest(w->sum));
-    int r = fflush(w->out) != 0 || ferror(w->out) ? fault_errno(f, NULL, "cannot write the manifest") : 0;
+    fprintf(w->out, "end %" PRIu64 " %016" PRIx64 "\n", w->count,
+            (uint64_t)XXH3_64bits_digest(w->sum));
+    int r = fflush(w->out) != 0 || ferror(w->out)
+                ? fault_errno(f, NULL, "cannot write the manifest")
+                : 0;
     XXH3_freeState(w->sum);
     free(w->line);
     free(w);
@@ -288,7 +293,8 @@ static bool take_names(char *path, struct entry *e)
     char *link = strchr(path, ' ');
     if (link)
         *link++ = '\0';
-    if (!*path || !valid_type((char)e->type, link != NULL) || !take_name(path) || (link && !take_name(link)))
+    if (!*path || !valid_type((char)e->type, link != NULL) || !take_name(path) ||
+        (link && !take_name(link)))
         return false;
     e->path = path;
     e->link = link;
@@ -301,9 +307,10 @@ static bool parse_record(char *line, struct record *out)
     struct entry *e = &out->entry;
     uint64_t mode, seconds, nanoseconds;
     char *p = line + 2;
-    if (!line[0] || line[1] != ' ' || !number(&p, 8, ' ', &mode) || !number(&p, 10, '.', &seconds) ||
-        !number(&p, 10, ' ', &nanoseconds) || !number(&p, 10, ' ', &e->size) ||
-        !number(&p, 16, ' ', &out->sum) || !take_reloc(&p, out->reloc))
+    if (!line[0] || line[1] != ' ' || !number(&p, 8, ' ', &mode) ||
+        !number(&p, 10, '.', &seconds) || !number(&p, 10, ' ', &nanoseconds) ||
+        !number(&p, 10, ' ', &e->size) || !number(&p, 16, ' ', &out->sum) ||
+        !take_reloc(&p, out->reloc))
         return false;
     e->type = (enum entry_type)line[0];
     e->mode = mode & 0777;

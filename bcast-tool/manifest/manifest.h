@@ -16,7 +16,7 @@
 #include "base/fault.h"
 
 #define MANIFEST_PREFIXES 4
-#define MANIFEST_RELOC 8
+#define MANIFEST_RELOC    8
 
 struct manifest_prefix {
     char *old;   /* absolute, as it stands in the files */
@@ -28,12 +28,13 @@ struct manifest_head {
     char framing[16]; /* of the archive: gz, zst, none */
     struct manifest_prefix prefix[MANIFEST_PREFIXES];
     int prefixes;
-    uint64_t files, bytes; /* entries that take an inode; bytes of files, rounded up to 4 KiB each */
+    uint64_t files,
+        bytes; /* entries that take an inode; bytes of files, rounded up to 4 KiB each */
 };
 
 struct record {
-    struct entry entry; /* strings belong to whoever filled the record */
-    uint64_t sum;       /* XXH3 of a file's data */
+    struct entry entry;         /* strings belong to whoever filled the record */
+    uint64_t sum;               /* XXH3 of a file's data */
     char reloc[MANIFEST_RELOC]; /* "-", or 't'/'b' and the prefixes' numbers: "t0", "b01" */
 };
 

@@ -68,14 +68,16 @@ static int check_symlink(int dir, const char *name, const struct entry *e, struc
     return strcmp(target, e->link) == 0 ? 0 : fault_set(f, e->path, "the symlink points elsewhere");
 }
 
-static int check_hardlink(struct check *c, const struct entry *e, const struct stat *st, struct fault *f)
+static int check_hardlink(struct check *c, const struct entry *e, const struct stat *st,
+                          struct fault *f)
 {
     const char *name;
     struct stat other;
     struct tree_dir *d = tree_parent(c->tree, e->link, &name, false, f);
     if (!d)
         return -1;
-    if (fstatat(tree_dir_fd(d), name, &other, AT_SYMLINK_NOFOLLOW) < 0 || other.st_ino != st->st_ino)
+    if (fstatat(tree_dir_fd(d), name, &other, AT_SYMLINK_NOFOLLOW) < 0 ||
+        other.st_ino != st->st_ino)
         return fault_set(f, e->path, "it is no longer a hardlink to %s", e->link);
     return 0;
 }
@@ -91,7 +93,8 @@ static int check_record(struct check *c, const struct record *r, struct fault *f
     if (!d)
         return -1;
     if (fstatat(tree_dir_fd(d), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? fault_set(f, e->path, "it is missing") : fault_errno(f, e->path, "cannot stat");
+        return errno == ENOENT ? fault_set(f, e->path, "it is missing")
+                               : fault_errno(f, e->path, "cannot stat");
     switch (e->type) {
     case ENTRY_FILE:
         return check_file(c, tree_dir_fd(d), name, r, &st, f);

@@ -16,7 +16,8 @@ struct agreement {
     struct report first; /* of the failed ones, in the order of ranks */
 };
 
-/* Collective over the leaders. Leader 0 gets every report in `all` (n->n of them) if it is not NULL. */
+/* Collective over the leaders. Leader 0 gets every report in `all` (n->n of them) if it is not
+ * NULL. */
 void agree(const struct nodes *n, const struct fault *mine, uint64_t value, struct report *all,
            struct agreement *out);
 

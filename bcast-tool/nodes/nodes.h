@@ -1,7 +1,7 @@
 /* Who is who in the job: one leader a node, found by MPI_COMM_TYPE_SHARED, not by host names.
  *
- * All functions are collective over the communicator they name and are called by one thread (the one
- * that called nodes_open). Waiting naps instead of spinning: the node's cores have other work.
+ * All functions are collective over the communicator they name and are called by one thread (the
+ * one that called nodes_open). Waiting naps instead of spinning: the node's cores have other work.
  */
 #ifndef BCAST_NODES_NODES_H
 #define BCAST_NODES_NODES_H

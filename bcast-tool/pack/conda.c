@@ -20,8 +20,7 @@ static int read_record(const char *file, struct pathmap *out, struct fault *f)
     if (!root)
         return fault_set(f, file, "not a valid conda record: %s", error.text);
     json_t *paths = json_object_get(json_object_get(root, "paths_data"), "paths");
-    json_array_foreach(paths, k, path)
-        take_path(path, out);
+    json_array_foreach(paths, k, path) take_path(path, out);
     json_decref(root);
     return 0;
 }

@@ -101,7 +101,7 @@ static void *examine_some(void *arg)
     while (!r->failed && (k = atomic_fetch_add(&r->next, 1)) < r->x->items->n) {
         struct item *i = &r->x->items->list[k];
         struct fault own = {0};
-        int result = i->type == ENTRY_FILE ? examine_file(r, i, &own)
+        int result = i->type == ENTRY_FILE      ? examine_file(r, i, &own)
                      : i->type == ENTRY_SYMLINK ? examine_link(r, i, &own)
                                                 : 0;
         if (result == 0)

@@ -115,7 +115,8 @@ static bool leads_out(const char *source, const char *top)
     return !realpath(source, real) || !name_below(real, top);
 }
 
-static int walk(struct items *it, const char *source, const char *path, const char *follow, struct fault *f);
+static int walk(struct items *it, const char *source, const char *path, const char *follow,
+                struct fault *f);
 
 static int visit(struct items *it, const char *dir, const char *dir_path, const char *name,
                  const char *follow, struct fault *f)
@@ -152,7 +153,8 @@ static int no_dots(const struct dirent *e)
     return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
 }
 
-static int walk(struct items *it, const char *source, const char *path, const char *follow, struct fault *f)
+static int walk(struct items *it, const char *source, const char *path, const char *follow,
+                struct fault *f)
 {
     struct dirent **names;
     int r = 0, n = scandir(source, &names, no_dots, by_name);
@@ -167,7 +169,8 @@ static int walk(struct items *it, const char *source, const char *path, const ch
     return r;
 }
 
-int items_add_tree(struct items *it, const char *source, const char *path, bool follow, struct fault *f)
+int items_add_tree(struct items *it, const char *source, const char *path, bool follow,
+                   struct fault *f)
 {
     struct stat st;
     char real[PATH_MAX];

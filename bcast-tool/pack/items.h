@@ -16,8 +16,8 @@ struct item {
     char *link;   /* symlinks: target; hardlinks: an earlier item's path; else NULL */
     struct stat st;
     enum entry_type type;
-    bool base;     /* part of the base interpreter */
-    bool dropped;  /* not to be packed after all */
+    bool base;    /* part of the base interpreter */
+    bool dropped; /* not to be packed after all */
     uint64_t sum;
     char reloc[MANIFEST_RELOC];
 };
@@ -26,13 +26,15 @@ struct items {
     struct item *list;
     size_t n, room;
     struct pathmap *links; /* internal: "device:inode" of files with several names -> first item */
-    const char *const *exclude; /* fnmatch patterns, NULL-terminated: a name, or a path from the top */
-    const char *out;     /* absolute path of the archive itself, left out */
+    const char *const
+        *exclude;    /* fnmatch patterns, NULL-terminated: a name, or a path from the top */
+    const char *out; /* absolute path of the archive itself, left out */
 };
 
-/* Adds everything below directory `source` as `path` ("" is the top), in sorted order, parents first.
- * With `follow`, symlinks that lead out of `source` are packed as what they point to. */
-int items_add_tree(struct items *it, const char *source, const char *path, bool follow, struct fault *f);
+/* Adds everything below directory `source` as `path` ("" is the top), in sorted order, parents
+ * first. With `follow`, symlinks that lead out of `source` are packed as what they point to. */
+int items_add_tree(struct items *it, const char *source, const char *path, bool follow,
+                   struct fault *f);
 
 /* Adds one file or directory (without what is in it); symlinks are followed. */
 int items_add_one(struct items *it, const char *source, const char *path, struct fault *f);

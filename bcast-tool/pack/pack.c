@@ -20,9 +20,9 @@
 #include "pack/python.h"
 
 /* Version control, caches of tools, what NFS and editors leave. Nothing that is imported. */
-static const char *const default_excludes[] = {".git",        ".hg",           ".svn",   ".mypy_cache",
-                                               ".pytest_cache", ".ruff_cache", ".cache", ".nfs*",
-                                               ".DS_Store",   "pkgs/cache",    NULL};
+static const char *const default_excludes[] = {
+    ".git",  ".hg",       ".svn",       ".mypy_cache", ".pytest_cache", ".ruff_cache", ".cache",
+    ".nfs*", ".DS_Store", "pkgs/cache", NULL};
 
 struct packing {
     const struct pack_options *o;
@@ -62,7 +62,9 @@ static int choose_framing(const char *out, enum framing *framing, struct fault *
 static const char *kind_of(const char *prefix)
 {
     char *venv = io_format("%s/pyvenv.cfg", prefix), *conda = io_format("%s/conda-meta", prefix);
-    const char *kind = access(venv, F_OK) == 0 ? "venv" : access(conda, F_OK) == 0 ? "conda" : "dir";
+    const char *kind = access(venv, F_OK) == 0    ? "venv"
+                       : access(conda, F_OK) == 0 ? "conda"
+                                                  : "dir";
     free(venv);
     free(conda);
     return kind;
@@ -79,7 +81,8 @@ static void add_prefix(struct packing *p, const char *old, const char *place)
     p->head.prefix[p->head.prefixes++].place = io_strdup(place);
 }
 
-/* The prefix as the user names it (an environment keeps that name in its files), and its real path. */
+/* The prefix as the user names it (an environment keeps that name in its files), and its real path.
+ */
 static int find_prefix(struct packing *p, struct fault *f)
 {
     char cwd[PATH_MAX] = "", normal[PATH_MAX];
@@ -91,7 +94,8 @@ static int find_prefix(struct packing *p, struct fault *f)
     char *absolute = io_format("%s/%s", cwd, given);
     const char *start = absolute + strspn(absolute, "/");
     bool plain = name_normal(start, normal, sizeof normal - 1) == NULL;
-    snprintf(p->prefix, sizeof p->prefix, "%s%.*s", plain ? "/" : "", PATH_MAX - 2, plain ? normal : p->real);
+    snprintf(p->prefix, sizeof p->prefix, "%s%.*s", plain ? "/" : "", PATH_MAX - 2,
+             plain ? normal : p->real);
     free(absolute);
     add_prefix(p, p->prefix, "");
     add_prefix(p, p->real, "");
@@ -103,7 +107,8 @@ static int find_python(struct packing *p, struct fault *f)
     if (!p->o->with_python)
         return 0;
     if (strcmp(p->head.kind, "venv") != 0)
-        return fault_set(f, p->o->prefix, "--with-python is for virtual environments (no pyvenv.cfg here)");
+        return fault_set(f, p->o->prefix,
+                         "--with-python is for virtual environments (no pyvenv.cfg here)");
     if (python_find(p->prefix, &p->python, f) < 0)
         return -1;
     if (python_system_prefix(p->python.prefix))
@@ -157,8 +162,11 @@ static void sum_up(struct packing *p)
 static struct record record_of(const struct item *i)
 {
     struct record r = {.sum = i->sum};
-    r.entry = (struct entry){.type = i->type, .path = i->path, .link = i->link,
-                             .mode = i->st.st_mode & 0777, .mtime = i->st.st_mtim};
+    r.entry = (struct entry){.type = i->type,
+                             .path = i->path,
+                             .link = i->link,
+                             .mode = i->st.st_mode & 0777,
+                             .mtime = i->st.st_mtim};
     r.entry.size = i->type == ENTRY_FILE ? (uint64_t)i->st.st_size : 0;
     memcpy(r.reloc, i->reloc, sizeof r.reloc);
     return r;
@@ -180,7 +188,8 @@ static int tar_failed(struct packing *p, const char *path, struct fault *f)
 
 static int put_header(struct packing *p, const struct record *r, struct fault *f)
 {
-    static const mode_t types[] = {['f'] = AE_IFREG, ['d'] = AE_IFDIR, ['l'] = AE_IFLNK, ['h'] = AE_IFREG};
+    static const mode_t types[] = {
+        ['f'] = AE_IFREG, ['d'] = AE_IFDIR, ['l'] = AE_IFLNK, ['h'] = AE_IFREG};
     const struct entry *e = &r->entry;
     struct archive_entry *a = archive_entry_new();
     archive_entry_copy_pathname(a, *e->path ? e->path : "./");
@@ -193,7 +202,8 @@ static int put_header(struct packing *p, const struct record *r, struct fault *f
         archive_entry_copy_hardlink(a, e->link);
     int code = archive_write_header(p->tar, a);
     archive_entry_free(a);
-    return code == ARCHIVE_OK ? 0 : tar_failed(p, e->path, f);
+    /* A warning: the name is no UTF-8; it is stored as the bytes it is (hdrcharset=BINARY). */
+    return code == ARCHIVE_OK || code == ARCHIVE_WARN ? 0 : tar_failed(p, e->path, f);
 }
 
 static int put_data(struct packing *p, const struct item *i, struct fault *f)

@@ -20,8 +20,8 @@ struct pack_result {
     uint64_t external;             /* absolute symlinks that lead out of the tree */
 };
 
-/* The format follows from the end of `out`'s name. Writes beside it and renames at the end: `out` is
- * there only when complete. */
+/* The format follows from the end of `out`'s name. Writes beside it and renames at the end: `out`
+ * is there only when complete. */
 int pack(const struct pack_options *o, struct pack_result *result, struct fault *f);
 
 #endif

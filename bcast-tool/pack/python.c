@@ -62,7 +62,9 @@ int python_find(const char *prefix, struct python *p, struct fault *f)
     }
     if (child > 0)
         waitpid(child, &status, 0);
-    int r = status == 0 && p->platstdlib ? 0 : fault_set(f, python, "cannot be run to find the base interpreter");
+    int r = status == 0 && p->platstdlib
+                ? 0
+                : fault_set(f, python, "cannot be run to find the base interpreter");
     free(python);
     return r;
 }
@@ -139,8 +141,9 @@ void python_relink(const struct python *p, struct items *it)
     char real[PATH_MAX];
     for (size_t k = 0; k < it->n; k++) {
         struct item *i = &it->list[k];
-        if (i->type != ENTRY_SYMLINK || strncmp(i->path, "bin/", 4) != 0 || strchr(i->path + 4, '/') ||
-            i->link[0] != '/' || !realpath(i->source, real) || strcmp(real, p->executable) != 0)
+        if (i->type != ENTRY_SYMLINK || strncmp(i->path, "bin/", 4) != 0 ||
+            strchr(i->path + 4, '/') || i->link[0] != '/' || !realpath(i->source, real) ||
+            strcmp(real, p->executable) != 0)
             continue;
         free(i->link);
         i->link = io_format("../" PYTHON_PLACE "/bin/%s", base_name(p->executable));

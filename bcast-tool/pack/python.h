@@ -8,10 +8,10 @@
 #define PYTHON_PLACE ".base" /* where it goes in the tree */
 
 struct python {
-    char *prefix;     /* its installation prefix */
-    char *executable; /* real path */
+    char *prefix;              /* its installation prefix */
+    char *executable;          /* real path */
     char *stdlib, *platstdlib; /* directories; the same if both are one */
-    char *libpython;  /* shared library, or NULL */
+    char *libpython;           /* shared library, or NULL */
 };
 
 /* Asks the interpreter of the environment at `prefix`. */

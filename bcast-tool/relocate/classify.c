@@ -9,7 +9,7 @@
 #include "base/io.h"
 #include "relocate/rewrite.h"
 
-#define BLOCK ((size_t)1 << 20)
+#define BLOCK   ((size_t)1 << 20)
 #define OVERLAP ((size_t)4096) /* a prefix and a byte fit in it */
 
 /* [0, kept) is the end of the block before, [kept, n) is new. */

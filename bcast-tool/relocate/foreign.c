@@ -47,7 +47,8 @@ static int stream(int in, struct rewriter *r, struct fault *f)
     return result;
 }
 
-static int replace(int dir, const char *name, struct copy *c, const struct stat *st, struct fault *f)
+static int replace(int dir, const char *name, struct copy *c, const struct stat *st,
+                   struct fault *f)
 {
     struct timespec times[2] = {{0, UTIME_OMIT}, st->st_mtim};
     if (fchmod(c->out, st->st_mode & 0777) < 0 || futimens(c->out, times) < 0)
@@ -94,7 +95,8 @@ static int relocate(struct tree *t, const char *path, char mode, const struct re
     if (r == 0 && c.hits && mode != '-') {
         r = rewrite(tree_dir_fd(d), name, in, (enum rewrite_mode)mode, map, &copy, &inner);
         if (r == 0)
-            *pathmap_put(changed, path) = (struct pathmap_value){XXH3_64bits_digest(copy.sum), copy.size, 0};
+            *pathmap_put(changed, path) =
+                (struct pathmap_value){XXH3_64bits_digest(copy.sum), copy.size, 0};
         else
             fault_set(f, path, "%s", inner.reason);
         XXH3_freeState(copy.sum);

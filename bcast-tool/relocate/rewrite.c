@@ -8,7 +8,7 @@
 
 #include "base/io.h"
 
-#define ROOM ((size_t)256 << 10)
+#define ROOM        ((size_t)256 << 10)
 #define SHEBANG_MAX 127 /* Linux before 5.1; see execve(2) */
 
 struct rewriter {
@@ -41,8 +41,8 @@ void rewriter_free(struct rewriter *r)
     free(r);
 }
 
-void rewriter_begin(struct rewriter *r, enum rewrite_mode mode, const struct rewrite_map *maps, int n,
-                    rewrite_emit *emit, void *context)
+void rewriter_begin(struct rewriter *r, enum rewrite_mode mode, const struct rewrite_map *maps,
+                    int n, rewrite_emit *emit, void *context)
 {
     r->mode = mode;
     r->n = n < REWRITE_MAPS ? n : REWRITE_MAPS;
@@ -71,8 +71,8 @@ static bool matches(const char *p, const char *end, const char *prefix, size_t n
            (p + n == end || p[n] == '\0' || !name_byte((unsigned char)p[n]));
 }
 
-/* The first match that starts in [p, stop), where `end` is the end of what is known. Its map's number
- * goes to `*which`; the longest prefix wins. */
+/* The first match that starts in [p, stop), where `end` is the end of what is known. Its map's
+ * number goes to `*which`; the longest prefix wins. */
 static const char *find(const struct rewriter *r, const char *p, const char *stop, const char *end,
                         int *which)
 {
@@ -93,7 +93,8 @@ static int emit(struct rewriter *r, const char *p, const char *end, struct fault
     return p >= end ? 0 : r->emit(r->context, p, (size_t)(end - p), f);
 }
 
-/* Emits text from p, with every match that starts before `stop` replaced. Returns where it stopped. */
+/* Emits text from p, with every match that starts before `stop` replaced. Returns where it stopped.
+ */
 static const char *text(struct rewriter *r, const char *p, const char *stop, const char *end,
                         struct fault *f)
 {
@@ -119,10 +120,11 @@ static int padded(struct rewriter *r, const char *p, const char *nul, struct fau
         size_t before = (size_t)(hit - p);
         size_t rest = (size_t)(nul - hit) - r->from[i];
         if (used + before + r->to[i] + rest > size)
-            return fault_set(f, NULL,
-                             "the new prefix %s is longer than the %zu bytes this binary has room for; "
-                             "choose a shorter DIR",
-                             r->maps[i].to, r->from[i]);
+            return fault_set(
+                f, NULL,
+                "the new prefix %s is longer than the %zu bytes this binary has room for; "
+                "choose a shorter DIR",
+                r->maps[i].to, r->from[i]);
         memcpy(r->string + used, p, before);
         memcpy(r->string + used + before, r->maps[i].to, r->to[i]);
         used += before + r->to[i];
@@ -164,7 +166,8 @@ static size_t shebang(struct rewriter *r, const char *p, const char *end, char o
     if (end - p < 3 || p[0] != '#' || p[1] != '!' || !line)
         return 0;
     const char *start = p + 2 + strspn(p + 2, " \t");
-    if (find(r, start, line, line, &i) != start || (size_t)(line - p) + r->to[i] - r->from[i] <= SHEBANG_MAX)
+    if (find(r, start, line, line, &i) != start ||
+        (size_t)(line - p) + r->to[i] - r->from[i] <= SHEBANG_MAX)
         return 0;
     const char *stop = start + strcspn(start, " \t\n");
     const char *name = memrchr(start, '/', (size_t)(stop - start));

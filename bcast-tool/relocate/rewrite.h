@@ -2,9 +2,9 @@
  *
  * Text: every occurrence, the length may change. A "#!" line that would pass the kernel's 127 bytes
  * becomes "#!/usr/bin/env NAME".
- * Binary, as conda does it: within the C string that holds the prefix, padded with NUL at its end; a
- * string that would grow is an error.
- * An occurrence counts only if no further byte of a file name follows it: /sw/env is not in /sw/env2.
+ * Binary, as conda does it: within the C string that holds the prefix, padded with NUL at its end;
+ * a string that would grow is an error. An occurrence counts only if no further byte of a file name
+ * follows it: /sw/env is not in /sw/env2.
  */
 #ifndef BCAST_RELOCATE_REWRITE_H
 #define BCAST_RELOCATE_REWRITE_H
@@ -32,8 +32,8 @@ struct rewriter *rewriter_new(void);
 void rewriter_free(struct rewriter *r);
 
 /* Starts a file. `maps` is copied, its strings must live until rewriter_end. */
-void rewriter_begin(struct rewriter *r, enum rewrite_mode mode, const struct rewrite_map *maps, int n,
-                    rewrite_emit *emit, void *context);
+void rewriter_begin(struct rewriter *r, enum rewrite_mode mode, const struct rewrite_map *maps,
+                    int n, rewrite_emit *emit, void *context);
 int rewriter_feed(struct rewriter *r, const void *data, size_t n, struct fault *f);
 int rewriter_end(struct rewriter *r, struct fault *f);
 

@@ -17,8 +17,8 @@ struct header {
 /* Chunk number i lives in slot i % CHANNEL_WINDOW. The counters say how many chunks have been ...
  * Leader 0: produced (`ready`), broadcast (`moved`), consumed here.
  * Others: received (`ready` and `moved`), consumed.
- * The last chunk is followed by CHANNEL_WINDOW - 1 empty ones: that is how far ahead another leader may
- * have posted when it learns of the end. */
+ * The last chunk is followed by CHANNEL_WINDOW - 1 empty ones: that is how far ahead another leader
+ * may have posted when it learns of the end. */
 struct channel {
     const struct nodes *nodes;
     bool root;
@@ -236,7 +236,8 @@ static bool finished(struct channel *c)
     return all;
 }
 
-#define NAP_MIN 200 /* microseconds: several chunks are in flight, and the cores are needed for unpacking */
+#define NAP_MIN                                                                                    \
+    200 /* microseconds: several chunks are in flight, and the cores are needed for unpacking */
 #define NAP_MAX 1000
 
 void channel_pump(struct channel *c, void (*tick)(void *), void *context)

@@ -1,9 +1,9 @@
 /* A stream of chunks from one producer at leader 0 to one consumer at every leader, by MPI_Ibcast.
  *
  * Threads: the producer (leader 0 only) and the consumer run in threads of their own and never call
- * MPI; the thread that may call MPI is in channel_pump meanwhile. A fixed number of chunks of a fixed
- * size is in flight, so that every leader can post its part of a broadcast before it knows what comes.
- * A consumer that has failed goes on taking chunks: the others must not wait for it.
+ * MPI; the thread that may call MPI is in channel_pump meanwhile. A fixed number of chunks of a
+ * fixed size is in flight, so that every leader can post its part of a broadcast before it knows
+ * what comes. A consumer that has failed goes on taking chunks: the others must not wait for it.
  */
 #ifndef BCAST_STAGE_CHANNEL_H
 #define BCAST_STAGE_CHANNEL_H
@@ -14,7 +14,7 @@
 #include "base/fault.h"
 #include "nodes/nodes.h"
 
-#define CHANNEL_CHUNK ((size_t)1 << 20)
+#define CHANNEL_CHUNK  ((size_t)1 << 20)
 #define CHANNEL_WINDOW 8
 
 enum chunk_kind {
@@ -31,8 +31,8 @@ struct channel; /* opaque */
 struct channel *channel_new(const struct nodes *n, int allowed);
 void channel_free(struct channel *c);
 
-/* Producer: room for the next chunk, `*room` bytes. Waits. NULL once the stream should be stopped; then
- * publish CHUNK_ABORT, with channel_abort. */
+/* Producer: room for the next chunk, `*room` bytes. Waits. NULL once the stream should be stopped;
+ * then publish CHUNK_ABORT, with channel_abort. */
 uint8_t *channel_claim(struct channel *c, size_t *room);
 void channel_publish(struct channel *c, enum chunk_kind kind, size_t used);
 void channel_abort(struct channel *c, const char *reason);

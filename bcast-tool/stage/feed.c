@@ -40,7 +40,8 @@ static int send_archive(struct feed *f, int i, uint64_t before)
     if (!s)
         return -1;
     bool stored = f->job->archive[i].stored;
-    while ((n = stored ? source_stored(s, &block, &f->fault) : source_plain(s, &block, &f->fault)) > 0) {
+    while ((n = stored ? source_stored(s, &block, &f->fault) : source_plain(s, &block, &f->fault)) >
+           0) {
         if (put(f->channel, &to, block, (size_t)n) < 0) {
             n = -1;
             break;

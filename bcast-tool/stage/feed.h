@@ -11,9 +11,9 @@ struct feed {
     struct channel *channel;
     const struct job *job;
     const char *const *paths;
-    int threads;               /* for decompression */
-    _Atomic uint64_t read;     /* bytes of the archives, for progress */
-    struct fault fault;        /* for the caller, after the thread has ended */
+    int threads;           /* for decompression */
+    _Atomic uint64_t read; /* bytes of the archives, for progress */
+    struct fault fault;    /* for the caller, after the thread has ended */
 };
 
 /* A thread's main function; `arg` is a struct feed. */

@@ -16,7 +16,8 @@ struct order {
     int speak;
 };
 
-/* Another job may hold the lock by now: then it has removed the partial copy, and owns the lock file. */
+/* Another job may hold the lock by now: then it has removed the partial copy, and owns the lock
+ * file. */
 static void clean(const struct order *o)
 {
     struct fault f = {0};
@@ -24,11 +25,13 @@ static void clean(const struct order *o)
     int lock = parent < 0 ? -1 : openat(parent, o->lock, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
         return;
+    if (o->speak) /* at once: the launcher is about to close stderr */
+        fprintf(stderr,
+                "python-mpi-bcast: the job was killed before it was done: nothing was staged, "
+                "%s/%s is removed\n",
+                o->parent, o->partial);
     tree_remove(parent, o->partial, &f);
     unlinkat(parent, o->lock, 0);
-    if (o->speak)
-        fprintf(stderr, "python-mpi-bcast: the job was killed before it was done: nothing was staged, "
-                        "%s/%s was removed\n", o->parent, o->partial);
 }
 
 static _Noreturn void live(int in)

@@ -1,8 +1,9 @@
-/* A small process that outlives its leader for as long as it takes to remove the leader's partial copy.
+/* A small process that outlives its leader for as long as it takes to remove the leader's partial
+ * copy.
  *
- * MPI launchers kill all ranks of a job when one dies; nobody is left to clean up then. The guardian is
- * forked before MPI starts, in a session of its own, and waits on a pipe. If the pipe closes before
- * guardian_dismiss, the leader is dead.
+ * MPI launchers kill all ranks of a job when one dies; nobody is left to clean up then. The
+ * guardian is forked before MPI starts, in a session of its own, and waits on a pipe. If the pipe
+ * closes before guardian_dismiss, the leader is dead.
  */
 #ifndef BCAST_STAGE_GUARDIAN_H
 #define BCAST_STAGE_GUARDIAN_H

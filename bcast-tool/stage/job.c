@@ -78,7 +78,8 @@ int job_describe(struct job *j, const char *const *paths, int n, struct fault *f
     for (int i = 0; i < n; i++) {
         if (describe(&j->archive[i], paths[i], &j->label.archive[i].id, f) < 0)
             return -1;
-        fault_printable(j->label.archive[i].name, sizeof j->label.archive[i].name, base_name(paths[i]));
+        fault_printable(j->label.archive[i].name, sizeof j->label.archive[i].name,
+                        base_name(paths[i]));
     }
     return 0;
 }

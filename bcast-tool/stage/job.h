@@ -1,4 +1,5 @@
-/* What leader 0 tells the others before the stream begins. Plain bytes, so that it can be broadcast. */
+/* What leader 0 tells the others before the stream begins. Plain bytes, so that it can be
+ * broadcast. */
 #ifndef BCAST_STAGE_JOB_H
 #define BCAST_STAGE_JOB_H
 

@@ -51,7 +51,8 @@ int place_open(struct place *p, const char *dir, struct fault *f)
     if (split(p, dir, f) < 0)
         return -1;
     p->parent_fd = open(p->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return p->parent_fd < 0 ? fault_errno(f, p->parent, "cannot open the destination's directory") : 0;
+    return p->parent_fd < 0 ? fault_errno(f, p->parent, "cannot open the destination's directory")
+                            : 0;
 }
 
 struct place_id place_id(const struct place *p)
@@ -76,7 +77,8 @@ static int try_lock(struct place *p, const char *name, struct fault *f)
         return fault_errno(f, p->parent, "cannot write there");
     if (flock(p->lock_fd, LOCK_EX | LOCK_NB) < 0)
         return fault_set(f, p->dir, "another job is staging into it");
-    if (fstat(p->lock_fd, &here) == 0 && fstatat(p->parent_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+    if (fstat(p->lock_fd, &here) == 0 &&
+        fstatat(p->parent_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
         here.st_ino == there.st_ino)
         return 1;
     close(p->lock_fd);
@@ -155,7 +157,8 @@ static enum place_state look_inside(const struct place *p, int top, const struct
     struct fault difference = {0};
     struct verify quick = {0};
     if (!place_read_label(top, &there)) {
-        fault_set(f, p->dir, "it exists and was not made by `stage`; choose another DIR or remove it");
+        fault_set(f, p->dir,
+                  "it exists and was not made by `stage`; choose another DIR or remove it");
         return PLACE_ALIEN;
     }
     if (!same_label(&there, label)) {
@@ -164,14 +167,17 @@ static enum place_state look_inside(const struct place *p, int top, const struct
         return PLACE_OTHER;
     }
     if (verify_tree(top, &quick, &difference) < 0) {
-        fault_set(f, p->dir, "it was staged from this archive but has changed since (%s: %s); --force "
-                             "replaces it", difference.path, difference.reason);
+        fault_set(f, p->dir,
+                  "it was staged from this archive but has changed since (%s: %s); --force "
+                  "replaces it",
+                  difference.path, difference.reason);
         return PLACE_OTHER;
     }
     return PLACE_SAME;
 }
 
-enum place_state place_state(const struct place *p, const struct place_label *label, struct fault *f)
+enum place_state place_state(const struct place *p, const struct place_label *label,
+                             struct fault *f)
 {
     struct stat st;
     if (fstatat(p->parent_fd, p->base, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
@@ -196,8 +202,8 @@ int place_space(const struct place *p, uint64_t bytes, uint64_t files, struct fa
         return fault_set(f, p->parent, "not enough space: %.1f MiB needed, %.1f MiB free",
                          (double)bytes / 1048576, (double)free_bytes / 1048576);
     if (v.f_files && files > v.f_favail)
-        return fault_set(f, p->parent, "not enough inodes: %" PRIu64 " needed, %" PRIu64 " free", files,
-                         (uint64_t)v.f_favail);
+        return fault_set(f, p->parent, "not enough inodes: %" PRIu64 " needed, %" PRIu64 " free",
+                         files, (uint64_t)v.f_favail);
     return 0;
 }
 
@@ -263,7 +269,8 @@ void place_close(struct place *p)
     if (p->lock_fd >= 0) {
         struct stat here, there;
         if (flock(p->lock_fd, LOCK_EX | LOCK_NB) == 0 && fstat(p->lock_fd, &here) == 0 &&
-            fstatat(p->parent_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && here.st_ino == there.st_ino)
+            fstatat(p->parent_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+            here.st_ino == there.st_ino)
             unlinkat(p->parent_fd, name, 0);
         close(p->lock_fd);
     }

@@ -23,10 +23,10 @@ struct place_label {
 };
 
 enum place_state {
-    PLACE_EMPTY,  /* no DIR */
-    PLACE_SAME,   /* DIR holds the same archives, intact */
-    PLACE_OTHER,  /* DIR was staged, but holds something else or has changed: `f` says what */
-    PLACE_ALIEN   /* DIR was not made by `stage` */
+    PLACE_EMPTY, /* no DIR */
+    PLACE_SAME,  /* DIR holds the same archives, intact */
+    PLACE_OTHER, /* DIR was staged, but holds something else or has changed: `f` says what */
+    PLACE_ALIEN  /* DIR was not made by `stage` */
 };
 
 struct place {
@@ -43,7 +43,8 @@ struct place_id place_id(const struct place *p);
 /* Makes sure that no other job stages into DIR on this node, and removes what dead ones left. */
 int place_lock(struct place *p, struct fault *f);
 
-enum place_state place_state(const struct place *p, const struct place_label *label, struct fault *f);
+enum place_state place_state(const struct place *p, const struct place_label *label,
+                             struct fault *f);
 
 /* Is there room for so many bytes and inodes? */
 int place_space(const struct place *p, uint64_t bytes, uint64_t files, struct fault *f);

@@ -153,7 +153,8 @@ static int set_mode(struct work *w, const char *path, mode_t mode, struct fault 
     struct tree_dir *d = tree_parent(w->tree, path, &name, false, f);
     if (!d)
         return -1;
-    return fchmodat(tree_dir_fd(d), name, mode, 0) < 0 ? fault_errno(f, path, "cannot set the mode") : 0;
+    return fchmodat(tree_dir_fd(d), name, mode, 0) < 0 ? fault_errno(f, path, "cannot set the mode")
+                                                       : 0;
 }
 
 static int set_directory(struct work *w, struct record *r, int layer, struct fault *f)
@@ -208,8 +209,11 @@ static int set_top(struct work *w, struct fault *f)
 
 int settle(const struct settle *s, struct fault *f)
 {
-    struct work w = {.s = s, .tree = tree_open(s->top), .changed = pathmap_new(),
-                     .top_mode = 0755, .top_time = {0, UTIME_NOW}};
+    struct work w = {.s = s,
+                     .tree = tree_open(s->top),
+                     .changed = pathmap_new(),
+                     .top_mode = 0755,
+                     .top_time = {0, UTIME_NOW}};
     int r = s->foreign ? relocate_foreign(&w, f) : 0;
     w.s = s;
     if (r == 0)

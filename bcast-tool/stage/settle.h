@@ -1,5 +1,5 @@
-/* What is left to do once all entries of all layers are there: relocate what came without a manifest,
- * write one manifest of what is there now, give the directories their modes and times. */
+/* What is left to do once all entries of all layers are there: relocate what came without a
+ * manifest, write one manifest of what is there now, give the directories their modes and times. */
 #ifndef BCAST_STAGE_SETTLE_H
 #define BCAST_STAGE_SETTLE_H
 
@@ -11,7 +11,7 @@
 #define SETTLE_DIRS ".python-mpi-bcast/directories" /* a manifest of directories only */
 
 struct settle {
-    int top;    /* the partial tree; NAME_OWN "/layer.N" and SETTLE_DIRS are in it */
+    int top; /* the partial tree; NAME_OWN "/layer.N" and SETTLE_DIRS are in it */
     int layers;
     struct pathmap *replaced; /* path -> number of the last layer that holds it */
     const char *dir;          /* new prefix */

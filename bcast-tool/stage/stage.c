@@ -19,12 +19,12 @@
 #include "stage/place.h"
 #include "stage/unpack.h"
 
-#define WRITERS_MAX 4
-#define DECODERS_MAX 6
+#define WRITERS_MAX   4
+#define DECODERS_MAX  6
 #define DEFAULT_BYTES ((uint64_t)8 << 30)
 #define DEFAULT_FILES ((uint64_t)10000000)
 #define DEFAULT_RATIO 64
-#define FATAL ((uint64_t)1 << 32) /* in a report's value: no number of allowed failures helps */
+#define FATAL         ((uint64_t)1 << 32) /* in a report's value: no number of allowed failures helps */
 
 struct run {
     struct nodes *nodes;
@@ -34,10 +34,10 @@ struct run {
     struct job job;
     struct place place;
     struct channel *channel;
-    struct fault fault;   /* this node's, main thread */
-    struct fault unpack;  /* this node's, consumer thread */
-    bool intact;          /* DIR is already what it should be */
-    bool active;          /* the consumer unpacks */
+    struct fault fault;  /* this node's, main thread */
+    struct fault unpack; /* this node's, consumer thread */
+    bool intact;         /* DIR is already what it should be */
+    bool active;         /* the consumer unpacks */
     bool fatal;
     double start;
     _Atomic uint64_t bytes, files;
@@ -49,6 +49,11 @@ static volatile sig_atomic_t interrupted;
 void stage_interrupt(int signal)
 {
     interrupted = signal;
+}
+
+int stage_interrupted(void)
+{
+    return interrupted;
 }
 
 /* The node's verdict goes round; true if the job may go on. */
@@ -92,9 +97,9 @@ static bool describe(struct run *r)
     return go_on(r, 0, &a);
 }
 
-/* Compressed blocks are the smaller load for the network, and a node with cores of its own decompresses
- * them faster than one rank could for all. On few cores, or several leaders on one machine, the work is
- * done once, at leader 0. */
+/* Compressed blocks are the smaller load for the network, and a node with cores of its own
+ * decompresses them faster than one rank could for all. On few cores, or several leaders on one
+ * machine, the work is done once, at leader 0. */
 static void choose_travel(struct run *r)
 {
     int fewest = r->nodes->cores;
@@ -130,7 +135,8 @@ static void check_private(struct run *r)
     struct stat st;
     if (r->nodes->leader > 0 && r->place.parent_fd >= 0 &&
         fstatat(r->place.parent_fd, r->job.partial, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        fault_set(&r->fault, r->place.parent, "the nodes share this file system; give a node-local directory");
+        fault_set(&r->fault, r->place.parent,
+                  "the nodes share this file system; give a node-local directory");
 }
 
 static void begin_place(struct run *r)
@@ -146,7 +152,8 @@ static void begin_place(struct run *r)
     place_begin(&r->place, own, &r->fault);
 }
 
-/* Leader 0 takes its lock first: of two jobs on the same nodes one gets it, and the other all of nothing. */
+/* Leader 0 takes its lock first: of two jobs on the same nodes one gets it, and the other all of
+ * nothing. */
 static bool prepare(struct run *r)
 {
     struct agreement a;
@@ -160,7 +167,8 @@ static bool prepare(struct run *r)
     check_place(r);
     if (!go_on(r, r->intact, &a))
         return false;
-    r->result->outcome = (int)a.sum + a.failed == r->nodes->n ? STAGE_NOTHING_TO_DO : STAGE_WOULD_DO;
+    r->result->outcome =
+        (int)a.sum + a.failed == r->nodes->n ? STAGE_NOTHING_TO_DO : STAGE_WOULD_DO;
     if (r->o->dry_run || r->result->outcome == STAGE_NOTHING_TO_DO)
         return false;
     r->result->outcome = STAGE_FAILED;
@@ -177,10 +185,15 @@ static void *consume(void *arg)
     struct run *r = arg;
     struct intake in = {.channel = r->channel};
     int cores = r->nodes->cores;
-    struct unpack_options o = {.dir = r->place.dir, .old_prefix = r->o->old_prefix,
-                               .external_links = r->o->external_links, .policy = r->job.policy,
-                               .threads = cores == 1 ? 0 : cores < WRITERS_MAX ? cores : WRITERS_MAX,
-                               .bytes = &r->bytes, .files = &r->files};
+    struct unpack_options o = {.dir = r->place.dir,
+                               .old_prefix = r->o->old_prefix,
+                               .external_links = r->o->external_links,
+                               .policy = r->job.policy,
+                               .threads = cores == 1            ? 0
+                                          : cores < WRITERS_MAX ? cores
+                                                                : WRITERS_MAX,
+                               .bytes = &r->bytes,
+                               .files = &r->files};
     struct unpack *u = NULL;
     if (r->active && !(u = unpack_open(r->place.partial_fd, &o, &r->unpack)))
         channel_fail(r->channel);
@@ -236,7 +249,9 @@ static void stream(struct run *r)
     int cores = r->nodes->all_cores;
     r->active = r->place.partial_fd >= 0 && !r->fault.set;
     r->channel = channel_new(r->nodes, r->o->allow_failed);
-    r->feed = (struct feed){.channel = r->channel, .job = &r->job, .paths = r->o->archives,
+    r->feed = (struct feed){.channel = r->channel,
+                            .job = &r->job,
+                            .paths = r->o->archives,
                             .threads = cores < DECODERS_MAX ? cores : DECODERS_MAX};
     if (root)
         spawn(&producer, feed_run, &r->feed);

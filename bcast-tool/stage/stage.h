@@ -1,4 +1,5 @@
-/* `stage`: archives to every node's DIR, all or nothing. The flow reads top to bottom in stage.c. */
+/* `stage`: archives to every node's DIR, all or nothing. The flow reads top to bottom in stage.c.
+ */
 #ifndef BCAST_STAGE_STAGE_H
 #define BCAST_STAGE_STAGE_H
 
@@ -28,11 +29,13 @@ enum stage_outcome { STAGE_DONE, STAGE_NOTHING_TO_DO, STAGE_WOULD_DO, STAGE_FAIL
 
 struct stage_result {
     enum stage_outcome outcome;
-    int nodes, failed;      /* nodes in all, and those that failed */
-    struct report first;    /* the first failed node's */
-    struct report *reports; /* leader 0: all nodes'; the caller frees; NULL if it did not get so far */
-    uint64_t files, bytes, stored; /* leader 0: entries and bytes unpacked here, bytes of the archives */
-    double seconds;         /* of this process, from the call to the end */
+    int nodes, failed;   /* nodes in all, and those that failed */
+    struct report first; /* the first failed node's */
+    struct report
+        *reports; /* leader 0: all nodes'; the caller frees; NULL if it did not get so far */
+    uint64_t files, bytes,
+        stored;     /* leader 0: entries and bytes unpacked here, bytes of the archives */
+    double seconds; /* of this process, from the call to the end */
 };
 
 /* Collective over MPI_COMM_WORLD. All ranks get outcome, nodes, failed and first. */
@@ -41,5 +44,8 @@ void stage_run(struct nodes *nodes, struct guardian *guardian, const struct stag
 
 /* From a signal handler: this node gives up. */
 void stage_interrupt(int signal);
+
+/* The signal that stage_interrupt was called with, or 0. */
+int stage_interrupted(void);
 
 #endif

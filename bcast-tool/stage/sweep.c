@@ -57,7 +57,8 @@ static void keep(struct sweeping *s, const char *path)
 
 static int sweep_dir(struct sweeping *s, int fd, const char *path, struct fault *f);
 
-static int sweep_entry(struct sweeping *s, int dir, const char *name, const char *path, struct fault *f)
+static int sweep_entry(struct sweeping *s, int dir, const char *name, const char *path,
+                       struct fault *f)
 {
     struct stat st;
     if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -110,8 +111,10 @@ static int sweep_staged(struct place *p, int top, struct fault *f)
         r = sweep_dir(&s, dup(top), "", f);
     pathmap_free(s.listed);
     if (r == 0 && s.kept)
-        r = fault_set(f, p->dir, "%llu files that `stage` did not make are left (the first: %s); --force "
-                                 "removes them", (unsigned long long)s.kept, s.first);
+        r = fault_set(f, p->dir,
+                      "%llu files that `stage` did not make are left (the first: %s); --force "
+                      "removes them",
+                      (unsigned long long)s.kept, s.first);
     return r < 0 ? -1 : tree_remove(p->parent_fd, p->base, f);
 }
 
@@ -121,7 +124,9 @@ static int sweep_place(struct place *p, bool all, struct fault *f)
     int top = openat(p->parent_fd, p->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (top < 0)
         return errno == ENOENT ? 0 : fault_errno(f, p->dir, "cannot open");
-    int r = place_read_label(top, &label) ? 0 : fault_set(f, p->dir, "it was not made by `stage`; not removed");
+    int r = place_read_label(top, &label)
+                ? 0
+                : fault_set(f, p->dir, "it was not made by `stage`; not removed");
     if (r == 0)
         r = all ? tree_remove(p->parent_fd, p->base, f) : sweep_staged(p, top, f);
     close(top);

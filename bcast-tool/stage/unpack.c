@@ -26,8 +26,9 @@ struct unpack {
     struct rewriter *rewriter;
     XXH3_state_t *in, *out; /* of the current file, before and after relocation */
     uint64_t out_size;
-    struct pathmap *replaced; /* paths that a later layer holds: the number of the last such layer */
-    struct pathmap *seen;     /* paths of this layer, from the second layer on */
+    struct pathmap
+        *replaced;        /* paths that a later layer holds: the number of the last such layer */
+    struct pathmap *seen; /* paths of this layer, from the second layer on */
     int layers;
     bool foreign; /* any layer without a manifest */
     /* of the current layer: */
@@ -35,7 +36,8 @@ struct unpack {
     struct manifest_reader *expected;
     struct manifest_writer *listing;
     FILE *listing_file;
-    struct manifest_writer *dirs; /* of all layers: the directories, whose modes and times come last */
+    struct manifest_writer
+        *dirs; /* of all layers: the directories, whose modes and times come last */
     FILE *dirs_file;
     struct rewrite_map maps[REWRITE_MAPS];
     int n_maps;
@@ -156,8 +158,9 @@ static int begin_manifest(struct unpack *u, struct tar *t, const char *framing, 
         return -1;
     const struct manifest_head *h = manifest_head(u->expected);
     if (strcmp(h->framing, framing) != 0)
-        return fault_set(f, NULL, "the archive's first or last block is damaged, or it was recompressed; "
-                                  "make it anew with `pack`");
+        return fault_set(f, NULL,
+                         "the archive's first or last block is damaged, or it was recompressed; "
+                         "make it anew with `pack`");
     for (int i = 0; i < h->prefixes; i++)
         if (add_map(u, h->prefix[i].old, h->prefix[i].place, f) < 0)
             return -1;
@@ -172,7 +175,8 @@ static int begin_listing(struct unpack *u, struct fault *f)
     u->listing_file = open_own(u, name, "w", f);
     if (!u->listing_file)
         return -1;
-    u->listing = manifest_create(u->listing_file, u->expected ? manifest_head(u->expected) : &plain);
+    u->listing =
+        manifest_create(u->listing_file, u->expected ? manifest_head(u->expected) : &plain);
     return 0;
 }
 
@@ -186,7 +190,8 @@ static int expect(struct unpack *u, struct record *r, struct fault *f)
         return -1;
     const struct entry *w = &want.entry;
     if (got == 0 || strcmp(w->path, e->path) != 0 || w->type != e->type || w->size != e->size ||
-        (e->type != ENTRY_SYMLINK && w->mode != e->mode) || (e->link && strcmp(w->link, e->link) != 0))
+        (e->type != ENTRY_SYMLINK && w->mode != e->mode) ||
+        (e->link && strcmp(w->link, e->link) != 0))
         return fault_set(f, e->path, "the archive differs from its manifest here");
     e->mtime = w->mtime;
     r->sum = want.sum;
@@ -224,14 +229,17 @@ static void skip_hole(struct unpack *u, uint64_t n)
 }
 
 /* Reads the file's data; `rewrite` says whether it goes through the rewriter. */
-static int copy_data(struct unpack *u, struct tar *t, uint64_t size, bool rewrite, struct fault *f)
+static int copy_data(struct unpack *u, struct tar *t, const struct entry *e, bool rewrite,
+                     struct fault *f)
 {
+    uint64_t size = e->size;
     const uint8_t *data;
     uint64_t offset, at = 0;
     ssize_t n;
     while ((n = tar_data(t, &data, &offset, f)) > 0) {
-        if (offset < at || offset > size || (uint64_t)n > size - offset)
-            return fault_set(f, NULL, "the file's data exceed its size");
+        if (offset < at || offset > size || (uint64_t)n > size - offset ||
+            (offset > at && !e->sparse))
+            return fault_set(f, NULL, "the file's data do not fit its size");
         if (offset > at)
             skip_hole(u, offset - at);
         at = offset + (uint64_t)n;
@@ -244,6 +252,8 @@ static int copy_data(struct unpack *u, struct tar *t, uint64_t size, bool rewrit
         }
         atomic_fetch_add(u->o.bytes, (uint64_t)n);
     }
+    if (n == 0 && at < size && !e->sparse)
+        return fault_set(f, NULL, "the file's data are shorter than its size");
     if (n == 0 && at < size)
         skip_hole(u, size - at);
     return n < 0 ? -1 : 0;
@@ -260,7 +270,7 @@ static int copy_file(struct unpack *u, struct tar *t, struct record *r, struct f
         u->out_size = 0;
         rewriter_begin(u->rewriter, (enum rewrite_mode)r->reloc[0], maps, n, sink, u);
     }
-    if (copy_data(u, t, r->entry.size, rewrite, f) < 0 || (rewrite && rewriter_end(u->rewriter, f) < 0))
+    if (copy_data(u, t, &r->entry, rewrite, f) < 0 || (rewrite && rewriter_end(u->rewriter, f) < 0))
         return -1;
     uint64_t sum = XXH3_64bits_digest(u->in);
     if (u->expected && sum != r->sum)
@@ -300,8 +310,10 @@ static int make_symlink(struct unpack *u, struct record *r, struct fault *f)
     if (!d)
         goto out;
     if (!moved && e->link[0] == '/' && !u->expected && !u->o.external_links) {
-        fault_set(f, e->path, "the symlink to %s is absolute and leaves the tree; --external-links "
-                              "accepts such links, if the archive is to be trusted", e->link);
+        fault_set(f, e->path,
+                  "the symlink to %s is absolute and leaves the tree; --external-links "
+                  "accepts such links, if the archive is to be trusted",
+                  e->link);
     } else if (symlinkat(moved ? moved : e->link, tree_dir_fd(d), name) < 0) {
         fault_errno(f, e->path, "cannot make the symlink");
     } else {
@@ -327,13 +339,16 @@ static int make_hardlink(struct unpack *u, struct record *r, struct fault *f)
     const char *name, *target;
     struct stat st;
     struct tree_dir *from, *to;
-    if (writer_flush(u->writer, f) < 0 || !(from = tree_parent(u->tree, r->entry.link, &target, false, f)))
+    if (writer_flush(u->writer, f) < 0 ||
+        !(from = tree_parent(u->tree, r->entry.link, &target, false, f)))
         return -1;
     from = tree_dir_get(from);
     to = tree_parent(u->tree, r->entry.path, &name, true, f);
     int result = -1;
-    if (to && (fstatat(tree_dir_fd(from), target, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode)))
-        fault_set(f, r->entry.path, "the hardlink's target %s is no file of the archive", r->entry.link);
+    if (to &&
+        (fstatat(tree_dir_fd(from), target, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode)))
+        fault_set(f, r->entry.path, "the hardlink's target %s is no file of the archive",
+                  r->entry.link);
     else if (to && linkat(tree_dir_fd(from), target, tree_dir_fd(to), name, 0) < 0)
         fault_errno(f, r->entry.path, "cannot make the hardlink");
     else if (to)
@@ -342,7 +357,8 @@ static int make_hardlink(struct unpack *u, struct record *r, struct fault *f)
     return result;
 }
 
-/* A later layer may replace files and links, but not directories; no layer may hold a name twice. */
+/* A later layer may replace files and links, but not directories; no layer may hold a name twice.
+ */
 static int replace(struct unpack *u, const struct entry *e, struct fault *f)
 {
     const char *name;
@@ -390,7 +406,8 @@ static int make(struct unpack *u, struct tar *t, struct record *r, struct fault 
     return 0;
 }
 
-/* Our own directory in a foreign archive: someone packed a staged tree. Not part of the environment. */
+/* Our own directory in a foreign archive: someone packed a staged tree. Not part of the
+ * environment. */
 static bool own(const struct entry *e)
 {
     return name_below(e->path, NAME_OWN);
@@ -446,7 +463,8 @@ static int complete_layer(struct unpack *u, struct fault *f)
     return 0;
 }
 
-/* Bytes after the end of the tar: none is wanted, but those who check the stream must see its end. */
+/* Bytes after the end of the tar: none is wanted, but those who check the stream must see its end.
+ */
 static int drain(tar_next_block *next, void *context, struct fault *f)
 {
     const uint8_t *block;
@@ -478,8 +496,12 @@ int unpack_layer(struct unpack *u, tar_next_block *next, void *context, const ch
 
 int unpack_finish(struct unpack *u, struct fault *f)
 {
-    struct settle s = {.top = u->top, .layers = u->layers, .replaced = u->replaced,
-                       .dir = u->o.dir, .old_prefix = u->o.old_prefix, .foreign = u->foreign};
+    struct settle s = {.top = u->top,
+                       .layers = u->layers,
+                       .replaced = u->replaced,
+                       .dir = u->o.dir,
+                       .old_prefix = u->o.old_prefix,
+                       .foreign = u->foreign};
     tree_forget(u->tree);
     return finish_listing(&u->dirs, f) < 0 ? -1 : settle(&s, f);
 }

@@ -1,8 +1,8 @@
 /* Turns tar streams into a tree: the partial copy of one node.
  *
- * unpack_open, unpack_layer for each archive in order, unpack_finish, unpack_close. One thread calls.
- * A layer with a manifest is checked against it entry by entry and relocated on the way; without one
- * it is taken as it is, and relocated by unpack_finish if the old prefix can be told.
+ * unpack_open, unpack_layer for each archive in order, unpack_finish, unpack_close. One thread
+ * calls. A layer with a manifest is checked against it entry by entry and relocated on the way;
+ * without one it is taken as it is, and relocated by unpack_finish if the old prefix can be told.
  * Leaves in the tree: NAME_OWN "/manifest", which says what is there now.
  */
 #ifndef BCAST_STAGE_UNPACK_H

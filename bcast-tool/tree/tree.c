@@ -119,7 +119,8 @@ static void push(struct tree *t, int fd, const char *path, size_t end)
 }
 
 /* Opens path[0, end) below the deepest level, which is its parent. */
-static int descend(struct tree *t, const char *path, size_t start, size_t end, bool make, struct fault *f)
+static int descend(struct tree *t, const char *path, size_t start, size_t end, bool make,
+                   struct fault *f)
 {
     char name[NAME_MAX + 1];
     int above = tree_dir_fd(deepest(t));
@@ -162,7 +163,8 @@ int tree_mkdir(struct tree *t, const char *path, struct fault *f)
         return -1;
     if (mkdirat(d->fd, name, 0755) == 0)
         return 0;
-    if (errno == EEXIST && fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+    if (errno == EEXIST && fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISDIR(st.st_mode))
         return 0;
     errno = EEXIST;
     return fault_errno(f, path, "cannot make the directory");
@@ -206,8 +208,9 @@ static int remove_directory(int dir, const char *name, dev_t device, struct faul
         return errno == ENOENT ? 0 : fault_errno(f, name, "cannot open");
     if (empty(fd, st.st_dev, f) < 0)
         return -1;
-    return unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? fault_errno(f, name, "cannot remove")
-                                                                    : 0;
+    return unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT
+               ? fault_errno(f, name, "cannot remove")
+               : 0;
 }
 
 static int remove_tree(int dir, const char *name, dev_t device, struct fault *f)

@@ -34,8 +34,8 @@ int tree_mkdir(struct tree *t, const char *path, struct fault *f);
 /* Forgets the open directories, after something was removed or renamed. */
 void tree_forget(struct tree *t);
 
-/* Removes `name` in `dir` and everything below it, whatever the directories' modes; a missing one is
- * fine. Does not cross into other file systems. */
+/* Removes `name` in `dir` and everything below it, whatever the directories' modes; a missing one
+ * is fine. Does not cross into other file systems. */
 int tree_remove(int dir, const char *name, struct fault *f);
 
 #endif

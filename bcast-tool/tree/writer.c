@@ -45,7 +45,7 @@ struct batch {
 
 struct writer {
     struct batch *batches[WRITER_BATCHES];
-    struct crew *crew; /* NULL: no threads, the caller's data goes straight into the files */
+    struct crew *crew;     /* NULL: no threads, the caller's data goes straight into the files */
     struct batch *filling; /* claimed */
     struct output *output; /* begun and not ended */
     pthread_mutex_t lock;
@@ -196,7 +196,8 @@ void writer_begin(struct writer *w, struct tree_dir *dir, const char *name, cons
                   mode_t mode, const struct timespec *mtime)
 {
     struct output *o = io_alloc(sizeof *o);
-    *o = (struct output){.writer = w, .dir = tree_dir_get(dir), .mode = mode, .mtime = *mtime, .fd = -1};
+    *o = (struct output){
+        .writer = w, .dir = tree_dir_get(dir), .mode = mode, .mtime = *mtime, .fd = -1};
     o->name = io_strdup(name);
     o->path = io_strdup(path);
     o->users = 1;
@@ -250,7 +251,9 @@ void writer_hole(struct writer *w, uint64_t n)
 void writer_end(struct writer *w)
 {
     struct output *o = w->output;
-    if (w->crew && !current(w)) /* a piece without data: the last reference is dropped in a worker, if possible */
+    if (w->crew &&
+        !current(
+            w)) /* a piece without data: the last reference is dropped in a worker, if possible */
         add_piece(w);
     w->output = NULL;
     drop(o);

@@ -16,7 +16,7 @@
 #include "base/fault.h"
 #include "tree/tree.h"
 
-#define WRITER_ROOM ((size_t)512 << 10)
+#define WRITER_ROOM    ((size_t)512 << 10)
 #define WRITER_BATCHES 12
 
 struct writer; /* opaque */
