@@ -1,1 +1,2 @@
 # tests: programs and tests
+include tests/tool/rules.mk

@@ -18,6 +18,7 @@ struct tar {
     struct fault source; /* why the source of bytes failed */
     struct tar_policy policy;
     uint64_t bytes, files;
+    uint64_t stream; /* bytes of the tar itself */
     uint64_t offset; /* in the current file */
     char path[PATH_MAX], link[PATH_MAX];
     bool opened;
@@ -29,6 +30,7 @@ static la_ssize_t read_block(struct archive *a, void *context, const void **bloc
     ssize_t n = t->next(t->context, (const uint8_t **)block, &t->source);
     if (n < 0)
         archive_set_error(a, EIO, "%s", t->source.reason);
+    t->stream += n > 0 ? (uint64_t)n : 0;
     return n;
 }
 
@@ -156,7 +158,7 @@ int tar_next(struct tar *t, struct entry *e, struct fault *f)
         return -1;
     int r = archive_read_next_header(t->archive, &a);
     if (r == ARCHIVE_EOF && !t->source.set)
-        return 0;
+        return t->stream % 512 ? fault_set(f, NULL, "the archive is cut off within a block") : 0;
     if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
         return failed(t, f, NULL);
     const char *raw = archive_entry_pathname(a);

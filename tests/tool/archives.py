@@ -307,8 +307,9 @@ def verdicts(corpus):
         gnu = subprocess.run(["tar", "-xf", archive, "-C", place + "/gnu", "--no-same-owner"], capture_output=True, stdin=subprocess.DEVNULL, env=ENV)
         p = run("stage", archive, "--to", place + "/env", status=None)
         assert p.returncode in (0, 1), (archive, p.returncode, p.stderr)
-        # libarchive passes over global pax records, so the members keep the names in their own headers
-        known = os.path.basename(archive) == "pax-global-records.tar"
+        # Known differences: libarchive passes over global pax records, so the members keep the names in their
+        # own headers; and GNU tar 1.34 lists sparse-formats.tar but reports a wrong end when it extracts it.
+        known = os.path.basename(archive) in ("pax-global-records.tar", "sparse-formats.tar")
         if gnu.returncode != 0 and not known:
             assert p.returncode == 1, (archive, "GNU tar refuses it:", gnu.stderr)
         if p.returncode == 0 and not known:
