@@ -1,6 +1,7 @@
 /* python-mpi-bcast: stages a Python environment to every node's local disk. See README.md. */
 #include <locale.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/commands.h"
 
@@ -17,10 +18,10 @@ static bool first_rank(void)
 {
     static const char *const ranks[] = {"PMI_RANK", "PMIX_RANK", "SLURM_PROCID",
                                         "OMPI_COMM_WORLD_RANK"};
-    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
-        if (getenv(ranks[i]))
-            return atoi(getenv(ranks[i])) == 0;
-    return true;
+    const char *rank = NULL;
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks && !rank; i++)
+        rank = getenv(ranks[i]);
+    return !rank || strcmp(rank, "0") == 0;
 }
 
 int main(int argc, char **argv)

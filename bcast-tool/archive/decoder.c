@@ -46,7 +46,7 @@ struct decoder *decoder_open(enum framing framing, int threads, decoder_pull *pu
     d->pull = pull;
     d->context = context;
     d->n = threads + 2;
-    d->slots = io_alloc((size_t)d->n * sizeof *d->slots);
+    d->slots = io_alloc((size_t)d->n * sizeof(void *));
     for (int i = 0; i < d->n; i++) {
         d->slots[i] = io_alloc(sizeof **d->slots);
         d->slots[i]->body = io_alloc(FRAME_BODY_MAX);

@@ -45,7 +45,7 @@ static void open_crew(struct encoder *e, int threads)
 {
     struct crew_job job = {encode, codec_new, codec_free, e, threads};
     e->n = threads * 2 + 1;
-    e->slots = io_alloc((size_t)e->n * sizeof *e->slots);
+    e->slots = io_alloc((size_t)e->n * sizeof(void *));
     for (int i = 0; i < e->n; i++) {
         e->slots[i] = io_alloc(sizeof **e->slots);
         e->slots[i]->plain = io_alloc(FRAME_PLAIN_MAX);

@@ -110,9 +110,11 @@ int command_run(const struct settings *s)
     char **command = s->words + 1;
     if (strcmp(command[0], "--") == 0)
         command++;
-    if (!command[0])
+    if (!command[0]) {
         fault_set(&f, NULL, "run needs a command after DIR");
-    if (f.set || find(&e, s->words[0], &f) < 0)
+        return complain(NULL, &f);
+    }
+    if (find(&e, s->words[0], &f) < 0)
         return complain(NULL, &f);
     char *path = io_format("%s/bin%s%s", e.dir, old ? ":" : "", old ? old : "");
     setenv("PATH", path, 1);

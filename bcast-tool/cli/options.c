@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,17 +146,11 @@ static bool store(struct settings *s, const struct row *r, const char *value)
     return take_repeated((const char **)field, value);
 }
 
-static enum options_outcome __attribute__((format(printf, 2, 3)))
-wrong(bool speak, const char *format, ...)
+static enum options_outcome wrong(bool speak, const char *before, const char *what,
+                                  const char *after)
 {
-    va_list args;
-    va_start(args, format);
-    if (speak) {
-        fputs("python-mpi-bcast: ", stderr);
-        vfprintf(stderr, format, args);
-        fputs(" (see --help)\n", stderr);
-    }
-    va_end(args);
+    if (speak)
+        fprintf(stderr, "python-mpi-bcast: %s%s%s (see --help)\n", before, what, after);
     return OPTIONS_WRONG;
 }
 
@@ -213,13 +206,13 @@ static enum options_outcome take_options(struct settings *s, int argc, char **ar
             return OPTIONS_DONE;
         }
         if (code == ':')
-            return wrong(speak, "%s needs a value", argv[optind - 1]);
+            return wrong(speak, "", argv[optind - 1], " needs a value");
         if (code == '?' || !r)
-            return wrong(speak, "%s is not a known option", argv[optind - 1]);
+            return wrong(speak, "", argv[optind - 1], " is not a known option");
         if (!(r->commands & BIT(s->command)))
-            return wrong(speak, "--%s does not belong to this command", r->name);
+            return wrong(speak, "--", r->name, " does not belong to this command");
         if (!store(s, r, optarg))
-            return wrong(speak, "--%s has no valid value", r->name);
+            return wrong(speak, "--", r->name, " has no valid value");
     }
     s->words = argv + optind;
     s->n_words = argc - optind;
@@ -233,19 +226,19 @@ static enum options_outcome check(const struct settings *s, bool speak)
     for (int i = 0; i < 3 && !known; i++)
         known = strcmp(s->decompress, places[i]) == 0;
     if (!known)
-        return wrong(speak, "--decompress %s is not one of auto, once, nodes", s->decompress);
+        return wrong(speak, "--decompress ", s->decompress, " is not one of auto, once, nodes");
     if (s->command == COMMAND_STAGE && !s->dir)
-        return wrong(speak, "stage needs --to DIR");
+        return wrong(speak, "stage needs --to DIR", "", "");
     if (s->command == COMMAND_STAGE && s->n_words == 0 && !s->archive_list)
-        return wrong(speak, "stage needs an archive");
+        return wrong(speak, "stage needs an archive", "", "");
     if (s->command == COMMAND_PACK && (s->n_words != 1 || !s->output))
-        return wrong(speak, "pack needs one PREFIX and -o FILE");
+        return wrong(speak, "pack needs one PREFIX and -o FILE", "", "");
     if (s->command == COMMAND_RUN && s->n_words < 2)
-        return wrong(speak, "run needs DIR and a COMMAND");
+        return wrong(speak, "run needs DIR and a COMMAND", "", "");
     if ((s->command == COMMAND_ACTIVATE || s->command == COMMAND_VERIFY ||
          s->command == COMMAND_CLEAN) &&
         s->n_words != 1)
-        return wrong(speak, "%s needs one DIR", names[s->command]);
+        return wrong(speak, "", names[s->command], " needs one DIR");
     return OPTIONS_RUN;
 }
 
@@ -260,9 +253,9 @@ enum options_outcome options_parse(struct settings *s, int argc, char **argv, bo
             skip = 1;
         }
     if (argc < 2)
-        return wrong(speak, "a command is missing");
+        return wrong(speak, "a command is missing", "", "");
     enum options_outcome out = take_options(s, argc - skip, argv + skip, speak);
     if (out == OPTIONS_RUN && s->legacy && !s->dir)
-        return wrong(speak, "%s is not a command", s->n_words ? s->words[0] : "this");
+        return wrong(speak, "", s->n_words ? s->words[0] : "this", " is not a command");
     return out == OPTIONS_RUN ? check(s, speak) : out;
 }

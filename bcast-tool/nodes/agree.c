@@ -11,6 +11,7 @@ static void gather(const struct nodes *n, const struct report *mine, struct repo
     MPI_Request r;
     MPI_Igather(mine, sizeof *mine, MPI_BYTE, all, sizeof *mine, MPI_BYTE, 0, n->leaders, &r);
     nodes_wait(&r);
+    MPI_Wait(&r, MPI_STATUS_IGNORE);
 }
 
 static void conclude(const struct nodes *n, const struct report *all, struct agreement *out)

@@ -86,12 +86,13 @@ void nodes_settle(struct nodes *n, const struct place_id *mine)
     struct place_id *all = io_alloc((size_t)n->n * sizeof *all);
     MPI_Iallgather(mine, sizeof *mine, MPI_BYTE, all, sizeof *mine, MPI_BYTE, n->leaders, &r);
     nodes_wait(&r);
+    MPI_Wait(&r, MPI_STATUS_IGNORE);
     for (int i = 0; i < n->n; i++) {
         sharers += all[i].machine == mine->machine;
         first = first && (i >= n->leader || mine->inode == 0 || !same(&all[i], mine));
     }
     free(all);
-    n->cores = n->cores / sharers > 1 ? n->cores / sharers : 1;
+    n->cores = sharers > 0 && n->cores / sharers > 1 ? n->cores / sharers : 1;
     MPI_Comm_split(n->leaders, first ? 0 : MPI_UNDEFINED, n->leader, &fewer);
     MPI_Comm_free(&n->leaders);
     n->leaders = fewer;
@@ -116,4 +117,5 @@ void nodes_share(MPI_Comm comm, void *bytes, int n)
     MPI_Request r;
     MPI_Ibcast(bytes, n, MPI_BYTE, 0, comm, &r);
     nodes_wait(&r);
+    MPI_Wait(&r, MPI_STATUS_IGNORE);
 }

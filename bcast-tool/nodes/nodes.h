@@ -36,7 +36,7 @@ void nodes_settle(struct nodes *n, const struct place_id *mine);
 /* The machine's number for place_id: from its boot ID. */
 uint64_t nodes_machine(void);
 
-/* Waits for a request. */
+/* Naps until a request is complete; MPI_Wait returns at once then (static checkers look for it). */
 void nodes_wait(MPI_Request *r);
 
 /* Broadcasts from rank 0 of the communicator. */

@@ -322,7 +322,7 @@ static int run(struct packing *p, enum framing framing, struct fault *f)
 
 int pack(const struct pack_options *o, struct pack_result *result, struct fault *f)
 {
-    enum framing framing;
+    enum framing framing = FRAMING_NONE;
     struct packing p = {.o = o, .result = result, .fd = -1};
     *result = (struct pack_result){0};
     if (choose_framing(o->out, &framing, f) < 0)

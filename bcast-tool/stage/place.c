@@ -217,10 +217,12 @@ void place_new_name(const struct place *p, char out[300])
 
 int place_begin(struct place *p, const char *name, struct fault *f)
 {
-    if (mkdirat(p->parent_fd, name, 0700) < 0)
+    char partial[sizeof p->partial];
+    snprintf(partial, sizeof partial, "%s", name);
+    if (mkdirat(p->parent_fd, partial, 0700) < 0)
         return fault_errno(f, p->parent, "cannot make the partial directory");
-    snprintf(p->partial, sizeof p->partial, "%s", name);
-    p->partial_fd = openat(p->parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    memcpy(p->partial, partial, sizeof partial);
+    p->partial_fd = openat(p->parent_fd, partial, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return p->partial_fd < 0 ? fault_errno(f, p->parent, "cannot open the partial directory") : 0;
 }
 

@@ -16,6 +16,7 @@
 struct work {
     const struct settle *s;
     struct tree *tree;
+    const char *old_prefix;  /* to look for; NULL: unknown */
     struct pathmap *changed; /* path -> size and checksum after relocation */
     struct manifest_writer *out;
     struct late *late;
@@ -70,7 +71,7 @@ static int relocate(struct work *w, struct record *r, int layer, struct fault *f
 {
     (void)layer;
     return r->entry.type == ENTRY_FILE
-               ? foreign_file(w->tree, r->entry.path, w->s->old_prefix, w->s->dir, w->changed, f)
+               ? foreign_file(w->tree, r->entry.path, w->old_prefix, w->s->dir, w->changed, f)
                : 0;
 }
 
@@ -78,15 +79,12 @@ static int relocate(struct work *w, struct record *r, int layer, struct fault *f
 static int relocate_foreign(struct work *w, struct fault *f)
 {
     char name[64];
-    struct settle known = *w->s;
     int r = foreign_conda_pack(w->tree, w->s->dir, w->changed, f);
     if (r != 0)
         return r < 0 ? -1 : 0;
-    char *found = known.old_prefix ? NULL : foreign_prefix(w->tree);
-    if (found)
-        known.old_prefix = found;
-    w->s = &known;
-    for (int i = 0; known.old_prefix && r == 0 && i < known.layers; i++)
+    char *found = w->s->old_prefix ? NULL : foreign_prefix(w->tree);
+    w->old_prefix = found ? found : w->s->old_prefix;
+    for (int i = 0; w->old_prefix && r == 0 && i < w->s->layers; i++)
         r = read_listing(w, layer_name(i, name), i, relocate, f);
     free(found);
     return r;
@@ -215,7 +213,6 @@ int settle(const struct settle *s, struct fault *f)
                      .top_mode = 0755,
                      .top_time = {0, UTIME_NOW}};
     int r = s->foreign ? relocate_foreign(&w, f) : 0;
-    w.s = s;
     if (r == 0)
         r = write_manifest(&w, f);
     if (r == 0)

@@ -106,6 +106,7 @@ static void choose_travel(struct run *r)
     MPI_Request request;
     MPI_Iallreduce(&r->nodes->cores, &fewest, 1, MPI_INT, MPI_MIN, r->nodes->leaders, &request);
     nodes_wait(&request);
+    MPI_Wait(&request, MPI_STATUS_IGNORE);
     bool stored = r->o->travel == TRAVEL_STORED || (r->o->travel == TRAVEL_AUTO && fewest >= 4);
     for (int i = 0; i < r->job.n; i++)
         r->job.archive[i].stored = stored && r->job.archive[i].framing != FRAMING_NONE;
