@@ -45,17 +45,28 @@ static void look_below(const struct nodes *n, const char *parent)
     fflush(stdout);
 }
 
+/* $TMPDIR, if it is none of the others. */
+static const char *own_temporary(const char *const *usual)
+{
+    const char *own = getenv("TMPDIR");
+    for (const char *const *p = usual; own && *p; p++)
+        if (strcmp(*p, own) == 0)
+            return NULL;
+    return own;
+}
+
 static void list_node(const struct settings *s, const struct nodes *n, struct fault *f)
 {
-    const char *const usual[] = {"/tmp",   "/dev/shm", "/var/tmp",
-                                 "/local", "/scratch", getenv("TMPDIR")};
+    static const char *const usual[] = {"/tmp", "/dev/shm", "/var/tmp", "/local", "/scratch", NULL};
     (void)f;
     for (int i = 0; i < s->n_words; i++)
         look_below(n, s->words[i]);
-    for (size_t i = 0; s->n_words == 0 && i < sizeof usual / sizeof *usual; i++)
-        if (usual[i] &&
-            (i < 5 || (strcmp(usual[i], "/tmp") != 0 && strcmp(usual[i], "/dev/shm") != 0)))
-            look_below(n, usual[i]);
+    if (s->n_words)
+        return;
+    for (const char *const *p = usual; *p; p++)
+        look_below(n, *p);
+    if (own_temporary(usual))
+        look_below(n, own_temporary(usual));
 }
 
 int command_list(const struct settings *s)

@@ -112,10 +112,15 @@ void nodes_wait(MPI_Request *r)
     }
 }
 
+void nodes_begin_share(MPI_Comm comm, void *bytes, int n, MPI_Request *r)
+{
+    MPI_Ibcast(bytes, n, MPI_BYTE, 0, comm, r);
+}
+
 void nodes_share(MPI_Comm comm, void *bytes, int n)
 {
     MPI_Request r;
-    MPI_Ibcast(bytes, n, MPI_BYTE, 0, comm, &r);
+    nodes_begin_share(comm, bytes, n, &r);
     nodes_wait(&r);
     MPI_Wait(&r, MPI_STATUS_IGNORE);
 }

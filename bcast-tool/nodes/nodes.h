@@ -39,7 +39,10 @@ uint64_t nodes_machine(void);
 /* Naps until a request is complete; MPI_Wait returns at once then (static checkers look for it). */
 void nodes_wait(MPI_Request *r);
 
-/* Broadcasts from rank 0 of the communicator. */
+/* Begins a broadcast from rank 0 of the communicator. */
+void nodes_begin_share(MPI_Comm comm, void *bytes, int n, MPI_Request *r);
+
+/* The same, and waits. */
 void nodes_share(MPI_Comm comm, void *bytes, int n);
 
 #endif

@@ -167,7 +167,7 @@ static bool post(struct channel *c)
         size_t i = c->posted % CHANNEL_WINDOW;
         c->requests[i] = MPI_REQUEST_NULL;
         if (c->nodes->n > 1)
-            MPI_Ibcast(c->slots[i], CHANNEL_CHUNK, MPI_BYTE, 0, c->nodes->leaders, &c->requests[i]);
+            nodes_begin_share(c->nodes->leaders, c->slots[i], CHANNEL_CHUNK, &c->requests[i]);
         any = true;
     }
     return any;
@@ -201,10 +201,8 @@ static bool test(struct channel *c)
 
 static void send_note(struct channel *c)
 {
-    MPI_Request r;
     c->notes_sent = 1;
-    MPI_Isend(NULL, 0, MPI_BYTE, 0, TAG_FAILED, c->nodes->leaders, &r);
-    MPI_Request_free(&r);
+    MPI_Send(NULL, 0, MPI_BYTE, 0, TAG_FAILED, c->nodes->leaders); /* empty: does not wait */
 }
 
 static void take_note(struct channel *c)

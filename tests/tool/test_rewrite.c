@@ -104,7 +104,8 @@ static void large(void **state)
         size_t matches = 0;
         memset(in, '.', size);
         for (size_t at = shift; at + 8 < size; at += 9, matches++)
-            memcpy(in + at, "/sw/env ", 8);
+            for (size_t k = 0; k < 8; k++)
+                in[at + k] = "/sw/env "[k];
         int n = rewrite_cut(o, REWRITE_TEXT, one, 1, in, size, 1000, &f);
         assert_int_equal(n, (int)(size - matches)); /* one byte shorter each */
     }
