@@ -144,6 +144,19 @@ static int open_stream(struct tar *t, struct fault *f)
     return 0;
 }
 
+/* What follows the end of the tar is not wanted, but those who check the stream must see its end.
+ */
+static int finish_stream(struct tar *t, struct fault *f)
+{
+    const uint8_t *block;
+    ssize_t n;
+    while ((n = t->next(t->context, &block, &t->source)) > 0)
+        t->stream += (uint64_t)n;
+    if (n < 0)
+        return failed(t, f, NULL);
+    return t->stream % 512 ? fault_set(f, NULL, "the archive is cut off within a block") : 0;
+}
+
 /* Names that are no UTF-8 although the header says so pass as the bytes they are. */
 static bool only_charset(struct archive *a)
 {
@@ -158,7 +171,7 @@ int tar_next(struct tar *t, struct entry *e, struct fault *f)
         return -1;
     int r = archive_read_next_header(t->archive, &a);
     if (r == ARCHIVE_EOF && !t->source.set)
-        return t->stream % 512 ? fault_set(f, NULL, "the archive is cut off within a block") : 0;
+        return finish_stream(t, f);
     if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
         return failed(t, f, NULL);
     const char *raw = archive_entry_pathname(a);

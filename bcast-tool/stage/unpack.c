@@ -463,17 +463,6 @@ static int complete_layer(struct unpack *u, struct fault *f)
     return 0;
 }
 
-/* Bytes after the end of the tar: none is wanted, but those who check the stream must see its end.
- */
-static int drain(tar_next_block *next, void *context, struct fault *f)
-{
-    const uint8_t *block;
-    ssize_t n;
-    while ((n = next(context, &block, f)) > 0)
-        ;
-    return n < 0 ? -1 : 0;
-}
-
 int unpack_layer(struct unpack *u, tar_next_block *next, void *context, const char *framing,
                  struct fault *f)
 {
@@ -485,8 +474,6 @@ int unpack_layer(struct unpack *u, tar_next_block *next, void *context, const ch
         r = entries(u, t, f);
     if (writer_flush(u->writer, f) < 0)
         r = -1;
-    if (r == 0)
-        r = drain(next, context, f);
     if (r == 0)
         r = complete_layer(u, f);
     end_layer(u);

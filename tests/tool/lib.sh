@@ -7,6 +7,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 B=${B:-build}
 case $B in /*) ;; *) B=$root/$B ;; esac
 PMB=$B/python-mpi-bcast
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0} # MPI has leaks of its own
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "emulated nodes need root: skipped"
