@@ -192,6 +192,8 @@ int command_stage(const struct settings *s)
         status = 1;
     free(r.reports);
     free_archives(&a);
+    if (status && stage_interrupted() && speak) /* hydra forgets exit statuses after an interrupt */
+        MPI_Abort(MPI_COMM_WORLD, 128 + stage_interrupted());
     nodes_close(&n);
     return status ? die_as_told(status) : 0;
 }
