@@ -88,10 +88,10 @@ launch_big() { # in the background; $job is the launcher
     done
     return 1
 }
-rank_pid() { # the leader of node $1
-    for p in /proc/[0-9]*; do
-        cat "$p/environ" 2>/dev/null | tr "\0" "\n" | grep -qx "PMI_RANK=$1" && tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -q "^$PMB" &&
-            [ "$(awk '/^PPid/ { print $2 }' "$p/status")" != 1 ] && { echo "${p#/proc/}"; return; }
+rank_pid() { # the leader of node $1; its guardian, forked later, comes after it
+    local p
+    for p in $(pgrep -f "^$PMB stage"); do
+        grep -qz "^PMI_RANK=$1\$" "/proc/$p/environ" 2>/dev/null && { echo "$p"; return; }
     done
 }
 settled() { # settled NODES...: within two seconds nothing is left
