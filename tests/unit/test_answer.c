@@ -1,4 +1,5 @@
-/* answer/directory, answer/library, report: from records to what a call returns, and the last word of a job. */
+/* answer/directory, answer/library, report: from records to what a call returns, and the last word
+ * of a job. */
 #include "scratch.h"
 
 #include <dirent.h>
@@ -20,7 +21,8 @@
 
 static void reads_a_listing_in_order(void **state)
 {
-    static const char *const names[] = {"__init__.py", "a", "a-name-that-is-a-little-longer.so", "b"};
+    static const char *const names[] = {"__init__.py", "a", "a-name-that-is-a-little-longer.so",
+                                        "b"};
     struct record *r = sample_record(RECORD_LIST, scratch());
     struct directory *d = directory_open(r);
 
@@ -118,7 +120,8 @@ static void a_library_that_cannot_be_loaded_is_left_to_ld_so(void **state)
 /* Whatever stands in a payload, stepping through it ends and stays inside. */
 static void items_that_make_no_sense_end_the_list(void **state)
 {
-    static const char *const payloads[] = {"", "\0", "A", "A/x", "A\0", "A/x\0", "A/x\0s", "\0\0\0\0", "A/x\0s\0n"};
+    static const char *const payloads[] = {"",      "\0",     "A",        "A/x",      "A\0",
+                                           "A/x\0", "A/x\0s", "\0\0\0\0", "A/x\0s\0n"};
     static const size_t sizes[] = {1, 2, 2, 4, 3, 5, 6, 4, 8};
 
     (void)state;
@@ -164,8 +167,13 @@ static struct report_facts facts_of_a_job(void)
         counters[i].waiting_ns = (uint64_t)(i + 1) * 1000000000;
     }
     counters[0].fallbacks[FALLBACK_TIMEOUT] = 5;
-    return (struct report_facts){.ranks = 3, .nodes = 2, .root = 0, .mpi_library = "A \"quoted\\\" MPI\t1",
-                                 .roots = "A/sw/env\nX/tmp\n", .cache_bytes = 100, .index_bytes = 23,
+    return (struct report_facts){.ranks = 3,
+                                 .nodes = 2,
+                                 .root = 0,
+                                 .mpi_library = "A \"quoted\\\" MPI\t1",
+                                 .roots = "A/sw/env\nX/tmp\n",
+                                 .cache_bytes = 100,
+                                 .index_bytes = 23,
                                  .plan = {.file = ""}};
 }
 
@@ -198,7 +206,8 @@ static void reports_as_json(void **state)
     assert_int_equal(scratch_count("."), 1); /* no temporary file is left */
     snprintf(command, sizeof command,
              "/usr/bin/python3 -c 'import json,sys; r = json.load(open(sys.argv[1])); "
-             "sys.exit(not (r[\"ranks\"] == 3 and r[\"lookups\"] == 21 and r[\"mpi\"] == \"A \\\"quoted\\\\\\\" MPI\\t1\" "
+             "sys.exit(not (r[\"ranks\"] == 3 and r[\"lookups\"] == 21 and r[\"mpi\"] == \"A "
+             "\\\"quoted\\\\\\\" MPI\\t1\" "
              "and r[\"waiting_seconds\"][\"median\"] == 2))' %s",
              scratch_path("r.json"));
     assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */

@@ -1,4 +1,5 @@
-/* cache/mirror: copies with the original's modes and times, the record of an inode, no room, faults. */
+/* cache/mirror: copies with the original's modes and times, the record of an inode, no room,
+ * faults. */
 #include "scratch.h"
 
 #include <errno.h>
@@ -31,7 +32,8 @@ static int teardown(void **state)
 
 static struct stat original_of(mode_t mode, off_t size)
 {
-    struct stat st = {.st_dev = 7, .st_ino = 99, .st_nlink = 3, .st_uid = 1000, .st_size = size, .st_blocks = 5};
+    struct stat st = {
+        .st_dev = 7, .st_ino = 99, .st_nlink = 3, .st_uid = 1000, .st_size = size, .st_blocks = 5};
 
     st.st_mode = S_IFREG | mode;
     st.st_mtim = (struct timespec){1500000000, 123456789};
@@ -87,7 +89,8 @@ static void keeps_bytes_mode_and_times(void **state)
         snprintf(path, sizeof path, "/sw/env/%zu/deep/down/file", i);
         assert_int_equal(keep(path, "hello", &st), 0);
         assert_int_equal(stat(name_of(path), &copy), 0);
-        assert_int_equal(copy.st_mode, S_IFREG | (modes[i] & 0777) | 0400); /* readable to us, never setuid */
+        assert_int_equal(copy.st_mode,
+                         S_IFREG | (modes[i] & 0777) | 0400); /* readable to us, never setuid */
         assert_memory_equal(&copy.st_mtim, &st.st_mtim, sizeof st.st_mtim);
         bytes = scratch_read(name_of(path), &size);
         assert_string_equal(bytes, "hello");
@@ -203,10 +206,12 @@ static void faults_leave_nothing_behind(void **state)
         enum fault_call call;
         int error, skip;
         off_t size; /* 5 is all of it; 50: the rest is a hole */
-    } faults[] = {{FAULT_sys_open, -EMFILE, 0, 5},   {FAULT_sys_fstatfs, -EIO, 0, 5},  {FAULT_sys_pwrite_all, -ENOSPC, 0, 5},
-                  {FAULT_sys_fchmod, -EPERM, 0, 5},  {FAULT_sys_futimens, -EIO, 0, 5}, {FAULT_sys_fstat, -EIO, 0, 5},
-                  {FAULT_sys_rename, -EIO, 0, 5},    {FAULT_sys_mkdir, -ENOSPC, 0, 5}, {FAULT_sys_rename, -EDQUOT, 1, 5},
-                  {FAULT_sys_link, -EMLINK, 0, 50},  {FAULT_sys_ftruncate, -EFBIG, 0, 50}};
+    } faults[] = {{FAULT_sys_open, -EMFILE, 0, 5},       {FAULT_sys_fstatfs, -EIO, 0, 5},
+                  {FAULT_sys_pwrite_all, -ENOSPC, 0, 5}, {FAULT_sys_fchmod, -EPERM, 0, 5},
+                  {FAULT_sys_futimens, -EIO, 0, 5},      {FAULT_sys_fstat, -EIO, 0, 5},
+                  {FAULT_sys_rename, -EIO, 0, 5},        {FAULT_sys_mkdir, -ENOSPC, 0, 5},
+                  {FAULT_sys_rename, -EDQUOT, 1, 5},     {FAULT_sys_link, -EMLINK, 0, 50},
+                  {FAULT_sys_ftruncate, -EFBIG, 0, 50}};
 
     (void)state;
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
@@ -261,14 +266,10 @@ static void leaves_room_for_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        node_test(keeps_bytes_mode_and_times),
-        node_test(what_is_missing_is_a_hole),
-        node_test(a_hole_replaces_nothing),
-        node_test(fstat_shows_the_original),
-        node_test(hard_links_are_one_file),
-        node_test(names_may_be_too_long),
-        node_test(faults_leave_nothing_behind),
-        scratch_test(leaves_room_for_others),
+        node_test(keeps_bytes_mode_and_times),  node_test(what_is_missing_is_a_hole),
+        node_test(a_hole_replaces_nothing),     node_test(fstat_shows_the_original),
+        node_test(hard_links_are_one_file),     node_test(names_may_be_too_long),
+        node_test(faults_leave_nothing_behind), scratch_test(leaves_room_for_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

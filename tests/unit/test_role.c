@@ -1,4 +1,5 @@
-/* role: from fake environments. This program exports Py_Initialize (by -rdynamic), so it is a Python to fastimport. */
+/* role: from fake environments. This program exports Py_Initialize (by -rdynamic), so it is a
+ * Python to fastimport. */
 #include "scratch.h"
 
 #include <stdio.h>
@@ -13,8 +14,9 @@ void Py_Initialize(void)
 {
 }
 
-static const char *const launchers[] = {"PMI_RANK",    "PMIX_RANK",   "OMPI_COMM_WORLD_RANK", "MPIRUN_RANK",
-                                        "PALS_RANKID", "ALPS_APP_PE", "SLURM_PROCID"};
+static const char *const launchers[] = {"PMI_RANK",    "PMIX_RANK",   "OMPI_COMM_WORLD_RANK",
+                                        "MPIRUN_RANK", "PALS_RANKID", "ALPS_APP_PE",
+                                        "SLURM_PROCID"};
 
 static int forget(void **state)
 {
@@ -78,7 +80,8 @@ static void is_attached_below_a_rank(void **state)
     assert_int_equal(f.nonce, 0xdeadbeef01234567);
     assert_string_equal(f.node, "/dev/shm/fastimport-0-x");
     assert_false(f.was_rank);
-    snprintf(value, sizeof value, "%d:1:/dev/shm/x", (int)getpid()); /* it has replaced itself by exec */
+    snprintf(value, sizeof value, "%d:1:/dev/shm/x",
+             (int)getpid()); /* it has replaced itself by exec */
     setenv(ROLE_NODE_VARIABLE, value, 1);
     f = role_decide();
     assert_int_equal(f.role, ROLE_ATTACHED);
@@ -87,8 +90,16 @@ static void is_attached_below_a_rank(void **state)
 
 static void distrusts_a_bad_node_variable(void **state)
 {
-    static const char *const bad[] = {"",           ":",           "12",        "12:",      "12:1f",
-                                      "12:1f:relative", "x:1f:/dev/x", "12:x:/dev/x", "1f:/dev/x", "12:1f;/dev/x"};
+    static const char *const bad[] = {"",
+                                      ":",
+                                      "12",
+                                      "12:",
+                                      "12:1f",
+                                      "12:1f:relative",
+                                      "x:1f:/dev/x",
+                                      "12:x:/dev/x",
+                                      "1f:/dev/x",
+                                      "12:1f;/dev/x"};
 
     (void)state;
     setenv("PMI_RANK", "0", 1);

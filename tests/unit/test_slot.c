@@ -38,7 +38,8 @@ static void claims_its_slot_once(void **state)
     assert_false(slot_claim()); /* no descriptor at all */
 }
 
-/* A file, because the kernel of this test may refuse record locks on sockets; a launcher's socket takes them. */
+/* A file, because the kernel of this test may refuse record locks on sockets; a launcher's socket
+ * takes them. */
 static void excludes_a_second_process(void **state)
 {
     char number[16];
