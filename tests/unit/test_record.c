@@ -1,4 +1,5 @@
-/* cache/record: what is damaged is refused; what is sealed again after damage, by somebody who means it, is harmless. */
+/* cache/record: what is damaged is refused; what is sealed again after damage, by somebody who
+ * means it, is harmless. */
 #include "scratch.h"
 
 #include <stdlib.h>
@@ -149,8 +150,10 @@ static void finds_names_in_a_listing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(samples_are_valid),       cmocka_unit_test(any_flipped_bit_is_refused),
-        cmocka_unit_test(meant_damage_is_harmless), cmocka_unit_test(impossible_contents_are_refused),
+        cmocka_unit_test(samples_are_valid),
+        cmocka_unit_test(any_flipped_bit_is_refused),
+        cmocka_unit_test(meant_damage_is_harmless),
+        cmocka_unit_test(impossible_contents_are_refused),
         cmocka_unit_test(finds_names_in_a_listing),
     };
 
