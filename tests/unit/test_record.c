@@ -30,7 +30,7 @@ static void samples_are_valid(void **state)
     }
 }
 
-/* Every bit of every byte behind `next`, which is the segment's. */
+/* Every bit of every byte behind `next`, which is the segment's, but for the one that may change. */
 static void any_flipped_bit_is_refused(void **state)
 {
     (void)state;
@@ -41,6 +41,9 @@ static void any_flipped_bit_is_refused(void **state)
 
         for (size_t i = 4; i < size; i++) {
             for (int bit = 0; bit < 8; bit++) {
+                if (i == offsetof(struct record, flags) && 1 << bit == RECORD_USED) {
+                    continue;
+                }
                 bytes[i] = (char)(bytes[i] ^ (1 << bit));
                 if (valid(r, size)) {
                     fail_msg("kind %d: byte %zu bit %d flipped is not noticed", kind, i, bit);
