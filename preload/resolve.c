@@ -65,6 +65,11 @@ static bool path_bypassed(const char *path, size_t length)
     return false;
 }
 
+bool resolve_bypassed(const char *path)
+{
+    return any_bypass() && path_bypassed(path, strlen(path));
+}
+
 static bool inode_bypassed(const struct stat *st)
 {
     uint64_t key[2] = {st->st_dev, st->st_ino};

@@ -46,6 +46,9 @@ static inline bool resolve_wanted(const char *path)
 /* path: as the program gave it, relative to the working directory. True: *answer is the answer. */
 bool resolve(enum call_family family, enum record_kind kind, uint64_t argument, const char *path, struct answer *answer);
 
+/* Has this node written to the path, or below it? */
+bool resolve_bypassed(const char *path);
+
 /* The program has changed `path` (relative to dirfd): it bypasses the cache of this node from now on, with the
  * listing of its directory; with `tree`, all below it as well. Call after the change has succeeded. */
 void resolve_written(int dirfd, const char *path, bool tree);

@@ -36,6 +36,13 @@ enum { RECORD_MAPPED = 1 };
 
 enum bypass_key { BYPASS_PATH, BYPASS_INODE /* (st_dev, st_ino) */, BYPASS_UNLINKED /* of an inode: it has a link less */ };
 
+/* RECORD_LIBRARY's argument. */
+enum library_question {
+    LIBRARY_FROM_START = 1, /* as if nothing had been loaded since the program started: for a rank that has not loaded
+                             * what the root has */
+    LIBRARY_BY_NAME = 2,    /* the key is no path: library_key() in fill/library.h */
+};
+
 enum { RECORD_EFFECTIVE = 8 }; /* access: with the effective ids */
 
 enum record_flag {
