@@ -26,4 +26,18 @@ $(B)/execonly.so: $(B)/obj/bench/execonly.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $^ $(LDFLAGS) -o $@
 
+PROGRAMS += $(B)/stamp $(B)/mpistart
+
+# Static: what a rank executes first must need nothing from the shared file system.
+$(B)/obj/bench/measure/stamp.o $(B)/stamp: SAN :=
+$(B)/stamp: $(B)/obj/bench/measure/stamp.o
+	$(call say,LD,$@)
+	$(Q)$(CC) -static $^ -o $@
+
+$(B)/obj/bench/measure/mpistart.o $(B)/mpistart: CC := $(MPICC)
+$(B)/obj/bench/measure/mpistart.o $(B)/mpistart: SAN :=
+$(B)/mpistart: $(B)/obj/bench/measure/mpistart.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ $(LDFLAGS) -o $@
+
 include bench/libstorm/rules.mk
