@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "config.h"
+#include "mpi/slot.h"
 #include "resolve.h"
 #include "report/counters.h"
 #include "role.h"
@@ -38,7 +39,7 @@ static void tell_descendants(const struct node_cache *node)
 {
     char value[512];
 
-    snprintf(value, sizeof value, "%llx:%s", (unsigned long long)node->index.header->nonce, node->directory);
+    snprintf(value, sizeof value, "%d:%llx:%s", (int)sys_getpid(), (unsigned long long)node->index.header->nonce, node->directory);
     setenv(ROLE_NODE_VARIABLE, value, 1);
 }
 
@@ -53,7 +54,7 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
     struct service_result result;
     int64_t start = sys_now_ns();
 
-    if (!role_claim_slot() || !service_start(&input, &result)) {
+    if (!slot_claim() || !service_start(&input, &result)) {
         return;
     }
     tell_descendants(result.node);
@@ -73,6 +74,7 @@ static void start_attached(const struct role_facts *role)
     if (node_attach(&node, role->node, role->nonce) != 0) {
         return;
     }
+    service_attached(&node, role->was_rank);
     roots = segment_find(&node.index, &q);
     if (roots == NULL || !record_valid(roots, node.index.mapped)) {
         return;

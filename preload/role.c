@@ -2,19 +2,15 @@
 #include "role.h"
 
 #include <dlfcn.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/path.h"
 #include "base/sys.h"
 
 /* Set by hydra, Slurm's PMI-2, PMIx, Open MPI, Intel, MVAPICH, Cray's PALS and ALPS. */
-static const char *const rank_variables[] = {"PMI_RANK",    "PMIX_RANK",  "OMPI_COMM_WORLD_RANK",
+static const char *const rank_variables[] = {"PMI_RANK",    "PMI_ID", "PMIX_RANK",  "OMPI_COMM_WORLD_RANK",
                                              "MPIRUN_RANK", "PALS_RANKID", "ALPS_APP_PE", "SLURM_PROCID"};
 
 static int launcher_rank(void)
@@ -54,7 +50,11 @@ static bool parse_node(const char *text, struct role_facts *facts)
 {
     char *colon;
 
-    facts->nonce = strtoull(text, &colon, 16);
+    facts->was_rank = strtol(text, &colon, 10) == sys_getpid();
+    if (*colon != ':') {
+        return false;
+    }
+    facts->nonce = strtoull(colon + 1, &colon, 16);
     facts->node = colon + 1;
     return *colon == ':' && facts->node[0] == '/';
 }
@@ -80,22 +80,4 @@ struct role_facts role_decide(void)
         facts.role = ROLE_RANK;
     }
     return facts;
-}
-
-/* A record lock (fcntl(2)) on the launcher's socket excludes a second process of the same slot while we live; once
- * we have finalised PMI, the launcher has closed its end, which poll(2) shows to whoever comes after us. */
-bool role_claim_slot(void)
-{
-    const char *text = getenv("PMI_FD");
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    struct pollfd end;
-
-    if (text == NULL) {
-        return true;
-    }
-    end = (struct pollfd){.fd = (int)strtol(text, NULL, 10), .events = POLLIN};
-    if (poll(&end, 1, 0) < 0 || (end.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) {
-        return false;
-    }
-    return syscall(SYS_fcntl, end.fd, F_SETLK, &lock) == 0;
 }

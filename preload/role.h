@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ROLE_NODE_VARIABLE "FASTIMPORT_NODE" /* set for descendants: "<nonce in hex>:<directory>" */
+#define ROLE_NODE_VARIABLE "FASTIMPORT_NODE" /* set for descendants: "<rank's pid>:<nonce in hex>:<directory>" */
 
 enum role { ROLE_PASSIVE, ROLE_RANK, ROLE_ATTACHED };
 
@@ -21,12 +21,9 @@ struct role_facts {
     bool is_python;     /* has Py_Initialize */
     const char *node;   /* attached: directory of the node cache */
     uint64_t nonce;     /* attached */
+    bool was_rank;      /* attached: this process was the rank itself, and has called exec since */
 };
 
 struct role_facts role_decide(void);
-
-/* A rank's slot at the launcher can be used by one MPI process at a time and, with PMI over a descriptor, only once.
- * True if this process now holds it (until it exits). */
-bool role_claim_slot(void);
 
 #endif

@@ -92,3 +92,18 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
     }
     return true;
 }
+
+bool mpi_in_use(void)
+{
+    const char *mapped = NULL;
+    void *library;
+    int (*initialized)(int *) = NULL;
+    int flag = 0;
+
+    dl_iterate_phdr(find_mapped, &mapped);
+    library = mapped == NULL ? NULL : dlopen(mapped, RTLD_LAZY | RTLD_NOLOAD);
+    if (library != NULL) {
+        *(void **)&initialized = dlsym(library, "MPI_Initialized");
+    }
+    return initialized != NULL && initialized(&flag) == MPI_SUCCESS && flag;
+}

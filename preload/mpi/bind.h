@@ -26,4 +26,7 @@ extern struct mpi_functions mpi;
  * in why. */
 bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t size);
 
+/* Does this process have an MPI library that somebody has initialised with MPI_Init? */
+bool mpi_in_use(void);
+
 #endif

@@ -7,13 +7,14 @@
 
 #include "base/sys.h"
 #include "mpi/bind.h"
+#include "mpi/place.h"
 
 struct job_private {
     MPI_Session session;
     MPI_Group group;
     MPI_Comm world;
-    MPI_Comm node;
     MPI_Comm leaders;
+    int *node; /* ranks of this node, its leader first */
 };
 
 _Static_assert(sizeof(MPI_Request) <= sizeof(int64_t), "a request fits into struct job_request");
@@ -48,75 +49,249 @@ static int open_world(struct job *job)
     return e == MPI_SUCCESS ? mpi.Comm_size(p->world, &job->size) : e;
 }
 
-static int choose_root(struct job *job, bool candidate)
-{
-    int mine = candidate ? job->rank : job->size;
-    int e = mpi.Allreduce(&mine, &job->root, 1, MPI_INT, MPI_MIN, job->p->world);
+/* --- waiting without spinning: other ranks need the core ------------------------------------------------------------ */
 
-    if (job->root == job->size) {
-        job->root = 0;
+static int wait_napping(MPI_Request request)
+{
+    struct job_request r;
+    int64_t nap = 20000;
+    bool done = false;
+    int e = MPI_SUCCESS;
+
+    set_request(&r, request);
+    while (e == MPI_SUCCESS && !done) {
+        e = job_done(&r, &done, NULL);
+        if (!done) {
+            sys_nap_ns(nap);
+            nap = nap < 5000000 ? nap * 2 : nap;
+        }
     }
     return e;
 }
 
-/* The root comes first in its node and among the leaders. */
-static int split(struct job *job)
+/* --- who is where ------------------------------------------------------------------------------------------------------ */
+
+struct member {
+    uint64_t place;
+    int32_t has_place;
+    int32_t candidate; /* for the root */
+};
+
+static int gather_members(struct job *job, bool candidate, struct member *members)
+{
+    struct member mine = {.candidate = candidate};
+    MPI_Request request = MPI_REQUEST_NULL;
+    int e;
+
+    mine.has_place = place_key(&mine.place);
+    if (job->size == 1) {
+        members[0] = mine;
+        return MPI_SUCCESS;
+    }
+    e = mpi.Iallgather(&mine, sizeof mine, MPI_BYTE, members, sizeof mine, MPI_BYTE, job->p->world, &request);
+    return e == MPI_SUCCESS ? wait_napping(request) : e;
+}
+
+/* The lowest rank that may be; else rank 0. */
+static int choose_root(const struct job *job, const struct member *members)
+{
+    for (int i = 0; i < job->size; i++) {
+        if (members[i].candidate) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+/* Without keys of places MPI is asked; the world rank of a node's first rank then serves as its key. */
+static int ask_mpi_for_places(struct job *job, struct member *members)
+{
+    struct member mine = members[job->rank];
+    MPI_Request request = MPI_REQUEST_NULL;
+    MPI_Comm node;
+    int first = job->rank;
+    int e = mpi.Comm_split_type(job->p->world, MPI_COMM_TYPE_SHARED, job->rank, MPI_INFO_NULL, &node);
+
+    if (e == MPI_SUCCESS) {
+        e = mpi.Bcast(&first, 1, MPI_INT, 0, node);
+        mpi.Comm_free(&node);
+    }
+    mine.place = (uint64_t)first;
+    mine.has_place = 1;
+    if (e == MPI_SUCCESS) {
+        e = mpi.Iallgather(&mine, sizeof mine, MPI_BYTE, members, sizeof mine, MPI_BYTE, job->p->world, &request);
+    }
+    return e == MPI_SUCCESS ? wait_napping(request) : e;
+}
+
+static bool all_have_places(const struct job *job, const struct member *members)
+{
+    for (int i = 0; i < job->size; i++) {
+        if (!members[i].has_place) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct seat {
+    uint64_t place;
+    int rank;
+};
+
+static int by_place_then_rank(const void *a, const void *b)
+{
+    const struct seat *x = a;
+    const struct seat *y = b;
+
+    return x->place != y->place ? (x->place > y->place) - (x->place < y->place) : x->rank - y->rank;
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+/* The ranks of this node, the leader first: the root, or the lowest. The leaders of all nodes, the root first. */
+static void take_seats(struct job *job, const struct seat *seats, int *leaders)
 {
     struct job_private *p = job->p;
-    int key = job->rank == job->root ? 0 : job->rank + 1;
-    int e = mpi.Comm_split_type(p->world, MPI_COMM_TYPE_SHARED, key, MPI_INFO_NULL, &p->node);
 
-    if (e != MPI_SUCCESS) {
-        return e;
+    for (int begin = 0, end; begin < job->size; begin = end) {
+        int leader = seats[begin].rank;
+        bool mine = false;
+
+        for (end = begin; end < job->size && seats[end].place == seats[begin].place; end++) {
+            leader = seats[end].rank == job->root ? job->root : leader;
+            mine |= seats[end].rank == job->rank;
+        }
+        leaders[job->n_nodes++] = leader == job->root ? -1 : leader;
+        if (!mine) {
+            continue;
+        }
+        p->node[job->node_size++] = leader;
+        for (int i = begin; i < end; i++) {
+            if (seats[i].rank != leader) {
+                p->node[job->node_size++] = seats[i].rank;
+            }
+        }
     }
-    mpi.Comm_rank(p->node, &job->node_rank);
-    mpi.Comm_size(p->node, &job->node_size);
-    e = mpi.Comm_split(p->world, job->node_rank == 0 ? 0 : MPI_UNDEFINED, key, &p->leaders);
-    if (e == MPI_SUCCESS && p->leaders != MPI_COMM_NULL) {
-        mpi.Comm_rank(p->leaders, &job->leader);
-        e = mpi.Comm_size(p->leaders, &job->n_nodes);
+    qsort(leaders, (size_t)job->n_nodes, sizeof *leaders, by_rank);
+    leaders[0] = job->root;
+}
+
+static int seat_all(struct job *job, const struct member *members, int *leaders)
+{
+    struct seat *seats = calloc((size_t)job->size, sizeof *seats);
+
+    job->p->node = calloc((size_t)job->size, sizeof *job->p->node);
+    if (seats == NULL || job->p->node == NULL) {
+        free(seats);
+        return MPI_ERR_NO_MEM;
     }
-    return e;
+    for (int i = 0; i < job->size; i++) {
+        seats[i] = (struct seat){members[i].place, i};
+    }
+    qsort(seats, (size_t)job->size, sizeof *seats, by_place_then_rank);
+    take_seats(job, seats, leaders);
+    free(seats);
+    while (job->p->node[job->node_rank] != job->rank) {
+        job->node_rank++;
+    }
+    return MPI_SUCCESS;
+}
+
+/* Only the leaders take part: the other ranks do not hold them up. */
+static int open_leaders(struct job *job, const int *leaders)
+{
+    struct job_private *p = job->p;
+    MPI_Group group;
+    int e;
+
+    if (job->node_rank != 0) {
+        return MPI_SUCCESS;
+    }
+    e = mpi.Group_incl(p->group, job->n_nodes, leaders, &group);
+    if (e == MPI_SUCCESS) {
+        e = mpi.Comm_create_from_group(group, "org.fastimport.leaders", MPI_INFO_NULL, MPI_ERRORS_RETURN, &p->leaders);
+        mpi.Group_free(&group);
+    }
+    return e == MPI_SUCCESS ? mpi.Comm_rank(p->leaders, &job->leader) : e;
+}
+
+static int meet(struct job *job, bool candidate, struct member *members, int *leaders)
+{
+    int e = gather_members(job, candidate, members);
+
+    if (e == MPI_SUCCESS && !all_have_places(job, members)) {
+        e = ask_mpi_for_places(job, members);
+    }
+    if (e == MPI_SUCCESS) {
+        job->root = choose_root(job, members);
+        e = seat_all(job, members, leaders);
+    }
+    return e == MPI_SUCCESS ? open_leaders(job, leaders) : e;
 }
 
 int job_open(struct job *job, bool candidate)
 {
+    struct member *members;
+    int *leaders;
     int e;
 
     *job = (struct job){.leader = -1, .p = calloc(1, sizeof *job->p)};
     if (job->p == NULL) {
         return MPI_ERR_NO_MEM;
     }
-    job->p->world = job->p->node = job->p->leaders = MPI_COMM_NULL;
+    job->p->world = job->p->leaders = MPI_COMM_NULL;
     e = open_world(job);
-    if (e == MPI_SUCCESS) {
-        e = choose_root(job, candidate);
+    if (e != MPI_SUCCESS) {
+        return e;
     }
-    if (e == MPI_SUCCESS) {
-        e = split(job);
-    }
-    return e == MPI_SUCCESS ? mpi.Bcast(&job->n_nodes, 1, MPI_INT, 0, job->p->node) : e;
+    members = calloc((size_t)job->size, sizeof *members);
+    leaders = calloc((size_t)job->size, sizeof *leaders);
+    e = members == NULL || leaders == NULL ? MPI_ERR_NO_MEM : meet(job, candidate, members, leaders);
+    free(members);
+    free(leaders);
+    return e;
 }
+
+/* --- sharing at the start -------------------------------------------------------------------------------------------------- */
+
+enum { TAG_NODE = 7 };
 
 int job_share_node(struct job *job, void *bytes, size_t size)
 {
-    return mpi.Bcast(bytes, (int)size, MPI_BYTE, 0, job->p->node);
+    const struct job_private *p = job->p;
+    MPI_Request request = MPI_REQUEST_NULL;
+    int e = MPI_SUCCESS;
+
+    if (job->node_rank != 0) {
+        e = mpi.Irecv(bytes, (int)size, MPI_BYTE, p->node[0], TAG_NODE, p->world, &request);
+        return e == MPI_SUCCESS ? wait_napping(request) : e;
+    }
+    for (int i = 1; i < job->node_size && e == MPI_SUCCESS; i++) {
+        e = mpi.Isend(bytes, (int)size, MPI_BYTE, p->node[i], TAG_NODE, p->world, &request);
+        if (e == MPI_SUCCESS) {
+            e = wait_napping(request);
+        }
+    }
+    return e;
 }
 
 int job_share_all(struct job *job, void *bytes, size_t size)
 {
-    return mpi.Bcast(bytes, (int)size, MPI_BYTE, job->root, job->p->world);
+    MPI_Request request = MPI_REQUEST_NULL;
+    int e;
+
+    if (job->size == 1) {
+        return MPI_SUCCESS;
+    }
+    e = mpi.Ibcast(bytes, (int)size, MPI_BYTE, job->root, job->p->world, &request);
+    return e == MPI_SUCCESS ? wait_napping(request) : e;
 }
 
-int job_all_agree(struct job *job, bool mine, bool *all)
-{
-    int in = mine;
-    int out = 0;
-    int e = mpi.Allreduce(&in, &out, 1, MPI_INT, MPI_MIN, job->p->world);
-
-    *all = e == MPI_SUCCESS && out == 1;
-    return e;
-}
+/* --- in flight ------------------------------------------------------------------------------------------------------------- */
 
 int job_post_broadcast(struct job *job, void *bytes, size_t size, struct job_request *r)
 {
@@ -191,25 +366,14 @@ bool job_program_initialized(void)
  * for, and MPICH 4.0.2 has not set up what MPI_Test would drive.) */
 static int gather_all(struct job *job)
 {
-    struct job_request r;
     MPI_Request request = MPI_REQUEST_NULL;
-    int64_t nap = 20000;
-    bool done = false;
     int e;
 
     if (job->size == 1) {
         return MPI_SUCCESS;
     }
     e = mpi.Ibarrier(job->p->world, &request);
-    set_request(&r, request);
-    while (e == MPI_SUCCESS && !done) {
-        e = job_done(&r, &done, NULL);
-        if (!done) {
-            sys_nap_ns(nap);
-            nap = nap < 5000000 ? nap * 2 : nap;
-        }
-    }
-    return e;
+    return e == MPI_SUCCESS ? wait_napping(request) : e;
 }
 
 int job_close(struct job *job)
@@ -223,7 +387,6 @@ int job_close(struct job *job)
     if (p->leaders != MPI_COMM_NULL) {
         mpi.Comm_free(&p->leaders);
     }
-    mpi.Comm_free(&p->node);
     mpi.Comm_free(&p->world);
     mpi.Group_free(&p->group);
     return mpi.Session_finalize(&p->session);

@@ -17,7 +17,8 @@ struct job {
     int rank, size;           /* in the job */
     int root;                 /* rank that does the file-system work */
     int node_rank, node_size; /* within the node */
-    int leader, n_nodes;      /* among leaders: the root is 0. -1 in other ranks */
+    int n_nodes;
+    int leader; /* rank among leaders, the root is 0; -1: this is none */
     struct job_private *p;
 };
 
@@ -26,11 +27,9 @@ struct job_request; /* an operation in flight */
 /* Opens the session and the communicators. candidate: may this rank be the root? (The lowest that may is.) */
 int job_open(struct job *job, bool candidate);
 
-/* From the node's leader to its node; from the root to all. Blocking; used at start only. */
+/* From the node's leader to its node; from the root to all. They wait, napping; used at start only. */
 int job_share_node(struct job *job, void *bytes, size_t size);
 int job_share_all(struct job *job, void *bytes, size_t size);
-/* Do all ranks say yes? */
-int job_all_agree(struct job *job, bool mine, bool *all);
 
 /* Non-blocking operations. Buffers stay valid until job_done() says yes (or job_close). */
 int job_post_broadcast(struct job *job, void *bytes, size_t size, struct job_request *request); /* leaders, from the root */

@@ -9,7 +9,7 @@
 #include "service/service.h"
 #include "service/wire.h"
 
-enum service_phase { PHASE_JOINING, PHASE_SERVING, PHASE_FAILED, PHASE_LEAVING, PHASE_GONE };
+enum service_phase { PHASE_JOINING, PHASE_SERVING, PHASE_FAILED, PHASE_LEAVING, PHASE_GONE, PHASE_ATTACHED, PHASE_ABANDONED };
 
 struct service {
     struct service_input input;

@@ -14,6 +14,7 @@
 #include "base/sys.h"
 #include "fill/library.h"
 #include "mpi/bind.h"
+#include "mpi/slot.h"
 #include "roots.h"
 #include "service/internal.h"
 
@@ -352,11 +353,25 @@ static uint64_t finish_limit_ms(int status)
     return status == 0 ? 0 : PATIENT_FINISH_MS;
 }
 
+void service_attached(const struct node_cache *node, bool was_rank)
+{
+    the_service.pid = sys_getpid();
+    the_service.node = *node;
+    the_service.phase = was_rank ? PHASE_ABANDONED : PHASE_ATTACHED;
+}
+
 void service_finish(int status)
 {
     struct service *s = &the_service;
 
     if (!service_is_here() || atomic_exchange(&s->leaving, 1) != 0) {
+        return;
+    }
+    if (s->phase == PHASE_ABANDONED) {
+        slot_abandon();
+    }
+    if (s->phase == PHASE_ABANDONED || s->phase == PHASE_ATTACHED) {
+        node_leave(&s->node);
         return;
     }
     if (s->has_cache) {

@@ -38,7 +38,11 @@ bool service_start(const struct service_input *input, struct service_result *res
 /* status: the exit status of this process. Does nothing in a forked child. */
 void service_finish(int status);
 
-/* Is this the process (not a child of it) in which the service was started? */
+/* For an attached process: at its exit it gives up the cache. was_rank: it was a rank and has called exec; at its end the launcher must be
+ * told that MPI is closed. */
+void service_attached(const struct node_cache *node, bool was_rank);
+
+/* Is this the process (not a child of it) in which one of these was called, so that service_finish() has something to do? */
 bool service_is_here(void);
 
 #endif

@@ -101,6 +101,7 @@ def ratios(text, ranks, nodes):
     base, base_exec = shared_job(text, 1, 1, preload=False), exec_only(1, 1)
     plain, job, job_exec = shared_job(text, ranks, nodes, preload=False), shared_job(text, ranks, nodes), exec_only(ranks, nodes)
     check(job.code == 0 and job.output == plain.output, f"exit {job.code}: {job.output!r}, not {plain.output!r}\n{job.errors}")
+    check(job.report["nodes"] == nodes and job.report["ranks_reporting"] == ranks, f"{job.report['nodes']} nodes")
     metadata = (job.metadata_ops - job_exec.metadata_ops) / (base.metadata_ops - base_exec.metadata_ops)
     read = (job.read_bytes - job_exec.read_bytes) / (base.read_bytes - base_exec.read_bytes)
     print(f"    {ranks} ranks on {nodes} nodes: metadata {metadata:.3f}, bytes {read:.3f} (one rank: {base.metadata_ops} operations, "
@@ -297,6 +298,16 @@ def test_mpiexec_under_the_preload():
     check_done(done, "sum 1 1.0\n")
 
 
+def test_nodes_are_told_by_mpi_where_the_launcher_does_not_tell():
+    with tempfile.TemporaryDirectory() as scratch:
+        report = f"{scratch}/report"
+        done = subprocess.run([MPIEXEC, "-pmi-port", "-n", "3", "env", f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all", "FASTIMPORT_PLAN=off",
+                               f"FASTIMPORT_REPORT={report}", PYTHON, script(scratch, ALLREDUCE)], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=60)
+        check_done(done, "sum 3 1.0\n")
+        check(sharedjob.read_json(report)["nodes"] == 1 and sharedjob.read_json(report)["ranks_reporting"] == 3, "one node of three ranks")
+
+
 def test_through_a_shell():
     done = local_job(["bash", "-c", f"{PYTHON} -c 'import json; print(len(json.dumps([])))'; exit 4"])
     check(done.returncode == 4 and done.stdout == "2\n2\n", f"{done.returncode} {done.stdout!r} {done.stderr}")
@@ -360,6 +371,21 @@ def test_mpi_state_is_the_programs():
     check_done(done, "False (True, False, 2) True\n" * 2)
 
 
+def test_with_the_wheels_of_mpich_and_mpi4py():
+    """The newest MPICH and mpi4py of PyPI in one environment, started by that MPICH's own mpiexec."""
+    wheel = subprocess.check_output([ROOT / "bench/env/make-env", "--mpi", "wheel"], text=True).strip()
+    with tempfile.TemporaryDirectory() as scratch:
+        report = f"{scratch}/report"
+        for ranks in 1, 2, 4:
+            done = subprocess.run([f"{wheel}/env/bin/mpiexec", "-n", str(ranks), "env", f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all",
+                                   "FASTIMPORT_PLAN=off", f"FASTIMPORT_REPORT={report}", f"{wheel}/env/bin/python",
+                                   script(scratch, ALLREDUCE)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90)
+            check_done(done, f"sum {sum(range(ranks))} 1.0\n")
+            facts = sharedjob.read_json(report)
+            check(facts["ranks_reporting"] == ranks and facts["calls"]["open"]["served"] > 100 * ranks, str(facts))
+            print(f"    {ranks} ranks with {facts['mpi']}", flush=True)
+
+
 # --- children ----------------------------------------------------------------------------------------------------
 
 
@@ -383,6 +409,21 @@ def test_children():
             print("good")
         """, timeout=120)
     check_done(done, "good\ngood\n")
+
+
+def test_a_rank_that_calls_exec():
+    """The new program may use MPI, or not: then nobody but us can tell the launcher that MPI is closed."""
+    for after in ("os.write(1, b'ran\\n')", "from mpi4py import MPI; os.write(1, b'ran\\n' * MPI.COMM_WORLD.allreduce(1))"):
+        before = caches()
+        done = python_job(f"""
+            import os, sys
+            if len(sys.argv) == 1:
+                os.execv(sys.executable, [sys.executable, sys.argv[0], "again"])
+            import json
+            {after}
+            """)
+        check_done(done, "ran\n" * (4 if "MPI" in after else 2))
+        check(caches() <= before, f"left: {caches() - before}")
 
 
 # --- nothing is left behind --------------------------------------------------------------------------------------
