@@ -81,9 +81,11 @@ def plain_rank(world, client, sequence):
     for i, (share, kind, size, _) in enumerate(sequence):
         yield world.compute(share * s.python)
         known = client.known.get(i)
-        if isinstance(known, Signal):
+        if kind == "o":
+            yield from world.request(kind, size, client.weight, client.link)
+        elif isinstance(known, Signal):
             yield known
-        elif kind == "o" or known is None or (kind == "m" and engine.now - known > s.cache_timeout):
+        elif known is None or (kind == "m" and engine.now - known > s.cache_timeout):
             signal = client.known[i] = Signal()
             yield from world.request(kind, size, client.weight, client.link)
             client.known[i] = engine.now

@@ -38,8 +38,9 @@ def _watch():
     def write():
         names = "PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID"
         rank = next((os.environ[name] for name in names if name in os.environ), "0")
-        with open(f"{place}/{rank}", "w", encoding="ascii") as f:
-            f.write(f'{{"rank": {rank}, "exec": {executed}, "main": {began}, "imported": {last[0]}, "cpu": {last[1]}}}\n')
+        text = f'{{"rank": {rank}, "exec": {executed}, "main": {began}, "imported": {last[0]}, "cpu": {last[1]}}}\n'
+        with open(f"{place}/{rank}", "w", encoding="utf-8") as f:
+            f.write(text)
 
     builtins.__import__ = watched
     atexit.register(write)
