@@ -10,6 +10,7 @@ import math
 
 from engine import Endless, Engine, Server, Signal
 from systems import broadcast_steps, depth
+from trace_file import DATA, totals
 
 MOST_GROUPS = 100
 RANKS_ALIKE = 2
@@ -28,7 +29,7 @@ class World:
 
     def __init__(self, system):
         self.system, self.engine = system, Engine()
-        self.cpu = Server(system.cores) if system.cores else Endless()
+        self.cpu = Server(system.cores, system.crowd) if system.cores else Endless()
         self.metadata, self.data = Server(), Server()
         self.result, self.last = Result(0.0), 0.0
 
@@ -36,15 +37,17 @@ class World:
         """One operation of `weight` nodes; yields until it is answered."""
         s, engine = self.system, self.engine
         if s.cores:
-            yield self.cpu.reserve(engine.now, s.fs_cpu + size * s.fs_cpu_byte)
-        if kind == "d":
+            worked = self.cpu.reserve(engine.now, s.fs_cpu + size * s.fs_cpu_byte)
+            if kind != "c":
+                yield worked
+        if kind in DATA:
             self.result.bytes += size * weight
             served = self.data.reserve(engine.now, weight * size / s.bandwidth)
             served = max(served, link.reserve(engine.now, size / s.node_bandwidth) if link else served)
         else:
             self.result.metadata_ops += weight
             served = self.metadata.reserve(engine.now, weight * s.meta)
-        yield served + s.rtt + s.slack
+        yield served + s.rtt + s.slack if kind != "c" else max(served, worked) if s.cores else served
 
     def compute(self, seconds):
         return self.cpu.reserve(self.engine.now, seconds)
@@ -156,7 +159,7 @@ class Job:
     def answer(self, i):
         """A look-up of the root is done."""
         self.world.engine.set(self.here[i])
-        self.pending.append((i, self.trace[i][2] if self.trace[i][1] == "d" else 0))
+        self.pending.append((i, self.trace[i][2]))
         self.world.engine.set(self.wake)
 
     def batch(self):
@@ -202,7 +205,7 @@ class Job:
         """The root's look-up of a step on the real file system, and into its node cache."""
         _, kind, size, _ = self.trace[i]
         yield from self.world.request(kind, size)
-        if size and kind == "d":
+        if size:
             yield self.world.compute(size * self.world.system.store_byte)
         self.answer(i)
 
@@ -306,8 +309,7 @@ def warm(system, trace, nodes, ranks_per_node):
 def bound_warm(system, trace, nodes, ranks_per_node):
     """No start that reads each byte once and runs Python on every rank is faster: the longest of Python's own time, the
     server's time for the operations of one rank, and the bytes' way through one link; and a message down a tree."""
-    metadata = sum(step[1] != "d" for step in trace["root"])
-    size = sum(step[2] for step in trace["root"] if step[1] == "d")
+    metadata, size = totals(trace["root"])
     local = staged(system, trace, nodes, ranks_per_node).seconds
     work = max(local, metadata * system.meta, size / min(system.bandwidth, system.node_bandwidth), size * system.gap_byte)
     return Result(work + depth(nodes) * (system.latency + 2 * system.overhead), metadata, size)

@@ -20,13 +20,14 @@ class System:
     cache_timeout: float = float("inf")  # of names and attributes, on a client
     # processors
     cores: int = 0  # all nodes share so many; 0: each rank has its own
+    crowd: float = 1.0  # how much longer work takes when all shared cores are busy
     python: float = 0.25  # one rank's imports when everything is in memory
     # network, LogGP
     latency: float = 1.5e-6
     overhead: float = 0.5e-6
     gap_byte: float = 1 / 10e9
     # fastimport
-    join: float = 0.0  # processor time of a rank for joining, beyond a bare MPI start
+    join: float = 0.05  # processor time of a rank for joining, beyond a bare MPI start (calibrated on one idle machine)
     service_cpu: float = 0.0  # processor time of a node's service while the job starts, waiting included
     store_byte: float = 1 / 2e9  # writing to the node cache
     poll: float = 20e-6  # a service's nap while there is work (preload/service/service.c, NAP_MIN_NS)

@@ -16,7 +16,7 @@ import engine  # noqa: E402
 import starts  # noqa: E402
 import systems  # noqa: E402
 
-SYSTEM = systems.System(rtt=1e-3, meta=1e-4, bandwidth=1e9, python=0.1)
+SYSTEM = systems.System(join=0.0, rtt=1e-3, meta=1e-4, bandwidth=1e9, python=0.1)
 TRACE = {name: [[0.01, "m", 0, 0]] * 60 + [[0.01, "o", 0, 0]] * 30 + [[0.01, "d", 10**6, 1]] * 10 for name in ("plain", "root")}
 ALONE = 0.1 + 90 * 1.1e-3 + 10 * (1e-3 + 1e-3)  # Python, metadata, data
 
@@ -85,8 +85,20 @@ class Starts(unittest.TestCase):
             starts.MOST_GROUPS, starts.shares.__defaults__ = most, original
 
     def test_caches_that_time_out_ask_again(self):
-        short = dataclasses.replace(SYSTEM, cache_timeout=0.0)
-        self.assertGreater(starts.plain(short, TRACE, 1, 2).metadata_ops, starts.plain(SYSTEM, TRACE, 1, 2).metadata_ops)
+        def ops(timeout):
+            """Of a rank that comes when another has long been through."""
+            world = starts.World(dataclasses.replace(SYSTEM, cache_timeout=timeout))
+            client = starts.Client(1)
+
+            def late():
+                yield 10.0
+                yield from starts.plain_rank(world, client, TRACE["plain"])
+
+            world.engine.start(starts.plain_rank(world, client, TRACE["plain"]))
+            world.engine.start(late())
+            return world.run().metadata_ops
+
+        self.assertEqual((ops(3.0), ops(30.0)), (180, 120))
 
     def test_fastimport_asks_once_whatever_the_size(self):
         for mode in starts.cold, starts.warm:
@@ -109,6 +121,15 @@ class Starts(unittest.TestCase):
     def test_shared_cores_are_shared(self):
         emulator = dataclasses.replace(SYSTEM, cores=2)
         self.assertAlmostEqual(starts.staged(emulator, TRACE, 4, 2).seconds, 8 * 0.1 / 2, places=3)
+
+    def test_crowded_cores_are_slower(self):
+        crowded = dataclasses.replace(SYSTEM, cores=2, crowd=1.5)
+        self.assertAlmostEqual(starts.staged(crowded, TRACE, 1, 2).seconds, 0.1, places=3)
+        self.assertAlmostEqual(starts.staged(crowded, TRACE, 4, 2).seconds, 1.5 * 8 * 0.1 / 2, delta=0.02)
+
+    def test_a_read_that_continues_has_no_round_trip(self):
+        trace = {"plain": [[0.5, "d", 10**6, 0], [0.5, "c", 10**6, 0]]}
+        self.assertAlmostEqual(starts.plain(SYSTEM, trace, 1, 1).seconds, 0.1 + 1e-3 + 2e-3)
 
     def test_tree_levels(self):
         self.assertEqual(starts.tree_levels(8, SYSTEM), [(3, 1), (3, 2), (1, 3)])
