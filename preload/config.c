@@ -33,18 +33,22 @@ static bool parse_text(const char *text, void *field)
 {
     char *copy = strdup(text);
 
-    *(const char **)field = copy;
+    if (copy != NULL) {
+        *(const char **)field = copy;
+    }
     return copy != NULL;
 }
 
-static bool parse_count(const char *text, void *field)
+static const uint64_t longest_ms = 366ULL * 24 * 3600 * 1000; /* so that nanoseconds fit, too */
+
+static bool parse_ms(const char *text, void *field)
 {
     char *end;
     unsigned long long value;
 
     errno = 0;
     value = strtoull(text, &end, 10);
-    if (end == text || *end != '\0' || text[0] == '-' || errno != 0) {
+    if (end == text || *end != '\0' || strchr(text, '-') != NULL || errno != 0 || value > longest_ms) {
         return false;
     }
     *(uint64_t *)field = value;
@@ -60,7 +64,7 @@ static bool parse_size(const char *text, void *field)
 
     errno = 0;
     value = strtoull(text, &end, 10);
-    if (end == text || text[0] == '-' || errno != 0) {
+    if (end == text || strchr(text, '-') != NULL || errno != 0) {
         return false;
     }
     if (*end != '\0') {
@@ -117,9 +121,9 @@ static const struct option options[] = {
     {"FASTIMPORT_DIR", FIELD(dir), parse_directory, "an absolute path", "/dev/shm"},
     {"FASTIMPORT_MAX_FILE", FIELD(max_file), parse_size, "a size such as 512M", "2G"},
     {"FASTIMPORT_MPI", FIELD(mpi), parse_text, "a library", "the one that is found"},
-    {"FASTIMPORT_WAIT_MS", FIELD(wait_ms), parse_count, "milliseconds", "5000"},
-    {"FASTIMPORT_JOIN_MS", FIELD(join_ms), parse_count, "milliseconds", "60000"},
-    {"FASTIMPORT_IDLE_MS", FIELD(idle_ms), parse_count, "milliseconds", "10000"},
+    {"FASTIMPORT_WAIT_MS", FIELD(wait_ms), parse_ms, "milliseconds", "5000"},
+    {"FASTIMPORT_JOIN_MS", FIELD(join_ms), parse_ms, "milliseconds", "60000"},
+    {"FASTIMPORT_IDLE_MS", FIELD(idle_ms), parse_ms, "milliseconds", "10000"},
     {"FASTIMPORT_PLAN", FIELD(plan), parse_text, "off, a file, record:FILE or use:FILE", "the default"},
     {"FASTIMPORT_REPORT", FIELD(report), parse_text, "stderr or a file", "no report"},
     {"FASTIMPORT_LOG", FIELD(log), parse_level, "error, warn, info or debug", "warn"},

@@ -41,9 +41,12 @@ static bool is_kernels(const char *path, size_t length)
 
 static bool is_shared_library(const char *name)
 {
-    const char *so = strstr(name, ".so");
-
-    return so != NULL && (so[3] == '\0' || so[3] == '.');
+    for (const char *so = name; (so = strstr(so, ".so")) != NULL; so++) {
+        if (so[3] == '\0' || so[3] == '.') {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Names that an import system asks for: modules, packages' metadata, path files, zipped packages. */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/sys.h"
@@ -16,7 +17,7 @@ bool resolve_active;
 
 void resolve_start(struct node_cache *node, struct fill *fill, const struct policy *policy)
 {
-    resolver = (struct resolver){node, fill, policy};
+    resolver = (struct resolver){node, fill, policy, geteuid(), getegid()};
     __atomic_store_n(&resolve_active, true, __ATOMIC_RELEASE);
 }
 
@@ -48,14 +49,14 @@ static bool path_bypassed(const char *path, size_t length)
 {
     const struct segment_header *h = resolver.node->index.header;
 
-    if (find(RECORD_BYPASS, 0, path, length) != NULL) {
+    if (find(RECORD_BYPASS, BYPASS_PATH, path, length) != NULL) {
         return true;
     }
     if (atomic_load_explicit(&h->bypass_trees, memory_order_relaxed) == 0) {
         return false;
     }
     for (size_t n = path_parent_length(path, length); n > 1; n = path_parent_length(path, n)) {
-        const struct record *r = find(RECORD_BYPASS, 0, path, n);
+        const struct record *r = find(RECORD_BYPASS, BYPASS_PATH, path, n);
 
         if (r != NULL && (r->flags & RECORD_TREE) != 0) {
             return true;
@@ -68,7 +69,7 @@ static bool inode_bypassed(const struct stat *st)
 {
     uint64_t key[2] = {st->st_dev, st->st_ino};
 
-    return find(RECORD_BYPASS, 1, (const char *)key, sizeof key) != NULL;
+    return find(RECORD_BYPASS, BYPASS_INODE, (const char *)key, sizeof key) != NULL;
 }
 
 /* What this path's object is, if that is known: the target's stat for a symlink. */
@@ -125,6 +126,30 @@ static bool listing_lacks(const char *directory, size_t length, const char *name
     return record_list_find(list, copy) == NULL;
 }
 
+/* May we look for names in this directory? Group lists and ACLs are the kernel's business: what is not clearly allowed is not. */
+static bool is_searchable(const struct stat *st)
+{
+    if (resolver.uid == 0) {
+        return true;
+    }
+    if (st->st_uid == resolver.uid) {
+        return (st->st_mode & S_IXUSR) != 0;
+    }
+    return (st->st_mode & S_IXOTH) != 0 && (st->st_mode & S_IXGRP) != 0;
+}
+
+/* A directory whose listing is known says ENOENT only to those who may search it. */
+static bool listing_counts(const char *path, size_t length)
+{
+    const struct stat *st;
+
+    if (resolver.uid == 0) {
+        return true;
+    }
+    st = known_stat(path, length);
+    return st != NULL && is_searchable(st);
+}
+
 /* ENOENT or ENOTDIR if some directory on the way is known not to exist, not to be one, or not to list the next name;
  * else 0. */
 static int implied_error(const char *path, size_t length)
@@ -141,7 +166,7 @@ static int implied_error(const char *path, size_t length)
         if (any_bypass() && path_bypassed(path, n)) {
             return 0;
         }
-        if (listing_lacks(path, n, path + n + 1, child - n - 1)) {
+        if (listing_lacks(path, n, path + n + 1, child - n - 1) && listing_counts(path, n)) {
             return ENOENT;
         }
         r = find(RECORD_STAT, 0, path, n);
@@ -183,41 +208,18 @@ static size_t length_if_normal(const char *path)
     return n < FI_PATH_MAX ? n : 0;
 }
 
-/* Takes "x/.." out where x is known to be a real directory. False: only the kernel can say. */
-static bool fold_dotdot(struct fi_path *p)
+/* Is x of "x/.." a real directory, and one that we may search? */
+static bool is_foldable(void *context, const char *path, size_t length)
 {
-    char *at = p->text;
+    const struct stat *link;
+    struct answer a;
 
-    while ((at = strstr(at, "/..")) != NULL) {
-        size_t before = (size_t)(at - p->text);
-        size_t parent = path_parent_length(p->text, before);
-        struct answer a;
-        const struct record_stat *s;
-        char saved;
-
-        if (at[3] != '/' && at[3] != '\0') {
-            at += 3;
-            continue;
-        }
-        if (before == 0 || policy_verdict(resolver.policy, p->text, before) != OURS) {
-            return false;
-        }
-        saved = *at;
-        *at = '\0';
-        if (!resolve(CALL_PATH, RECORD_STAT, 0, p->text, &a) || a.error != 0) {
-            return false;
-        }
-        *at = saved;
-        s = record_payload(a.record);
-        if (!S_ISDIR(s->link.st_mode)) {
-            return false;
-        }
-        parent = parent == 1 ? 0 : parent;
-        memmove(p->text + parent, at + 3, p->length - before - 3 + 1);
-        p->length -= before + 3 - parent;
-        at = p->text + parent;
+    (void)context;
+    if (policy_verdict(resolver.policy, path, length) != OURS || !resolve(CALL_PATH, RECORD_STAT, 0, path, &a) || a.error != 0) {
+        return false;
     }
-    return p->length > 0;
+    link = &((const struct record_stat *)record_payload(a.record))->link;
+    return S_ISDIR(link->st_mode) && is_searchable(link);
 }
 
 static bool make_subject(struct subject *s, const char *path)
@@ -237,7 +239,7 @@ static bool make_subject(struct subject *s, const char *path)
         policy_verdict(resolver.policy, s->storage.text, s->storage.length) == NOT_OURS) {
         return false;
     }
-    if (s->storage.has_dotdot && !fold_dotdot(&s->storage)) {
+    if (s->storage.has_dotdot && !path_fold(&s->storage, is_foldable, NULL)) {
         return false;
     }
     s->path = s->storage.text;
@@ -297,7 +299,7 @@ static bool acceptable(const struct subject *s, const struct record *r)
 {
     const struct record_stat *st = record_payload(r);
 
-    if (!s->must_be_directory || r->kind == RECORD_LIST || r->kind == RECORD_LIBRARY) {
+    if (!s->must_be_directory || r->kind == RECORD_LIST) {
         return true;
     }
     return r->kind == RECORD_STAT && r->error == 0 && S_ISDIR(st->link.st_mode);
@@ -369,7 +371,7 @@ static void bypass_inode(const char *path)
     if (sys_stat(path, &st) == 0) {
         key[0] = st.st_dev;
         key[1] = st.st_ino;
-        bypass(1, (const char *)key, sizeof key, 0);
+        bypass(BYPASS_INODE, (const char *)key, sizeof key, 0);
     }
 }
 
@@ -377,11 +379,11 @@ static void bypass_path(struct fi_path *p, bool tree)
 {
     size_t parent = path_parent_length(p->text, p->length);
 
-    bypass(0, p->text, p->length, tree ? RECORD_TREE : 0);
+    bypass(BYPASS_PATH, p->text, p->length, tree ? RECORD_TREE : 0);
     bypass_inode(p->text);
     if (parent > 0) {
         p->text[parent == 1 ? 1 : parent] = '\0';
-        bypass(0, p->text, parent, 0);
+        bypass(BYPASS_PATH, p->text, parent, 0);
         bypass_inode(p->text);
     }
 }
@@ -405,35 +407,131 @@ static bool base_of(int dirfd, const char *path, char out[FI_PATH_MAX])
     return n > 0 && out[0] == '/';
 }
 
-void resolve_written(int dirfd, const char *path, bool tree)
+/* The name that the kernel has for an open descriptor's file. */
+static bool name_of_fd(int fd, char out[FI_PATH_MAX])
+{
+    char link[64];
+    ssize_t n;
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    n = sys_readlink(link, out, FI_PATH_MAX - 1);
+    out[n > 0 ? n : 0] = '\0';
+    return n > 0 && out[0] == '/';
+}
+
+/* A path with "..": the kernel says what it means, of the path itself or, if nothing is there any more, of its directory. */
+static bool without_dotdot(int dirfd, const char *path, struct fi_path *out)
+{
+    char parent[FI_PATH_MAX];
+    char real[FI_PATH_MAX];
+    const char *name = path_name(path, strlen(path));
+    int fd = sys_openat(dirfd, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+    bool good;
+
+    if (fd >= 0) {
+        good = name_of_fd(fd, real);
+        sys_close(fd);
+        return good && path_normalise(out, "/", real);
+    }
+    if (name == path || name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+        snprintf(parent, sizeof parent, "%.*s", (int)(name - path), path) >= (int)sizeof parent) {
+        return false;
+    }
+    fd = sys_openat(dirfd, parent, O_PATH | O_CLOEXEC, 0);
+    if (fd < 0) {
+        return false;
+    }
+    good = name_of_fd(fd, real);
+    sys_close(fd);
+    return good && path_normalise(out, real, name);
+}
+
+/* The normal path of something that was written to, if it is ours. */
+static bool written_path(int dirfd, const char *path, struct fi_path *out)
 {
     char base[FI_PATH_MAX];
-    struct fi_path p;
 
     if (!resolve_active || fi_inside() || (size_t)path < 4096 || !base_of(dirfd, path, base) ||
-        !path_normalise(&p, base, path)) {
+        !path_normalise(out, base, path)) {
+        return false;
+    }
+    if (out->has_dotdot && !without_dotdot(dirfd, path, out)) {
+        return false;
+    }
+    return policy_verdict(resolver.policy, out->text, out->length) != NOT_OURS;
+}
+
+void resolve_written(int dirfd, const char *path, bool tree)
+{
+    struct fi_path p;
+
+    if (written_path(dirfd, path, &p)) {
+        count_add(&fi_count->intercepted[CALL_WRITE], 1);
+        bypass_path(&p, tree);
+    }
+}
+
+struct resolve_name resolve_before_unlink(int dirfd, const char *path)
+{
+    struct resolve_name name = {0};
+    const struct record *r;
+    struct fi_path p;
+
+    if (!written_path(dirfd, path, &p)) {
+        return name;
+    }
+    r = find(RECORD_STAT, 0, p.text, p.length);
+    if (r == NULL || r->error != 0 || (r->flags & RECORD_UNAVAILABLE) != 0) {
+        r = find(RECORD_CONTENT, 0, p.text, p.length);
+    }
+    if (r != NULL && r->error == 0 && (r->flags & RECORD_UNAVAILABLE) == 0) {
+        /* both payloads begin with the struct stat of the name itself, or of the file */
+        const struct stat *st = record_payload(r);
+
+        name = (struct resolve_name){true, {st->st_dev, st->st_ino}};
+    }
+    return name;
+}
+
+void resolve_unlinked(const struct resolve_name *name)
+{
+    if (name->known) {
+        bypass(BYPASS_UNLINKED, (const char *)name->inode, sizeof name->inode, 0);
+        bypass(BYPASS_INODE, (const char *)name->inode, sizeof name->inode, 0);
+    }
+}
+
+/* The original behind a served descriptor was written to: ask for it by its name, which the mirror's name ends in. */
+static bool fresh_stat(int fd, const struct stat *original, struct stat *st)
+{
+    char name[FI_PATH_MAX];
+    size_t prefix = resolver.node->directory_length + strlen("/files");
+
+    return name_of_fd(fd, name) && strlen(name) > prefix && sys_stat(name + prefix, st) == 0 &&
+           st->st_ino == original->st_ino && st->st_dev == original->st_dev;
+}
+
+void resolve_fstat(int fd, struct stat *st)
+{
+    const struct stat *original = mirror_original(resolver.node, st);
+    uint64_t key[2];
+
+    if (original == NULL) {
         return;
     }
-    if (p.has_dotdot || policy_verdict(resolver.policy, p.text, p.length) == NOT_OURS) {
-        return;
+    if (!any_bypass() || !inode_bypassed(original) || !fresh_stat(fd, original, st)) {
+        *st = *original;
+        key[0] = original->st_dev;
+        key[1] = original->st_ino;
+        st->st_nlink -= any_bypass() && find(RECORD_BYPASS, BYPASS_UNLINKED, (const char *)key, sizeof key) != NULL;
     }
-    count_add(&fi_count->intercepted[CALL_WRITE], 1);
-    bypass_path(&p, tree);
 }
 
 void resolve_written_fd(int fd)
 {
-    char link[64];
     char path[FI_PATH_MAX];
-    ssize_t n;
 
-    if (!resolve_active || fi_inside()) {
-        return;
-    }
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    n = sys_readlink(link, path, sizeof path - 1);
-    if (n > 0 && path[0] == '/') {
-        path[n] = '\0';
+    if (resolve_active && !fi_inside() && name_of_fd(fd, path)) {
         resolve_written(AT_FDCWD, path, false);
     }
 }

@@ -20,6 +20,8 @@ struct resolver {
     struct node_cache *node;
     struct fill *fill;
     const struct policy *policy;
+    uid_t uid; /* effective, at the start: whom permissions are checked for */
+    gid_t gid;
 };
 
 extern struct resolver resolver;
@@ -48,6 +50,17 @@ bool resolve(enum call_family family, enum record_kind kind, uint64_t argument, 
  * listing of its directory; with `tree`, all below it as well. Call after the change has succeeded. */
 void resolve_written(int dirfd, const char *path, bool tree);
 void resolve_written_fd(int fd);
+
+/* The program is about to take this name away (unlink, or rename over it), and then has: what it named has a link less. */
+struct resolve_name {
+    bool known;
+    uint64_t inode[2]; /* (st_dev, st_ino) */
+};
+struct resolve_name resolve_before_unlink(int dirfd, const char *path);
+void resolve_unlinked(const struct resolve_name *name);
+
+/* fstat of a served descriptor, answered as the original would be. fd: the descriptor. */
+void resolve_fstat(int fd, struct stat *st);
 
 /* The answer could not be turned into a result after all. */
 void resolve_fell_back(enum fallback_reason reason);

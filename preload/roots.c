@@ -39,6 +39,27 @@ bool roots_is_network(const char *fstype)
     return false;
 }
 
+/* Undoes the kernel's escapes, "\\040" for a space, in place. */
+static void unescape(char *text)
+{
+    char *to = text;
+
+    for (const char *at = text; *at != '\0'; to++) {
+        if (at[0] == '\\' && strspn(at + 1, "01234567") >= 3) {
+            *to = (char)((at[1] - '0') * 64 + (at[2] - '0') * 8 + at[3] - '0');
+            at += 4;
+        } else {
+            *to = *at++;
+        }
+    }
+    *to = '\0';
+}
+
+static bool is_mounted_above(const char *path, const char *mount)
+{
+    return path_has_prefix(path, strlen(path), mount, strlen(mount));
+}
+
 /* mountinfo (proc_pid_mountinfo(5)): "36 35 98:0 /root /mount opts - fstype source ..." */
 static void fstype_of(const struct table *t, const char *path, char out[64])
 {
@@ -51,10 +72,12 @@ static void fstype_of(const struct table *t, const char *path, char out[64])
         const char *dash = strstr(line, " - ");
         const char *end = strchr(line, '\n');
 
-        if (dash != NULL && sscanf(line, "%*d %*d %*s %*s %4095s", mount) == 1 && sscanf(dash, " - %63s", type) == 1 &&
-            strlen(mount) >= best && path_has_prefix(path, strlen(path), mount, strlen(mount))) {
-            best = strlen(mount);
-            strcpy(out, type);
+        if (dash != NULL && sscanf(line, "%*d %*d %*s %*s %4095s", mount) == 1 && sscanf(dash, " - %63s", type) == 1) {
+            unescape(mount);
+            if (strlen(mount) >= best && is_mounted_above(path, mount)) {
+                best = strlen(mount);
+                strcpy(out, type);
+            }
         }
         line = end == NULL ? NULL : end + 1;
     }

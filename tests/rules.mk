@@ -1,5 +1,7 @@
 # tests: programs and tests
 
+include tests/house/rules.mk
+include tests/unit/rules.mk
 include tests/elf/rules.mk
 include tests/interpose/rules.mk
 include tests/bench/rules.mk

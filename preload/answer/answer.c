@@ -40,15 +40,6 @@ bool answer_mirror(const struct node_cache *node, const struct record *r, char *
     return mirror_path(node, r->path, name, size);
 }
 
-void answer_fstat(const struct node_cache *node, struct stat *st)
-{
-    const struct stat *original = mirror_original(node, st);
-
-    if (original != NULL) {
-        *st = *original;
-    }
-}
-
 static struct statx_timestamp timestamp(struct timespec t)
 {
     return (struct statx_timestamp){.tv_sec = t.tv_sec, .tv_nsec = (unsigned)t.tv_nsec};

@@ -123,34 +123,51 @@ static int describe(struct node_cache *node, uint64_t inode, const struct stat *
     return 0;
 }
 
-int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *path, const struct stat *original)
+/* Gives the copy its mode, its size and its times. */
+static int dress(const struct mirror_writer *w, const struct stat *original)
 {
     struct timespec times[2] = {original->st_atim, original->st_mtim};
-    char target[FI_PATH_MAX + 512];
-    struct stat st;
     int error = sys_fchmod(w->fd, (original->st_mode & 0777) | 0400);
 
     if (error == 0 && w->written < (uint64_t)original->st_size) {
         error = sys_ftruncate(w->fd, original->st_size);
     }
-    if (error == 0) {
-        error = sys_futimens(w->fd, times);
-    }
-    if (error == 0) {
-        error = sys_fstat(w->fd, &st);
-    }
+    return error == 0 ? sys_futimens(w->fd, times) : error;
+}
+
+/* Puts the copy in its place; one with holes never in that of another, which may be whole: -EEXIST. */
+static int put_in_place(struct mirror_writer *w, struct node_cache *node, const char *path, const struct stat *original)
+{
+    bool whole = w->written >= (uint64_t)original->st_size;
+    char target[FI_PATH_MAX + 512];
+    struct stat st;
+    int error = sys_fstat(w->fd, &st);
+
     if (error == 0 && !mirror_path(node, path, target, sizeof target)) {
         error = -ENAMETOOLONG;
     }
     if (error == 0) {
-        error = place(node, w->temporary, target, sys_rename);
+        error = place(node, w->temporary, target, whole ? sys_rename : sys_link);
     }
     if (error == 0 && (error = describe(node, st.st_ino, original)) != 0) {
         sys_unlink(target);
     }
+    if (error == 0 && !whole) {
+        sys_unlink(w->temporary);
+    }
+    return error;
+}
+
+int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *path, const struct stat *original)
+{
+    int error = dress(w, original);
+
+    if (error == 0) {
+        error = put_in_place(w, node, path, original);
+    }
     if (error != 0) {
         mirror_abandon(w);
-        return error;
+        return error == -EEXIST ? 0 : error;
     }
     atomic_fetch_add(&node->index.header->content_bytes, w->written);
     sys_close(w->fd);

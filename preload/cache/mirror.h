@@ -23,7 +23,7 @@ struct mirror_writer {
 bool mirror_path(const struct node_cache *node, const char *path, char *out, size_t size);
 
 /* Begin, append in order, then finish (publishes the inode's record; the file is in place, of the original's size: what
- * was not appended is a hole) or abandon. */
+ * was not appended is a hole) or abandon. A file with a hole does not replace one that is there: that one stays. */
 int mirror_begin(struct mirror_writer *writer, struct node_cache *node, uint64_t size);
 int mirror_append(struct mirror_writer *writer, const void *bytes, size_t size);
 int mirror_finish(struct mirror_writer *writer, struct node_cache *node, const char *path, const struct stat *original);

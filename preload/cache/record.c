@@ -10,11 +10,14 @@ uint64_t record_hash(enum record_kind kind, uint64_t argument, const char *path,
     return fi_hash(path, path_length, argument * 31 + (uint64_t)kind);
 }
 
+/* Of all that stands still: from `hash` to the end, without the checksum itself. */
 static uint32_t checksum(const struct record *r)
 {
+    size_t head = offsetof(struct record, hash);
     size_t bytes = record_round8((size_t)r->path_length + 1) + record_round8(r->payload_size);
 
-    return (uint32_t)fi_hash(r->path, bytes, r->hash ^ (uint64_t)(uint32_t)r->error);
+    return (uint32_t)fi_hash(r->path, bytes,
+                             fi_hash(&r->hash, offsetof(struct record, check) - head, 0));
 }
 
 void record_seal(struct record *r)
@@ -23,31 +26,59 @@ void record_seal(struct record *r)
     r->check = checksum(r);
 }
 
+/* The entry at an offset of the payload, or NULL if it does not lie inside, its name's NUL
+ * included. */
+static const struct record_list_entry *entry_at(const struct record *r, size_t at)
+{
+    const struct record_list_entry *e = (const void *)((const char *)record_payload(r) + at);
+    size_t head = offsetof(struct record_list_entry, name);
+
+    if (at % 8 != 0 || at + head > r->payload_size ||
+        at + head + e->length + 1u > r->payload_size) {
+        return NULL;
+    }
+    return e->name[e->length] == '\0' ? e : NULL;
+}
+
+static size_t entry_size(const struct record_list_entry *e)
+{
+    return record_round8(offsetof(struct record_list_entry, name) + e->length + 1u);
+}
+
+/* Entries fill the payload behind the slots, and each slot leads to one. */
 static bool list_valid(const struct record *r)
 {
     const struct record_list *list = record_payload(r);
-    size_t head;
     size_t at;
 
-    if (r->payload_size < sizeof *list) {
+    if (r->payload_size < sizeof *list || list->n_slots == 0 ||
+        (list->n_slots & (list->n_slots - 1)) != 0) {
         return false;
     }
-    head = sizeof *list + (size_t)list->n_slots * sizeof list->slots[0];
-    if (list->n_slots == 0 || (list->n_slots & (list->n_slots - 1)) != 0 || head > r->payload_size) {
+    at = sizeof *list + (size_t)list->n_slots * sizeof list->slots[0];
+    if (at > r->payload_size) {
         return false;
     }
-    at = record_round8(head);
-    for (uint32_t i = 0; i < list->n_entries; i++) {
-        const struct record_list_entry *e = (const void *)((const char *)list + at);
-        size_t need = offsetof(struct record_list_entry, name);
-
-        if (at + need > r->payload_size || at + need + e->length + 1u > r->payload_size ||
-            e->name[e->length] != '\0') {
+    for (uint32_t i = 0; i < list->n_slots; i++) {
+        if (list->slots[i] != 0 && (list->slots[i] < at || entry_at(r, list->slots[i]) == NULL)) {
             return false;
         }
-        at += record_round8(need + e->length + 1u);
     }
-    return true;
+    at = (at + 7) & ~(size_t)7;
+    for (uint32_t i = 0; i < list->n_entries; i++) {
+        const struct record_list_entry *e = entry_at(r, at);
+
+        if (e == NULL) {
+            return false;
+        }
+        at += entry_size(e);
+    }
+    return at == r->payload_size;
+}
+
+static bool text_valid(const struct record *r)
+{
+    return r->payload_size > 0 && ((const char *)record_payload(r))[r->payload_size - 1] == '\0';
 }
 
 static bool payload_valid(const struct record *r)
@@ -55,6 +86,15 @@ static bool payload_valid(const struct record *r)
     const struct record_stat *st = record_payload(r);
     const struct record_content *content = record_payload(r);
 
+    switch ((enum record_kind)r->kind) { /* what no answer is, but always has its payload */
+    case RECORD_MIRROR:
+        return r->payload_size == sizeof(struct stat);
+    case RECORD_ORIGIN:
+    case RECORD_ROOTS:
+        return text_valid(r);
+    default:
+        break;
+    }
     if (r->error != 0 || (r->flags & RECORD_UNAVAILABLE) != 0) {
         return true;
     }
@@ -68,9 +108,7 @@ static bool payload_valid(const struct record *r)
         return r->payload_size == sizeof(struct statx);
     case RECORD_REALPATH:
     case RECORD_LIBRARY:
-        return r->payload_size > 0 && ((const char *)st)[r->payload_size - 1] == '\0';
-    case RECORD_MIRROR:
-        return r->payload_size == sizeof(struct stat);
+        return text_valid(r);
     case RECORD_LIST:
         return list_valid(r);
     default:
@@ -87,8 +125,8 @@ bool record_valid(const struct record *r, size_t room)
     }
     size = atomic_load_explicit(&r->size, memory_order_acquire);
     return size <= room && r->kind > 0 && r->kind < RECORD_KINDS && r->payload_size <= room &&
-           size == record_size_for(r->path_length, r->payload_size) && r->path[r->path_length] == '\0' &&
-           r->check == checksum(r) && payload_valid(r);
+           size == record_size_for(r->path_length, r->payload_size) &&
+           r->path[r->path_length] == '\0' && r->check == checksum(r) && payload_valid(r);
 }
 
 const struct record_list_entry *record_list_find(const struct record *r, const char *name)
@@ -111,14 +149,15 @@ const struct record_list_entry *record_list_find(const struct record *r, const c
     return NULL;
 }
 
-const struct record_list_entry *record_list_next(const struct record *r, const struct record_list_entry *entry)
+const struct record_list_entry *record_list_next(const struct record *r,
+                                                 const struct record_list_entry *entry)
 {
     const struct record_list *list = record_payload(r);
-    const char *at = (const char *)list + record_round8(sizeof *list + list->n_slots * sizeof list->slots[0]);
+    const char *at =
+        (const char *)list + record_round8(sizeof *list + list->n_slots * sizeof list->slots[0]);
 
     if (entry != NULL) {
-        at = (const char *)entry +
-             record_round8(offsetof(struct record_list_entry, name) + entry->length + 1u);
+        at = (const char *)entry + entry_size(entry);
     }
     return at < (const char *)list + r->payload_size ? (const void *)at : NULL;
 }

@@ -10,11 +10,16 @@
 
 static const uint64_t magic = 0x31545249504d4946; /* "FIMPIRT1" */
 
-enum { RESERVE_STEP = 1 << 20 };
+enum {
+    RESERVE_STEP = 1 << 20,
+    LONGEST_CHAIN = 1 << 16, /* a full segment has about 250 records a bucket: more is a loop */
+    CHECKED = 1 << 15,       /* a power of two */
+};
 
 static size_t header_size(uint32_t n_ranks)
 {
-    return (sizeof(struct segment_header) + n_ranks * sizeof(struct fi_counters) + 4095) & ~(size_t)4095;
+    return (sizeof(struct segment_header) + n_ranks * sizeof(struct fi_counters) + 4095) &
+           ~(size_t)4095;
 }
 
 static void init_header(struct segment_header *h, size_t capacity, uint32_t n_ranks, uint64_t nonce)
@@ -33,7 +38,8 @@ static void init_header(struct segment_header *h, size_t capacity, uint32_t n_ra
     h->magic = magic;
 }
 
-int segment_create(struct segment *s, const char *file, size_t capacity, uint32_t n_ranks, uint64_t nonce)
+int segment_create(struct segment *s, const char *file, size_t capacity, uint32_t n_ranks,
+                   uint64_t nonce)
 {
     size_t first = header_size(n_ranks);
     int fd = sys_open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -57,77 +63,119 @@ int segment_create(struct segment *s, const char *file, size_t capacity, uint32_
     }
     s->fd = fd;
     s->mapped = capacity;
+    s->checked = NULL;
     init_header(s->header, capacity, n_ranks, nonce);
     return 0;
 }
 
 static bool header_sound(const struct segment_header *h, size_t size, uint64_t nonce)
 {
-    return h->magic == magic && h->version == SEGMENT_VERSION && h->nonce == nonce && h->capacity == size &&
-           h->n_ranks < 1 << 20 && h->header_size == header_size(h->n_ranks) && h->header_size <= size &&
+    return h->magic == magic && h->version == SEGMENT_VERSION && h->nonce == nonce &&
+           h->capacity == size && h->n_ranks < 1 << 20 &&
+           h->header_size == header_size(h->n_ranks) && h->header_size <= size &&
            atomic_load(&h->tail) <= size && atomic_load(&h->reserved) <= size;
+}
+
+static int map_file(struct segment *s, int fd)
+{
+    struct stat st;
+    int error = sys_fstat(fd, &st);
+
+    if (error != 0) {
+        return error;
+    }
+    if ((size_t)st.st_size < sizeof(struct segment_header) || !S_ISREG(st.st_mode)) {
+        return -EPROTO;
+    }
+    s->fd = fd;
+    s->mapped = (size_t)st.st_size;
+    s->header = sys_mmap(s->mapped, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return s->header == NULL ? -ENOMEM : 0;
 }
 
 int segment_attach(struct segment *s, const char *file, uint64_t nonce)
 {
-    struct stat st;
-    int fd = sys_open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+    int fd = sys_open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
     int error;
 
     if (fd < 0) {
         return fd;
     }
-    error = sys_fstat(fd, &st);
-    if (error == 0 && ((size_t)st.st_size < sizeof(struct segment_header) || !S_ISREG(st.st_mode))) {
+    *s = (struct segment){.fd = fd};
+    error = map_file(s, fd);
+    if (error == 0 && !header_sound(s->header, s->mapped, nonce)) {
         error = -EPROTO;
     }
     if (error == 0) {
-        s->header = sys_mmap((size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        error = s->header == NULL ? -ENOMEM : 0;
+        s->checked = sys_mmap(CHECKED * sizeof *s->checked, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        error = s->checked == NULL ? -ENOMEM : 0;
     }
     if (error != 0) {
-        sys_close(fd);
-        return error;
-    }
-    s->fd = fd;
-    s->mapped = (size_t)st.st_size;
-    if (!header_sound(s->header, s->mapped, nonce)) {
         segment_detach(s);
-        return -EPROTO;
     }
-    return 0;
+    return error;
 }
 
 void segment_detach(struct segment *s)
 {
-    sys_munmap(s->header, s->mapped);
+    if (s->header != NULL) {
+        sys_munmap(s->header, s->mapped);
+    }
+    if (s->checked != NULL) {
+        sys_munmap(s->checked, CHECKED * sizeof *s->checked);
+    }
     sys_close(s->fd);
-    s->header = NULL;
-    s->fd = -1;
+    *s = (struct segment){.fd = -1};
 }
 
-/* The record at an offset in units of 8 bytes, or NULL when that cannot be one. */
+/* The record at an offset, or NULL when there can be none. */
 static struct record *record_at(const struct segment *s, uint64_t offset)
 {
-    if (offset < s->header->header_size || offset + sizeof(struct record) > s->mapped || offset % 8 != 0) {
+    if (offset < s->header->header_size || offset > s->mapped - sizeof(struct record) ||
+        offset % 8 != 0) {
         return NULL;
     }
     return (struct record *)((char *)s->header + offset);
 }
 
+/* In a process that attached: has the record at `at` (offset / 8) been found sound, now or before?
+ * A small table of its own remembers those, so that each is examined about once. */
+static bool is_sound(const struct segment *s, const struct record *r, uint32_t at)
+{
+    _Atomic uint32_t *seen = &s->checked[at % CHECKED];
+    uint64_t tail;
+
+    if (atomic_load_explicit(seen, memory_order_relaxed) == at) {
+        return true;
+    }
+    tail = atomic_load_explicit(&s->header->tail, memory_order_acquire);
+    if (tail > s->mapped || tail < (uint64_t)at * 8 || !record_valid(r, tail - (uint64_t)at * 8)) {
+        return false;
+    }
+    atomic_store_explicit(seen, at, memory_order_relaxed);
+    return true;
+}
+
+static bool answers(const struct record *r, const struct fi_query *q)
+{
+    return r->hash == q->hash && r->kind == q->kind && r->argument == q->argument &&
+           r->path_length == q->length && memcmp(r->path, q->path, q->length) == 0;
+}
+
 const struct record *segment_find(const struct segment *s, const struct fi_query *q)
 {
     const struct segment_header *h = s->header;
-    uint32_t at = atomic_load_explicit(&h->buckets[q->hash % SEGMENT_BUCKETS], memory_order_acquire);
+    uint32_t at =
+        atomic_load_explicit(&h->buckets[q->hash % SEGMENT_BUCKETS], memory_order_acquire);
 
-    while (at != 0) {
+    for (int i = 0; at != 0 && i < LONGEST_CHAIN; i++) {
         const struct record *r = record_at(s, (uint64_t)at * 8);
 
-        if (r == NULL) {
+        if (r == NULL || (s->checked != NULL && !is_sound(s, r, at))) {
             return NULL;
         }
-        if (r->hash == q->hash && r->kind == q->kind && r->argument == q->argument && r->path_length == q->length &&
-            memcmp(r->path, q->path, q->length) == 0) {
+        if (answers(r, q)) {
             return r;
         }
         at = atomic_load_explicit(&r->next, memory_order_relaxed);
@@ -164,16 +212,20 @@ struct record *segment_allocate(struct segment *s, size_t path_length, size_t pa
     uint64_t at = atomic_load(&h->tail);
     struct record *r;
 
-    if (path_length > UINT16_MAX || payload_size > s->mapped || atomic_load_explicit(&h->full, memory_order_relaxed)) {
+    if (path_length > UINT16_MAX || payload_size > s->mapped ||
+        atomic_load_explicit(&h->full, memory_order_relaxed)) {
         return NULL;
     }
     do {
-        if (at + size > s->mapped || !reserve(s, at + size)) {
+        if (at > s->mapped || size > s->mapped - at || !reserve(s, at + size)) {
             atomic_store(&h->full, 1);
             return NULL;
         }
     } while (!atomic_compare_exchange_weak(&h->tail, &at, at + size));
     r = record_at(s, at);
+    if (r == NULL) { /* somebody else's idea of a tail */
+        return NULL;
+    }
     r->path_length = (uint16_t)path_length;
     r->payload_size = (uint32_t)payload_size;
     return r;
@@ -190,17 +242,20 @@ void segment_publish(struct segment *s, struct record *r)
         atomic_fetch_add(&h->bypasses, 1);
         atomic_fetch_add(&h->bypass_trees, (r->flags & RECORD_TREE) != 0);
     }
-    atomic_store_explicit(&r->size, record_size_for(r->path_length, r->payload_size), memory_order_release);
+    atomic_store_explicit(&r->size, record_size_for(r->path_length, r->payload_size),
+                          memory_order_release);
     do {
         atomic_store_explicit(&r->next, head, memory_order_relaxed);
-    } while (!atomic_compare_exchange_weak_explicit(bucket, &head, at, memory_order_release, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(bucket, &head, at, memory_order_release,
+                                                    memory_order_relaxed));
 }
 
 void segment_abandon(struct segment *s, struct record *r)
 {
     (void)s;
     r->kind = 0;
-    atomic_store_explicit(&r->size, record_size_for(r->path_length, r->payload_size), memory_order_release);
+    atomic_store_explicit(&r->size, record_size_for(r->path_length, r->payload_size),
+                          memory_order_release);
 }
 
 const struct record *segment_insert(struct segment *s, const struct record *from)
@@ -263,7 +318,8 @@ bool segment_claim(struct segment *s, uint64_t hash)
     uint64_t key = hash | 1;
     uint64_t expected = 0;
 
-    return atomic_compare_exchange_strong(&s->header->claims[hash % SEGMENT_CLAIMS], &expected, key);
+    return atomic_compare_exchange_strong(&s->header->claims[hash % SEGMENT_CLAIMS], &expected,
+                                          key);
 }
 
 bool segment_claimed(const struct segment *s, uint64_t hash)
@@ -276,14 +332,17 @@ void segment_unclaim(struct segment *s, uint64_t hash)
     atomic_store(&s->header->claims[hash % SEGMENT_CLAIMS], 0);
 }
 
-/* A bounded queue after D. Vyukov: slot i may be written in round n when its sequence is i + n * size, and read
- * when it is one more. */
+/* A bounded queue after D. Vyukov: slot i may be written in round n when its sequence is i + n *
+ * size, and read when it is one more. */
 bool segment_ask(struct segment *s, const struct fi_query *q)
 {
     struct segment_header *h = s->header;
     uint32_t at = atomic_load(&h->ring_tail);
     struct segment_request *slot;
 
+    if (q->length >= sizeof slot->path) {
+        return false;
+    }
     for (;;) {
         int32_t lag;
 

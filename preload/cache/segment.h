@@ -1,16 +1,18 @@
 /*
- * segment.h - the index of a node cache: records that all processes of the node read without a lock.
+ * segment.h - the index of a node cache: records that all processes of the node read without a
+ * lock.
  *
- * One sparse file, mapped shared by the ranks of a node and their children. A hash table of chains over an
- * append-only arena: a record is written, made whole, then linked at the head of its chain by compare-and-swap
- * (lock-free for writers of any process, wait-free for readers). Nothing is ever changed or freed, so a pointer to
- * a record is good for as long as the segment is mapped. A newer record for a key hides an older one.
+ * One sparse file, mapped shared by the ranks of a node and their children. A hash table of chains
+ * over an append-only arena: a record is written, made whole, then linked at the head of its chain
+ * by compare-and-swap (lock-free for writers of any process, wait-free for readers). Nothing is
+ * ever changed or freed, so a pointer to a record is good for as long as the segment is mapped. A
+ * newer record for a key hides an older one.
  *
- * The arena is at the same time the journal: records lie in it in the order of their allocation, and the root's
- * service walks it to see what to broadcast.
+ * The arena is at the same time the journal: records lie in it in the order of their allocation,
+ * and the root's service walks it to see what to broadcast.
  *
- * Layout and versions: FORMAT.md. Blocks are reserved with fallocate(2) before they are touched, so a full tmpfs
- * is an error code here and not a SIGBUS.
+ * Layout and versions: FORMAT.md. Blocks are reserved with fallocate(2) before they are touched, so
+ * a full tmpfs is an error code here and not a SIGBUS.
  */
 #ifndef FASTIMPORT_CACHE_SEGMENT_H
 #define FASTIMPORT_CACHE_SEGMENT_H
@@ -53,12 +55,12 @@ struct segment_header {
     _Atomic uint32_t waiters;
     _Atomic uint32_t doorbell; /* futex: the leader's service sleeps on it */
     _Atomic uint32_t leader_sleeps;
-    _Atomic uint32_t state;    /* enum service_state */
-    _Atomic uint32_t bulk;     /* the plan's records are on their way */
-    _Atomic uint64_t progress; /* blocks received; tells a slow service from a dead one */
-    _Atomic uint32_t bypasses;     /* number of RECORD_BYPASS: 0 spares the look-up */
-    _Atomic uint32_t bypass_trees; /* those of whole trees */
-    _Atomic uint32_t leaving;  /* ranks of this node that are at their exit */
+    _Atomic uint32_t state;         /* enum service_state */
+    _Atomic uint32_t bulk;          /* the plan's records are on their way */
+    _Atomic uint64_t progress;      /* blocks received; tells a slow service from a dead one */
+    _Atomic uint32_t bypasses;      /* number of RECORD_BYPASS: 0 spares the look-up */
+    _Atomic uint32_t bypass_trees;  /* those of whole trees */
+    _Atomic uint32_t leaving;       /* ranks of this node that are at their exit */
     _Atomic uint64_t content_bytes; /* in the mirror */
 
     _Atomic uint32_t ring_head;
@@ -73,30 +75,37 @@ struct segment {
     struct segment_header *header;
     size_t mapped;
     int fd;
+    _Atomic uint32_t *checked; /* in a process that attached: records found sound; NULL where the
+                                  segment was made */
 };
 
-/* Creates the file (which must not exist) with room for `capacity` bytes, of which little is allocated at first.
- * 0 or -errno; on error nothing is left behind. */
-int segment_create(struct segment *segment, const char *file, size_t capacity, uint32_t n_ranks, uint64_t nonce);
+/* Creates the file (which must not exist) with room for `capacity` bytes, of which little is
+ * allocated at first. 0 or -errno; on error nothing is left behind. */
+int segment_create(struct segment *segment, const char *file, size_t capacity, uint32_t n_ranks,
+                   uint64_t nonce);
 
-/* Maps an existing one and checks that it is a segment of this version, of `nonce`. 0 or -errno (EPROTO: it is not). */
+/* Maps an existing one and checks that it is a segment of this version, of `nonce`. 0 or -errno
+ * (EPROTO: it is not). From then on this process believes nothing unseen: segment_find() examines
+ * each record once (record_valid()), and takes a damaged chain for an empty one. */
 int segment_attach(struct segment *segment, const char *file, uint64_t nonce);
 void segment_detach(struct segment *segment);
 
 /* The newest record for a key, or NULL. */
 const struct record *segment_find(const struct segment *segment, const struct fi_query *query);
 
-/* Room for a record of this size, zeroed, or NULL when the segment is full. The caller fills it in (all but `next`
- * and `size`) and calls segment_publish(), or abandons it with segment_abandon(). */
+/* Room for a record of this size, zeroed, or NULL when the segment is full. The caller fills it in
+ * (all but `next` and `size`) and calls segment_publish(), or abandons it with segment_abandon().
+ */
 struct record *segment_allocate(struct segment *segment, size_t path_length, size_t payload_size);
 void segment_publish(struct segment *segment, struct record *record);
 void segment_abandon(struct segment *segment, struct record *record);
 
-/* Copies a finished record (from the wire, or built in private memory) into the segment and publishes it. */
+/* Copies a finished record (from the wire, or built in private memory) into the segment and
+ * publishes it. */
 const struct record *segment_insert(struct segment *segment, const struct record *record);
 
-/* Walks the arena: the record at *position, which is moved on behind it; NULL when there is no whole one yet.
- * Start with segment_arena_start(). Abandoned records are stepped over. */
+/* Walks the arena: the record at *position, which is moved on behind it; NULL when there is no
+ * whole one yet. Start with segment_arena_start(). Abandoned records are stepped over. */
 uint64_t segment_arena_start(const struct segment *segment);
 const struct record *segment_walk(const struct segment *segment, uint64_t *position);
 
@@ -110,7 +119,8 @@ bool segment_claim(struct segment *segment, uint64_t hash);
 bool segment_claimed(const struct segment *segment, uint64_t hash);
 void segment_unclaim(struct segment *segment, uint64_t hash);
 
-/* Requests from ranks to their leader: a bounded queue, many producers, one consumer. False: full, or empty. */
+/* Requests from ranks to their leader: a bounded queue, many producers, one consumer. False: full,
+ * or empty. */
 bool segment_ask(struct segment *segment, const struct fi_query *query);
 bool segment_next_request(struct segment *segment, struct fi_query *query, char path[4096]);
 

@@ -45,6 +45,20 @@ static const struct record *finish(const struct lookup *l, struct record *r)
     return r;
 }
 
+/* Does this errno tell something of the path? Others are about this process (EMFILE) or this moment (EIO, ESTALE, EINTR),
+ * and nobody else's. */
+static bool is_of_the_path(int error)
+{
+    static const int answers[] = {0, ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG, EINVAL, EROFS};
+
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        if (error == answers[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* An answer without a payload: an errno, or 0. */
 static const struct record *answer(const struct lookup *l, int error, uint8_t more_flags)
 {
@@ -52,6 +66,10 @@ static const struct record *answer(const struct lookup *l, int error, uint8_t mo
 
     if (r == NULL) {
         return NULL;
+    }
+    if (!is_of_the_path(error)) {
+        error = 0;
+        more_flags |= RECORD_UNAVAILABLE;
     }
     r->error = error;
     r->flags |= more_flags;
@@ -89,7 +107,7 @@ static const struct record *look_stat(const struct lookup *l)
     if (S_ISLNK(a.head.link.st_mode)) {
         a.head.stat_error = -sys_stat(l->query->path, &a.head.target);
         n = sys_readlink(l->query->path, a.target, sizeof a.target);
-        if (n < 0 || n == sizeof a.target) {
+        if (n < 0 || n == sizeof a.target || !is_of_the_path(a.head.stat_error)) {
             return unavailable(l);
         }
         a.head.target_length = (uint32_t)n;
@@ -428,7 +446,7 @@ static const struct record *look_content(const struct lookup *l)
     int fd = sys_open(l->query->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
 
     if (fd < 0) {
-        return fd == -ENXIO || fd == -ENOMEM || fd == -EMFILE || fd == -ENFILE ? unavailable(l) : answer(l, -fd, 0);
+        return answer(l, -fd, 0);
     }
     r = content_of(l, fd);
     sys_close(fd);

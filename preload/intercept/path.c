@@ -14,7 +14,7 @@ static bool serve_readlink(const char *path, char *buf, size_t size, ssize_t *re
 {
     struct answer a;
 
-    if (!resolve_wanted(path) || (size_t)buf < 4096 || !resolve(CALL_PATH, RECORD_STAT, 0, path, &a)) {
+    if (size == 0 || !resolve_wanted(path) || (size_t)buf < 4096 || !resolve(CALL_PATH, RECORD_STAT, 0, path, &a)) {
         return false;
     }
     *result = a.error != 0 ? -a.error : answer_readlink(a.record, buf, size);

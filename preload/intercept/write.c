@@ -33,8 +33,6 @@ static int noted_fd(int result, int fd)
         return noted(real()->name arguments, AT_FDCWD, path, extent);                              \
     }
 
-WRITE_PATH(unlink, PATH, (const char *path), (path))
-WRITE_PATH(remove, TREE, (const char *path), (path))
 WRITE_PATH(mkdir, TREE, (const char *path, mode_t mode), (path, mode))
 WRITE_PATH(rmdir, TREE, (const char *path), (path))
 WRITE_PATH(symlink, TREE, (const char *target, const char *path), (target, path))
@@ -55,7 +53,6 @@ WRITE_PATH(truncate64, PATH, (const char *path, off64_t size), (path, size))
         return noted(real()->name arguments, dirfd, path, extent);                                 \
     }
 
-WRITE_AT(unlinkat, TREE, (int dirfd, const char *path, int flags), (dirfd, path, flags))
 WRITE_AT(mkdirat, TREE, (int dirfd, const char *path, mode_t mode), (dirfd, path, mode))
 WRITE_AT(symlinkat, TREE, (const char *target, int dirfd, const char *path), (target, dirfd, path))
 WRITE_AT(mknodat, PATH, (int dirfd, const char *path, mode_t mode, dev_t device), (dirfd, path, mode, device))
@@ -83,6 +80,37 @@ FI_EXPORT int utimensat(int dirfd, const char *path, const struct timespec times
     return has_path(path) ? noted(result, dirfd, path, PATH) : noted_fd(result, dirfd);
 }
 
+/* --- names that go ---------------------------------------------------------------------------------------------------- */
+
+static int noted_gone(int result, int dirfd, const char *path, const struct resolve_name *gone)
+{
+    if (result == 0) {
+        resolve_unlinked(gone);
+    }
+    return noted(result, dirfd, path, TREE);
+}
+
+FI_EXPORT int unlink(const char *path)
+{
+    struct resolve_name gone = resolve_before_unlink(AT_FDCWD, path);
+
+    return noted_gone(real()->unlink(path), AT_FDCWD, path, &gone);
+}
+
+FI_EXPORT int unlinkat(int dirfd, const char *path, int flags)
+{
+    struct resolve_name gone = resolve_before_unlink(dirfd, path);
+
+    return noted_gone(real()->unlinkat(dirfd, path, flags), dirfd, path, &gone);
+}
+
+FI_EXPORT int remove(const char *path)
+{
+    struct resolve_name gone = resolve_before_unlink(AT_FDCWD, path);
+
+    return noted_gone(real()->remove(path), AT_FDCWD, path, &gone);
+}
+
 /* --- two paths ------------------------------------------------------------------------------------------------------ */
 
 static int noted_both(int result, int from_dirfd, const char *from, int to_dirfd, const char *to, enum extent extent)
@@ -90,14 +118,27 @@ static int noted_both(int result, int from_dirfd, const char *from, int to_dirfd
     return noted(noted(result, from_dirfd, from, extent), to_dirfd, to, extent);
 }
 
+/* What `to` named before has a link less. */
+static int noted_rename(int result, int from_dirfd, const char *from, int to_dirfd, const char *to, const struct resolve_name *gone)
+{
+    if (result == 0) {
+        resolve_unlinked(gone);
+    }
+    return noted_both(result, from_dirfd, from, to_dirfd, to, TREE);
+}
+
 FI_EXPORT int rename(const char *from, const char *to)
 {
-    return noted_both(real()->rename(from, to), AT_FDCWD, from, AT_FDCWD, to, TREE);
+    struct resolve_name gone = resolve_before_unlink(AT_FDCWD, to);
+
+    return noted_rename(real()->rename(from, to), AT_FDCWD, from, AT_FDCWD, to, &gone);
 }
 
 FI_EXPORT int renameat(int from_dirfd, const char *from, int to_dirfd, const char *to)
 {
-    return noted_both(real()->renameat(from_dirfd, from, to_dirfd, to), from_dirfd, from, to_dirfd, to, TREE);
+    struct resolve_name gone = resolve_before_unlink(to_dirfd, to);
+
+    return noted_rename(real()->renameat(from_dirfd, from, to_dirfd, to), from_dirfd, from, to_dirfd, to, &gone);
 }
 
 FI_EXPORT int renameat2(int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned flags)

@@ -29,6 +29,7 @@ struct service {
 
     /* how the serving loops rest */
     int64_t nap_ns;
+    bool in_flight; /* a large transfer is under way: naps stay short, as MPI works only when it is asked */
     int64_t last_work;
     bool said_farewell; /* leader: the root knows that this node leaves */
     bool broken; /* an MPI call failed: nothing more is done with MPI */

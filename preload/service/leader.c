@@ -8,75 +8,103 @@
 #include "service/internal.h"
 #include "service/stream.h"
 
+enum { SLOTS = 2 }; /* blocks with their pieces: one is received while the other is stored */
+
+struct slot {
+    struct wire_block block;
+    char *piece;
+    struct job_request block_request;
+    struct job_request piece_request;
+    bool block_due; /* posted, and not here yet */
+    bool piece_due;
+    bool full; /* the block is here; with its piece, unless that is due */
+};
+
 struct leader {
     struct service *service;
     struct stream_reader reader;
-    struct wire_block block;
-    struct job_request block_request;
-    char *piece;
-    struct job_request piece_request;
-    size_t piece_size; /* > 0: a piece is on its way */
+    struct slot slots[SLOTS];
+    unsigned posted; /* the slot whose block was posted last */
+    unsigned taken;  /* the slot to be stored next */
+    bool ended;
     char requests[WIRE_REQUESTS];
     struct job_request send_request;
     bool sending;
-    bool ended;
 };
 
-static bool expect_block(struct leader *l)
+static void expect_block(struct leader *l, unsigned i)
+{
+    struct service *s = l->service;
+    struct slot *slot = &l->slots[i];
+
+    l->posted = i;
+    slot->block_due =
+        service_check(s, job_post_broadcast(&s->job, &slot->block, sizeof slot->block, &slot->block_request), "broadcast");
+}
+
+static void expect_piece(struct leader *l, struct slot *slot)
 {
     struct service *s = l->service;
 
-    return service_check(s, job_post_broadcast(&s->job, &l->block, sizeof l->block, &l->block_request), "broadcast");
-}
-
-static void sign_of_life(struct leader *l)
-{
-    atomic_fetch_add_explicit(&l->service->node.index.header->progress, 1, memory_order_relaxed);
-}
-
-/* A block has come: its bytes are read; a piece behind it is expected, or else the next block. */
-static void take_block(struct leader *l)
-{
-    struct service *s = l->service;
-
-    stream_read(&l->reader, l->block.bytes, l->block.size);
-    if (l->block.follows > 0) {
-        l->piece_size = l->block.follows;
-        service_check(s, job_post_broadcast(&s->job, l->piece, l->piece_size, &l->piece_request), "broadcast");
-        return;
-    }
-    if (l->block.type == WIRE_BULK_DONE && s->has_cache) {
-        atomic_store(&s->node.index.header->bulk, 0);
-    }
-    l->ended = l->block.type == WIRE_END;
-    if (!l->ended) {
-        expect_block(l);
+    if (slot->block.follows > 0 && slot->block.follows <= WIRE_PIECE) {
+        slot->piece_due = service_check(
+            s, job_post_broadcast(&s->job, slot->piece, slot->block.follows, &slot->piece_request), "broadcast");
     }
 }
 
-static bool receive(struct leader *l)
+static bool arrived(struct leader *l, struct job_request *request, bool *due)
 {
-    struct service *s = l->service;
     bool done = false;
 
-    if (l->piece_size > 0) {
-        service_check(s, job_done(&l->piece_request, &done, NULL), "broadcast");
-        if (done) {
-            stream_read(&l->reader, l->piece, l->piece_size);
-            l->piece_size = 0;
-            expect_block(l);
-        }
-    } else {
-        service_check(s, job_done(&l->block_request, &done, NULL), "broadcast");
-        if (done) {
-            take_block(l);
-        }
-    }
-    if (done && s->has_cache) {
-        sign_of_life(l);
-        segment_announce(&s->node.index);
+    if (*due && service_check(l->service, job_done(request, &done, NULL), "broadcast")) {
+        *due = !done;
     }
     return done;
+}
+
+/* Broadcasts are posted in the order in which the root posts them: a block, the piece that it announces, the next block. */
+static bool receive(struct leader *l)
+{
+    struct slot *last = &l->slots[l->posted];
+    unsigned next = (l->posted + 1) % SLOTS;
+    bool worked = arrived(l, &last->block_request, &last->block_due);
+
+    if (worked) {
+        last->full = true;
+        expect_piece(l, last);
+    }
+    for (int i = 0; i < SLOTS; i++) {
+        worked |= arrived(l, &l->slots[i].piece_request, &l->slots[i].piece_due);
+    }
+    if (!last->block_due && last->full && last->block.type != WIRE_END && !l->slots[next].full) {
+        expect_block(l, next);
+        worked = true;
+    }
+    return worked;
+}
+
+/* Stores the oldest block that is here whole. */
+static bool store(struct leader *l)
+{
+    struct service *s = l->service;
+    struct slot *slot = &l->slots[l->taken];
+
+    if (!slot->full || slot->piece_due) {
+        return false;
+    }
+    stream_read(&l->reader, slot->block.bytes, slot->block.size);
+    stream_read(&l->reader, slot->piece, slot->block.follows);
+    l->ended = slot->block.type == WIRE_END;
+    slot->full = false;
+    l->taken = (l->taken + 1) % SLOTS;
+    if (s->has_cache) {
+        if (slot->block.type == WIRE_BULK_DONE) {
+            atomic_store(&s->node.index.header->bulk, 0);
+        }
+        atomic_fetch_add_explicit(&s->node.index.header->progress, 1, memory_order_relaxed);
+        segment_announce(&s->node.index);
+    }
+    return true;
 }
 
 /* Packs what the ranks of the node ask for into one message. One is in flight at a time. */
@@ -128,31 +156,52 @@ void leader_farewell(struct service *s)
     free(message);
 }
 
-void leader_serve(struct service *s)
+static struct leader *leader_new(struct service *s)
 {
     struct leader *l = calloc(1, sizeof *l);
-    bool said_farewell = false;
 
-    if (l == NULL || (l->piece = malloc(WIRE_PIECE)) == NULL) {
-        free(l);
+    for (int i = 0; i < SLOTS && l != NULL; i++) {
+        l->slots[i].piece = malloc(WIRE_PIECE);
+        if (l->slots[i].piece == NULL) {
+            return NULL; /* the process is out of memory: a leak is its least trouble */
+        }
+    }
+    if (l != NULL) {
+        l->service = s;
+        stream_reader_init(&l->reader, s->has_cache ? &s->node : NULL);
+    }
+    return l;
+}
+
+static void leader_free(struct leader *l)
+{
+    stream_reader_end(&l->reader);
+    for (int i = 0; i < SLOTS; i++) {
+        free(l->slots[i].piece);
+    }
+    free(l);
+}
+
+void leader_serve(struct service *s)
+{
+    struct leader *l = leader_new(s);
+
+    if (l == NULL) {
         service_check(s, -1, "allocation");
         return;
     }
-    l->service = s;
-    stream_reader_init(&l->reader, s->has_cache ? &s->node : NULL);
-    expect_block(l);
+    expect_block(l, 0);
     while (!l->ended && !s->broken) {
         bool worked = receive(l);
 
+        worked |= store(l);
         worked |= forward(l);
-        if (!said_farewell && service_node_leaves(s)) {
+        if (!s->said_farewell && service_node_leaves(s)) {
             leader_farewell(s);
-            said_farewell = true;
+            s->said_farewell = true;
         }
+        s->in_flight = l->slots[0].piece_due || l->slots[1].piece_due;
         service_rest(s, worked);
     }
-    stream_reader_end(&l->reader);
-    s->said_farewell = said_farewell;
-    free(l->piece);
-    free(l);
+    leader_free(l);
 }

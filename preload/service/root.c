@@ -208,6 +208,16 @@ static bool is_quiet(const struct root *r)
     return sys_now_ns() - s->last_work > (int64_t)s->input.config->idle_ms * 1000000 && work_idle();
 }
 
+static bool pieces_in_flight(const struct root *r)
+{
+    for (int i = 0; i < SLOTS; i++) {
+        if (r->slots[i].piece_busy) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The last block. Afterwards nobody of the leaders waits for a broadcast. */
 static void say_end(struct root *r)
 {
@@ -310,6 +320,7 @@ void root_serve(struct service *s)
         worked |= take_local_requests(root);
         worked |= take_farewells(root);
         end_bulk(root);
+        s->in_flight = pieces_in_flight(root);
         if (!worked && (all_leave(root) || is_quiet(root))) {
             break;
         }
@@ -331,6 +342,7 @@ static void release(struct root *r)
     for (int i = 0; i < SLOTS; i++) {
         free(r->slots[i].piece);
     }
+    stream_writer_end(&r->writer);
     free(r->farewell);
     free(r->counters);
     free(r);

@@ -20,6 +20,7 @@
 
 enum {
     NAP_MIN_NS = 20000,
+    NAP_BUSY_NS = 50000,
     NAP_MAX_NS = 1000000,
     NAP_IDLE_NS = 5000000, /* when nothing has happened for IDLE_AFTER_NS */
     PATIENT_FINISH_MS = 5000,
@@ -70,6 +71,9 @@ void service_rest(struct service *s, bool worked)
         segment_sleep(&s->node.index, s->nap_ns);
     } else {
         sys_nap_ns(s->nap_ns);
+    }
+    if (s->in_flight) {
+        most = NAP_BUSY_NS;
     }
     s->nap_ns = s->nap_ns * 2 < most ? s->nap_ns * 2 : most;
 }

@@ -30,6 +30,14 @@ void stream_writer_init(struct stream_writer *w, struct node_cache *node)
     *w = (struct stream_writer){.node = node, .position = segment_arena_start(&node->index), .file = -1};
 }
 
+void stream_writer_end(struct stream_writer *w)
+{
+    if (w->file >= 0) {
+        sys_close(w->file);
+    }
+    free(w->instead);
+}
+
 static bool open_file(struct stream_writer *w, const char *path, uint64_t size)
 {
     char name[FI_PATH_MAX + 512];
@@ -51,6 +59,21 @@ static void close_file(struct stream_writer *w)
     }
 }
 
+/* The same record, but not to be had: so that nobody waits for it. NULL: no memory. */
+static const struct record *unavailable(struct stream_writer *w, const struct record *r)
+{
+    struct record *copy = realloc(w->instead, r->size);
+
+    fi_log(LOG_ERROR, "the copy of %s cannot be read back: other nodes read the original", r->path);
+    if (copy != NULL) {
+        memcpy(copy, r, r->size);
+        copy->flags |= RECORD_UNAVAILABLE;
+        record_seal(copy);
+        w->instead = copy;
+    }
+    return copy;
+}
+
 /* Takes up the next record that others should have. A file is opened before its record goes out, so that what is
  * promised can be sent. */
 static bool next_record(struct stream_writer *w)
@@ -64,12 +87,14 @@ static bool next_record(struct stream_writer *w)
         if ((r->flags & RECORD_LOCAL) != 0) {
             continue;
         }
-        if (behind == 0 || open_file(w, r->path, behind)) {
+        if (behind > 0 && !open_file(w, r->path, behind)) {
+            r = unavailable(w, r);
+        }
+        if (r != NULL) {
             w->pending = (const char *)r;
             w->pending_size = r->size;
             return true;
         }
-        fi_log(LOG_ERROR, "the copy of %s cannot be read back: other nodes read the original", r->path);
     }
     return false;
 }
@@ -140,6 +165,7 @@ static void publish(struct stream_reader *reader, int error)
 
     if (error != 0) {
         r->flags |= RECORD_UNAVAILABLE;
+        record_seal(r);
         fi_log_once(LOG_WARN, "%s: cannot keep %s (%s): such files are read from their own file system",
                     reader->node->directory, r->path, strerror(-error));
     }
@@ -248,6 +274,8 @@ void stream_read(struct stream_reader *reader, const char *bytes, size_t size)
     }
     if (reader->broken) {
         fi_log_once(LOG_ERROR, "the stream from the root is damaged: this node asks the file system itself");
+        atomic_store(&reader->node->index.header->state, SERVICE_DEAD); /* whoever waits, waits in vain */
+        segment_announce(&reader->node->index);
     }
 }
 

@@ -20,9 +20,11 @@ struct stream_writer {
     int file;             /* of the current record, -1: none */
     uint64_t file_size;
     uint64_t file_sent;
+    struct record *instead; /* what is said of a file whose copy cannot be read back */
 };
 
 void stream_writer_init(struct stream_writer *writer, struct node_cache *node);
+void stream_writer_end(struct stream_writer *writer);
 
 /* Fills up to `room` bytes; 0: nothing to send now. */
 size_t stream_write(struct stream_writer *writer, char *bytes, size_t room);

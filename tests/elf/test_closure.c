@@ -214,9 +214,9 @@ static void relative_names_start_from_cwd(void **state)
     struct world *world = *state;
     world->request.path = "./liba.so";
     world->request.ld_library_path = "deps";
-    LIBRARY(world, "/work/./liba.so", .needed = {"libb.so"});
-    LIBRARY(world, "/work/deps/libb.so", .soname = "libb.so");
-    assert_libs(world, "/work/deps/libb.so /work/./liba.so");
+    LIBRARY(world, "/job/./liba.so", .needed = {"libb.so"});
+    LIBRARY(world, "/job/deps/libb.so", .soname = "libb.so");
+    assert_libs(world, "/job/deps/libb.so /job/./liba.so");
     world->request.cwd = NULL;
     assert_failure(world, FI_CLOSURE_NOT_FOUND, "./liba.so");
 }

@@ -1,0 +1,52 @@
+# tests/unit: every module of preload/ without the constructor and the wrappers, with cmocka; faults by ld's --wrap.
+
+UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
+UNIT_OBJ := $(B)/obj/tests/unit
+UNIT_FAULTS := $(shell awk -F', ' '/^X/ {print $$2}' tests/unit/faults.def) \
+    sys_mmap malloc calloc realloc strdup pthread_create
+LINT_SRC += $(wildcard tests/unit/*.c)
+
+TESTS += $(UNIT_TESTS:%=test-unit-%)
+.PHONY: $(UNIT_TESTS:%=test-unit-%) test-unit
+test-unit: $(UNIT_TESTS:%=test-unit-%)
+
+$(UNIT_OBJ)/%.o: CPPFLAGS_ROOM = $(PRELOAD_CPPFLAGS)
+
+$(UNIT_TESTS:%=$(B)/tests/unit/%): $(B)/tests/unit/%: $(UNIT_OBJ)/test_%.o $(UNIT_OBJ)/scratch.o $(UNIT_OBJ)/faults.o $(UNIT_OBJ)/samples.o $(PRELOAD_CORE_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $(UNIT_FAULTS:%=-Wl,--wrap=%) -rdynamic -o $@ $^ -lcmocka -pthread
+
+$(B)/tests/unit/roots: LDFLAGS += -Wl,--wrap=sys_read_file
+
+$(UNIT_TESTS:%=test-unit-%): test-unit-%: $(B)/tests/unit/%
+	@B=$(B) TEST_TIMEOUT=60 tests/run unit-$* $<
+
+# Hostile segments, always with sanitizers; `make fuzz-segment` searches on with libFuzzer (clang) for FUZZ_SECONDS.
+SEGMENT_FUZZ_SRC := tests/unit/fuzz_segment.c tests/unit/samples.c \
+    $(filter-out preload/main.c preload/intercept/%,$(PRELOAD_SRC))
+SEGMENT_FUZZ_OBJ := $(SEGMENT_FUZZ_SRC:%.c=$(B)/fuzz/%.o)
+SEGMENT_FUZZ_FLAGS := $(CSTD) -D_GNU_SOURCE $(PRELOAD_CPPFLAGS) -g -O1 -fno-sanitize-recover=undefined
+SEGMENT_SECONDS ?= 3
+
+$(B)/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(SEGMENT_FUZZ_FLAGS) -DREPLAY -fsanitize=address,undefined -MMD -MP -c $< -o $@
+
+-include $(SEGMENT_FUZZ_OBJ:.o=.d)
+
+$(B)/tests/unit/fuzz_segment: $(SEGMENT_FUZZ_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ -pthread
+
+TESTS += test-fuzz-segment
+.PHONY: test-fuzz-segment fuzz-segment
+test-fuzz-segment: $(B)/tests/unit/fuzz_segment
+	@B=$(B) TEST_TIMEOUT=120 tests/run fuzz-segment $< $(SEGMENT_SECONDS)
+
+fuzz-segment:
+	@mkdir -p $(B)/fuzz/segment-corpus
+	clang $(SEGMENT_FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined -o $(B)/fuzz/segment $(SEGMENT_FUZZ_SRC) -pthread
+	$(B)/fuzz/segment -max_total_time=$(FUZZ_SECONDS) -max_len=256 -timeout=10 $(B)/fuzz/segment-corpus

@@ -1,0 +1,201 @@
+/* config: every variable, good values and bad ones. */
+#include "scratch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "faults.h"
+
+/* The values live as long as the process, by contract. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:parse_text";
+}
+
+static char warnings[4096];
+static int n_warnings;
+
+static void note(const char *sentence)
+{
+    strncat(warnings, sentence, sizeof warnings - strlen(warnings) - 1);
+    n_warnings++;
+}
+
+static const char *const variables[] = {
+    "FASTIMPORT",         "FASTIMPORT_PATH",    "FASTIMPORT_EXCLUDE", "FASTIMPORT_FS",   "FASTIMPORT_DIR",
+    "FASTIMPORT_MAX_FILE", "FASTIMPORT_MPI",    "FASTIMPORT_WAIT_MS", "FASTIMPORT_JOIN_MS", "FASTIMPORT_IDLE_MS",
+    "FASTIMPORT_PLAN",    "FASTIMPORT_REPORT",  "FASTIMPORT_LOG",     "FASTIMPORT_LOG_FILE"};
+
+static int forget(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        unsetenv(variables[i]);
+    }
+    warnings[0] = '\0';
+    n_warnings = 0;
+    return 0;
+}
+
+static struct fi_config load(const char *name, const char *value)
+{
+    struct fi_config c;
+
+    forget(NULL);
+    setenv(name, value, 1);
+    config_load(&c, note);
+    return c;
+}
+
+static void has_defaults(void **state)
+{
+    struct fi_config c;
+
+    (void)state;
+    config_load(&c, note);
+    assert_true(c.enabled);
+    assert_int_equal(c.fs, FI_FS_NETWORK);
+    assert_string_equal(c.dir, "/dev/shm");
+    assert_int_equal(c.max_file, 2ULL << 30);
+    assert_int_equal(c.wait_ms, 5000);
+    assert_int_equal(c.join_ms, 60000);
+    assert_int_equal(c.idle_ms, 10000);
+    assert_int_equal(c.log, LOG_WARN);
+    assert_null(c.path);
+    assert_null(c.exclude);
+    assert_null(c.mpi);
+    assert_null(c.plan);
+    assert_null(c.report);
+    assert_null(c.log_file);
+    assert_int_equal(n_warnings, 0);
+}
+
+static void takes_good_values(void **state)
+{
+    (void)state;
+    assert_false(load("FASTIMPORT", "0").enabled);
+    assert_true(load("FASTIMPORT", "1").enabled);
+    assert_string_equal(load("FASTIMPORT_PATH", "/a:/b").path, "/a:/b");
+    assert_string_equal(load("FASTIMPORT_EXCLUDE", "/x").exclude, "/x");
+    assert_int_equal(load("FASTIMPORT_FS", "all").fs, FI_FS_ALL);
+    assert_int_equal(load("FASTIMPORT_FS", "net").fs, FI_FS_NETWORK);
+    assert_string_equal(load("FASTIMPORT_DIR", "/tmp").dir, "/tmp");
+    assert_int_equal(load("FASTIMPORT_MAX_FILE", "100").max_file, 100);
+    assert_int_equal(load("FASTIMPORT_MAX_FILE", "3k").max_file, 3 << 10);
+    assert_int_equal(load("FASTIMPORT_MAX_FILE", "3K").max_file, 3 << 10);
+    assert_int_equal(load("FASTIMPORT_MAX_FILE", "5M").max_file, 5 << 20);
+    assert_int_equal(load("FASTIMPORT_MAX_FILE", "7G").max_file, 7ULL << 30);
+    assert_int_equal(load("FASTIMPORT_MAX_FILE", "1T").max_file, 1ULL << 40);
+    assert_string_equal(load("FASTIMPORT_MPI", "libmpi.so").mpi, "libmpi.so");
+    assert_int_equal(load("FASTIMPORT_WAIT_MS", "1").wait_ms, 1);
+    assert_int_equal(load("FASTIMPORT_JOIN_MS", "2").join_ms, 2);
+    assert_int_equal(load("FASTIMPORT_IDLE_MS", "3").idle_ms, 3);
+    assert_string_equal(load("FASTIMPORT_PLAN", "off").plan, "off");
+    assert_string_equal(load("FASTIMPORT_REPORT", "stderr").report, "stderr");
+    assert_int_equal(load("FASTIMPORT_LOG", "error").log, LOG_ERROR);
+    assert_int_equal(load("FASTIMPORT_LOG", "info").log, LOG_INFO);
+    assert_int_equal(load("FASTIMPORT_LOG", "debug").log, LOG_DEBUG);
+    assert_string_equal(load("FASTIMPORT_LOG_FILE", "log.%r").log_file, "log.%r");
+    assert_int_equal(n_warnings, 0);
+    assert_true(load("FASTIMPORT", "").enabled); /* empty is unset */
+    assert_int_equal(n_warnings, 0);
+}
+
+static void names_a_bad_value_once(void **state)
+{
+    static const struct {
+        const char *variable, *value, *used;
+    } cases[] = {
+        {"FASTIMPORT", "yes", "1"},
+        {"FASTIMPORT_FS", "nfs", "net"},
+        {"FASTIMPORT_DIR", "relative", "/dev/shm"},
+        {"FASTIMPORT_MAX_FILE", "12Q", "2G"},
+        {"FASTIMPORT_MAX_FILE", "-1", "2G"},
+        {"FASTIMPORT_MAX_FILE", "1MB", "2G"},
+        {"FASTIMPORT_MAX_FILE", "M", "2G"},
+        {"FASTIMPORT_MAX_FILE", "99999999999G", "2G"},
+        {"FASTIMPORT_MAX_FILE", "99999999999999999999", "2G"},
+        {"FASTIMPORT_WAIT_MS", "soon", "5000"},
+        {"FASTIMPORT_WAIT_MS", "-5", "5000"},
+        {"FASTIMPORT_WAIT_MS", "5s", "5000"},
+        {"FASTIMPORT_WAIT_MS", " -5", "5000"},
+        {"FASTIMPORT_WAIT_MS", "18446744073709551615", "5000"}, /* in ns no number */
+        {"FASTIMPORT_JOIN_MS", "1.5", "60000"},
+        {"FASTIMPORT_IDLE_MS", "x", "10000"},
+        {"FASTIMPORT_LOG", "loud", "warn"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char expected[256];
+        struct fi_config c = load(cases[i].variable, cases[i].value);
+        struct fi_config defaults;
+
+        snprintf(expected, sizeof expected, "%s=%s is not ", cases[i].variable, cases[i].value);
+        assert_non_null(strstr(warnings, expected));
+        snprintf(expected, sizeof expected, "; using %s", cases[i].used);
+        assert_non_null(strstr(warnings, expected));
+        assert_int_equal(n_warnings, 1);
+        forget(NULL);
+        config_load(&defaults, NULL);
+        assert_memory_equal(&c, &defaults, sizeof c);
+    }
+}
+
+static void is_silent_when_told(void **state)
+{
+    struct fi_config c;
+
+    (void)state;
+    setenv("FASTIMPORT_LOG", "loud", 1);
+    config_load(&c, NULL);
+    assert_int_equal(c.log, LOG_WARN);
+    assert_int_equal(n_warnings, 0);
+}
+
+static void survives_without_memory(void **state)
+{
+    struct fi_config c;
+
+    (void)state;
+    setenv("FASTIMPORT_DIR", "/somewhere", 1);
+    fault_arm(FAULT_strdup, 1, 0, ALWAYS);
+    config_load(&c, note);
+    fault_clear();
+    assert_string_equal(c.dir, "/dev/shm");
+    assert_int_equal(n_warnings, 1);
+}
+
+static void expands_names(void **state)
+{
+    char host[256] = "";
+    char expected[512];
+    char out[512];
+
+    (void)state;
+    gethostname(host, sizeof host - 1);
+    assert_true(config_expand("l.%h.%r.%p.%%.%x.%", 7, out, sizeof out));
+    snprintf(expected, sizeof expected, "l.%s.7.%d.%%.%%x.%%", host, (int)getpid());
+    assert_string_equal(out, expected);
+    assert_false(config_expand("0123456789", 0, out, 10));
+    assert_true(config_expand("0123456789", 0, out, 11));
+    assert_string_equal(out, "0123456789");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(has_defaults, forget),
+        cmocka_unit_test_setup(takes_good_values, forget),
+        cmocka_unit_test_setup(names_a_bad_value_once, forget),
+        cmocka_unit_test_setup(is_silent_when_told, forget),
+        cmocka_unit_test_setup(survives_without_memory, forget),
+        cmocka_unit_test_setup(expands_names, forget),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
