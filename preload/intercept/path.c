@@ -14,7 +14,7 @@ static bool serve_readlink(const char *path, char *buf, size_t size, ssize_t *re
 {
     struct answer a;
 
-    if (size == 0 || !resolve_wanted(path) || (size_t)buf < 4096 || !resolve(CALL_PATH, RECORD_STAT, 0, path, &a)) {
+    if ((int)size <= 0 || !resolve_wanted(path) || (size_t)buf < 4096 || !resolve(CALL_PATH, RECORD_STAT, 0, path, &a)) {
         return false;
     }
     *result = a.error != 0 ? -a.error : answer_readlink(a.record, buf, size);
@@ -58,13 +58,9 @@ static bool serve_realpath(const char *path, char *resolved, char **result)
     struct answer a;
     const char *real_name;
 
-    if (!resolve_wanted(path) || !resolve(CALL_PATH, RECORD_REALPATH, 0, path, &a)) {
+    /* On an error the real call also says, in `resolved`, how far it came. */
+    if (!resolve_wanted(path) || !resolve(CALL_PATH, RECORD_REALPATH, 0, path, &a) || a.error != 0) {
         return false;
-    }
-    if (a.error != 0) {
-        errno = a.error;
-        *result = NULL;
-        return true;
     }
     real_name = record_payload(a.record);
     *result = resolved == NULL ? strdup(real_name) : strcpy(resolved, real_name);

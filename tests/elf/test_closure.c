@@ -40,7 +40,7 @@ static int setup(void **state)
     world->request = (struct fi_closure_request){.path = "/env/liba.so",
                                                  .loaders = world->loaders,
                                                  .n_loaders = 1,
-                                                 .cwd = "/work",
+                                                 .cwd = "/job",
                                                  .host = &host,
                                                  .source = &world->source};
     *state = world;

@@ -203,7 +203,7 @@ def test_headers_say_what_they_promise():
 def test_nothing_of_this_machine_stands_in_the_tree():
     hosts = [".".join(h) for h in (("pypi", "org"), ("files", "pythonhosted", "org"), ("deb", "debian", "org"),
                                    ("proxy", "golang", "org"), ("conda", "anaconda", "org"))]
-    folders = ["/".join(("", "work", "")), "/".join(("", "tmp", "wt")), ".pyenv", str(ROOT) + "/"]
+    folders = ["/".join(("", "work", "")), "/".join(("", "tmp", "wt")), ".py" + "env", str(ROOT) + "/"]
     for path in tracked():
         text = text_of(path)
         for word in hosts + folders:
