@@ -41,6 +41,7 @@ class Run:
     read_bytes: int | None = None
     ops: dict | None = None
     report: dict | None = None  # of fastimport
+    warning: str | None = None  # what fastimport said on standard error
 
 
 def from_stamps(wall, stamps):
@@ -95,14 +96,17 @@ class Machine:
             try:
                 run, done = self.launch(case, self.command(case, self.settings(case, stamps)), stamps)
             except (subprocess.TimeoutExpired, OSError, RuntimeError) as error:
-                raise JobFailed(f"{case}: {error}") from error
+                raise JobFailed(str(error)) from error
             if done.code:
-                raise JobFailed(f"{case}: exit code {done.code}\n{last_lines(done.errors or done.output)}")
+                raise JobFailed(f"exit code {done.code}\n{last_lines(done.errors or done.output)}")
             missing = case.ranks - len(run.imports)
             if case.kind not in ("exec",) and run.imports and missing:
-                raise JobFailed(f"{case}: {missing} of {case.ranks} ranks left no times: they ended in the middle of their "
+                raise JobFailed(f"{missing} of {case.ranks} ranks left no times: they ended in the middle of their "
                                 "start, or by a way that skips Python's atexit")
             run.report = sharedjob.read_json(f"{stamps}.report")
+            run.warning = next((line for line in done.errors.splitlines() if line.startswith("fastimport:")), None)
+            if case.kind in ("cold", "warm") and run.report is None and run.warning is None:
+                run.warning = "fastimport left no report: it did not take part"
             return run
 
     def learn_plans(self, cases, progress):
@@ -110,7 +114,11 @@ class Machine:
         for workload in dict.fromkeys(c.workload for c in cases if c.kind == "warm"):
             smallest = min((c for c in cases if c.kind == "warm" and c.workload == workload), key=lambda c: c.ranks)
             progress(f"{workload}: recording the plan")
-            self.run(dataclasses.replace(smallest, kind="record"))
+            recording = dataclasses.replace(smallest, kind="record")
+            try:
+                self.run(recording)
+            except JobFailed as error:
+                raise JobFailed(f"{recording}: {error}") from error
             if not os.path.exists(self.plan(smallest)):
                 raise JobFailed(f"{workload}: fastimport recorded no plan (is its program on a served file system?)")
 

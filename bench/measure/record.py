@@ -7,7 +7,7 @@ import pathlib
 import statistics
 
 COLUMNS = ["workload", "mode", "ranks", "nodes", "readahead", "repetition", "wall_s", "startup_s", "to_main_s",
-           "import_min_s", "import_median_s", "import_max_s", "cpu_s", "metadata_ops", "read_bytes", "plan_missed", "error"]
+           "import_min_s", "import_median_s", "import_max_s", "cpu_s", "metadata_ops", "read_bytes", "plan_missed", "warning", "error"]
 
 
 def median(values):
@@ -24,7 +24,7 @@ def row_of(case, repetition, run, error=None):
         return row
     plan = (run.report or {}).get("plan") or {}
     row |= {"wall_s": run.wall, "startup_s": run.startup, "to_main_s": median(run.to_main), "cpu_s": run.cpu,
-            "metadata_ops": run.metadata_ops, "read_bytes": run.read_bytes, "plan_missed": plan.get("missed")}
+            "metadata_ops": run.metadata_ops, "read_bytes": run.read_bytes, "plan_missed": plan.get("missed"), "warning": run.warning}
     if run.imports:
         row |= {"import_min_s": min(run.imports), "import_median_s": median(run.imports), "import_max_s": max(run.imports)}
     return row

@@ -117,6 +117,10 @@ def counting_table(lines):
     return table(["ranks on nodes", "", "read-ahead KiB", "metadata ratio", "bytes ratio", "MB read"], rows)
 
 
+def case_of(row):
+    return f"{row['workload']}, {row['mode']}, {row['ranks']} ranks on {row['nodes']} nodes"
+
+
 def markdown(about, rows):
     """The page of results."""
     lines, parts = summarise(rows), ["# Startup\n", about["text"], ""]
@@ -127,7 +131,8 @@ def markdown(about, rows):
         counted = [line for line in mine if line["readahead"]]
         if counted:
             parts += ["Bytes depend on how far the client reads ahead:\n", counting_table(counted)]
-    errors = [f"- {row['error']}" for row in rows if row["error"]]
-    if errors:
-        parts += ["## Failed\n", *errors]
+    for title, column in (("Failed", "error"), ("Not as it should be", "warning")):
+        said = dict.fromkeys(f"- {case_of(row)}: {row[column]}" for row in rows if row[column])
+        if said:
+            parts += [f"## {title}\n", *said, ""]
     return "\n".join(parts).rstrip() + "\n"

@@ -54,6 +54,11 @@ class Arithmetic(unittest.TestCase):
         self.rows.append(row("warm", 4, 2, 100.0, 9999, error="no"))
         self.assertEqual(self.line(mode="warm")["startup_s"][0], 1.75)
 
+    def test_a_warning_of_fastimport_is_shown(self):
+        self.rows[4]["warning"] = "fastimport: rank 0: warning: cold and alone"
+        page = summary.markdown({"text": "", "programs": {}}, self.rows)
+        self.assertIn("w, warm, 4 ranks on 2 nodes: fastimport: rank 0: warning: cold and alone", page)
+
     def test_pass_starts_no_mpi_of_its_own(self):
         self.assertFalse(summary.starts_mpi("pass", "plain"))
         self.assertTrue(summary.starts_mpi("pass", "warm"))
