@@ -34,8 +34,10 @@ ROOMS = {
     "fill": {"base", "cache", "elf/closure.h", "policy", "report"},
     "answer": {"base", "cache", "fill"},
     "service": {"base", "cache", "config", "fill", "mpi", "policy", "program", "report", "role", "roots"},
-    "resolve": {"base", "cache", "fill", "policy", "report"},
-    "intercept": {"answer", "base", "cache", "report", "resolve", "service"},
+    "affected": {"base", "cache", "policy"},
+    "resolve": {"affected", "base", "cache", "fill", "policy", "report"},
+    "written": {"base", "cache", "report", "resolve"},
+    "intercept": {"answer", "base", "cache", "report", "resolve", "service", "written"},
     "main": {"base", "cache", "config", "mpi/slot.h", "policy", "report", "resolve", "role", "service"},
 }
 
