@@ -34,9 +34,11 @@ ROOMS = {
     "fill": {"base", "cache", "elf/closure.h", "policy", "report"},
     "answer": {"base", "cache", "fill"},
     "service": {"base", "cache", "config", "fill", "mpi", "policy", "program", "report", "role", "roots"},
-    "resolve": {"base", "cache", "fill", "policy", "report"},
-    "bare_name": {"base", "cache", "fill", "policy", "report", "resolve"},
-    "intercept": {"answer", "bare_name", "base", "cache", "report", "resolve", "service"},
+    "affected": {"base", "cache", "policy"},
+    "resolve": {"affected", "base", "cache", "fill", "policy", "report"},
+    "written": {"base", "cache", "report", "resolve"},
+    "bare_name": {"base", "cache", "fill", "policy", "report", "resolve", "written"},
+    "intercept": {"answer", "bare_name", "base", "cache", "report", "resolve", "service", "written"},
     "main": {"base", "cache", "config", "mpi/slot.h", "policy", "report", "resolve", "role", "service"},
 }
 
