@@ -3,6 +3,7 @@
 #   make                 build/libfastimport.so and its companions
 #   make V=1             show every command
 #   make SANITIZE=address,undefined   the same in build-san/, with sanitizers
+#   make coverage        what part of preload/ the tests reach, in build-cov/
 #   make lint            clang-format, clang-tidy, cppcheck
 #   make deps            install what the build, the tests and the demo need (Debian 12)
 #
@@ -14,10 +15,11 @@
 
 V ?= 0
 SANITIZE ?=
+COVERAGE ?=
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$(2)')
 
-B := $(if $(SANITIZE),build-san,build)
+B := $(if $(SANITIZE),build-san,$(if $(COVERAGE),build-cov,build))
 CC := gcc
 MPICC := mpicc.mpich
 CPPFLAGS += -D_GNU_SOURCE
@@ -25,7 +27,8 @@ CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
         -Wvla -Wformat=2
 CSTD := -std=gnu11 -fno-strict-aliasing -fno-common
-SAN := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
+SAN := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) \
+       $(if $(COVERAGE),--coverage -fprofile-update=atomic -fprofile-abs-path)
 ALL_CFLAGS = $(CSTD) $(CFLAGS) $(WARN) $(SAN) -MMD -MP
 LDFLAGS += -Wl,-z,defs -Wl,-z,relro,-z,now $(SAN)
 
@@ -39,7 +42,7 @@ include bcast-tool/rules.mk
 include bench/rules.mk
 include tests/rules.mk
 
-.PHONY: all deps check test demo bench lint clean
+.PHONY: all deps check test demo bench lint coverage clean
 
 all: $(PROGRAMS)
 
@@ -66,7 +69,13 @@ demo: deps
 lint:
 	$(Q).ci/lint $(LINT_DIRS)
 
+# COVERAGE_TESTS="test-unit ..." runs these only.
+coverage:
+	$(Q)rm -rf build-cov/test-results && find build-cov -name '*.gcda' -delete 2>/dev/null || true
+	$(Q)$(MAKE) --no-print-directory COVERAGE=1 CFLAGS='-O1 -g' $(or $(COVERAGE_TESTS),test) || true
+	$(Q)/usr/bin/python3 -B tests/coverage build-cov preload
+
 clean:
-	rm -rf build build-san
+	rm -rf build build-san build-cov
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

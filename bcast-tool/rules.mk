@@ -1,1 +1,17 @@
 # bcast-tool: programs and tests
+
+PMB_SRC := $(wildcard bcast-tool/base/*.c bcast-tool/archive/*.c bcast-tool/manifest/*.c \
+             bcast-tool/relocate/*.c bcast-tool/tree/*.c bcast-tool/pack/*.c bcast-tool/nodes/*.c \
+             bcast-tool/stage/*.c bcast-tool/cli/*.c)
+PMB_OBJ := $(PMB_SRC:%.c=$(B)/obj/%.o)
+PMB_MPI_CFLAGS := $(shell $(MPICC) -compile_info 2>/dev/null | grep -o -- '-I[^ ]*' | sort -u)
+PMB_LIBS := -larchive -lz -lzstd -lxxhash -ljansson -lpthread
+
+PROGRAMS += $(B)/python-mpi-bcast
+LINT_SRC += $(PMB_SRC) bcast-tool/main.c
+
+$(B)/obj/bcast-tool/%.o: CPPFLAGS_ROOM = -Ibcast-tool $(PMB_MPI_CFLAGS)
+
+$(B)/python-mpi-bcast: $(B)/obj/bcast-tool/main.o $(PMB_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(MPICC) $(SAN) -o $@ $^ $(LDFLAGS) $(PMB_LIBS)

@@ -26,4 +26,38 @@ $(B)/execonly.so: $(B)/obj/bench/execonly.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $^ $(LDFLAGS) -o $@
 
+PROGRAMS += $(B)/stamp $(B)/mpistart
+
+# Static: what a rank executes first must need nothing from the shared file system.
+$(B)/obj/bench/measure/stamp.o $(B)/stamp: SAN :=
+$(B)/stamp: $(B)/obj/bench/measure/stamp.o
+	$(call say,LD,$@)
+	$(Q)$(CC) -static $^ -o $@
+
+$(B)/obj/bench/measure/mpistart.o $(B)/mpistart: CC := $(MPICC)
+$(B)/obj/bench/measure/mpistart.o $(B)/mpistart: SAN :=
+$(B)/mpistart: $(B)/obj/bench/measure/mpistart.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ $(LDFLAGS) -o $@
+
 include bench/libstorm/rules.mk
+
+# Every figure of bench/README.md from scratch, in build/bench; under 10 minutes on 2 cores.
+BENCH_OUT := $(B)/bench
+
+bench: all
+	bench/calibrate --output $(BENCH_OUT)/calibrate
+	bench/startup --count-readahead 16384 --output $(BENCH_OUT)/startup
+	bench/model --validate $(BENCH_OUT)/startup/results.json --output $(BENCH_OUT)/model
+	bench/model --output $(BENCH_OUT)/model
+	bench/trace --output $(BENCH_OUT)/trace
+
+# Keeps the small ones in the repository.
+bench-keep:
+	mkdir -p bench/results
+	cp $(BENCH_OUT)/startup/startup-numpy-scipy.svg $(BENCH_OUT)/startup/startup-numpy-scipy.png $(BENCH_OUT)/startup/runs.csv bench/results
+	cp $(BENCH_OUT)/startup/results.md bench/results/startup.md
+	cp $(BENCH_OUT)/model/model.svg $(BENCH_OUT)/model/model.png $(BENCH_OUT)/model/model.md $(BENCH_OUT)/model/validation.md bench/results
+	cp $(BENCH_OUT)/calibrate/machine.json $(BENCH_OUT)/calibrate/trace.json $(BENCH_OUT)/trace/trace.txt bench/results
+
+.PHONY: bench-keep

@@ -4,15 +4,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "base/log.h"
+#include "affected.h"
 #include "base/sys.h"
-#include "cache/mirror.h"
+#include "cache/change.h"
 
 struct resolver resolver;
 bool resolve_active;
+
+/* The working directory neither is below a root nor has one below it. Only ever makes a call real that could have been
+ * served, so it need not follow what a raw system call does. */
+static bool cwd_is_foreign;
 
 void resolve_start(struct node_cache *node, struct fill *fill, const struct policy *policy)
 {
@@ -37,44 +41,38 @@ static const struct record *find(enum record_kind kind, uint64_t argument, const
     return segment_find(&resolver.node->index, &q);
 }
 
-/* --- has this node written there? ------------------------------------------------------------------------------ */
-
-static bool any_bypass(void)
+/* The record for the query: from the node cache, or got by the fill. */
+static const struct record *get(const struct fi_query *q, enum fallback_reason *why)
 {
-    return atomic_load_explicit(&resolver.node->index.header->bypasses, memory_order_relaxed) > 0;
+    const struct record *r = segment_find(&resolver.node->index, q);
+
+    *why = FALLBACK_ENDED;
+    return r != NULL || resolver.fill == NULL ? r : fill_get(resolver.fill, q, why);
 }
 
-static bool path_bypassed(const char *path, size_t length)
+/* The same for a part of a path. */
+static const struct record *get_prefix(enum record_kind kind, uint64_t argument, const char *path, size_t length)
 {
-    const struct segment_header *h = resolver.node->index.header;
+    const struct record *r = find(kind, argument, path, length);
+    char copy[FI_PATH_MAX];
+    struct fi_query q;
+    enum fallback_reason why;
 
-    if (find(RECORD_BYPASS, 0, path, length) != NULL) {
-        return true;
+    if (r != NULL || length >= sizeof copy) {
+        return r;
     }
-    if (atomic_load_explicit(&h->bypass_trees, memory_order_relaxed) == 0) {
-        return false;
-    }
-    for (size_t n = path_parent_length(path, length); n > 1; n = path_parent_length(path, n)) {
-        const struct record *r = find(RECORD_BYPASS, 0, path, n);
-
-        if (r != NULL && (r->flags & RECORD_TREE) != 0) {
-            return true;
-        }
-    }
-    return false;
+    memcpy(copy, path, length);
+    copy[length] = '\0';
+    q = query_make(kind, argument, copy, length);
+    return get(&q, &why);
 }
 
-bool resolve_bypassed(const char *path)
+static bool is_success(const struct record *r)
 {
-    return any_bypass() && path_bypassed(path, strlen(path));
+    return r != NULL && r->error == 0 && (r->flags & RECORD_UNAVAILABLE) == 0;
 }
 
-static bool inode_bypassed(const struct stat *st)
-{
-    uint64_t key[2] = {st->st_dev, st->st_ino};
-
-    return find(RECORD_BYPASS, 1, (const char *)key, sizeof key) != NULL;
-}
+/* --- what follows from other records ----------------------------------------------------------------------------- */
 
 /* What this path's object is, if that is known: the target's stat for a symlink. */
 static const struct stat *known_stat(const char *path, size_t length)
@@ -82,7 +80,7 @@ static const struct stat *known_stat(const char *path, size_t length)
     const struct record *r = find(RECORD_STAT, 0, path, length);
     const struct record_stat *s;
 
-    if (r == NULL || r->error != 0 || (r->flags & RECORD_UNAVAILABLE) != 0) {
+    if (!is_success(r)) {
         return NULL;
     }
     s = record_payload(r);
@@ -92,28 +90,14 @@ static const struct stat *known_stat(const char *path, size_t length)
     return s->stat_error == 0 ? &s->target : NULL;
 }
 
-/* Another name of a file or directory that was written to: known by its inode. Of a name that does not exist, the
- * directory must be known not to have been written to. */
-static bool alias_bypassed(const struct record *r, const char *path, size_t length)
+/* May names be looked up in this directory? (Else the kernel says EACCES, whether they are there or not.) */
+static bool is_searchable(const char *path, size_t length)
 {
-    const struct record_stat *s = record_payload(r);
-    const struct record_content *c = record_payload(r);
-    const struct stat *parent;
+    const struct stat *st = known_stat(path, length);
 
-    if (r->error == ENOENT) {
-        parent = known_stat(path, path_parent_length(path, length));
-        return parent == NULL || inode_bypassed(parent);
-    }
-    if (r->error != 0) {
-        return false;
-    }
-    if (r->kind == RECORD_STAT) {
-        return inode_bypassed(&s->link) || (S_ISLNK(s->link.st_mode) && inode_bypassed(&s->target));
-    }
-    return r->kind == RECORD_CONTENT && inode_bypassed(&c->st);
+    return (st != NULL && (st->st_mode & 0111) == 0111) ||
+           is_success(get_prefix(RECORD_ACCESS, X_OK | RECORD_EFFECTIVE, path, length));
 }
-
-/* --- what follows from other records ----------------------------------------------------------------------------- */
 
 /* Names that a directory hides from its own listing (.snapshot on some file servers) begin with a dot. */
 static bool listing_lacks(const char *directory, size_t length, const char *name, size_t name_length)
@@ -121,8 +105,7 @@ static bool listing_lacks(const char *directory, size_t length, const char *name
     const struct record *list = find(RECORD_LIST, 0, directory, length);
     char copy[FI_NAME_MAX + 1];
 
-    if (list == NULL || list->error != 0 || (list->flags & RECORD_UNAVAILABLE) != 0 || name[0] == '.' ||
-        name_length > FI_NAME_MAX) {
+    if (!is_success(list) || name[0] == '.' || name_length > FI_NAME_MAX) {
         return false;
     }
     memcpy(copy, name, name_length);
@@ -143,11 +126,8 @@ static int implied_error(const char *path, size_t length)
         if (policy_verdict(resolver.policy, path, n) != OURS) {
             return 0;
         }
-        if (any_bypass() && path_bypassed(path, n)) {
-            return 0;
-        }
         if (listing_lacks(path, n, path + n + 1, child - n - 1)) {
-            return ENOENT;
+            return is_searchable(path, n) ? ENOENT : 0;
         }
         r = find(RECORD_STAT, 0, path, n);
         if (r != NULL && (r->error == ENOENT || r->error == ENOTDIR)) {
@@ -160,6 +140,32 @@ static int implied_error(const char *path, size_t length)
         child = n;
     }
     return 0;
+}
+
+/* --- what this node has changed ------------------------------------------------------------------------------------ */
+
+/* For the walk of affected.h. */
+static const struct record *look(const char *path, size_t length, int *error)
+{
+    const struct record *r = find(RECORD_STAT, 0, path, length);
+
+    *error = 0;
+    if (r != NULL || (*error = implied_error(path, length)) != 0) {
+        return r;
+    }
+    return get_prefix(RECORD_STAT, 0, path, length);
+}
+
+static bool is_affected(const char *path, size_t length)
+{
+    const struct affected by = {resolver.node, resolver.policy, look};
+
+    return change_any(resolver.node) && (change_unnoted(resolver.node) || path_affected(&by, path, length));
+}
+
+bool resolve_bypassed(const char *path)
+{
+    return is_affected(path, strlen(path));
 }
 
 /* --- paths ------------------------------------------------------------------------------------------------------- */
@@ -188,41 +194,41 @@ static size_t length_if_normal(const char *path)
     return n < FI_PATH_MAX ? n : 0;
 }
 
-/* Takes "x/.." out where x is known to be a real directory. False: only the kernel can say. */
-static bool fold_dotdot(struct fi_path *p)
+/* A directory of which ".." is known to be the directory before it: a path_is_directory of path_fold(). */
+static bool is_plain_directory(void *unused, const char *path, size_t length)
 {
-    char *at = p->text;
+    const struct record *r;
+    const struct record_stat *s;
 
-    while ((at = strstr(at, "/..")) != NULL) {
-        size_t before = (size_t)(at - p->text);
-        size_t parent = path_parent_length(p->text, before);
-        struct answer a;
-        const struct record_stat *s;
-        char saved;
-
-        if (at[3] != '/' && at[3] != '\0') {
-            at += 3;
-            continue;
-        }
-        if (before == 0 || policy_verdict(resolver.policy, p->text, before) != OURS) {
-            return false;
-        }
-        saved = *at;
-        *at = '\0';
-        if (!resolve(CALL_PATH, RECORD_STAT, 0, p->text, &a) || a.error != 0) {
-            return false;
-        }
-        *at = saved;
-        s = record_payload(a.record);
-        if (!S_ISDIR(s->link.st_mode)) {
-            return false;
-        }
-        parent = parent == 1 ? 0 : parent;
-        memmove(p->text + parent, at + 3, p->length - before - 3 + 1);
-        p->length -= before + 3 - parent;
-        at = p->text + parent;
+    (void)unused;
+    if (policy_verdict(resolver.policy, path, length) != OURS || is_affected(path, length)) {
+        return false;
     }
-    return p->length > 0;
+    r = get_prefix(RECORD_STAT, 0, path, length);
+    s = is_success(r) ? record_payload(r) : NULL;
+    return s != NULL && S_ISDIR(s->link.st_mode) && is_searchable(path, length);
+}
+
+void resolve_moved(void)
+{
+    __atomic_store_n(&cwd_is_foreign, false, __ATOMIC_RELAXED);
+}
+
+bool resolve_wants_relative(const char *path)
+{
+    return !__atomic_load_n(&cwd_is_foreign, __ATOMIC_RELAXED) || (path[0] == '.' && path[1] == '.') ||
+           strstr(path, "/..") != NULL;
+}
+
+static bool get_cwd(char cwd[FI_PATH_MAX])
+{
+    if (sys_getcwd(cwd, FI_PATH_MAX) <= 0 || cwd[0] != '/') {
+        return false;
+    }
+    if (policy_is_far(resolver.policy, cwd, strlen(cwd))) {
+        __atomic_store_n(&cwd_is_foreign, true, __ATOMIC_RELAXED);
+    }
+    return true;
 }
 
 static bool make_subject(struct subject *s, const char *path)
@@ -235,14 +241,14 @@ static bool make_subject(struct subject *s, const char *path)
         s->must_be_directory = false;
         return true;
     }
-    if (path[0] != '/' && (sys_getcwd(cwd, sizeof cwd) <= 0 || cwd[0] != '/')) {
+    if (path[0] != '/' && !get_cwd(cwd)) {
         return false;
     }
     if (!path_normalise(&s->storage, cwd, path) ||
         policy_verdict(resolver.policy, s->storage.text, s->storage.length) == NOT_OURS) {
         return false;
     }
-    if (s->storage.has_dotdot && !fold_dotdot(&s->storage)) {
+    if (s->storage.has_dotdot && !path_fold(&s->storage, is_plain_directory, NULL)) {
         return false;
     }
     s->path = s->storage.text;
@@ -254,41 +260,24 @@ static bool make_subject(struct subject *s, const char *path)
 /* --- the flow ---------------------------------------------------------------------------------------------------- */
 
 /* In a script's directory a name without a suffix is ours only if it is a package's directory. */
-static bool is_listed_directory(const struct subject *s)
+static bool is_listed_directory(const char *path, size_t length)
 {
-    size_t n = path_parent_length(s->path, s->length);
-    const struct record *list = find(RECORD_LIST, 0, s->path, n);
+    size_t n = path_parent_length(path, length);
+    const struct record *list = find(RECORD_LIST, 0, path, n);
     const struct record_list_entry *e;
 
-    if (list == NULL || list->error != 0 || (list->flags & RECORD_UNAVAILABLE) != 0) {
+    if (!is_success(list)) {
         return false;
     }
-    e = record_list_find(list, s->path + n + 1);
+    e = record_list_find(list, path + n + 1);
     return e != NULL && e->type == DT_DIR;
 }
 
-static bool is_ours(const struct subject *s)
+static bool is_ours(const char *path, size_t length)
 {
-    enum verdict verdict = policy_verdict(resolver.policy, s->path, s->length);
+    enum verdict verdict = policy_verdict(resolver.policy, path, length);
 
-    return verdict == OURS || (verdict == OURS_IF_DIRECTORY && is_listed_directory(s));
-}
-
-/* The record for the query: from the node cache, or got by the fill. */
-static const struct record *obtain(const struct fi_query *q, int *implied, enum fallback_reason *why)
-{
-    const struct record *r = segment_find(&resolver.node->index, q);
-
-    *implied = 0;
-    *why = FALLBACK_ENDED;
-    if (r != NULL) {
-        return r;
-    }
-    *implied = implied_error(q->path, q->length);
-    if (*implied != 0 || resolver.fill == NULL) {
-        return NULL;
-    }
-    return fill_get(resolver.fill, q, why);
+    return verdict == OURS || (verdict == OURS_IF_DIRECTORY && is_listed_directory(path, length));
 }
 
 static bool fall_back(enum fallback_reason reason)
@@ -298,147 +287,82 @@ static bool fall_back(enum fallback_reason reason)
 }
 
 /* A path with a slash behind it must be a directory's; what else it may be is left to the kernel. */
-static bool acceptable(const struct subject *s, const struct record *r)
+static bool is_acceptable(const struct record *r, bool must_be_directory)
 {
     const struct record_stat *st = record_payload(r);
 
-    if (!s->must_be_directory || r->kind == RECORD_LIST || r->kind == RECORD_LIBRARY) {
+    if (!must_be_directory || r->kind == RECORD_LIST) {
         return true;
     }
     return r->kind == RECORD_STAT && r->error == 0 && S_ISDIR(st->link.st_mode);
 }
 
-bool resolve(enum call_family family, enum record_kind kind, uint64_t argument, const char *path, struct answer *answer)
+static bool deliver(enum call_family family, const struct record *r, int error, struct answer *answer)
+{
+    answer->record = r;
+    answer->error = error;
+    count_add(&fi_count->served[family], 1);
+    if (r != NULL) {
+        record_mark_used(r);
+    }
+    return true;
+}
+
+/* A record of this very path makes it normal, and is the answer if nothing was ever changed. */
+static bool resolve_at_once(enum call_family family, const struct fi_query *q, struct answer *answer)
+{
+    const struct record *r = segment_find(&resolver.node->index, q);
+
+    if (r == NULL || (r->flags & RECORD_UNAVAILABLE) != 0 ||
+        policy_verdict(resolver.policy, q->path, q->length) != OURS) {
+        return false;
+    }
+    count_add(&fi_count->intercepted[family], 1);
+    return deliver(family, r, r->error, answer);
+}
+
+static bool resolve_slowly(enum call_family family, enum record_kind kind, uint64_t argument, const char *path,
+                           struct answer *answer)
 {
     struct subject s;
     struct fi_query q;
     enum fallback_reason why;
+    const struct record *r;
+    int error;
 
-    if (!make_subject(&s, path) || !is_ours(&s)) {
+    if (!make_subject(&s, path) || !is_ours(s.path, s.length)) {
         return false;
     }
     count_add(&fi_count->intercepted[family], 1);
-    if (any_bypass() && path_bypassed(s.path, s.length)) {
+    if (is_affected(s.path, s.length)) {
         return fall_back(FALLBACK_BYPASS);
     }
     q = query_make(kind, argument, s.path, s.length);
-    answer->record = obtain(&q, &answer->error, &why);
-    if (answer->record == NULL) {
-        if (answer->error == 0) {
-            return fall_back(why);
+    r = segment_find(&resolver.node->index, &q);
+    if (r == NULL) {
+        error = implied_error(s.path, s.length);
+        if (error != 0) {
+            return deliver(family, NULL, error, answer);
         }
-        count_add(&fi_count->served[family], 1);
-        return true;
+        r = get(&q, &why);
     }
-    if ((answer->record->flags & RECORD_UNAVAILABLE) != 0 || !acceptable(&s, answer->record)) {
+    if (r == NULL) {
+        return fall_back(why);
+    }
+    if ((r->flags & RECORD_UNAVAILABLE) != 0 || !is_acceptable(r, s.must_be_directory)) {
         return fall_back(FALLBACK_UNAVAILABLE);
     }
-    if (any_bypass() && alias_bypassed(answer->record, s.path, s.length)) {
-        return fall_back(FALLBACK_BYPASS);
-    }
-    record_mark_used(answer->record);
-    answer->error = answer->record->error;
-    count_add(&fi_count->served[family], 1);
-    return true;
+    return deliver(family, r, r->error, answer);
 }
 
-/* --- writes -------------------------------------------------------------------------------------------------------- */
-
-static void bypass(uint64_t argument, const char *key, size_t length, uint8_t flags)
+bool resolve(enum call_family family, enum record_kind kind, uint64_t argument, const char *path, struct answer *answer)
 {
-    const struct record *known = find(RECORD_BYPASS, argument, key, length);
-    struct record *r;
+    if (path[0] == '/' && !change_any(resolver.node)) {
+        struct fi_query q = query_make(kind, argument, path, strlen(path));
 
-    if (known != NULL && (known->flags & flags) == flags) {
-        return;
+        if (resolve_at_once(family, &q, answer)) {
+            return true;
+        }
     }
-    r = segment_allocate(&resolver.node->index, length, 0);
-    if (r == NULL) {
-        fi_log_once(LOG_WARN, "the index is full: a write cannot be noted; serving nothing more in this process");
-        resolve_active = false;
-        return;
-    }
-    r->kind = RECORD_BYPASS;
-    r->argument = argument;
-    r->flags = RECORD_LOCAL | flags;
-    memcpy(r->path, key, length);
-    record_seal(r);
-    segment_publish(&resolver.node->index, r);
-}
-
-static void bypass_inode(const char *path)
-{
-    uint64_t key[2];
-    struct stat st;
-
-    if (sys_stat(path, &st) == 0) {
-        key[0] = st.st_dev;
-        key[1] = st.st_ino;
-        bypass(1, (const char *)key, sizeof key, 0);
-    }
-}
-
-static void bypass_path(struct fi_path *p, bool tree)
-{
-    size_t parent = path_parent_length(p->text, p->length);
-
-    bypass(0, p->text, p->length, tree ? RECORD_TREE : 0);
-    bypass_inode(p->text);
-    if (parent > 0) {
-        p->text[parent == 1 ? 1 : parent] = '\0';
-        bypass(0, p->text, parent, 0);
-        bypass_inode(p->text);
-    }
-}
-
-/* The directory that a path is relative to. */
-static bool base_of(int dirfd, const char *path, char out[FI_PATH_MAX])
-{
-    char link[64];
-    ssize_t n;
-
-    out[0] = '\0';
-    if (path[0] == '/') {
-        return true;
-    }
-    if (dirfd == AT_FDCWD) {
-        return sys_getcwd(out, FI_PATH_MAX) > 0;
-    }
-    snprintf(link, sizeof link, "/proc/self/fd/%d", dirfd);
-    n = sys_readlink(link, out, FI_PATH_MAX - 1);
-    out[n > 0 ? n : 0] = '\0';
-    return n > 0 && out[0] == '/';
-}
-
-void resolve_written(int dirfd, const char *path, bool tree)
-{
-    char base[FI_PATH_MAX];
-    struct fi_path p;
-
-    if (!resolve_active || fi_inside() || (size_t)path < 4096 || !base_of(dirfd, path, base) ||
-        !path_normalise(&p, base, path)) {
-        return;
-    }
-    if (p.has_dotdot || policy_verdict(resolver.policy, p.text, p.length) == NOT_OURS) {
-        return;
-    }
-    count_add(&fi_count->intercepted[CALL_WRITE], 1);
-    bypass_path(&p, tree);
-}
-
-void resolve_written_fd(int fd)
-{
-    char link[64];
-    char path[FI_PATH_MAX];
-    ssize_t n;
-
-    if (!resolve_active || fi_inside()) {
-        return;
-    }
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    n = sys_readlink(link, path, sizeof path - 1);
-    if (n > 0 && path[0] == '/') {
-        path[n] = '\0';
-        resolve_written(AT_FDCWD, path, false);
-    }
+    return resolve_slowly(family, kind, argument, path, answer);
 }

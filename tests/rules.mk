@@ -8,3 +8,4 @@ include tests/bench/rules.mk
 include tests/differential/rules.mk
 include tests/mpi/rules.mk
 include tests/dl/rules.mk
+include tests/tool/rules.mk

@@ -14,8 +14,9 @@
  * The environment, set by mpiexec-nodes:
  *   EMULATED_NODE_SHARE    arguments of `sharedfs mount`, a line each; unset: nothing is mounted
  *   EMULATED_NODE_MOUNT    the mount point among them
- *   EMULATED_NODE_TMPFS    DIR=SIZE: a private tmpfs of that size (as mount's size=) on DIR; unset:
- * none
+ *   EMULATED_NODE_BIND     a directory that holds one per node, named by its number, which is seen
+ * at EMULATED_NODE_MOUNT instead: a copy that was staged to the node EMULATED_NODE_TMPFS DIR=SIZE:
+ * a private tmpfs of that size (as mount's size=) on DIR; unset: none
  */
 #include <errno.h>
 #include <limits.h>
@@ -133,6 +134,20 @@ static int mount_tmpfs(char *spec)
     return 0;
 }
 
+/* The node's own copy, seen where the others are. */
+static int bind_copy(const struct node *node, const char *copies, const char *mountpoint)
+{
+    char copy[PATH_MAX];
+
+    if (snprintf(copy, sizeof copy, "%s/%s", copies, node->number) >= (int)sizeof copy) {
+        errno = ENAMETOOLONG;
+        return fail("cannot show", copies);
+    }
+    if (mount(copy, mountpoint, NULL, MS_BIND, NULL) != 0)
+        return fail("cannot show a staged copy:", copy);
+    return 0;
+}
+
 /* A copy of a setting, as it is cut up; NULL if it is not there. */
 static char *setting(const char *name)
 {
@@ -152,13 +167,15 @@ static int make_private(const struct node *node)
 static int set_up(struct node *node)
 {
     char *share = setting("EMULATED_NODE_SHARE"), *tmpfs = setting("EMULATED_NODE_TMPFS");
-    const char *mountpoint = getenv("EMULATED_NODE_MOUNT");
+    const char *mountpoint = getenv("EMULATED_NODE_MOUNT"), *copies = getenv("EMULATED_NODE_BIND");
     int rc = make_private(node);
 
     if (rc == 0 && tmpfs)
         rc = mount_tmpfs(tmpfs);
     if (rc == 0 && share && mountpoint)
         rc = mount_client(node, share, mountpoint);
+    if (rc == 0 && copies && mountpoint)
+        rc = bind_copy(node, copies, mountpoint);
     free(share);
     free(tmpfs);
     return rc;

@@ -14,6 +14,7 @@ import time
 BENCH = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("FASTIMPORT_BUILD", BENCH.parent / "build"))
 FOREVER = ["--attr-timeout", "inf", "--entry-timeout", "inf", "--negative-timeout", "inf"]
+NO_STATS = {"metadata_ops": 0, "read_bytes": 0, "ops": {}}
 
 
 @dataclasses.dataclass
@@ -31,10 +32,11 @@ class Job:
     report: dict | None  # of fastimport
 
 
-def run(command, share, ranks, nodes, client=(), env=None, preload=None, timeout=300):
+def run(command, share, ranks, nodes, client=(), env=None, preload=None, staged=None, timeout=300):
     """Runs `command` on emulated nodes that mount `share` over itself.
 
     client   further options of sharedfs
+    staged   a directory of copies of `share`, named 0, 1, ...: each node sees its own at `share`, nothing is shared
     env      settings for the ranks
     preload  a library for LD_PRELOAD of the ranks; the launcher and the emulator run without
     """
@@ -43,16 +45,19 @@ def run(command, share, ranks, nodes, client=(), env=None, preload=None, timeout
         settings = dict(env or {})
         if preload:
             settings |= {"LD_PRELOAD": str(preload), "FASTIMPORT_REPORT": report}
-        argv = [BENCH / "nodes/mpiexec-nodes", "-N", nodes, "-n", ranks, "--share-dir", share, "--state", state]
-        argv += [*FOREVER, *client]
+        argv = [BENCH / "nodes/mpiexec-nodes", "-N", nodes, "-n", ranks]
+        if staged:
+            argv += ["--staged", staged, "--mount", share]
+        else:
+            argv += ["--share-dir", share, "--state", state, *FOREVER, *client]
         argv += [f"--env={name}={value}" for name, value in settings.items()]
         start = time.monotonic()
         done = subprocess.run([str(word) for word in [*argv, "--", *command]], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=timeout)
         seconds = time.monotonic() - start
-        if not os.path.exists(state):
+        if not staged and not os.path.exists(state):
             raise RuntimeError(f"no node was started: {done.stderr.strip()}")
-        stats = json.loads(subprocess.check_output([BUILD / "sharedfs", "stats", state]))
+        stats = NO_STATS if staged else json.loads(subprocess.check_output([BUILD / "sharedfs", "stats", state]))
         return Job(ranks, done.returncode, seconds, done.stdout, done.stderr, stats["metadata_ops"],
                    stats["read_bytes"], stats["ops"], read_json(report))
 

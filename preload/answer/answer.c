@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "cache/change.h"
 #include "cache/mirror.h"
 
 int answer_stat(const struct record *r, bool follow, struct stat *st)
@@ -44,7 +45,7 @@ void answer_fstat(const struct node_cache *node, struct stat *st)
 {
     const struct stat *original = mirror_original(node, st);
 
-    if (original != NULL) {
+    if (original != NULL && !(change_any(node) && change_current(node, original, st))) {
         *st = *original;
     }
 }
@@ -58,9 +59,13 @@ void answer_fstatx(const struct node_cache *node, struct statx *stx)
 {
     struct stat key = {.st_dev = makedev(stx->stx_dev_major, stx->stx_dev_minor), .st_ino = stx->stx_ino};
     const struct stat *st = mirror_original(node, &key);
+    struct stat now;
 
     if (st == NULL) {
         return;
+    }
+    if (change_any(node) && change_current(node, st, &now)) {
+        st = &now;
     }
     stx->stx_mask &= STATX_BASIC_STATS;
     stx->stx_blksize = (unsigned)st->st_blksize;

@@ -143,14 +143,15 @@ static int put_in_place(struct mirror_writer *w, struct node_cache *node, const 
     struct stat st;
     int error = sys_fstat(w->fd, &st);
 
+    /* before the file is in place: whoever opens it may ask for its stat at once */
+    if (error == 0) {
+        error = describe(node, st.st_ino, original);
+    }
     if (error == 0 && !mirror_path(node, path, target, sizeof target)) {
         error = -ENAMETOOLONG;
     }
     if (error == 0) {
         error = place(node, w->temporary, target, whole ? sys_rename : sys_link);
-    }
-    if (error == 0 && (error = describe(node, st.st_ino, original)) != 0) {
-        sys_unlink(target);
     }
     if (error == 0 && !whole) {
         sys_unlink(w->temporary);

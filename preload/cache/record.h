@@ -24,7 +24,7 @@ enum record_kind {
     RECORD_CONTENT,  /* a regular file: struct record_content; its bytes are in the mirror. argument 0: all of them;
                       * RECORD_MAPPED: those that ld.so maps, up to the end of the last PT_LOAD (no debug sections) */
     RECORD_LIBRARY,  /* dlopen: what to load before it, see answer/library.h */
-    RECORD_BYPASS,   /* this node wrote here: never answer for it. argument 0: a path, 1: (st_dev, st_ino). Local */
+    RECORD_BYPASS,   /* this node wrote here: never answer for it; argument: a key of change.h. Local */
     RECORD_MIRROR,   /* inode of a mirror file -> struct stat of the original; path = 8 bytes. Local */
     RECORD_ORIGIN,   /* (st_dev, st_ino) of an original, 16 bytes -> the path whose mirror file holds it; argument as
                       * with RECORD_CONTENT. Local */

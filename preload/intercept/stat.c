@@ -124,14 +124,22 @@ XSTAT_BY_FD(__fxstat64, stat64)
 XSTAT_AT(__fxstatat, stat)
 XSTAT_AT(__fxstatat64, stat64)
 
+/* Only what the kernel does not refuse before it looks at the path. */
+static bool statx_is_sound(int flags, unsigned mask)
+{
+    const int known = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC;
+
+    return (flags & ~known) == 0 && (flags & AT_STATX_SYNC_TYPE) != AT_STATX_SYNC_TYPE &&
+           (mask & STATX__RESERVED) == 0;
+}
+
 /* statx says more than stat; each combination of flags and mask has a record of its own. */
 static bool serve_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx, int *result)
 {
-    const int known = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC;
     uint64_t argument = (uint64_t)(unsigned)flags << 32 | mask;
     struct answer a;
 
-    if (!is_plain(dirfd, path) || (flags & ~known) != 0 || !resolve_wanted(path) || (size_t)stx < 4096 ||
+    if (!is_plain(dirfd, path) || !statx_is_sound(flags, mask) || !resolve_wanted(path) || (size_t)stx < 4096 ||
         !resolve(CALL_STAT, RECORD_STATX, argument, path, &a)) {
         return false;
     }

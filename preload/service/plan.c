@@ -208,7 +208,7 @@ static bool parse_entry(struct plan *plan, char *line)
 /* The last line is "end <checksum of all before it>". Returns where it begins, or NULL. */
 static char *check_end(char *text, size_t size)
 {
-    char *end = size < 2 ? NULL : memrchr(text, '\n', size - 1);
+    char *end = text == NULL || size < 2 ? NULL : memrchr(text, '\n', size - 1);
     uint64_t sum;
 
     if (end == NULL || sscanf(++end, "end %" SCNx64, &sum) != 1 || sum != fi_hash(text, (size_t)(end - text), 0)) {

@@ -100,6 +100,10 @@ static bool broadcast(struct root *r)
     if (slot->block.size == sizeof slot->block.bytes && slot->piece != NULL) {
         slot->block.follows = (uint32_t)stream_write(&r->writer, slot->piece, WIRE_PIECE);
     }
+    if (r->writer.broken) {
+        service_check(r->service, -1, "stream (a file of the node cache cannot be read back)");
+        return false;
+    }
     if (slot->block.size > 0) {
         post(r, slot, WIRE_DATA);
         return true;

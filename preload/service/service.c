@@ -86,6 +86,12 @@ static void set_phase(struct service *s, enum service_phase phase)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* What goes wrong everywhere at once is said by the lowest ranks only. */
+static enum log_level level_of(const struct service *s, int highest_rank)
+{
+    return s->input.role.rank <= highest_rank ? LOG_WARN : LOG_INFO;
+}
+
 /* --- joining --------------------------------------------------------------------------------------------------- */
 
 static bool join_job(struct service *s)
@@ -95,7 +101,7 @@ static bool join_job(struct service *s)
     bool has_prefix = s->input.role.is_python && s->input.argc > 0 && roots_prefix(s->input.argv[0], prefix, sizeof prefix);
 
     if (!mpi_bind(s->input.config->mpi, has_prefix ? prefix : NULL, why, sizeof why)) {
-        fi_log(LOG_WARN, "%s; going on without fastimport (FASTIMPORT_MPI names the library)", why);
+        fi_log(level_of(s, 0), "%s; going on without fastimport (FASTIMPORT_MPI names the library)", why);
         return false;
     }
     return service_check(s, job_open(&s->job, s->input.role.is_python), "start");
@@ -332,7 +338,7 @@ bool service_start(const struct service_input *input, struct service_result *res
     }
     s->pid = sys_getpid();
     if (!wait_past(s, PHASE_JOINING, input->config->join_ms)) {
-        fi_log(LOG_WARN,
+        fi_log(level_of(s, 1), /* rank 0 may be the missing one */
                "not all ranks have joined within %llu ms (one may be no Python and no MPI program); going on without "
                "fastimport",
                (unsigned long long)input->config->join_ms);

@@ -99,16 +99,14 @@ static bool next_record(struct stream_writer *w)
     return false;
 }
 
-/* Bytes of the current file. What cannot be read (it was whole when it was written) goes out as zeros, since so many
- * bytes are expected; it has never been seen to happen. */
+/* Bytes of the current file. So many are expected behind its record that nothing else can be sent if they cannot be read. */
 static size_t file_bytes(struct stream_writer *w, char *bytes, size_t room)
 {
     size_t n = w->file_size - w->file_sent < room ? (size_t)(w->file_size - w->file_sent) : room;
-    ssize_t got = sys_pread_all(w->file, bytes, n, (off_t)w->file_sent);
 
-    if (got < (ssize_t)n) {
-        memset(bytes + (got > 0 ? got : 0), 0, n - (size_t)(got > 0 ? got : 0));
-        fi_log(LOG_ERROR, "a file of the node cache could not be read back");
+    if (sys_pread_all(w->file, bytes, n, (off_t)w->file_sent) != (ssize_t)n) {
+        w->broken = true;
+        return 0;
     }
     w->file_sent += n;
     return n;
@@ -128,7 +126,7 @@ size_t stream_write(struct stream_writer *w, char *bytes, size_t room)
 {
     size_t done = 0;
 
-    while (done < room) {
+    while (done < room && !w->broken) {
         if (w->pending_size > 0) {
             done += record_bytes(w, bytes + done, room - done);
         } else if (w->file >= 0 && w->file_sent < w->file_size) {

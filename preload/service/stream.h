@@ -20,6 +20,7 @@ struct stream_writer {
     int file;             /* of the current record, -1: none */
     uint64_t file_size;
     uint64_t file_sent;
+    bool broken; /* a file could not be read back: what follows would be wrong, so the service must end */
     struct record *instead; /* what is said of a file whose copy cannot be read back */
 };
 

@@ -10,6 +10,7 @@
  * loaded, in order maps              what is mapped
  */
 #include <dlfcn.h>
+#include <limits.h>
 #include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,19 +96,22 @@ static int list_one(struct dl_phdr_info *info, size_t size, void *unused)
     return 0;
 }
 
-/* Mapped files of the folder, wherever their copies are: the name from the folder on. */
+/* Mapped files of the folder, wherever their copies are: the name from the folder on. Where the
+ * original is a symlink the kernel names its target, and of a copy its own name. */
 static void list_maps(void)
 {
     FILE *maps = fopen("/proc/self/maps", "r");
     char line[8192];
-    char last[8192] = "";
+    char last[PATH_MAX] = "";
 
     while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
         const char *name = strstr(line, folder);
+        char real[PATH_MAX];
 
-        if (name != NULL && strcmp(name, last) != 0) {
-            fprintf(out, "  mapped %s", name);
-            strcpy(last, name);
+        line[strcspn(line, "\n")] = '\0';
+        if (name != NULL && realpath(name, real) != NULL && strcmp(real, last) != 0) {
+            fprintf(out, "  mapped %s\n", real);
+            strcpy(last, real);
         }
     }
     if (maps != NULL) {

@@ -34,9 +34,11 @@ ROOMS = {
     "fill": {"base", "cache", "elf/closure.h", "policy", "report"},
     "answer": {"base", "cache", "fill"},
     "service": {"base", "cache", "config", "fill", "mpi", "policy", "program", "report", "role", "roots"},
-    "resolve": {"base", "cache", "fill", "policy", "report"},
-    "bare_name": {"base", "cache", "fill", "policy", "report", "resolve"},
-    "intercept": {"answer", "bare_name", "base", "cache", "report", "resolve", "service"},
+    "affected": {"base", "cache", "policy"},
+    "resolve": {"affected", "base", "cache", "fill", "policy", "report"},
+    "written": {"base", "cache", "report", "resolve"},
+    "bare_name": {"base", "cache", "fill", "policy", "report", "resolve", "written"},
+    "intercept": {"answer", "bare_name", "base", "cache", "report", "resolve", "service", "written"},
     "main": {"base", "cache", "config", "mpi/slot.h", "policy", "report", "resolve", "role", "service"},
 }
 
@@ -204,7 +206,7 @@ def test_headers_say_what_they_promise():
 def test_nothing_of_this_machine_stands_in_the_tree():
     hosts = [".".join(h) for h in (("pypi", "org"), ("files", "pythonhosted", "org"), ("deb", "debian", "org"),
                                    ("proxy", "golang", "org"), ("conda", "anaconda", "org"))]
-    folders = ["/".join(("", "work", "")), "/".join(("", "tmp", "wt")), ".pyenv", str(ROOT) + "/"]
+    folders = ["/".join(("", "work", "")), "/".join(("", "tmp", "wt")), ".py" + "env", str(ROOT) + "/"]
     for path in tracked():
         text = text_of(path)
         for word in hosts + folders:

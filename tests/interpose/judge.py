@@ -20,11 +20,13 @@ import runs  # noqa: E402
 DIFF_LINES = 24
 
 # Family: the lies it must catch; the report's row and the least share of that row's calls to be served.
+# The shares say what an honest cache serves of calls as odd as these: most opens of the corpus have flags, or are of directories,
+# that are left to the kernel.
 FAMILIES = {
     "stat": (["stat-mtime", "stat-dev", "stat-nlink", "stat-errno", "stat-leaves-errno", "fstat-ino"], "stat", 0.5),
     "stat_old": (["stat-mtime", "stat-errno"], "stat", 0.5),
     "access": (["access"], "access", 0.5),
-    "open": (["open-cloexec", "open-nofollow", "open-offset"], "open", 0.3),
+    "open": (["open-cloexec", "open-nofollow", "open-offset"], "open", 0.08),
     "stream": (["fopen-offset"], "open", 0.3),
     "links": (["readlink-nul", "realpath"], "path", 0.5),
     "dir": (["readdir-type", "readdir-drop", "seekdir"], "dir", 0.3),
@@ -132,6 +134,12 @@ class Judge:
         text = self.transcript(family, lie, runs.run_liar, liar=self.liar, lie=lie, user=user)[0]
         self.tally.check(text != plain, f"{family}: the lie {lie} is noticed", "no line differs")
 
+    def plain_of(self, family, plain, rank):
+        """Ranks that write have trees of their own, with times of their own."""
+        if family != "write":
+            return plain
+        return self.transcript(family, f"plain-{rank}", lambda program, args: runs.run_plain(program, args, rank=rank), rank=rank)[0]
+
     def judge(self, family, plain, ranks, user=None):
         label = f"{ranks}-ranks" + ("-nobody" if user else "")
         what = f"{family}, {label}"
@@ -144,7 +152,8 @@ class Judge:
             return
         self.compare(f"{what}, rank 0", plain, lambda: text)
         for rank in range(1, ranks):
-            self.compare(f"{what}, rank {rank}", plain, lambda: self.read(f"{self.work}/{family}.{label}", rank))
+            own = self.plain_of(family, plain, rank)
+            self.compare(f"{what}, rank {rank}", own, lambda: self.read(f"{self.work}/{family}.{label}", rank))
         _, row, share = FAMILIES[family]
         intercepted, served = runs.calls(report, row)
         self.tally.check(intercepted > 0 and served >= share * intercepted, f"{what}: served from the cache",

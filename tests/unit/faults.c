@@ -100,9 +100,13 @@ char *__wrap_strdup(const char *text)
     return fault(FAULT_strdup) != 0 ? NULL : __real_strdup(text);
 }
 
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(void *), void *argument);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(void *), void *argument);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(void *), void *argument)
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(void *),
+                          void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(void *),
+                          void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(void *),
+                          void *argument)
 {
-    return fault(FAULT_pthread_create) != 0 ? EAGAIN : __real_pthread_create(thread, attr, body, argument);
+    return fault(FAULT_pthread_create) != 0 ? EAGAIN
+                                            : __real_pthread_create(thread, attr, body, argument);
 }

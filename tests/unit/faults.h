@@ -1,9 +1,11 @@
 /*
- * faults.h - failing system calls and allocations, put between the modules and base/sys.c or libc at link time (ld's
+ * faults.h - failing system calls and allocations, put between the modules and base/sys.c or libc
+ * at link time (ld's
  * --wrap; every name of faults.def and of the allocators, see rules.mk).
  *
- * fault_arm(): after `skip` calls that pass, the next `times` calls of that function fail with `error` (-errno); the
- * allocators return NULL. Counted over all threads. fault_clear() disarms all; scratch_teardown() does so, too.
+ * fault_arm(): after `skip` calls that pass, the next `times` calls of that function fail with
+ * `error` (-errno); the allocators return NULL. Counted over all threads. fault_clear() disarms
+ * all; scratch_teardown() does so, too.
  */
 #ifndef FASTIMPORT_TESTS_UNIT_FAULTS_H
 #define FASTIMPORT_TESTS_UNIT_FAULTS_H

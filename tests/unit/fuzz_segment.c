@@ -1,9 +1,10 @@
 /*
- * Hostile segments: a process that attaches to one, reads every record and writes a bypass must not crash or loop.
+ * Hostile segments: a process that attaches to one, reads every record and writes a bypass must not
+ * crash or loop.
  *
- * An input is a list of changes to a sound segment that holds a record of each kind. Built by libFuzzer (make
- * fuzz-segment), or with -DREPLAY as a program of its own that makes up inputs: fuzz_segment SECONDS [SEED]. Always with
- * sanitizers.
+ * An input is a list of changes to a sound segment that holds a record of each kind. Built by
+ * libFuzzer (make fuzz-segment), or with -DREPLAY as a program of its own that makes up inputs:
+ * fuzz_segment SECONDS [SEED]. Always with sanitizers.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -21,7 +22,8 @@
 
 enum { NONCE = 4711, ARENA = 65536, MOST_RECORDS = 64 };
 
-static const char *const paths[] = {"/", "/root/pkg", "/root/pkg/module.py", "/root/a/rather/long/path/to/some/file.so"};
+static const char *const paths[] = {"/", "/root/pkg", "/root/pkg/module.py",
+                                    "/root/a/rather/long/path/to/some/file.so"};
 enum { PATHS = sizeof paths / sizeof *paths };
 
 static char file[64] = "/dev/shm/fuzz-segment-XXXXXX";
@@ -54,7 +56,8 @@ static void prepare(void)
         for (int i = 0; i < PATHS; i++) {
             struct record *r = sample_record((enum record_kind)kind, paths[i]);
 
-            offsets[n_records++] = (uint32_t)((const char *)segment_insert(&s, r) - (char *)s.header);
+            offsets[n_records++] =
+                (uint32_t)((const char *)segment_insert(&s, r) - (char *)s.header);
             free(r);
         }
     }
@@ -223,7 +226,8 @@ int main(int argc, char **argv)
         LLVMFuzzerTestOneInput(bytes, n);
         runs++;
         clock_gettime(CLOCK_MONOTONIC, &now);
-    } while ((double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) / 1e9 < seconds);
+    } while ((double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) / 1e9 <
+             seconds);
     printf("%ld hostile segments\n1 passed, 0 failed\n", runs);
     return 0;
 }

@@ -9,7 +9,8 @@
 #include "base/hash.h"
 #include "fill/library.h"
 
-struct record *sample_make(enum record_kind kind, const char *path, size_t path_length, size_t payload_size)
+struct record *sample_make(enum record_kind kind, const char *path, size_t path_length,
+                           size_t payload_size)
 {
     uint32_t size = record_size_for(path_length, payload_size);
     struct record *r = calloc(1, size);
@@ -38,7 +39,8 @@ static struct record *sample_stat(const char *path)
 
 static struct record *sample_list(const char *path)
 {
-    static const char *const names[] = {"__init__.py", "a", "a-name-that-is-a-little-longer.so", "b"};
+    static const char *const names[] = {"__init__.py", "a", "a-name-that-is-a-little-longer.so",
+                                        "b"};
     size_t head = record_round8(sizeof(struct record_list) + 8 * sizeof(uint32_t));
     size_t at = head;
     struct record *r = sample_make(RECORD_LIST, path, strlen(path), head + 24 + 16 + 48 + 16);
@@ -65,7 +67,8 @@ static struct record *sample_list(const char *path)
 static struct record *sample_content(const char *path)
 {
     static const char first[] = "/root/another/name";
-    struct record *r = sample_make(RECORD_CONTENT, path, strlen(path), sizeof(struct record_content) + sizeof first);
+    struct record *r = sample_make(RECORD_CONTENT, path, strlen(path),
+                                   sizeof(struct record_content) + sizeof first);
     struct record_content *c = (void *)record_payload(r);
 
     c->st.st_mode = S_IFREG | 0644;
@@ -76,7 +79,8 @@ static struct record *sample_content(const char *path)
     return r;
 }
 
-static struct record *sample_bytes(enum record_kind kind, const char *path, const void *bytes, size_t size)
+static struct record *sample_bytes(enum record_kind kind, const char *path, const void *bytes,
+                                   size_t size)
 {
     struct record *r = sample_make(kind, path, strlen(path), size);
 
@@ -182,7 +186,8 @@ uint64_t sample_use(const struct record *r)
     uint64_t n = sum(r->path, r->path_length + 1u) + sum(record_payload(r), r->payload_size);
 
     if (r->kind == RECORD_MIRROR || r->kind == RECORD_ORIGIN || r->kind == RECORD_ROOTS) {
-        return n + (r->kind == RECORD_MIRROR ? sum(c, sizeof(struct stat)) : strlen(record_payload(r)));
+        return n +
+               (r->kind == RECORD_MIRROR ? sum(c, sizeof(struct stat)) : strlen(record_payload(r)));
     }
     if (r->error != 0 || (r->flags & RECORD_UNAVAILABLE) != 0) {
         return n;

@@ -1,5 +1,6 @@
 /*
- * samples.h - one sound record of each kind, in memory of its exact size, and a use of all that a record holds.
+ * samples.h - one sound record of each kind, in memory of its exact size, and a use of all that a
+ * record holds.
  */
 #ifndef FASTIMPORT_TESTS_UNIT_SAMPLES_H
 #define FASTIMPORT_TESTS_UNIT_SAMPLES_H
@@ -10,9 +11,11 @@
 struct record *sample_record(enum record_kind kind, const char *path);
 
 /* Room for a record: zeroed, lengths and key filled in, `size` set; to be sealed by the caller. */
-struct record *sample_make(enum record_kind kind, const char *path, size_t path_length, size_t payload_size);
+struct record *sample_make(enum record_kind kind, const char *path, size_t path_length,
+                           size_t payload_size);
 
-/* Reads a valid record as the library does, every field and entry; the result only keeps the reads alive. */
+/* Reads a valid record as the library does, every field and entry; the result only keeps the reads
+ * alive. */
 uint64_t sample_use(const struct record *record);
 
 #endif

@@ -1,8 +1,10 @@
 /*
- * scratch.h - what every unit test needs: a private directory, files in it, what was written to standard error.
+ * scratch.h - what every unit test needs: a private directory, files in it, what was written to
+ * standard error.
  *
- * scratch_setup() and scratch_teardown() are cmocka fixtures of one test each: the directory is new and empty, and gone
- * afterwards with all that is in it. Helpers fail the test when they cannot do their work. Not thread-safe.
+ * scratch_setup() and scratch_teardown() are cmocka fixtures of one test each: the directory is new
+ * and empty, and gone afterwards with all that is in it. Helpers fail the test when they cannot do
+ * their work. Not thread-safe.
  */
 #ifndef FASTIMPORT_TESTS_UNIT_SCRATCH_H
 #define FASTIMPORT_TESTS_UNIT_SCRATCH_H
@@ -19,7 +21,8 @@
 int scratch_setup(void **state);
 int scratch_teardown(void **state);
 
-/* The directory (on tmpfs where there is one), and names in it. The result of scratch_path() is good for 16 more calls. */
+/* The directory (on tmpfs where there is one), and names in it. The result of scratch_path() is
+ * good for 16 more calls. */
 const char *scratch(void);
 const char *scratch_path(const char *name);
 
@@ -31,8 +34,8 @@ bool scratch_has(const char *name);
 /* The number of names in a directory of the scratch directory. */
 int scratch_count(const char *name);
 
-/* From capture_begin() on, standard error goes to a file; capture_end() puts it back and returns what was written,
- * good until the next capture. */
+/* From capture_begin() on, standard error goes to a file; capture_end() puts it back and returns
+ * what was written, good until the next capture. */
 void capture_begin(void);
 const char *capture_end(void);
 /* How often `needle` occurs in `text`. */
@@ -41,8 +44,8 @@ int occurrences(const char *text, const char *needle);
 /* Runs body(argument) in a child and returns its exit status; 128 + signal if it was killed. */
 int in_child(int (*body)(void *argument), void *argument);
 
-/* The same with a file system of `size` bytes mounted over the scratch directory, for the child alone. Skips the test
- * where mounting is not allowed. */
+/* The same with a file system of `size` bytes mounted over the scratch directory, for the child
+ * alone. Skips the test where mounting is not allowed. */
 struct small_tmpfs {
     size_t size;
     bool noexec;

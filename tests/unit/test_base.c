@@ -88,15 +88,15 @@ static void compares_prefixes_by_component(void **state)
     static const struct {
         const char *path, *prefix;
         bool is;
-    } cases[] = {{"/a", "/a", true},   {"/a/b", "/a", true}, {"/ab", "/a", false}, {"/a", "/a/b", false},
-                 {"/a", "/", true},    {"/", "/", true},     {"/b", "/a", false},  {"/aa/b", "/aa/b", true},
-                 {"/a.b", "/a", false}};
+    } cases[] = {{"/a", "/a", true},    {"/a/b", "/a", true},     {"/ab", "/a", false},
+                 {"/a", "/a/b", false}, {"/a", "/", true},        {"/", "/", true},
+                 {"/b", "/a", false},   {"/aa/b", "/aa/b", true}, {"/a.b", "/a", false}};
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert_int_equal(
-            path_has_prefix(cases[i].path, strlen(cases[i].path), cases[i].prefix, strlen(cases[i].prefix)),
-            cases[i].is);
+        assert_int_equal(path_has_prefix(cases[i].path, strlen(cases[i].path), cases[i].prefix,
+                                         strlen(cases[i].prefix)),
+                         cases[i].is);
     }
 }
 

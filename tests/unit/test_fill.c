@@ -1,6 +1,6 @@
 /*
- * fill: ranks of a node and a root in one process. A thread plays the leader and the root: it answers by the stream, by
- * request, late, or not at all.
+ * fill: ranks of a node and a root in one process. A thread plays the leader and the root: it
+ * answers by the stream, by request, late, or not at all.
  */
 #include "scratch.h"
 
@@ -73,8 +73,8 @@ static void *lead(void *leader_)
     return NULL;
 }
 
-static const struct record *get_with(void (*play)(const struct fi_query *), const char *name, int *seen,
-                                     enum fallback_reason *why)
+static const struct record *get_with(void (*play)(const struct fi_query *), const char *name,
+                                     int *seen, enum fallback_reason *why)
 {
     struct leader leader = {.play = play};
     struct fi_query q = query(name);
@@ -264,7 +264,8 @@ static void a_dead_holder_of_a_claim_is_passed_by(void **state)
     assert_non_null(fill_get(&root, &q, &why));
     assert_in_range(sys_now_ns() - start, (int64_t)WAIT_MS * MS / 2, 10LL * WAIT_MS * MS);
     q = query("other");
-    assert_true(segment_claim(&node.index, q.hash + SEGMENT_CLAIMS)); /* another key in the same place */
+    assert_true(
+        segment_claim(&node.index, q.hash + SEGMENT_CLAIMS)); /* another key in the same place */
     start = sys_now_ns();
     assert_non_null(fill_get(&root, &q, &why));
     assert_in_range(sys_now_ns() - start, 0, (int64_t)WAIT_MS * MS / 2);

@@ -1,4 +1,5 @@
-/* fill/lookup: a fixture looked up for the cache must be what the kernel says; faults are nobody's answer. */
+/* fill/lookup: a fixture looked up for the cache must be what the kernel says; faults are nobody's
+ * answer. */
 #include "scratch.h"
 
 #include <dirent.h>
@@ -13,21 +14,23 @@
 
 #include "answer/answer.h"
 #include "base/path.h"
-#include "fill/lookup.h"
 #include "cache/mirror.h"
 #include "faults.h"
+#include "fill/lookup.h"
 
 static struct node_cache node;
 static const struct lookup_limits limits = {1000};
 static char tree[128]; /* the fixture */
 
-static const char *const names[] = {"",        "file",  "dir",  "dir/inside", "link", "to_dir", "to_dir/inside", "broken",
-                                    "loop",    "none",  "none/at/all", "file/x", "fifo", "secret", "empty", "dir/..x"};
+static const char *const names[] = {
+    "",     "file", "dir",         "dir/inside", "link", "to_dir", "to_dir/inside", "broken",
+    "loop", "none", "none/at/all", "file/x",     "fifo", "secret", "empty",         "dir/..x"};
 
 static int setup(void **state)
 {
     if (scratch_setup(state) != 0 || mkdir(scratch_path("cache"), 0700) != 0 ||
-        node_create(&node, scratch_path("cache"), 1) != 0 || mkdir(scratch_path("tree"), 0755) != 0) {
+        node_create(&node, scratch_path("cache"), 1) != 0 ||
+        mkdir(scratch_path("tree"), 0755) != 0) {
         return -1;
     }
     snprintf(tree, sizeof tree, "%s/tree", scratch());
@@ -36,8 +39,10 @@ static int setup(void **state)
     scratch_write("tree/secret", "x", 1, 0000);
     return mkdir(scratch_path("tree/dir"), 0700) || mkfifo(scratch_path("tree/fifo"), 0600) ||
            link(scratch_path("tree/file"), scratch_path("tree/dir/inside")) ||
-           symlink("file", scratch_path("tree/link")) || symlink("dir", scratch_path("tree/to_dir")) ||
-           symlink("nowhere", scratch_path("tree/broken")) || symlink("loop", scratch_path("tree/loop"));
+           symlink("file", scratch_path("tree/link")) ||
+           symlink("dir", scratch_path("tree/to_dir")) ||
+           symlink("nowhere", scratch_path("tree/broken")) ||
+           symlink("loop", scratch_path("tree/loop"));
 }
 
 static int teardown(void **state)
@@ -125,7 +130,9 @@ static void accesses_as_the_kernel_does(void **state)
 
             assert_int_equal(r->error, access(in_tree(names[i]), modes[m]) == 0 ? 0 : errno);
             r = look(RECORD_ACCESS, (uint64_t)modes[m] | RECORD_EFFECTIVE, names[i]);
-            assert_int_equal(r->error, faccessat(AT_FDCWD, in_tree(names[i]), modes[m], AT_EACCESS) == 0 ? 0 : errno);
+            assert_int_equal(
+                r->error,
+                faccessat(AT_FDCWD, in_tree(names[i]), modes[m], AT_EACCESS) == 0 ? 0 : errno);
         }
     }
 }
@@ -150,8 +157,12 @@ static void statx_as_the_kernel_does(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct statx real;
-        const struct record *r = look(RECORD_STATX, STATX_BASIC_STATS | ((uint64_t)AT_SYMLINK_NOFOLLOW << 32), names[i]);
-        int error = statx(AT_FDCWD, in_tree(names[i]), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &real) == 0 ? 0 : errno;
+        const struct record *r =
+            look(RECORD_STATX, STATX_BASIC_STATS | ((uint64_t)AT_SYMLINK_NOFOLLOW << 32), names[i]);
+        int error =
+            statx(AT_FDCWD, in_tree(names[i]), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &real) == 0
+                ? 0
+                : errno;
 
         assert_int_equal(r->error, error);
         if (error == 0) {
@@ -272,7 +283,8 @@ static void leaves_out_what_is_no_file(void **state)
     assert_true(unavailable(look(RECORD_BYPASS, 0, "file"))); /* nobody may ask for such a thing */
 }
 
-/* A program without section that is longer than what ld.so maps of it, first as a library, then as a file. */
+/* A program without section that is longer than what ld.so maps of it, first as a library, then as
+ * a file. */
 static void a_library_read_as_a_file_is_whole(void **state)
 {
     size_t size;
@@ -305,17 +317,28 @@ static void transient_errors_are_no_answers(void **state)
         enum record_kind kind;
         const char *name;
     } faults[] = {
-        {FAULT_sys_open, -EMFILE, RECORD_CONTENT, "file"},   {FAULT_sys_open, -ENFILE, RECORD_LIST, "dir"},
-        {FAULT_sys_open, -EMFILE, RECORD_LIST, "dir"},       {FAULT_sys_open, -EMFILE, RECORD_REALPATH, "file"},
-        {FAULT_sys_open, -ENOMEM, RECORD_REALPATH, "file"},  {FAULT_sys_open, -EIO, RECORD_CONTENT, "file"},
-        {FAULT_sys_open, -ESTALE, RECORD_CONTENT, "file"},   {FAULT_sys_lstat, -ENOMEM, RECORD_STAT, "file"},
-        {FAULT_sys_lstat, -EIO, RECORD_STAT, "file"},        {FAULT_sys_lstat, -ESTALE, RECORD_STAT, "file"},
-        {FAULT_sys_stat, -EIO, RECORD_STAT, "link"},         {FAULT_sys_readlink, -EIO, RECORD_STAT, "link"},
-        {FAULT_sys_access, -EIO, RECORD_ACCESS, "file"},     {FAULT_sys_getdents64, -EIO, RECORD_LIST, "dir"},
-        {FAULT_sys_readlink, -ENOENT, RECORD_REALPATH, "file"}, {FAULT_realloc, 1, RECORD_LIST, "dir"},
-        {FAULT_sys_fstat, -EIO, RECORD_CONTENT, "file"},     {FAULT_sys_pread_all, -EIO, RECORD_CONTENT, "file"},
-        {FAULT_malloc, 1, RECORD_CONTENT, "file"},           {FAULT_sys_pwrite_all, -ENOSPC, RECORD_CONTENT, "file"},
-        {FAULT_sys_rename, -EIO, RECORD_CONTENT, "file"},    {FAULT_sys_open, -EINTR, RECORD_LIST, "dir"},
+        {FAULT_sys_open, -EMFILE, RECORD_CONTENT, "file"},
+        {FAULT_sys_open, -ENFILE, RECORD_LIST, "dir"},
+        {FAULT_sys_open, -EMFILE, RECORD_LIST, "dir"},
+        {FAULT_sys_open, -EMFILE, RECORD_REALPATH, "file"},
+        {FAULT_sys_open, -ENOMEM, RECORD_REALPATH, "file"},
+        {FAULT_sys_open, -EIO, RECORD_CONTENT, "file"},
+        {FAULT_sys_open, -ESTALE, RECORD_CONTENT, "file"},
+        {FAULT_sys_lstat, -ENOMEM, RECORD_STAT, "file"},
+        {FAULT_sys_lstat, -EIO, RECORD_STAT, "file"},
+        {FAULT_sys_lstat, -ESTALE, RECORD_STAT, "file"},
+        {FAULT_sys_stat, -EIO, RECORD_STAT, "link"},
+        {FAULT_sys_readlink, -EIO, RECORD_STAT, "link"},
+        {FAULT_sys_access, -EIO, RECORD_ACCESS, "file"},
+        {FAULT_sys_getdents64, -EIO, RECORD_LIST, "dir"},
+        {FAULT_sys_readlink, -ENOENT, RECORD_REALPATH, "file"},
+        {FAULT_realloc, 1, RECORD_LIST, "dir"},
+        {FAULT_sys_fstat, -EIO, RECORD_CONTENT, "file"},
+        {FAULT_sys_pread_all, -EIO, RECORD_CONTENT, "file"},
+        {FAULT_malloc, 1, RECORD_CONTENT, "file"},
+        {FAULT_sys_pwrite_all, -ENOSPC, RECORD_CONTENT, "file"},
+        {FAULT_sys_rename, -EIO, RECORD_CONTENT, "file"},
+        {FAULT_sys_open, -EINTR, RECORD_LIST, "dir"},
         {FAULT_sys_open, -ETIMEDOUT, RECORD_LIST, "dir"},
     };
 

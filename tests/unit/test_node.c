@@ -1,4 +1,5 @@
-/* cache/node, cache/mirror, cache/tree: private directories, locks, the sweep, files with modes and times, no room. */
+/* cache/node, cache/mirror, cache/tree: private directories, locks, the sweep, files with modes and
+ * times, no room. */
 #include "scratch.h"
 
 #include <errno.h>
@@ -77,14 +78,16 @@ static void attaches_to_its_own_only(void **state)
     assert_int_equal(try_attach(node.directory, nonce() + 1), -EPROTO);
     assert_int_equal(try_attach(scratch_path("none"), nonce()), -ENOENT);
     assert_int_equal(symlink(node.directory, scratch_path("link")), 0);
-    assert_int_equal(try_attach(scratch_path("link"), nonce()), -ENOTDIR); /* O_DIRECTORY | O_NOFOLLOW */
+    assert_int_equal(try_attach(scratch_path("link"), nonce()),
+                     -ENOTDIR); /* O_DIRECTORY | O_NOFOLLOW */
     assert_int_equal(chmod(node.directory, 0750), 0);
     assert_int_equal(try_attach(node.directory, nonce()), -EPERM);
     assert_int_equal(chmod(node.directory, 0700), 0);
     snprintf(directory, sizeof directory, "%s/index", node.directory);
     assert_int_equal(try_attach(directory, nonce()), -ENOTDIR);
     memset(directory, '/', 280);
-    strcpy(directory + 280 - strlen(node.directory), node.directory); /* sound, but too long to be kept */
+    strcpy(directory + 280 - strlen(node.directory),
+           node.directory); /* sound, but too long to be kept */
     assert_int_equal(try_attach(directory, nonce()), -EPERM);
     if (geteuid() == 0) {
         assert_int_equal(chown(node.directory, 12345, 12345), 0);
@@ -114,9 +117,11 @@ static void creation_fails_and_leaves_nothing(void **state)
     static const struct {
         enum fault_call call;
         int error, skip;
-    } faults[] = {{FAULT_sys_mkdir, -EACCES, 0},     {FAULT_sys_mkdir, -ENOSPC, 1}, {FAULT_sys_mkdir, -ENOSPC, 2},
-                  {FAULT_sys_open, -EMFILE, 0},      {FAULT_sys_open, -EMFILE, 1},  {FAULT_sys_flock, -ENOLCK, 0},
-                  {FAULT_sys_fallocate, -ENOSPC, 0}, {FAULT_sys_mmap, -ENOMEM, 0},  {FAULT_sys_ftruncate, -EFBIG, 0}};
+    } faults[] = {{FAULT_sys_mkdir, -EACCES, 0},     {FAULT_sys_mkdir, -ENOSPC, 1},
+                  {FAULT_sys_mkdir, -ENOSPC, 2},     {FAULT_sys_open, -EMFILE, 0},
+                  {FAULT_sys_open, -EMFILE, 1},      {FAULT_sys_flock, -ENOLCK, 0},
+                  {FAULT_sys_fallocate, -ENOSPC, 0}, {FAULT_sys_mmap, -ENOMEM, 0},
+                  {FAULT_sys_ftruncate, -EFBIG, 0}};
     struct node_cache second;
     char base[300];
 
@@ -148,7 +153,8 @@ static void the_last_one_out_removes_it(void **state)
     node.lock = -1;
 }
 
-/* flock(2) belongs to the open file, which a forked child shares: a daemon keeps the cache of its job. */
+/* flock(2) belongs to the open file, which a forked child shares: a daemon keeps the cache of its
+ * job. */
 static void a_forked_child_keeps_it_alive(void **state)
 {
     int ends[2];
@@ -266,14 +272,10 @@ static void knows_whether_it_may_execute(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        node_test(is_private_and_unguessable),
-        node_test(attaches_to_its_own_only),
-        node_test(attaching_survives_faults),
-        node_test(creation_fails_and_leaves_nothing),
-        node_test(the_last_one_out_removes_it),
-        node_test(a_forked_child_keeps_it_alive),
-        node_test(the_sweep_takes_dead_caches_only),
-        scratch_test(removal_follows_no_symlink),
+        node_test(is_private_and_unguessable),       node_test(attaches_to_its_own_only),
+        node_test(attaching_survives_faults),        node_test(creation_fails_and_leaves_nothing),
+        node_test(the_last_one_out_removes_it),      node_test(a_forked_child_keeps_it_alive),
+        node_test(the_sweep_takes_dead_caches_only), scratch_test(removal_follows_no_symlink),
         node_test(knows_whether_it_may_execute),
     };
 

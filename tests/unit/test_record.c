@@ -1,4 +1,5 @@
-/* cache/record: what is damaged is refused; what is sealed again after damage, by somebody who means it, is harmless. */
+/* cache/record: what is damaged is refused; what is sealed again after damage, by somebody who
+ * means it, is harmless. */
 #include "scratch.h"
 
 #include <stdlib.h>
@@ -29,7 +30,7 @@ static void samples_are_valid(void **state)
     }
 }
 
-/* Every bit of every byte behind `next`, which is the segment's. */
+/* Every bit of every byte behind `next`, which is the segment's, but for the one that may change. */
 static void any_flipped_bit_is_refused(void **state)
 {
     (void)state;
@@ -40,6 +41,9 @@ static void any_flipped_bit_is_refused(void **state)
 
         for (size_t i = 4; i < size; i++) {
             for (int bit = 0; bit < 8; bit++) {
+                if (i == offsetof(struct record, flags) && 1 << bit == RECORD_USED) {
+                    continue;
+                }
                 bytes[i] = (char)(bytes[i] ^ (1 << bit));
                 if (valid(r, size)) {
                     fail_msg("kind %d: byte %zu bit %d flipped is not noticed", kind, i, bit);
@@ -149,8 +153,10 @@ static void finds_names_in_a_listing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(samples_are_valid),       cmocka_unit_test(any_flipped_bit_is_refused),
-        cmocka_unit_test(meant_damage_is_harmless), cmocka_unit_test(impossible_contents_are_refused),
+        cmocka_unit_test(samples_are_valid),
+        cmocka_unit_test(any_flipped_bit_is_refused),
+        cmocka_unit_test(meant_damage_is_harmless),
+        cmocka_unit_test(impossible_contents_are_refused),
         cmocka_unit_test(finds_names_in_a_listing),
     };
 

@@ -1,10 +1,10 @@
-/* role: from fake environments. This program exports Py_Initialize (by -rdynamic), so it is a Python to fastimport. */
+/* role: from fake environments. This program exports Py_Initialize (by -rdynamic), so it is a
+ * Python to fastimport. */
 #include "scratch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "role.h"
@@ -14,8 +14,9 @@ void Py_Initialize(void)
 {
 }
 
-static const char *const launchers[] = {"PMI_RANK",    "PMIX_RANK",   "OMPI_COMM_WORLD_RANK", "MPIRUN_RANK",
-                                        "PALS_RANKID", "ALPS_APP_PE", "SLURM_PROCID"};
+static const char *const launchers[] = {"PMI_RANK",    "PMIX_RANK",   "OMPI_COMM_WORLD_RANK",
+                                        "MPIRUN_RANK", "PALS_RANKID", "ALPS_APP_PE",
+                                        "SLURM_PROCID"};
 
 static int forget(void **state)
 {
@@ -24,7 +25,6 @@ static int forget(void **state)
         unsetenv(launchers[i]);
     }
     unsetenv("FASTIMPORT");
-    unsetenv("PMI_FD");
     unsetenv(ROLE_NODE_VARIABLE);
     return 0;
 }
@@ -61,7 +61,7 @@ static void is_passive_when_switched_off(void **state)
     setenv("PMI_RANK", "0", 1);
     setenv("FASTIMPORT", "0", 1);
     assert_int_equal(role_decide().role, ROLE_PASSIVE);
-    setenv(ROLE_NODE_VARIABLE, "1f:/dev/shm/x", 1);
+    setenv(ROLE_NODE_VARIABLE, "12:1f:/dev/shm/x", 1);
     assert_int_equal(role_decide().role, ROLE_PASSIVE);
     setenv("FASTIMPORT", "1", 1);
     assert_int_equal(role_decide().role, ROLE_ATTACHED);
@@ -69,20 +69,37 @@ static void is_passive_when_switched_off(void **state)
 
 static void is_attached_below_a_rank(void **state)
 {
+    char value[64];
     struct role_facts f;
 
     (void)state;
     setenv("PMI_RANK", "3", 1);
-    setenv(ROLE_NODE_VARIABLE, "deadbeef01234567:/dev/shm/fastimport-0-x", 1);
+    setenv(ROLE_NODE_VARIABLE, "1:deadbeef01234567:/dev/shm/fastimport-0-x", 1);
     f = role_decide();
     assert_int_equal(f.role, ROLE_ATTACHED);
     assert_int_equal(f.nonce, 0xdeadbeef01234567);
     assert_string_equal(f.node, "/dev/shm/fastimport-0-x");
+    assert_false(f.was_rank);
+    snprintf(value, sizeof value, "%d:1:/dev/shm/x",
+             (int)getpid()); /* it has replaced itself by exec */
+    setenv(ROLE_NODE_VARIABLE, value, 1);
+    f = role_decide();
+    assert_int_equal(f.role, ROLE_ATTACHED);
+    assert_true(f.was_rank);
 }
 
 static void distrusts_a_bad_node_variable(void **state)
 {
-    static const char *const bad[] = {"", ":", "12", "12:", "12:relative", "xyz:/dev/shm/x", "12;/dev/shm/x"};
+    static const char *const bad[] = {"",
+                                      ":",
+                                      "12",
+                                      "12:",
+                                      "12:1f",
+                                      "12:1f:relative",
+                                      "x:1f:/dev/x",
+                                      "12:x:/dev/x",
+                                      "1f:/dev/x",
+                                      "12:1f;/dev/x"};
 
     (void)state;
     setenv("PMI_RANK", "0", 1);
@@ -90,45 +107,6 @@ static void distrusts_a_bad_node_variable(void **state)
         setenv(ROLE_NODE_VARIABLE, bad[i], 1);
         assert_int_equal(role_decide().role, ROLE_PASSIVE); /* a child of a rank never speaks MPI */
     }
-}
-
-static int claim(void *unused)
-{
-    (void)unused;
-    return role_claim_slot() ? 0 : 1;
-}
-
-static void claims_its_slot_once(void **state)
-{
-    char number[16];
-    int pair[2];
-
-    (void)state;
-    assert_true(role_claim_slot()); /* a launcher without PMI_FD */
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    snprintf(number, sizeof number, "%d", pair[0]);
-    setenv("PMI_FD", number, 1);
-    assert_int_equal(close(pair[1]), 0); /* the launcher is through with this slot */
-    assert_false(role_claim_slot());
-    close(pair[0]);
-    assert_false(role_claim_slot()); /* no descriptor at all */
-}
-
-/* A file, because the kernel of this test may refuse record locks on sockets; a launcher's socket takes them. */
-static void excludes_a_second_process(void **state)
-{
-    char number[16];
-    FILE *slot = tmpfile();
-
-    (void)state;
-    assert_non_null(slot);
-    snprintf(number, sizeof number, "%d", fileno(slot));
-    setenv("PMI_FD", number, 1);
-    assert_int_equal(in_child(claim, NULL), 0); /* free again when that one is gone */
-    assert_true(role_claim_slot());
-    assert_true(role_claim_slot());
-    assert_int_equal(in_child(claim, NULL), 1);
-    fclose(slot);
 }
 
 int main(void)
@@ -139,8 +117,6 @@ int main(void)
         cmocka_unit_test_setup(is_passive_when_switched_off, forget),
         cmocka_unit_test_setup(is_attached_below_a_rank, forget),
         cmocka_unit_test_setup(distrusts_a_bad_node_variable, forget),
-        cmocka_unit_test_setup(claims_its_slot_once, forget),
-        cmocka_unit_test_setup(excludes_a_second_process, forget),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

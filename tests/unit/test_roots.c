@@ -1,4 +1,5 @@
-/* roots: file-system types, options of python(1), virtual environments, from a fake /proc/self/mountinfo. */
+/* roots: file-system types, options of python(1), virtual environments, from a fake
+ * /proc/self/mountinfo. */
 #include "scratch.h"
 
 #include <stdio.h>
@@ -32,7 +33,8 @@ static int setup(void **state)
     unsetenv("VIRTUAL_ENV");
     unsetenv("PYTHONPATH");
     unsetenv("LD_LIBRARY_PATH");
-    return scratch_setup(state) || mkdir(scratch_path("app"), 0755) || mkdir(scratch_path("my share"), 0755);
+    return scratch_setup(state) || mkdir(scratch_path("app"), 0755) ||
+           mkdir(scratch_path("my share"), 0755);
 }
 
 static void compute(const struct fi_config *config, bool is_python, int argc, char **argv)
@@ -58,9 +60,11 @@ static bool has(char scope, const char *path)
 
 static void knows_network_file_systems(void **state)
 {
-    static const char *const network[] = {"nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph", "fuse.sharedfs", "9p", "cifs",
-                                          "panfs", "afs", "fuse"};
-    static const char *const local[] = {"ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "fuseblk", "nfsd", ""};
+    static const char *const network[] = {"nfs",    "nfs4",  "lustre",        "gpfs",
+                                          "beegfs", "ceph",  "fuse.sharedfs", "9p",
+                                          "cifs",   "panfs", "afs",           "fuse"};
+    static const char *const local[] = {"ext4", "xfs",     "btrfs", "tmpfs", "overlay",
+                                        "zfs",  "fuseblk", "nfsd",  ""};
 
     (void)state;
     for (size_t i = 0; i < sizeof network / sizeof *network; i++) {
@@ -71,14 +75,16 @@ static void knows_network_file_systems(void **state)
     }
 }
 
-/* Is a directory of the scratch directory taken, when the mounts are these? "@" stands for the scratch directory. */
+/* Is a directory of the scratch directory taken, when the mounts are these? "@" stands for the
+ * scratch directory. */
 static bool taken(const char *mounts, const char *name)
 {
     struct fi_config config = {.fs = FI_FS_NETWORK, .path = scratch_path(name)};
     size_t n = 0;
 
     for (const char *at = mounts; *at != '\0' && n < sizeof mountinfo - 200; at++) {
-        n += (size_t)snprintf(mountinfo + n, sizeof mountinfo - n, *at == '@' ? "%s" : "%.1s", *at == '@' ? scratch() : at);
+        n += (size_t)snprintf(mountinfo + n, sizeof mountinfo - n, *at == '@' ? "%s" : "%.1s",
+                              *at == '@' ? scratch() : at);
     }
     compute(&config, false, 0, NULL);
     return has('A', scratch_path(name));
@@ -88,12 +94,17 @@ static void the_longest_mount_decides(void **state)
 {
     (void)state;
     assert_false(taken("1 0 0:1 / / rw - ext4 /dev/sda rw\n", "app"));
-    assert_true(taken("1 0 0:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / @ rw shared:1 - nfs4 s:/x rw\n", "app"));
+    assert_true(taken("1 0 0:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / @ rw shared:1 - nfs4 s:/x rw\n",
+                      "app"));
     assert_true(taken("2 1 0:2 / @ rw - nfs4 s:/x rw\n1 0 0:1 / / rw - ext4 /dev/sda rw\n", "app"));
-    assert_false(taken("2 1 0:2 / @ rw - nfs4 s:/x rw\n3 2 0:3 / @/app rw - ext4 /dev/sdb rw\n", "app"));
-    assert_false(taken("1 0 0:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / @/ap rw - nfs4 s:/x rw\n", "app"));
+    assert_false(
+        taken("2 1 0:2 / @ rw - nfs4 s:/x rw\n3 2 0:3 / @/app rw - ext4 /dev/sdb rw\n", "app"));
+    assert_false(
+        taken("1 0 0:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / @/ap rw - nfs4 s:/x rw\n", "app"));
     assert_true(taken("1 0 0:1 / / rw - fuse.sharedfs x rw\n", "app"));
-    assert_true(taken("1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / @ rw - ext4 x rw\n3 2 0:3 / @ rw - lustre over rw\n", "app"));
+    assert_true(taken(
+        "1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / @ rw - ext4 x rw\n3 2 0:3 / @ rw - lustre over rw\n",
+        "app"));
     assert_false(taken("nonsense\n\n - \n1 0\n", "app"));
 }
 
@@ -101,16 +112,19 @@ static void the_longest_mount_decides(void **state)
 static void mount_points_are_unescaped(void **state)
 {
     (void)state;
-    assert_true(taken("1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / @/my\\040share rw - nfs4 s:/x rw\n", "my share"));
+    assert_true(taken("1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / @/my\\040share rw - nfs4 s:/x rw\n",
+                      "my share"));
 }
 
 static void any_file_system_on_request(void **state)
 {
-    struct fi_config config = {.fs = FI_FS_ALL, .path = scratch_path("app"), .exclude = "/x/y:relative:/"};
+    struct fi_config config = {
+        .fs = FI_FS_ALL, .path = scratch_path("app"), .exclude = "/x/y:relative:/"};
     char list[8192];
 
     (void)state;
-    snprintf(list, sizeof list, "%s:%s:%s//:", scratch_path("app"), scratch_path("none"), scratch_path("app"));
+    snprintf(list, sizeof list, "%s:%s:%s//:", scratch_path("app"), scratch_path("none"),
+             scratch_path("app"));
     config.path = list;
     compute(&config, false, 0, NULL);
     assert_true(has('A', scratch_path("app")));
@@ -148,7 +162,8 @@ static bool script_found(int argc, const char *const *words)
 }
 
 #define COMMAND(...)                                                                               \
-    script_found((int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), (const char *const[]){__VA_ARGS__})
+    script_found((int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)),                    \
+                 (const char *const[]){__VA_ARGS__})
 
 static void finds_the_script_behind_options(void **state)
 {
@@ -183,7 +198,8 @@ static void follows_a_virtual_environment_to_its_base(void **state)
     assert_int_equal(mkdir(scratch_path("venv"), 0755) | mkdir(scratch_path("venv/bin"), 0755), 0);
     assert_int_equal(mkdir(scratch_path("base"), 0755) | mkdir(scratch_path("base/bin"), 0755), 0);
     snprintf(program, sizeof program, "%s", scratch_path("venv/bin/python"));
-    snprintf(cfg, sizeof cfg, "include-system-site-packages = false\nhome = %s\nversion = 3.11\n", scratch_path("base/bin"));
+    snprintf(cfg, sizeof cfg, "include-system-site-packages = false\nhome = %s\nversion = 3.11\n",
+             scratch_path("base/bin"));
     scratch_text("venv/pyvenv.cfg", cfg);
     compute(&config, true, 1, argv);
     assert_true(has('A', scratch_path("venv")));

@@ -1,4 +1,5 @@
-/* cache/segment: two processes at once, a full segment, claims, the ring, the walk, foreign and hostile files. */
+/* cache/segment: two processes at once, a full segment, claims, the ring, the walk, foreign and
+ * hostile files. */
 #include "scratch.h"
 
 #include <errno.h>
@@ -21,7 +22,8 @@ static struct segment segment;
 
 static int setup(void **state)
 {
-    return scratch_setup(state) || segment_create(&segment, scratch_path("index"), CAPACITY, 2, NONCE);
+    return scratch_setup(state) ||
+           segment_create(&segment, scratch_path("index"), CAPACITY, 2, NONCE);
 }
 
 static int teardown(void **state)

@@ -1,4 +1,5 @@
-/* service/stream and service/wire: from one node cache to another in pieces of any size; damage, no room, faults. */
+/* service/stream and service/wire: from one node cache to another in pieces of any size; damage, no
+ * room, faults. */
 #include "scratch.h"
 
 #include <errno.h>
@@ -22,8 +23,8 @@ static const struct lookup_limits limits = {1 << 30};
 
 static int setup(void **state)
 {
-    return scratch_setup(state) || mkdir(scratch_path("tree"), 0755) || node_create(&from, scratch(), 1) ||
-           node_create(&to, scratch(), 1);
+    return scratch_setup(state) || mkdir(scratch_path("tree"), 0755) ||
+           node_create(&from, scratch(), 1) || node_create(&to, scratch(), 1);
 }
 
 static int teardown(void **state)
@@ -113,7 +114,8 @@ static void assert_all_arrived(void)
     int n = 0;
 
     while ((r = segment_walk(&from.index, &position)) != NULL) {
-        struct fi_query q = query_make((enum record_kind)r->kind, r->argument, r->path, r->path_length);
+        struct fi_query q =
+            query_make((enum record_kind)r->kind, r->argument, r->path, r->path_length);
         const struct record *copy = segment_find(&to.index, &q);
 
         if ((r->flags & RECORD_LOCAL) != 0) {
@@ -183,7 +185,8 @@ static void a_node_without_cache_swallows_it(void **state)
     stream_writer_end(&w);
 }
 
-/* Every byte of the first record in turn is wrong: nothing of it is believed, and the ranks do not wait for more. */
+/* Every byte of the first record in turn is wrong: nothing of it is believed, and the ranks do not
+ * wait for more. */
 static void damage_ends_the_stream(void **state)
 {
     char block[4096];
@@ -242,7 +245,8 @@ static void no_room_is_said_once(void **state)
     assert_non_null(strstr(text, "No space left on device"));
     assert_true((arrived(RECORD_CONTENT, "tree/a")->flags & RECORD_UNAVAILABLE) != 0);
     assert_true((arrived(RECORD_CONTENT, "tree/b")->flags & RECORD_UNAVAILABLE) != 0);
-    assert_true(record_valid(arrived(RECORD_CONTENT, "tree/a"), SIZE_MAX)); /* attached processes will look */
+    assert_true(record_valid(arrived(RECORD_CONTENT, "tree/a"),
+                             SIZE_MAX)); /* attached processes will look */
     assert_false((arrived(RECORD_CONTENT, "tree/c")->flags & RECORD_UNAVAILABLE) != 0);
     assert_true(same_bytes(scratch_path("tree/c")));
     stream_reader_end(&r);
@@ -251,7 +255,8 @@ static void no_room_is_said_once(void **state)
 
 static void other_faults_of_the_reader(void **state)
 {
-    static const enum fault_call calls[] = {FAULT_sys_open, FAULT_sys_rename, FAULT_sys_fstatfs, FAULT_sys_fchmod};
+    static const enum fault_call calls[] = {FAULT_sys_open, FAULT_sys_rename, FAULT_sys_fstatfs,
+                                            FAULT_sys_fchmod};
 
     (void)state;
     scratch_text("tree/a", "aaaa");
@@ -277,7 +282,8 @@ static void other_faults_of_the_reader(void **state)
     capture_end();
 }
 
-/* The reader's memory for a record: no more than a record may need, and its lack ends the stream. */
+/* The reader's memory for a record: no more than a record may need, and its lack ends the stream.
+ */
 static void memory_is_bounded(void **state)
 {
     struct record huge = {.size = UINT32_MAX - 7};
@@ -326,7 +332,8 @@ static void ends_in_the_middle_of_a_file(void **state)
     assert_int_equal(scratch_count(name), 0);
 }
 
-/* A copy that rank 0 cannot open any more (its program has used up all descriptors) must not be waited for elsewhere. */
+/* A copy that rank 0 cannot open any more (its program has used up all descriptors) must not be
+ * waited for elsewhere. */
 static void an_unreadable_copy_is_said_to_be_unavailable(void **state)
 {
     struct stream_writer w;
@@ -373,7 +380,8 @@ static void requests_make_the_round_trip(void **state)
         assert_true(wire_get(buffer, size, &at, &got));
         assert_string_equal(got.path, sent->path);
         assert_int_equal(got.kind, sent->kind);
-        assert_true(got.argument == sent->argument && got.hash == sent->hash && got.length == sent->length);
+        assert_true(got.argument == sent->argument && got.hash == sent->hash &&
+                    got.length == sent->length);
     }
     assert_false(wire_get(buffer, size, &at, &got));
     assert_int_equal(at, size);

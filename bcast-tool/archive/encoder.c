@@ -1,0 +1,159 @@
+#include "archive/encoder.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "archive/seal.h"
+#include "base/crew.h"
+#include "base/io.h"
+
+struct slot {
+    uint8_t *plain, *frame;
+    size_t used; /* plain bytes */
+    size_t size; /* of the frame; 0 after an error */
+};
+
+struct encoder {
+    enum framing framing;
+    int level, fd, n;
+    struct slot **slots;
+    struct slot *filling; /* claimed */
+    struct crew *crew;
+    XXH3_state_t *sum; /* FRAMING_NONE only, with `bytes` */
+    uint64_t bytes;
+};
+
+static void encode(void *slot, void *tool)
+{
+    struct slot *s = slot;
+    s->size = frame_encode(tool, s->plain, s->used, s->frame);
+}
+
+static void *codec_new(void *context)
+{
+    struct encoder *e = context;
+    return frame_codec_new(e->framing, e->level);
+}
+
+static void codec_free(void *tool)
+{
+    frame_codec_free(tool);
+}
+
+static void open_crew(struct encoder *e, int threads)
+{
+    struct crew_job job = {encode, codec_new, codec_free, e, threads};
+    e->n = threads * 2 + 1;
+    e->slots = io_alloc((size_t)e->n * sizeof(void *));
+    for (int i = 0; i < e->n; i++) {
+        e->slots[i] = io_alloc(sizeof **e->slots);
+        e->slots[i]->plain = io_alloc(FRAME_PLAIN_MAX);
+        e->slots[i]->frame = io_alloc(FRAME_HEADER_MAX + FRAME_BODY_MAX);
+    }
+    e->crew = crew_new(&job, (void **)e->slots, e->n);
+}
+
+struct encoder *encoder_open(enum framing framing, int level, int threads, int fd)
+{
+    struct encoder *e = io_alloc(sizeof *e);
+    e->framing = framing;
+    e->level = level >= 0 ? level : framing == FRAMING_GZ ? 6 : 3;
+    e->fd = fd;
+    if (framing != FRAMING_NONE) {
+        open_crew(e, threads);
+        return e;
+    }
+    e->sum = XXH3_createState();
+    XXH3_64bits_reset(e->sum);
+    return e;
+}
+
+void encoder_close(struct encoder *e)
+{
+    if (!e)
+        return;
+    crew_free(e->crew);
+    for (int i = 0; i < e->n; i++) {
+        free(e->slots[i]->plain);
+        free(e->slots[i]->frame);
+        free(e->slots[i]);
+    }
+    free(e->slots);
+    XXH3_freeState(e->sum);
+    free(e);
+}
+
+static int put(struct encoder *e, const void *bytes, size_t n, struct fault *f)
+{
+    return io_write(e->fd, bytes, n, -1) < 0 ? fault_errno(f, NULL, "cannot write the archive") : 0;
+}
+
+/* Writes the oldest frame. */
+static int drain(struct encoder *e, struct fault *f)
+{
+    struct slot *s = crew_collect(e->crew);
+    if (!s->size)
+        return fault_set(f, NULL, "the compression library failed");
+    int r = put(e, s->frame, s->size, f);
+    crew_release(e->crew);
+    return r;
+}
+
+static int claim(struct encoder *e, struct fault *f)
+{
+    while (!(e->filling = crew_claim(e->crew)))
+        if (drain(e, f) < 0)
+            return -1;
+    e->filling->used = 0;
+    return 0;
+}
+
+static void submit(struct encoder *e)
+{
+    crew_submit(e->crew);
+    e->filling = NULL;
+}
+
+static int store(struct encoder *e, const void *bytes, size_t n, struct fault *f)
+{
+    XXH3_64bits_update(e->sum, bytes, n);
+    e->bytes += n;
+    return put(e, bytes, n, f);
+}
+
+int encoder_write(struct encoder *e, const void *bytes, size_t n, struct fault *f)
+{
+    if (e->framing == FRAMING_NONE)
+        return store(e, bytes, n, f);
+    for (size_t done = 0; done < n;) {
+        if (!e->filling && claim(e, f) < 0)
+            return -1;
+        struct slot *s = e->filling;
+        size_t part = FRAME_PLAIN_MAX - s->used < n - done ? FRAME_PLAIN_MAX - s->used : n - done;
+        memcpy(s->plain + s->used, (const char *)bytes + done, part);
+        s->used += part;
+        done += part;
+        if (s->used == FRAME_PLAIN_MAX)
+            submit(e);
+    }
+    return 0;
+}
+
+int encoder_finish(struct encoder *e, struct fault *f)
+{
+    if (e->framing == FRAMING_NONE) {
+        char block[SEAL_SIZE];
+        seal_write(block, XXH3_64bits_digest(e->sum), e->bytes);
+        return put(e, block, sizeof block, f);
+    }
+    if (e->filling)
+        submit(e);
+    if (claim(e, f) < 0) /* the empty frame that marks the end */
+        return -1;
+    submit(e);
+    while (crew_collect(e->crew))
+        if (drain(e, f) < 0)
+            return -1;
+    return 0;
+}

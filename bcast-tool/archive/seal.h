@@ -1,0 +1,18 @@
+/* The last 512 bytes of an uncompressed archive: a checksum of everything before them.
+ *
+ * Tar readers stop at the end-of-archive blocks before it. Layout: FORMAT.md.
+ */
+#ifndef BCAST_ARCHIVE_SEAL_H
+#define BCAST_ARCHIVE_SEAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SEAL_SIZE 512
+
+void seal_write(char block[SEAL_SIZE], uint64_t sum, uint64_t bytes);
+
+/* False if the block is not exactly what seal_write writes. */
+bool seal_parse(const char block[SEAL_SIZE], uint64_t *sum, uint64_t *bytes);
+
+#endif

@@ -1,0 +1,198 @@
+#include "archive/tarread.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "archive/name.h"
+#include "base/io.h"
+
+struct tar {
+    struct archive *archive;
+    tar_next_block *next;
+    void *context;
+    struct fault source; /* why the source of bytes failed */
+    struct tar_policy policy;
+    uint64_t bytes, files;
+    uint64_t stream; /* bytes of the tar itself */
+    uint64_t offset; /* in the current file */
+    char path[PATH_MAX], link[PATH_MAX];
+    bool opened;
+};
+
+static la_ssize_t read_block(struct archive *a, void *context, const void **block)
+{
+    struct tar *t = context;
+    ssize_t n = t->next(t->context, (const uint8_t **)block, &t->source);
+    if (n < 0)
+        archive_set_error(a, EIO, "%s", t->source.reason);
+    t->stream += n > 0 ? (uint64_t)n : 0;
+    return n;
+}
+
+struct tar *tar_open(tar_next_block *next, void *context, const struct tar_policy *policy)
+{
+    struct tar *t = io_alloc(sizeof *t);
+    t->next = next;
+    t->context = context;
+    t->policy = *policy;
+    t->archive = archive_read_new();
+    archive_read_support_filter_none(t->archive);
+    archive_read_support_format_tar(t->archive);
+    return t;
+}
+
+void tar_close(struct tar *t)
+{
+    if (t)
+        archive_read_free(t->archive);
+    free(t);
+}
+
+/* The source's own fault says more than libarchive's. */
+static int failed(struct tar *t, struct fault *f, const char *path)
+{
+    if (t->source.set && t->source.path[0])
+        return fault_set(f, t->source.path, "%s", t->source.reason);
+    if (t->source.set)
+        return fault_set(f, NULL, "%s", t->source.reason);
+    const char *why = archive_error_string(t->archive);
+    return fault_set(f, path, "not a valid tar archive: %s", why ? why : "unknown error");
+}
+
+static const char *check_link(struct tar *t, struct entry *e, const char *target)
+{
+    if (e->type == ENTRY_HARDLINK) {
+        e->link = t->link;
+        return name_normal(target, t->link, sizeof t->link);
+    }
+    e->link = target;
+    return name_link(e->path, target);
+}
+
+/* Maps libarchive's type to ours; NULL or the reason for a refusal. */
+static const char *take_type(struct tar *t, struct archive_entry *a, struct entry *e)
+{
+    if (archive_entry_hardlink(a)) {
+        e->type = ENTRY_HARDLINK;
+        return check_link(t, e, archive_entry_hardlink(a));
+    }
+    switch (archive_entry_filetype(a)) {
+    case AE_IFREG:
+        e->type = ENTRY_FILE;
+        return NULL;
+    case AE_IFDIR:
+        e->type = ENTRY_DIR;
+        return NULL;
+    case AE_IFLNK:
+        e->type = ENTRY_SYMLINK;
+        return check_link(t, e, archive_entry_symlink(a));
+    default:
+        return "it is a device, FIFO or socket, which is refused";
+    }
+}
+
+/* Directories in group spaces often carry setgid; it is dropped. On files it is refused. */
+static const char *take_mode(struct archive_entry *a, struct entry *e)
+{
+    mode_t mode = archive_entry_mode(a) & 07777;
+    e->mode = mode & 0777;
+    if (e->type != ENTRY_DIR && e->type != ENTRY_SYMLINK && (mode & (S_ISUID | S_ISGID)))
+        return "it is setuid or setgid, which is refused";
+    return NULL;
+}
+
+static const char *take_size(struct tar *t, struct archive_entry *a, struct entry *e)
+{
+    int64_t size = archive_entry_size(a);
+    e->size = e->type == ENTRY_FILE && size > 0 ? (uint64_t)size : 0;
+    e->sparse = archive_entry_sparse_count(a) > 0;
+    if (size < 0)
+        return "its size is negative";
+    if (e->size > t->policy.max_bytes - t->bytes)
+        return "the archive expands to more than the limit (--max-bytes raises it)";
+    if (++t->files > t->policy.max_files)
+        return "the archive has more entries than the limit (--max-files raises it)";
+    t->bytes += e->size;
+    return NULL;
+}
+
+static const char *take(struct tar *t, struct archive_entry *a, struct entry *e)
+{
+    e->link = NULL;
+    e->path = t->path;
+    e->mtime = (struct timespec){archive_entry_mtime(a), archive_entry_mtime_nsec(a)};
+    const char *why = name_normal(archive_entry_pathname(a), t->path, sizeof t->path);
+    if (!why)
+        why = take_type(t, a, e);
+    if (!why && !t->path[0] && e->type != ENTRY_DIR)
+        why = "the name is that of the top directory";
+    if (!why)
+        why = take_mode(a, e);
+    return why ? why : take_size(t, a, e);
+}
+
+static int open_stream(struct tar *t, struct fault *f)
+{
+    t->opened = true;
+    if (archive_read_open(t->archive, t, NULL, read_block, NULL) != ARCHIVE_OK)
+        return failed(t, f, NULL);
+    return 0;
+}
+
+/* What follows the end of the tar is not wanted, but those who check the stream must see its end.
+ */
+static int finish_stream(struct tar *t, struct fault *f)
+{
+    const uint8_t *block;
+    ssize_t n;
+    while ((n = t->next(t->context, &block, &t->source)) > 0)
+        t->stream += (uint64_t)n;
+    if (n < 0)
+        return failed(t, f, NULL);
+    return t->stream % 512 ? fault_set(f, NULL, "the archive is cut off within a block") : 0;
+}
+
+/* Names that are no UTF-8 although the header says so pass as the bytes they are. */
+static bool only_charset(struct archive *a)
+{
+    const char *why = archive_error_string(a);
+    return why && strstr(why, "can't be converted");
+}
+
+int tar_next(struct tar *t, struct entry *e, struct fault *f)
+{
+    struct archive_entry *a;
+    if (!t->opened && open_stream(t, f) < 0)
+        return -1;
+    int r = archive_read_next_header(t->archive, &a);
+    if (r == ARCHIVE_EOF && !t->source.set)
+        return finish_stream(t, f);
+    if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
+        return failed(t, f, NULL);
+    const char *raw = archive_entry_pathname(a);
+    const char *why = take(t, a, e);
+    if (why)
+        return fault_set(f, raw, "%s", why);
+    if (r == ARCHIVE_WARN && !only_charset(t->archive))
+        return failed(t, f, raw);
+    t->offset = 0;
+    return 1;
+}
+
+ssize_t tar_data(struct tar *t, const uint8_t **data, uint64_t *offset, struct fault *f)
+{
+    size_t n;
+    la_int64_t at;
+    int r = archive_read_data_block(t->archive, (const void **)data, &n, &at);
+    if (r == ARCHIVE_EOF)
+        return 0;
+    if (r != ARCHIVE_OK)
+        return failed(t, f, t->path);
+    *offset = (uint64_t)at;
+    return n ? (ssize_t)n : tar_data(t, data, offset, f);
+}

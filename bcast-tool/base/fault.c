@@ -1,0 +1,70 @@
+#include "base/fault.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static size_t escape_byte(char out[5], unsigned char c)
+{
+    if (c >= 0x20 && c != 0x7f && c != '\\') {
+        out[0] = (char)c;
+        return 1;
+    }
+    return (size_t)snprintf(out, 5, "\\%03o", c);
+}
+
+void fault_printable(char *out, size_t size, const char *text)
+{
+    size_t length = strlen(text), used = 0, room = size - 1;
+    size_t head = length > room ? room / 2 - 2 : length; /* the end of a long path matters most */
+    for (size_t i = 0; i < length; i++) {
+        char byte[5];
+        if (i == head && length > room) {
+            memcpy(out + used, "...", 3);
+            used += 3;
+            i = length - (room / 2 - 2);
+        }
+        size_t n = escape_byte(byte, (unsigned char)text[i]);
+        if (used + n > room)
+            break;
+        memcpy(out + used, byte, n);
+        used += n;
+    }
+    out[used] = '\0';
+}
+
+static int fault_vset(struct fault *f, const char *path, const char *format, va_list args)
+{
+    char reason[sizeof f->reason];
+    if (f->set)
+        return -1;
+    f->set = true;
+    vsnprintf(reason, sizeof reason, format, args);
+    fault_printable(f->reason, sizeof f->reason, reason);
+    fault_printable(f->path, sizeof f->path, path ? path : "");
+    return -1;
+}
+
+int fault_set(struct fault *f, const char *path, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fault_vset(f, path, format, args);
+    va_end(args);
+    return -1;
+}
+
+int fault_errno(struct fault *f, const char *path, const char *what)
+{
+    return fault_set(f, path, "%s: %s", what, strerror(errno));
+}
+
+const char *fault_text(const struct fault *f, char *out, size_t size)
+{
+    if (f->path[0])
+        snprintf(out, size, "%s: %s", f->path, f->reason);
+    else
+        snprintf(out, size, "%s", f->reason);
+    return out;
+}

@@ -1,0 +1,25 @@
+/* One function a command: returns the exit status. Only here is anything printed. */
+#ifndef BCAST_CLI_COMMANDS_H
+#define BCAST_CLI_COMMANDS_H
+
+#include "base/fault.h"
+#include "cli/options.h"
+#include "nodes/nodes.h"
+
+int command_pack(const struct settings *s);
+int command_stage(const struct settings *s);
+int command_activate(const struct settings *s);
+int command_run(const struct settings *s);
+int command_verify(const struct settings *s);
+int command_list(const struct settings *s);
+int command_clean(const struct settings *s);
+
+/* "python-mpi-bcast: [node NODE: ]PATH: REASON" on stderr. `node` may be NULL. Returns 1. */
+int complain(const char *node, const struct fault *f);
+
+/* For commands that do something on every node: `work` runs once a node, in its leader. Failures
+ * are printed by rank 0, for every node; returns the exit status for all ranks. */
+typedef void node_work(const struct settings *s, const struct nodes *n, struct fault *f);
+int on_every_node(const struct settings *s, node_work *work);
+
+#endif

@@ -1,0 +1,58 @@
+#include <inttypes.h>
+#include <jansson.h>
+#include <sched.h>
+#include <stdio.h>
+
+#include "base/io.h"
+#include "cli/commands.h"
+#include "pack/pack.h"
+
+static int cores(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return n > 0 ? n : 1;
+}
+
+static void print_json(const struct settings *s, const struct pack_result *r, double seconds)
+{
+    json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f}", "archive", s->output, "entries",
+                          (json_int_t)r->files, "bytes", (json_int_t)r->bytes, "stored",
+                          (json_int_t)r->stored, "relocatable", (json_int_t)r->relocatable,
+                          "external_links", (json_int_t)r->external, "seconds", seconds);
+    json_dumpf(o, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(o);
+}
+
+int command_pack(const struct settings *s)
+{
+    struct fault f = {0};
+    struct pack_result r;
+    struct pack_options o = {.prefix = s->words[0],
+                             .out = s->output,
+                             .exclude = s->exclude,
+                             .no_default_excludes = s->no_default_excludes,
+                             .with_python = s->with_python,
+                             .level = s->level_given ? (int)s->level : -1,
+                             .threads = s->threads_given ? (int)s->threads : cores()};
+    double start = io_now();
+    if (o.threads > 256)
+        o.threads = 256;
+    if (pack(&o, &r, &f) < 0)
+        return complain(NULL, &f);
+    double seconds = io_now() - start;
+    if (s->json)
+        print_json(s, &r, seconds);
+    else if (!s->quiet)
+        printf("%s: %" PRIu64 " entries, %.1f MiB -> %.1f MiB, %" PRIu64 " to relocate, %.1f s\n",
+               s->output, r.files, (double)r.bytes / 1048576, (double)r.stored / 1048576,
+               r.relocatable, seconds);
+    if (r.external && !s->quiet)
+        fprintf(stderr,
+                "python-mpi-bcast: note: %" PRIu64 " symlinks lead out of %s and will do so on the "
+                "nodes%s\n",
+                r.external, s->words[0],
+                s->with_python ? "" : "; --with-python brings the interpreter along");
+    return 0;
+}

@@ -1,0 +1,46 @@
+/* python-mpi-bcast: stages a Python environment to every node's local disk. See README.md. */
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+
+/* libarchive converts names by the locale; UTF-8 lets every name pass as the bytes it is. */
+static void choose_locale(void)
+{
+    if (!setlocale(LC_CTYPE, "C.UTF-8") && !setlocale(LC_CTYPE, "C.utf8") &&
+        !setlocale(LC_CTYPE, "en_US.UTF-8"))
+        setlocale(LC_CTYPE, "");
+}
+
+/* Before MPI_Init every rank parses the same words; only one should say what is wrong with them. */
+static bool first_rank(void)
+{
+    static const char *const ranks[] = {"PMI_RANK", "PMIX_RANK", "SLURM_PROCID",
+                                        "OMPI_COMM_WORLD_RANK"};
+    const char *rank = NULL;
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks && !rank; i++)
+        rank = getenv(ranks[i]);
+    return !rank || strcmp(rank, "0") == 0;
+}
+
+int main(int argc, char **argv)
+{
+    static int (*const commands[COMMANDS])(const struct settings *) = {
+        [COMMAND_PACK] = command_pack,         [COMMAND_STAGE] = command_stage,
+        [COMMAND_ACTIVATE] = command_activate, [COMMAND_RUN] = command_run,
+        [COMMAND_VERIFY] = command_verify,     [COMMAND_LIST] = command_list,
+        [COMMAND_CLEAN] = command_clean,
+    };
+    struct settings s;
+    choose_locale();
+    switch (options_parse(&s, argc, argv, first_rank())) {
+    case OPTIONS_DONE:
+        return 0;
+    case OPTIONS_WRONG:
+        return 2;
+    case OPTIONS_RUN:
+        break;
+    }
+    return commands[s.command](&s);
+}

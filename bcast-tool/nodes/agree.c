@@ -1,0 +1,42 @@
+#include "nodes/agree.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+
+static void gather(const struct nodes *n, const struct report *mine, struct report *all)
+{
+    MPI_Request r;
+    MPI_Igather(mine, sizeof *mine, MPI_BYTE, all, sizeof *mine, MPI_BYTE, 0, n->leaders, &r);
+    nodes_wait(&r);
+    MPI_Wait(&r, MPI_STATUS_IGNORE);
+}
+
+static void conclude(const struct nodes *n, const struct report *all, struct agreement *out)
+{
+    for (int i = 0; i < n->n; i++) {
+        out->sum += all[i].value;
+        if (!all[i].fault.set)
+            continue;
+        if (out->failed++ == 0)
+            out->first = all[i];
+    }
+}
+
+void agree(const struct nodes *n, const struct fault *mine, uint64_t value, struct report *all,
+           struct agreement *out)
+{
+    struct report own = {.fault = *mine, .value = value};
+    memset(out, 0, sizeof *out);
+    snprintf(own.node, sizeof own.node, "%s", n->name);
+    struct report *list = n->leader == 0 ? io_alloc((size_t)n->n * sizeof *list) : NULL;
+    gather(n, &own, list);
+    if (n->leader == 0)
+        conclude(n, list, out);
+    if (all && list)
+        memcpy(all, list, (size_t)n->n * sizeof *list);
+    free(list);
+    nodes_share(n->leaders, out, sizeof *out);
+}

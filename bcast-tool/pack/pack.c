@@ -1,0 +1,343 @@
+#include "pack/pack.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "archive/encoder.h"
+#include "archive/name.h"
+#include "base/io.h"
+#include "manifest/manifest.h"
+#include "pack/examine.h"
+#include "pack/items.h"
+#include "pack/python.h"
+
+/* Version control, caches of tools, what NFS and editors leave. Nothing that is imported. */
+static const char *const default_excludes[] = {
+    ".git",  ".hg",       ".svn",       ".mypy_cache", ".pytest_cache", ".ruff_cache", ".cache",
+    ".nfs*", ".DS_Store", "pkgs/cache", NULL};
+
+struct packing {
+    const struct pack_options *o;
+    struct pack_result *result;
+    char prefix[PATH_MAX], real[PATH_MAX]; /* as given, made absolute; without links */
+    struct items items;
+    struct manifest_head head;
+    struct python python;
+    unsigned limited;
+    const char **exclude;
+    struct archive *tar;
+    struct encoder *encoder;
+    struct fault write_fault; /* of the encoder, seen through libarchive */
+    char *temporary;
+    int fd;
+};
+
+static bool ends(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n > m && strcmp(s + n - m, end) == 0;
+}
+
+static int choose_framing(const char *out, enum framing *framing, struct fault *f)
+{
+    if (ends(out, ".tar.zst") || ends(out, ".tzst"))
+        *framing = FRAMING_ZST;
+    else if (ends(out, ".tar.gz") || ends(out, ".tgz"))
+        *framing = FRAMING_GZ;
+    else if (ends(out, ".tar"))
+        *framing = FRAMING_NONE;
+    else
+        return fault_set(f, out, "the name must end with .tar.zst, .tar.gz or .tar");
+    return 0;
+}
+
+static const char *kind_of(const char *prefix)
+{
+    char *venv = io_format("%s/pyvenv.cfg", prefix), *conda = io_format("%s/conda-meta", prefix);
+    const char *kind = access(venv, F_OK) == 0    ? "venv"
+                       : access(conda, F_OK) == 0 ? "conda"
+                                                  : "dir";
+    free(venv);
+    free(conda);
+    return kind;
+}
+
+static void add_prefix(struct packing *p, const char *old, const char *place)
+{
+    for (int i = 0; i < p->head.prefixes; i++)
+        if (strcmp(p->head.prefix[i].old, old) == 0)
+            return;
+    if (p->head.prefixes == MANIFEST_PREFIXES || strlen(old) < 2)
+        return;
+    p->head.prefix[p->head.prefixes].old = io_strdup(old);
+    p->head.prefix[p->head.prefixes++].place = io_strdup(place);
+}
+
+/* The prefix as the user names it (an environment keeps that name in its files), and its real path.
+ */
+static int find_prefix(struct packing *p, struct fault *f)
+{
+    char cwd[PATH_MAX] = "", normal[PATH_MAX];
+    const char *given = p->o->prefix;
+    if (!realpath(given, p->real))
+        return fault_errno(f, given, "cannot read");
+    if (given[0] != '/' && !getcwd(cwd, sizeof cwd))
+        return fault_errno(f, NULL, "cannot tell the current directory");
+    char *absolute = io_format("%s/%s", cwd, given);
+    const char *start = absolute + strspn(absolute, "/");
+    bool plain = name_normal(start, normal, sizeof normal - 1) == NULL;
+    snprintf(p->prefix, sizeof p->prefix, "%s%.*s", plain ? "/" : "", PATH_MAX - 2,
+             plain ? normal : p->real);
+    free(absolute);
+    add_prefix(p, p->prefix, "");
+    add_prefix(p, p->real, "");
+    return 0;
+}
+
+static int find_python(struct packing *p, struct fault *f)
+{
+    if (!p->o->with_python)
+        return 0;
+    if (strcmp(p->head.kind, "venv") != 0)
+        return fault_set(f, p->o->prefix,
+                         "--with-python is for virtual environments (no pyvenv.cfg here)");
+    if (python_find(p->prefix, &p->python, f) < 0)
+        return -1;
+    if (python_system_prefix(p->python.prefix))
+        p->limited |= 1u << p->head.prefixes;
+    add_prefix(p, p->python.prefix, PYTHON_PLACE);
+    return 0;
+}
+
+static void collect_excludes(struct packing *p)
+{
+    size_t n = 0, room = sizeof default_excludes / sizeof *default_excludes;
+    for (const char *const *e = p->o->exclude; e && *e; e++)
+        room++;
+    p->exclude = io_alloc(room * sizeof *p->exclude);
+    for (const char *const *e = default_excludes; *e && !p->o->no_default_excludes; e++)
+        p->exclude[n++] = *e;
+    for (const char *const *e = p->o->exclude; e && *e; e++)
+        p->exclude[n++] = *e;
+    p->items.exclude = p->exclude;
+}
+
+static int collect(struct packing *p, struct fault *f)
+{
+    collect_excludes(p);
+    p->items.out = p->temporary;
+    if (items_add_tree(&p->items, p->real, "", false, f) < 0)
+        return -1;
+    if (!p->o->with_python)
+        return 0;
+    python_relink(&p->python, &p->items);
+    return python_add(&p->python, &p->items, f);
+}
+
+static void sum_up(struct packing *p)
+{
+    for (size_t k = 0; k < p->items.n; k++) {
+        const struct item *i = &p->items.list[k];
+        if (i->dropped)
+            continue;
+        p->head.files += i->type != ENTRY_HARDLINK;
+        if (i->type == ENTRY_FILE) {
+            p->head.bytes += ((uint64_t)i->st.st_size + 4095) / 4096 * 4096;
+            p->result->bytes += (uint64_t)i->st.st_size;
+        }
+        p->result->files++;
+        p->result->relocatable += i->reloc[0] != '-';
+        p->result->external += i->type == ENTRY_SYMLINK && i->link[0] == '/' && i->reloc[0] == '-';
+    }
+}
+
+static struct record record_of(const struct item *i)
+{
+    struct record r = {.sum = i->sum};
+    r.entry = (struct entry){.type = i->type,
+                             .path = i->path,
+                             .link = i->link,
+                             .mode = i->st.st_mode & 0777,
+                             .mtime = i->st.st_mtim};
+    r.entry.size = i->type == ENTRY_FILE ? (uint64_t)i->st.st_size : 0;
+    memcpy(r.reloc, i->reloc, sizeof r.reloc);
+    return r;
+}
+
+static la_ssize_t to_encoder(struct archive *a, void *context, const void *bytes, size_t n)
+{
+    struct packing *p = context;
+    if (encoder_write(p->encoder, bytes, n, &p->write_fault) == 0)
+        return (la_ssize_t)n;
+    archive_set_error(a, EIO, "%s", p->write_fault.reason);
+    return -1;
+}
+
+static int tar_failed(struct packing *p, const char *path, struct fault *f)
+{
+    return fault_set(f, path, "cannot archive: %s", archive_error_string(p->tar));
+}
+
+static int put_header(struct packing *p, const struct record *r, struct fault *f)
+{
+    static const mode_t types[] = {
+        ['f'] = AE_IFREG, ['d'] = AE_IFDIR, ['l'] = AE_IFLNK, ['h'] = AE_IFREG};
+    const struct entry *e = &r->entry;
+    struct archive_entry *a = archive_entry_new();
+    archive_entry_copy_pathname(a, *e->path ? e->path : "./");
+    archive_entry_set_mode(a, types[e->type] | e->mode);
+    archive_entry_set_mtime(a, e->mtime.tv_sec, 0); /* whole seconds; the manifest has the rest */
+    archive_entry_set_size(a, (la_int64_t)e->size);
+    if (e->type == ENTRY_SYMLINK)
+        archive_entry_copy_symlink(a, e->link);
+    if (e->type == ENTRY_HARDLINK)
+        archive_entry_copy_hardlink(a, e->link);
+    int code = archive_write_header(p->tar, a);
+    archive_entry_free(a);
+    /* A warning: the name is no UTF-8; it is stored as the bytes it is (hdrcharset=BINARY). */
+    return code == ARCHIVE_OK || code == ARCHIVE_WARN ? 0 : tar_failed(p, e->path, f);
+}
+
+static int put_data(struct packing *p, const struct item *i, struct fault *f)
+{
+    char *block = io_alloc(FRAME_PLAIN_MAX);
+    XXH3_state_t *sum = XXH3_createState();
+    uint64_t size = 0;
+    ssize_t n = -1;
+    int r = 0, fd = open(i->source, O_RDONLY | O_CLOEXEC);
+    XXH3_64bits_reset(sum);
+    while (r == 0 && fd >= 0 && (n = io_read(fd, block, FRAME_PLAIN_MAX)) > 0) {
+        size += (uint64_t)n;
+        XXH3_64bits_update(sum, block, (size_t)n);
+        if (size <= (uint64_t)i->st.st_size && archive_write_data(p->tar, block, (size_t)n) != n)
+            r = tar_failed(p, i->source, f);
+    }
+    if (r == 0 && n < 0)
+        r = fault_errno(f, i->source, "cannot read");
+    if (r == 0 && (size != (uint64_t)i->st.st_size || XXH3_64bits_digest(sum) != i->sum))
+        r = fault_set(f, i->source, "it changed while it was packed");
+    if (fd >= 0)
+        close(fd);
+    XXH3_freeState(sum);
+    free(block);
+    return r;
+}
+
+static int put_manifest(struct packing *p, struct fault *f)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *memory = open_memstream(&text, &n);
+    struct record own = {.entry = {.type = ENTRY_FILE, .path = NAME_MANIFEST, .mode = 0644}};
+    struct manifest_writer *w = manifest_create(memory, &p->head);
+    for (size_t k = 0; k < p->items.n; k++) {
+        struct record r = record_of(&p->items.list[k]);
+        if (p->items.list[k].dropped)
+            continue;
+        manifest_add(w, &r);
+        if (r.entry.mtime.tv_sec > own.entry.mtime.tv_sec)
+            own.entry.mtime = r.entry.mtime;
+    }
+    int result = manifest_finish(w, f);
+    fclose(memory);
+    own.entry.size = n;
+    if (result == 0)
+        result = put_header(p, &own, f);
+    if (result == 0 && archive_write_data(p->tar, text, n) != (la_ssize_t)n)
+        result = tar_failed(p, NAME_MANIFEST, f);
+    free(text);
+    return result;
+}
+
+static int put_items(struct packing *p, struct fault *f)
+{
+    for (size_t k = 0; k < p->items.n; k++) {
+        const struct item *i = &p->items.list[k];
+        struct record r = record_of(i);
+        if (i->dropped)
+            continue;
+        if (put_header(p, &r, f) < 0 || (i->type == ENTRY_FILE && put_data(p, i, f) < 0))
+            return -1;
+    }
+    return archive_write_close(p->tar) == ARCHIVE_OK ? 0 : tar_failed(p, NULL, f);
+}
+
+static int open_output(struct packing *p, enum framing framing, struct fault *f)
+{
+    char real[PATH_MAX];
+    p->temporary = io_format("%s.partial", p->o->out);
+    p->fd = open(p->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (p->fd < 0)
+        return fault_errno(f, p->temporary, "cannot create");
+    if (realpath(p->temporary, real)) { /* so that it is recognised if it lies in the tree */
+        free(p->temporary);
+        p->temporary = io_strdup(real);
+    }
+    p->encoder = encoder_open(framing, p->o->level, p->o->threads, p->fd);
+    p->tar = archive_write_new();
+    archive_write_set_format_pax_restricted(p->tar);
+    archive_write_add_filter_none(p->tar);
+    if (archive_write_open(p->tar, p, NULL, to_encoder, NULL) != ARCHIVE_OK)
+        return tar_failed(p, NULL, f);
+    return 0;
+}
+
+static int close_output(struct packing *p, struct fault *f)
+{
+    struct stat st;
+    if (encoder_finish(p->encoder, f) < 0)
+        return -1;
+    if (fstat(p->fd, &st) < 0 || close(p->fd) < 0) {
+        p->fd = -1;
+        return fault_errno(f, p->o->out, "cannot write");
+    }
+    p->fd = -1;
+    p->result->stored = (uint64_t)st.st_size;
+    return rename(p->temporary, p->o->out) < 0 ? fault_errno(f, p->o->out, "cannot create") : 0;
+}
+
+static int run(struct packing *p, enum framing framing, struct fault *f)
+{
+    struct examine x = {&p->items, &p->head, 0, p->o->threads};
+    if (find_prefix(p, f) < 0)
+        return -1;
+    snprintf(p->head.kind, sizeof p->head.kind, "%s", kind_of(p->real));
+    snprintf(p->head.framing, sizeof p->head.framing, "%s", framing_name(framing));
+    if (find_python(p, f) < 0 || open_output(p, framing, f) < 0 || collect(p, f) < 0)
+        return -1;
+    x.limited = p->limited;
+    if (examine(&x, f) < 0)
+        return -1;
+    sum_up(p);
+    return put_manifest(p, f) < 0 || put_items(p, f) < 0 || close_output(p, f) < 0 ? -1 : 0;
+}
+
+int pack(const struct pack_options *o, struct pack_result *result, struct fault *f)
+{
+    enum framing framing = FRAMING_NONE;
+    struct packing p = {.o = o, .result = result, .fd = -1};
+    *result = (struct pack_result){0};
+    if (choose_framing(o->out, &framing, f) < 0)
+        return -1;
+    int r = run(&p, framing, f);
+    archive_write_free(p.tar);
+    encoder_close(p.encoder);
+    if (p.fd >= 0)
+        close(p.fd);
+    if (r < 0 && p.temporary)
+        unlink(p.temporary);
+    free(p.temporary);
+    free(p.exclude);
+    items_free(&p.items);
+    manifest_head_free(&p.head);
+    python_free(&p.python);
+    return r;
+}

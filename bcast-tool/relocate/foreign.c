@@ -1,0 +1,179 @@
+#include "relocate/foreign.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "archive/name.h"
+#include "base/io.h"
+#include "relocate/classify.h"
+#include "relocate/rewrite.h"
+
+#define TEMPORARY ".python-mpi-bcast-rewrite"
+
+struct copy {
+    int out;
+    XXH3_state_t *sum;
+    uint64_t size;
+};
+
+static int put(void *context, const void *data, size_t n, struct fault *f)
+{
+    struct copy *c = context;
+    XXH3_64bits_update(c->sum, data, n);
+    c->size += n;
+    return io_write(c->out, data, n, -1) < 0 ? fault_errno(f, NULL, "cannot write") : 0;
+}
+
+static int stream(int in, struct rewriter *r, struct fault *f)
+{
+    char *block = io_alloc(64 << 10);
+    ssize_t n;
+    int result = 0;
+    off_t at = 0;
+    while (result == 0 && (n = io_pread(in, block, 64 << 10, at)) > 0) {
+        result = rewriter_feed(r, block, (size_t)n, f);
+        at += n;
+    }
+    if (result == 0)
+        result = n < 0 ? fault_errno(f, NULL, "cannot read") : rewriter_end(r, f);
+    free(block);
+    return result;
+}
+
+static int replace(int dir, const char *name, struct copy *c, const struct stat *st,
+                   struct fault *f)
+{
+    struct timespec times[2] = {{0, UTIME_OMIT}, st->st_mtim};
+    if (fchmod(c->out, st->st_mode & 0777) < 0 || futimens(c->out, times) < 0)
+        return fault_errno(f, NULL, "cannot set mode and time");
+    return renameat(dir, TEMPORARY, dir, name) < 0 ? fault_errno(f, NULL, "cannot replace") : 0;
+}
+
+/* Rewrites one open file of `dir`. */
+static int rewrite(int dir, const char *name, int in, enum rewrite_mode mode,
+                   const struct rewrite_map *map, struct copy *c, struct fault *f)
+{
+    struct stat st;
+    c->out = openat(dir, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (c->out < 0 || fstat(in, &st) < 0)
+        return fault_errno(f, NULL, "cannot rewrite");
+    struct rewriter *r = rewriter_new();
+    c->sum = XXH3_createState();
+    XXH3_64bits_reset(c->sum);
+    rewriter_begin(r, mode, map, 1, put, c);
+    int result = stream(in, r, f);
+    if (result == 0)
+        result = replace(dir, name, c, &st, f);
+    close(c->out);
+    rewriter_free(r);
+    if (result < 0)
+        unlinkat(dir, TEMPORARY, 0);
+    return result;
+}
+
+/* `mode` 0: by what the file is. */
+static int relocate(struct tree *t, const char *path, char mode, const struct rewrite_map *map,
+                    struct pathmap *changed, struct fault *f)
+{
+    const char *name;
+    struct classify c = {.prefixes = &map->from, .n = 1};
+    struct copy copy = {0};
+    struct fault inner = {0};
+    struct tree_dir *d = tree_parent(t, path, &name, false, f);
+    int in = d ? openat(tree_dir_fd(d), name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    if (in < 0)
+        return d && (errno == ENOENT || errno == ELOOP) ? 0 : fault_errno(f, path, "cannot open");
+    int r = classify_file(&c, in);
+    mode = mode ? mode : c.mode;
+    if (r == 0 && c.hits && mode != '-') {
+        r = rewrite(tree_dir_fd(d), name, in, (enum rewrite_mode)mode, map, &copy, &inner);
+        if (r == 0)
+            *pathmap_put(changed, path) =
+                (struct pathmap_value){XXH3_64bits_digest(copy.sum), copy.size, 0};
+        else
+            fault_set(f, path, "%s", inner.reason);
+        XXH3_freeState(copy.sum);
+    }
+    close(in);
+    return r;
+}
+
+int foreign_file(struct tree *t, const char *path, const char *from, const char *to,
+                 struct pathmap *changed, struct fault *f)
+{
+    struct rewrite_map map = {from, to};
+    return relocate(t, path, 0, &map, changed, f);
+}
+
+static FILE *open_text(struct tree *t, const char *path)
+{
+    const char *name;
+    struct fault ignored = {0};
+    struct tree_dir *d = tree_parent(t, path, &name, false, &ignored);
+    int fd = d ? openat(tree_dir_fd(d), name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    return fd < 0 ? NULL : fdopen(fd, "r");
+}
+
+/* One record of conda-unpack: ('bin/x', '/placeholder', 'text'), as Python writes it. */
+static int conda_record(struct tree *t, char *line, const char *dir, struct pathmap *changed,
+                        struct fault *f)
+{
+    char path[PATH_MAX], from[PATH_MAX], mode[16], normal[PATH_MAX];
+    if (sscanf(line, "('%4095[^'\\]', '%4095[^'\\]', '%15[^'\\]')", path, from, mode) != 3 ||
+        from[0] != '/' || strlen(from) < 2)
+        return fault_set(f, "bin/conda-unpack", "a prefix record cannot be read: %s", line);
+    const char *why = name_normal(path, normal, sizeof normal);
+    if (why)
+        return fault_set(f, "bin/conda-unpack", "%s: %s", path, why);
+    struct rewrite_map map = {from, dir};
+    return relocate(t, normal, strcmp(mode, "binary") == 0 ? 'b' : 't', &map, changed, f);
+}
+
+int foreign_conda_pack(struct tree *t, const char *dir, struct pathmap *changed, struct fault *f)
+{
+    char *line = NULL;
+    size_t room = 0;
+    int r = 0;
+    bool inside = false;
+    FILE *in = open_text(t, "bin/conda-unpack");
+    if (!in)
+        return 0;
+    while (r == 0 && getline(&line, &room, in) > 0) {
+        line[strcspn(line, "\n")] = '\0';
+        if (inside && line[0] == ']')
+            break;
+        if (inside && line[0] == '(')
+            r = conda_record(t, line, dir, changed, f);
+        inside = inside || strncmp(line, "_prefix_records = [", 19) == 0;
+    }
+    free(line);
+    fclose(in);
+    return r < 0 ? -1 : 1;
+}
+
+/* VIRTUAL_ENV=/p, VIRTUAL_ENV="/p" or 'p': at the start of a line or after "export ". */
+char *foreign_prefix(struct tree *t)
+{
+    char line[PATH_MAX], *found = NULL;
+    FILE *in = open_text(t, "bin/activate");
+    while (in && !found && fgets(line, sizeof line, in)) {
+        char *p = strstr(line, "VIRTUAL_ENV=");
+        if (!p)
+            continue;
+        p += strlen("VIRTUAL_ENV=");
+        p += *p == '"' || *p == '\'';
+        p[strcspn(p, "\"'\n")] = '\0';
+        if (p[0] == '/' && p[1])
+            found = io_strdup(p);
+    }
+    if (in)
+        fclose(in);
+    return found;
+}

@@ -1,0 +1,25 @@
+/* Relocation of trees that came without our manifest: conda-pack's archives and plain tarballs.
+ *
+ * Works on files that are already there; each is replaced by a rewritten copy with the same mode
+ * and time. The new sizes and checksums go to `changed`.
+ */
+#ifndef BCAST_RELOCATE_FOREIGN_H
+#define BCAST_RELOCATE_FOREIGN_H
+
+#include "base/fault.h"
+#include "base/pathmap.h"
+#include "tree/tree.h"
+
+/* If bin/conda-unpack is there, does what it would do. 1 if so, 0 if it is not there, -1 with `f`.
+ */
+int foreign_conda_pack(struct tree *t, const char *dir, struct pathmap *changed, struct fault *f);
+
+/* The prefix that a virtual environment's bin/activate names, or NULL. The caller frees. */
+char *foreign_prefix(struct tree *t);
+
+/* Rewrites `path` if it holds `from`: as text if it has no NUL, as binary if it is ELF; anything
+ * else (byte code, data) stays. */
+int foreign_file(struct tree *t, const char *path, const char *from, const char *to,
+                 struct pathmap *changed, struct fault *f);
+
+#endif

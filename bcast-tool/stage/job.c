@@ -1,0 +1,85 @@
+#include "stage/job.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "archive/name.h"
+#include "archive/source.h"
+#include "manifest/manifest.h"
+
+static ssize_t plain(void *context, const uint8_t **block, struct fault *f)
+{
+    return source_plain(context, block, f);
+}
+
+/* The head of the manifest is in its first bytes. */
+static int take_head(struct job_archive *a, struct tar *t, struct fault *f)
+{
+    const uint8_t *data;
+    uint64_t offset;
+    ssize_t n = tar_data(t, &data, &offset, f);
+    if (n <= 0)
+        return fault_set(f, NULL, "the archive's manifest is damaged");
+    FILE *in = fmemopen((void *)data, (size_t)n, "r");
+    struct manifest_reader *m = in ? manifest_open(in, f) : NULL;
+    if (m) {
+        a->listed = true;
+        a->files = manifest_head(m)->files;
+        a->bytes = manifest_head(m)->bytes;
+        manifest_close(m);
+    }
+    if (in)
+        fclose(in);
+    return m ? 0 : -1;
+}
+
+static int look(struct job_archive *a, struct source *s, struct fault *f)
+{
+    struct entry e;
+    struct tar_policy any = {UINT64_MAX, UINT64_MAX};
+    struct tar *t = tar_open(plain, s, &any);
+    int got = tar_next(t, &e, f);
+    if (got == 0)
+        fault_set(f, NULL, "the archive holds nothing");
+    else if (got > 0 && strcmp(e.path, NAME_MANIFEST) == 0)
+        got = take_head(a, t, f) == 0 ? 1 : -1;
+    tar_close(t);
+    return got > 0 ? 0 : -1;
+}
+
+static int describe(struct job_archive *a, const char *path, uint64_t *id, struct fault *f)
+{
+    struct fault inner = {0};
+    struct source *s = source_open(path, 0, f);
+    if (!s)
+        return -1;
+    *a = (struct job_archive){.size = source_size(s), .framing = source_framing(s), .files = 1};
+    a->bytes = a->size;
+    snprintf(a->how, sizeof a->how, "%s",
+             a->framing != FRAMING_NONE || source_sealed(s) ? framing_name(a->framing) : "foreign");
+    int r = source_identity(s, id, f);
+    if (r == 0 && look(a, s, &inner) < 0)
+        r = fault_set(f, inner.path[0] ? inner.path : path, "%s", inner.reason);
+    source_close(s);
+    return r;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+int job_describe(struct job *j, const char *const *paths, int n, struct fault *f)
+{
+    if (n > JOB_ARCHIVES)
+        return fault_set(f, NULL, "at most %d archives can be staged together", JOB_ARCHIVES);
+    j->n = j->label.n = n;
+    for (int i = 0; i < n; i++) {
+        if (describe(&j->archive[i], paths[i], &j->label.archive[i].id, f) < 0)
+            return -1;
+        fault_printable(j->label.archive[i].name, sizeof j->label.archive[i].name,
+                        base_name(paths[i]));
+    }
+    return 0;
+}

@@ -1,0 +1,35 @@
+/* What leader 0 tells the others before the stream begins. Plain bytes, so that it can be
+ * broadcast. */
+#ifndef BCAST_STAGE_JOB_H
+#define BCAST_STAGE_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "archive/frame.h"
+#include "archive/tarread.h"
+#include "stage/place.h"
+
+#define JOB_ARCHIVES 16
+
+struct job_archive {
+    uint64_t size;         /* of the archive file */
+    uint64_t files, bytes; /* what it will take: from its manifest, or a lower bound */
+    enum framing framing;
+    bool listed;  /* has a manifest */
+    bool stored;  /* travels as it is stored, and every node decompresses it */
+    char how[16]; /* unpack_layer's `framing` */
+};
+
+struct job {
+    int n;
+    struct job_archive archive[JOB_ARCHIVES];
+    struct place_label label;
+    struct tar_policy policy;
+    char partial[300];
+};
+
+/* Opens each archive, reads its head. Leader 0 only. */
+int job_describe(struct job *j, const char *const *paths, int n, struct fault *f);
+
+#endif

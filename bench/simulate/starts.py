@@ -1,0 +1,327 @@
+"""The ways to start a job, replayed from a trace: plain, staged, and fastimport cold and warm.
+
+Nodes that behave alike are one group with a weight: what it asks of a shared server costs weight times as much. Plain runs
+have up to MOST_GROUPS groups; under fastimport a group is a depth of the broadcast's tree. Ranks of a node beyond the first
+RANKS_ALIKE have cores of their own and do the same at the same time.
+"""
+
+import dataclasses
+import math
+
+from engine import Endless, Engine, Server, Signal
+from systems import broadcast_steps, depth
+from trace_file import DATA, totals
+
+MOST_GROUPS = 100
+RANKS_ALIKE = 2
+
+
+@dataclasses.dataclass
+class Result:
+    seconds: float
+    metadata_ops: float = 0
+    bytes: float = 0
+    requests: float = 0  # fastimport: that reached the root
+
+
+class World:
+    """What all processes share."""
+
+    def __init__(self, system):
+        self.system, self.engine = system, Engine()
+        self.cpu = Server(system.cores, system.crowd) if system.cores else Endless()
+        self.metadata, self.data = Server(), Server()
+        self.result, self.last = Result(0.0), 0.0
+
+    def request(self, kind, size, weight=1, link=None):
+        """One operation of `weight` nodes; yields until it is answered."""
+        s, engine = self.system, self.engine
+        if s.cores:
+            worked = self.cpu.reserve(engine.now, s.fs_cpu + size * s.fs_cpu_byte)
+            if kind != "c":
+                yield worked
+        if kind in DATA:
+            self.result.bytes += size * weight
+            served = self.data.reserve(engine.now, weight * size / s.bandwidth)
+            served = max(served, link.reserve(engine.now, size / s.node_bandwidth) if link else served)
+        else:
+            self.result.metadata_ops += weight
+            served = self.metadata.reserve(engine.now, weight * s.meta)
+        yield served + s.rtt + s.slack if kind != "c" else max(served, worked) if s.cores else served
+
+    def compute(self, seconds):
+        return self.cpu.reserve(self.engine.now, seconds)
+
+    def finish(self):
+        self.last = max(self.last, self.engine.now)
+
+    def run(self):
+        self.engine.run()
+        self.result.seconds = self.last
+        return self.result
+
+
+def shares(nodes, ranks_per_node, system, most=MOST_GROUPS):
+    """Weights of the groups, and how many ranks of each are simulated. With shared cores every node and rank is."""
+    if system.cores:
+        return [1] * nodes, ranks_per_node
+    n = min(nodes, most)
+    return [nodes // n + (i < nodes % n) for i in range(n)], min(ranks_per_node, RANKS_ALIKE)
+
+
+# --- without fastimport -------------------------------------------------------------------------------------------
+
+
+class Client:
+    """A node's cache: for each step nothing yet, a Signal while somebody asks, or the time of the answer."""
+
+    def __init__(self, weight):
+        self.weight, self.known, self.link = weight, {}, Server()
+
+
+def plain_rank(world, client, sequence):
+    s, engine = world.system, world.engine
+    for i, (share, kind, size, _) in enumerate(sequence):
+        yield world.compute(share * s.python)
+        known = client.known.get(i)
+        if kind == "o":
+            yield from world.request(kind, size, client.weight, client.link)
+        elif isinstance(known, Signal):
+            yield known
+        elif known is None or (kind == "m" and engine.now - known > s.cache_timeout):
+            signal = client.known[i] = Signal()
+            yield from world.request(kind, size, client.weight, client.link)
+            client.known[i] = engine.now
+            engine.set(signal)
+    world.finish()
+
+
+def plain(system, trace, nodes, ranks_per_node):
+    world = World(system)
+    weights, ranks = shares(nodes, ranks_per_node, system)
+    for weight in weights:
+        client = Client(weight)
+        for _ in range(ranks):
+            world.engine.start(plain_rank(world, client, trace["plain"]))
+    return world.run()
+
+
+def staged_rank(world, sequence):
+    for share, _, _, _ in sequence:
+        yield world.compute(share * world.system.python)
+    world.finish()
+
+
+def staged(system, trace, nodes, ranks_per_node):
+    """From local memory: processors only. The staging itself is staging()."""
+    world = World(system)
+    weights, ranks = shares(nodes, ranks_per_node, system, 1)
+    for _ in range(len(weights) * ranks):
+        world.engine.start(staged_rank(world, trace["plain"]))
+    return world.run()
+
+
+def staging(system, trace, nodes, ranks_per_node):
+    """The staging tool and then a local start: reading, broadcasting and unpacking overlap, chunk by chunk."""
+    chunks = max(1, math.ceil(system.archive / system.piece))
+    busy, first, per_step, steps = broadcast_steps(system, system.piece, nodes)
+    stages = (system.piece / min(system.bandwidth, system.node_bandwidth), max(busy, (first + per_step * steps) / system.slots),
+              system.unpacked / chunks * system.unpack_byte)
+    local = staged(system, trace, nodes, ranks_per_node).seconds
+    return Result(max(stages) * chunks + first + per_step * steps + sum(stages) + local, 0, system.archive)
+
+
+# --- with fastimport ----------------------------------------------------------------------------------------------
+
+
+class Group:
+    """Nodes at one depth of the tree: which steps' answers have come."""
+
+    def __init__(self, weight, level, steps):
+        self.weight, self.level = weight, level
+        self.arrived = [Signal() for _ in range(steps)]
+
+
+class Job:
+    """The root's stream of answers and its way to the groups."""
+
+    def __init__(self, system, trace, nodes, ranks_per_node, bulk):
+        self.world, self.trace, self.nodes, self.bulk = World(system), trace["root"], nodes, bulk
+        n = len(self.trace)
+        self.here = [Signal() for _ in range(n)]  # on the root's node
+        self.pending, self.wake = [], Signal()
+        self.service = Server()  # the root's service thread
+        self.left, self.slots = n, [0.0] * system.slots
+        self.groups = [Group(w, level, n) for w, level in tree_levels(nodes, system)]
+        self.ranks = ranks_per_node if system.cores else min(ranks_per_node, RANKS_ALIKE)
+        self.all_ranks = nodes * ranks_per_node
+
+    def answer(self, i):
+        """A look-up of the root is done."""
+        self.world.engine.set(self.here[i])
+        self.pending.append((i, self.trace[i][2]))
+        self.world.engine.set(self.wake)
+
+    def batch(self):
+        """The next block of the stream: (steps that are complete with it, bytes)."""
+        done, size = [], 0
+        while self.pending and size < self.world.system.piece:
+            i, left = self.pending[0]
+            take = min(left, self.world.system.piece - size)
+            size += take
+            if take < left:
+                self.pending[0] = (i, left - take)
+            else:
+                done.append(i)
+                self.pending.pop(0)
+        return done, size
+
+    def broadcaster(self):
+        """The root's service: naps, takes what is there, sends it; at most `slots` broadcasts are under way."""
+        s, engine = self.world.system, self.world.engine
+        while self.left:
+            if not self.pending:
+                self.wake = Signal()
+                yield self.wake
+            yield engine.now + s.poll / 2
+            yield self.slots[0]
+            done, size = self.batch()
+            busy, first, per_step, steps = broadcast_steps(s, size + 64 * len(done), self.nodes)
+            yield self.service.reserve(engine.now, busy + s.overhead + len(done) * s.record)
+            self.slots = [*self.slots[1:], engine.now + first + per_step * steps]
+            for group in self.groups:
+                engine.start(self.deliver(group, done, size, first + per_step * min(steps, group.level if steps <= depth(self.nodes)
+                                                                                    else steps)))
+            self.left -= len(done)
+
+    def deliver(self, group, done, size, delay):
+        s, engine = self.world.system, self.world.engine
+        yield engine.now + delay
+        yield self.world.cpu.reserve(engine.now, size * (s.store_byte + (s.gap_byte if s.cores else 0)) + len(done) * s.record)
+        for i in done:
+            engine.set(group.arrived[i])
+
+    def look_up(self, i):
+        """The root's look-up of a step on the real file system, and into its node cache."""
+        _, kind, size, _ = self.trace[i]
+        yield from self.world.request(kind, size)
+        if size:
+            yield self.world.compute(size * self.world.system.store_byte)
+        self.answer(i)
+
+    def root_rank(self):
+        s = self.world.system
+        yield from self.join()
+        for i, (share, _, _, _) in enumerate(self.trace):
+            yield self.world.compute(share * s.python)
+            if self.bulk:
+                yield self.here[i]
+            else:
+                yield from self.look_up(i)
+        self.world.finish()
+
+    def local_rank(self):
+        yield from self.join()
+        for i, (share, _, _, _) in enumerate(self.trace):
+            yield self.world.compute(share * self.world.system.python)
+            yield self.here[i]
+        self.world.finish()
+
+    def helper(self, queue):
+        """A thread of the root's that looks the plan up."""
+        yield from self.joined()
+        while queue:
+            yield from self.look_up(queue.pop(0))
+
+    def joined(self):
+        s = self.world.system
+        yield s.join * (self.all_ranks / s.cores if s.cores else 1.0)
+
+    def join(self):
+        """The session and the node cache: processor time, and three collectives over all nodes."""
+        s = self.world.system
+        yield self.world.compute(s.join)
+        yield self.world.engine.now + 3 * depth(self.nodes) * (s.latency + 2 * s.overhead)
+
+    def rank(self, group):
+        """A rank of another node: waits for the stream, and asks when its patience is over."""
+        s, engine, patience = self.world.system, self.world.engine, self.world.system.patience
+        yield from self.join()
+        for i, (share, _, _, _) in enumerate(self.trace):
+            yield self.world.compute(share * s.python)
+            signal = group.arrived[i]
+            if signal.is_set:
+                continue
+            yield signal, engine.now + (s.patience_bulk if self.bulk else patience)
+            if not signal.is_set:
+                self.world.result.requests += group.weight
+                self.service.reserve(engine.now, group.weight * s.request)
+                patience = min(2 * patience, s.patience_max)
+                yield signal
+        self.world.finish()
+
+    def service_load(self):
+        """What the services of the emulated nodes burn on the shared cores while they wait."""
+        for _ in range(self.nodes):
+            yield self.world.compute(self.world.system.service_cpu)
+
+    def start(self):
+        engine = self.world.engine
+        engine.start(self.broadcaster())
+        if self.bulk:
+            libraries = [i for i, step in enumerate(self.trace) if step[3]]
+            others = [i for i, step in enumerate(self.trace) if not step[3]]
+            engine.start(self.helper(libraries))
+            for _ in range(self.world.system.helpers - 1):
+                engine.start(self.helper(others))
+        engine.start(self.root_rank())
+        for _ in range(self.ranks - 1):
+            engine.start(self.local_rank())
+        for group in self.groups:
+            for _ in range(self.ranks):
+                engine.start(self.rank(group))
+        if self.world.system.cores:
+            engine.start(self.service_load())
+        return self.world.run()
+
+
+def tree_levels(nodes, system):
+    """(how many nodes, at which depth) of a binomial tree without its root; each node by itself where cores are shared."""
+    if nodes == 1:
+        return []
+    levels = [bin(node).count("1") for node in range(1, nodes)]
+    if system.cores:
+        return [(1, level) for level in levels]
+    return [(levels.count(level), level) for level in sorted(set(levels))]
+
+
+def cold(system, trace, nodes, ranks_per_node):
+    return Job(system, trace, nodes, ranks_per_node, bulk=False).start()
+
+
+def warm(system, trace, nodes, ranks_per_node):
+    return Job(system, trace, nodes, ranks_per_node, bulk=True).start()
+
+
+# --- bounds -------------------------------------------------------------------------------------------------------
+
+
+def bound_warm(system, trace, nodes, ranks_per_node):
+    """No start that reads each byte once and runs Python on every rank is faster: the longest of Python's own time, the
+    server's time for the operations of one rank, and the bytes' way through one link; and a message down a tree."""
+    metadata, size = totals(trace["root"])
+    local = staged(system, trace, nodes, ranks_per_node).seconds
+    work = max(local, metadata * system.meta, size / min(system.bandwidth, system.node_bandwidth), size * system.gap_byte)
+    return Result(work + depth(nodes) * (system.latency + 2 * system.overhead), metadata, size)
+
+
+def bound_cold(system, trace, nodes, ranks_per_node):
+    """Nobody knows what comes next: one rank goes through it alone, and the last answer goes down a tree."""
+    alone = plain(dataclasses.replace(system, cores=0), trace, 1, 1)
+    local = staged(system, trace, nodes, ranks_per_node).seconds
+    seconds = max(alone.seconds, local) + depth(nodes) * (system.latency + 2 * system.overhead)
+    return Result(seconds, alone.metadata_ops, alone.bytes)
+
+
+MODES = {"plain": plain, "cold": cold, "warm": warm, "staged": staged, "staging": staging, "bound cold": bound_cold,
+         "bound warm": bound_warm}

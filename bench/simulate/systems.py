@@ -1,0 +1,82 @@
+"""Parameters of the model, and where each number is from. Times in seconds, sizes in bytes."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """One kind of system. The emulator's values come from bench/calibrate."""
+
+    name: str = "emulator"
+    source: str = ""
+    # shared file system
+    rtt: float = 200e-6  # of a request, network and client
+    meta: float = 50e-6  # the metadata server's time for an operation
+    bandwidth: float = 500e6  # of all data servers together
+    node_bandwidth: float = float("inf")  # of one client
+    slack: float = 0.0  # what a sleeping client wakes late (emulator)
+    fs_cpu: float = 0.0  # processor time of an operation, client and emulated server
+    fs_cpu_byte: float = 0.0
+    cache_timeout: float = float("inf")  # of names and attributes, on a client
+    # processors
+    cores: int = 0  # all nodes share so many; 0: each rank has its own
+    crowd: float = 1.0  # how much longer work takes when all shared cores are busy
+    python: float = 0.25  # one rank's imports when everything is in memory
+    # network, LogGP
+    latency: float = 1.5e-6
+    overhead: float = 0.5e-6
+    gap_byte: float = 1 / 10e9
+    # fastimport
+    join: float = 0.05  # processor time of a rank for joining, beyond a bare MPI start (calibrated on one idle machine)
+    service_cpu: float = 0.0  # processor time of a node's service while the job starts, waiting included
+    store_byte: float = 1 / 2e9  # writing to the node cache
+    poll: float = 20e-6  # a service's nap while there is work (preload/service/service.c, NAP_MIN_NS)
+    request: float = 2e-6  # the root's time for one request
+    record: float = 1e-6  # a record's handling
+    patience: float = 2e-3  # preload/fill/fill.c, PATIENCE_START_NS
+    patience_max: float = 20e-3
+    patience_bulk: float = 100e-3
+    helpers: int = 16  # preload/service/root.c, PLAN_HELPERS
+    slots: int = 4  # broadcasts in flight, preload/service/root.c
+    piece: int = 1 << 20  # preload/service/wire.h
+    algorithm: str = "mpich"  # of a broadcast: mpich, or chain (a pipelined binary tree of our own)
+    # staging tool
+    archive: float = 100e6  # bytes of the packed environment
+    unpacked: float = 300e6
+    unpack_byte: float = 1 / 470e6  # zstd: 345 MiB in 0.73 s on the machine of this page
+
+
+NAMED = {
+    "nfs": System("nfs", "one server: 0.2 ms round trip, 20,000 operations/s, 10 Gbit/s (assumed, a usual filer); NFS client "
+                  "caches names for acdirmin = 30 s, nfs(5)", rtt=200e-6, meta=50e-6, bandwidth=1.2e9, node_bandwidth=1.2e9,
+                  cache_timeout=30.0),
+    "lustre": System("lustre", "mdtest on one metadata server: just over 2,000 stats/s with one thread (0.4 ms each), 400,000 to "
+                     "500,000/s with 240 threads; opens cost more, so 100,000/s is taken (Dell HPC Lustre Storage with Intel "
+                     "Omni-Path, white paper, figure 13); locks do not time out; data 20 GB/s, 5 GB/s a client (assumed)",
+                     rtt=390e-6, meta=10e-6, bandwidth=20e9, node_bandwidth=5e9),
+    "gpfs": System("gpfs", "assumed: metadata on several servers, 0.3 ms, 50,000 operations/s for one directory tree; data 20 GB/s, "
+                   "5 GB/s a client", rtt=280e-6, meta=20e-6, bandwidth=20e9, node_bandwidth=5e9),
+}
+
+
+def depth(nodes):
+    """Steps of a binomial tree."""
+    return max(0, (nodes - 1).bit_length())
+
+
+def broadcast_steps(system, size, nodes):
+    """(root_busy, first, per_step, steps): how long the root's link is taken, and when the last node has `size` bytes:
+    first + per_step * steps. MPICH's choice by size: binomial below 12 KiB or 8 processes; scatter and recursive doubling
+    up to 512 KiB for powers of two; else scatter and a ring (its CVARs BCAST_SHORT_MSG_SIZE, BCAST_LONG_MSG_SIZE,
+    BCAST_MIN_PROCS), of which the source says (lg p + p - 1) alpha + 2 n beta. Each step waits for a service's nap."""
+    step = system.latency + 2 * system.overhead + system.poll
+    transfer, deep = size * system.gap_byte, depth(nodes)
+    if nodes == 1:
+        return 0.0, 0.0, 0.0, 0
+    if system.algorithm == "chain":
+        return 2 * transfer, 0.0, step + 2 * transfer, deep
+    if size < 12288 or nodes < 8:
+        return deep * (system.overhead + transfer), 0.0, step + transfer, deep
+    if size < 512 << 10 and nodes & (nodes - 1) == 0:
+        return 2 * transfer, 2 * transfer, step, 2 * deep
+    return 2 * transfer, 2 * transfer, step, deep + nodes - 1

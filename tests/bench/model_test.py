@@ -1,0 +1,157 @@
+#!/usr/bin/python3
+"""bench/model: its queue against closed forms, its starts against sums by hand, its bounds as bounds."""
+
+import dataclasses
+import json
+import random
+import sys
+import tempfile
+import unittest
+
+import harness
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(harness.ROOT / "bench/simulate"))
+import engine  # noqa: E402
+import starts  # noqa: E402
+import systems  # noqa: E402
+
+SYSTEM = systems.System(join=0.0, rtt=1e-3, meta=1e-4, bandwidth=1e9, python=0.1)
+TRACE = {name: [[0.01, "m", 0, 0]] * 60 + [[0.01, "o", 0, 0]] * 30 + [[0.01, "d", 10**6, 1]] * 10 for name in ("plain", "root")}
+ALONE = 0.1 + 90 * 1.1e-3 + 10 * (1e-3 + 1e-3)  # Python, metadata, data
+
+
+class Queue(unittest.TestCase):
+    def mean_wait(self, load, n=60000):
+        """Poisson arrivals at one server of service time 1."""
+        random.seed(1)
+        e, server, waits = engine.Engine(), engine.Server(), []
+
+        def source():
+            for _ in range(n):
+                yield e.now + random.expovariate(load)
+                waits.append(server.reserve(e.now, 1.0) - e.now - 1.0)
+
+        e.start(source())
+        e.run()
+        return sum(waits) / n
+
+    def test_m_d_1(self):
+        for load in 0.3, 0.6, 0.8:
+            self.assertAlmostEqual(self.mean_wait(load) / (load / (2 * (1 - load))), 1.0, delta=0.06)
+
+    def test_several_servers(self):
+        server = engine.Server(2)
+        self.assertEqual([server.reserve(0.0, 1.0) for _ in range(4)], [1.0, 1.0, 2.0, 2.0])
+
+    def test_signal_or_time_whichever_is_first(self):
+        e, signal, seen = engine.Engine(), engine.Signal(), []
+
+        def waiter(until):
+            yield signal, until
+            seen.append(e.now)
+
+        e.start(waiter(1.0))
+        e.start(waiter(9.0))
+        e.set_at(3.0, signal)
+        e.run()
+        self.assertEqual(seen, [1.0, 3.0])
+
+
+class Starts(unittest.TestCase):
+    def test_one_plain_rank_is_a_sum(self):
+        got = starts.plain(SYSTEM, TRACE, 1, 1)
+        self.assertAlmostEqual(got.seconds, ALONE, places=6)
+        self.assertEqual((got.metadata_ops, got.bytes), (90, 10**7))
+
+    def test_a_nodes_ranks_share_its_cache_but_not_opens(self):
+        self.assertEqual(starts.plain(SYSTEM, TRACE, 1, 2).metadata_ops, 60 + 2 * 30)
+
+    def test_many_plain_nodes_are_bound_by_the_server(self):
+        got = starts.plain(SYSTEM, TRACE, 400, 1)
+        self.assertEqual(got.metadata_ops, 400 * 90)
+        self.assertGreaterEqual(got.seconds, 400 * 90 * SYSTEM.meta)
+        self.assertLess(got.seconds, 400 * 90 * SYSTEM.meta + 400 * 10**7 / 1e9 + ALONE)
+
+    def test_groups_stand_for_their_nodes(self):
+        every = dataclasses.replace(SYSTEM)
+        fine = starts.plain(every, TRACE, 100, 1).seconds
+        most, starts.MOST_GROUPS = starts.MOST_GROUPS, 25
+        try:
+            original = starts.shares.__defaults__
+            starts.shares.__defaults__ = (25,)
+            self.assertAlmostEqual(starts.plain(every, TRACE, 100, 1).seconds / fine, 1.0, delta=0.03)
+        finally:
+            starts.MOST_GROUPS, starts.shares.__defaults__ = most, original
+
+    def test_caches_that_time_out_ask_again(self):
+        def ops(timeout):
+            """Of a rank that comes when another has long been through."""
+            world = starts.World(dataclasses.replace(SYSTEM, cache_timeout=timeout))
+            client = starts.Client(1)
+
+            def late():
+                yield 10.0
+                yield from starts.plain_rank(world, client, TRACE["plain"])
+
+            world.engine.start(starts.plain_rank(world, client, TRACE["plain"]))
+            world.engine.start(late())
+            return world.run().metadata_ops
+
+        self.assertEqual((ops(3.0), ops(30.0)), (180, 120))
+
+    def test_fastimport_asks_once_whatever_the_size(self):
+        for mode in starts.cold, starts.warm:
+            for nodes in 1, 2, 33:
+                got = mode(SYSTEM, TRACE, nodes, 2)
+                self.assertEqual((got.metadata_ops, got.bytes), (90, 10**7))
+
+    def test_nothing_is_faster_than_the_bounds(self):
+        for system in [SYSTEM, *systems.NAMED.values()]:
+            for nodes in 1, 8, 100:
+                at = {mode: starts.MODES[mode](system, TRACE, nodes, 2).seconds for mode in starts.MODES}
+                self.assertGreaterEqual(at["cold"], at["bound cold"])
+                self.assertGreaterEqual(at["warm"], at["bound warm"])
+                self.assertGreaterEqual(at["plain"], at["bound warm"])
+
+    def test_a_slow_broadcast_makes_ranks_ask(self):
+        slow = dataclasses.replace(SYSTEM, latency=0.05)
+        self.assertGreater(starts.cold(slow, TRACE, 16, 1).requests, starts.cold(SYSTEM, TRACE, 16, 1).requests)
+
+    def test_shared_cores_are_shared(self):
+        emulator = dataclasses.replace(SYSTEM, cores=2)
+        self.assertAlmostEqual(starts.staged(emulator, TRACE, 4, 2).seconds, 8 * 0.1 / 2, places=3)
+
+    def test_crowded_cores_are_slower(self):
+        crowded = dataclasses.replace(SYSTEM, cores=2, crowd=1.5)
+        self.assertAlmostEqual(starts.staged(crowded, TRACE, 1, 2).seconds, 0.1, places=3)
+        self.assertAlmostEqual(starts.staged(crowded, TRACE, 4, 2).seconds, 1.5 * 8 * 0.1 / 2, delta=0.02)
+
+    def test_a_read_that_continues_has_no_round_trip(self):
+        trace = {"plain": [[0.5, "d", 10**6, 0], [0.5, "c", 10**6, 0]]}
+        self.assertAlmostEqual(starts.plain(SYSTEM, trace, 1, 1).seconds, 0.1 + 1e-3 + 2e-3)
+
+    def test_tree_levels(self):
+        self.assertEqual(starts.tree_levels(8, SYSTEM), [(3, 1), (3, 2), (1, 3)])
+        self.assertEqual(systems.depth(10000), 14)
+
+
+class Tool(unittest.TestCase):
+    def check(self, words, message):
+        done = harness.call(harness.ROOT / "bench/model", *words)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn(message, done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+
+    def test_wrong_options(self):
+        self.check(["--set", "speed=2"], "'speed=2' is not NAME=VALUE")
+        self.check(["--set", "rtt=fast"], "'fast' is not a number")
+        self.check(["--system", "dos"], "invalid choice")
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+            json.dump({"plain": []}, f)
+            f.flush()
+            self.check(["--trace", f.name], "cannot read")
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,169 @@
+#!/usr/bin/python3
+"""What a start costs the shared file system, cold and with a plan; and that a plan is never trusted."""
+
+import os
+import pathlib
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+import jobs  # noqa: E402
+from jobs import (BUILD, LIBRARY, SHARE, PYTHON, ALLREDUCE, CLIENT, script, shared_job, local_job, check, check_done, sharedjob)  # noqa: E402
+
+# --- ratios ------------------------------------------------------------------------------------------------------
+
+
+def exec_only(ranks, nodes):
+    return sharedjob.run([PYTHON, "-c", "pass"], SHARE, ranks, nodes, CLIENT, preload=BUILD / "execonly.so")
+
+
+def ratios(text, ranks, nodes):
+    """Metadata and bytes of the job to those of one plain rank, both less what exec costs; with the two jobs."""
+    base, base_exec = shared_job(text, 1, 1, preload=False), exec_only(1, 1)
+    plain, job, job_exec = shared_job(text, ranks, nodes, preload=False), shared_job(text, ranks, nodes), exec_only(ranks, nodes)
+    check(job.code == 0 and job.output == plain.output, f"exit {job.code}: {job.output!r}, not {plain.output!r}\n{job.errors}")
+    check(job.report["nodes"] == nodes and job.report["ranks_reporting"] == ranks, f"{job.report['nodes']} nodes")
+    metadata = (job.metadata_ops - job_exec.metadata_ops) / (base.metadata_ops - base_exec.metadata_ops)
+    read = (job.read_bytes - job_exec.read_bytes) / (base.read_bytes - base_exec.read_bytes)
+    print(f"    {ranks} ranks on {nodes} nodes: metadata {metadata:.3f}, bytes {read:.3f} (one rank: {base.metadata_ops} operations, "
+          f"{base.read_bytes} bytes; exec only: {job_exec.metadata_ops}, {job_exec.read_bytes})", flush=True)
+    return metadata, read
+
+
+def check_ratios(ranks, nodes):
+    metadata, read = ratios(ALLREDUCE, ranks, nodes)
+    check(metadata <= 1.05, f"metadata ratio {metadata:.3f}")
+    check(read <= 1.05, f"bytes ratio {read:.3f}")
+
+
+def test_ratios_of_2_ranks_on_2_nodes():
+    check_ratios(2, 2)
+
+
+def test_ratios_of_8_ranks_on_4_nodes():
+    check_ratios(8, 4)
+
+
+def test_ratios_of_16_ranks_on_4_nodes():
+    check_ratios(16, 4)
+
+
+# --- the plan ------------------------------------------------------------------------------------------------------
+
+
+class PlannedProgram:
+    """A program with modules of its own in a root, run several times with one plan; local, so any change can be made."""
+
+    def __init__(self, directory):
+        self.place = pathlib.Path(directory, "site")
+        self.place.mkdir()
+        self.plan = pathlib.Path(directory, "plan")
+        self.app = script(directory, """
+            import importlib, importlib.util, os, sys
+            values = [getattr(importlib.import_module(n), "value", None) if importlib.util.find_spec(n) else "-" for n in sys.argv[1:]]
+            os.write(1, (" ".join(map(str, values)) + "\\n").encode())
+            """)
+
+    def write(self, name, value):
+        (self.place / f"{name}.py").write_text(f"value = {value!r}\n")
+
+    def run(self, *names, mode="", ranks=2, env=None):
+        return local_job([PYTHON, self.app, *names], ranks, {
+            "FASTIMPORT_PLAN": f"{mode}{self.plan}", "FASTIMPORT_PATH": str(self.place), "PYTHONPATH": str(self.place),
+            "PYTHONDONTWRITEBYTECODE": "1", "FASTIMPORT_REPORT": str(self.plan) + ".json", **(env or {})})
+
+    def report(self):
+        return sharedjob.read_json(str(self.plan) + ".json")["plan"]
+
+
+def planned(test):
+    def run():
+        with tempfile.TemporaryDirectory() as scratch:
+            test(PlannedProgram(scratch))
+
+    run.__name__ = test.__name__
+    return run
+
+
+def expect_lines(done, line, ranks=2):
+    check_done(done, f"{line}\n" * ranks)
+
+
+@planned
+def test_a_warm_start_sees_what_changed(program):
+    for name in "abc":
+        program.write(name, name + "1")
+    expect_lines(program.run("a", "b", "c", "d"), "a1 b1 c1 -")
+    check(program.report()["entries"] == 0, "the first start is cold")
+    expect_lines(program.run("a", "b", "c", "d"), "a1 b1 c1 -")
+    second = program.report()
+    check(second["entries"] > 50 and second["missed"] == 0, f"{second}")
+    program.write("a", "edited, and longer")
+    (program.place / "b.py").unlink()
+    program.write("d", "new")
+    expect_lines(program.run("a", "b", "c", "d"), "edited, and longer - c1 new")
+
+
+@planned
+def test_plan_modes(program):
+    program.write("a", 1)
+    expect_lines(program.run("a", mode="record:"), "1")
+    recorded = program.plan.read_text()
+    expect_lines(program.run("a", "json", mode="use:", ranks=4), "1 None", ranks=4)
+    check(program.report()["entries"] > 50 and program.report()["missed"] > 0, str(program.report()))
+    check(program.plan.read_text() == recorded, "use: must not write")
+    expect_lines(program.run("a", env={"FASTIMPORT_PLAN": "off"}), "1")
+    check(program.report()["file"] == "", "off must be off")
+
+
+@planned
+def test_a_bad_plan_is_one_warning(program):
+    program.write("a", 1)
+    expect_lines(program.run("a", mode="record:"), "1")
+    good = program.plan.read_bytes()
+    for bad, why in ((good[: len(good) // 2], "truncated or damaged"), (good.replace(b"json", b"jsom", 1) if b"json" in good else
+                     good.replace(b"encodings", b"encodinsg", 1), "truncated or damaged"), (b"something else\n", "no plan"),
+                     (b"", "no plan")):
+        program.plan.write_bytes(bad)
+        done = program.run("a", mode="use:")
+        check(done.stdout == "1\n1\n" and done.returncode == 0, f"{done}")
+        check(done.stderr.count("is not used") == 1 and why in done.stderr, f"{why}: {done.stderr}")
+    program.plan.write_bytes(good)
+    done = program.run("a", mode="use:", env={"FASTIMPORT_PATH": f"{program.place}:/opt"})
+    check("another environment" in done.stderr and done.stdout == "1\n1\n", f"{done}")
+
+
+@planned
+def test_a_plan_that_cannot_be_written_is_one_warning(program):
+    program.write("a", 1)
+    done = program.run("a", env={"FASTIMPORT_PLAN": "/nonexistent/plan"})
+    check(done.stdout == "1\n1\n" and done.returncode == 0, f"{done}")
+    check(done.stderr.count("cannot be written") == 1, done.stderr)
+
+
+@planned
+def test_entries_age_out(program):
+    program.write("a", 1)
+    program.write("b", 2)
+    expect_lines(program.run("a", "b"), "1 2")
+    check("b.py" in program.plan.read_text(), "b is planned")
+    for _ in range(6):
+        expect_lines(program.run("a"), "1")
+    check("/b.py" not in program.plan.read_text() and "/a.py" in program.plan.read_text(), "b should have aged out")
+
+
+def test_ratios_warm_of_8_ranks_on_4_nodes():
+    with tempfile.TemporaryDirectory() as scratch:
+        app, plan = script(scratch, ALLREDUCE), f"{scratch}/plan"
+        jobs = [sharedjob.run([PYTHON, app], SHARE, 8, 4, CLIENT, env={"FASTIMPORT_PLAN": plan}, preload=LIBRARY) for _ in range(2)]
+    base, base_exec, job_exec = shared_job(ALLREDUCE, 1, 1, preload=False), exec_only(1, 1), exec_only(8, 4)
+    metadata = (jobs[1].metadata_ops - job_exec.metadata_ops) / (base.metadata_ops - base_exec.metadata_ops)
+    read = (jobs[1].read_bytes - job_exec.read_bytes) / (base.read_bytes - base_exec.read_bytes)
+    print(f"    warm, 8 ranks on 4 nodes: metadata {metadata:.3f}, bytes {read:.3f}, {jobs[1].report['plan']}", flush=True)
+    check(jobs[1].output == jobs[0].output == "sum 28 1.0\n" and jobs[1].code == 0, f"{jobs[1].output!r} {jobs[1].errors}")
+    check(metadata <= 1.05 and read <= 1.05, "ratios")
+    check(jobs[1].report["plan"]["missed"] == 0, "misses after the bulk")
+
+
+if __name__ == "__main__":
+    sys.exit(jobs.run_all(globals(), sys.argv[1:]))

@@ -1,0 +1,101 @@
+/* mpi/slot: one MPI process at a time and only once; a last word to the launcher. */
+#include "scratch.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "mpi/slot.h"
+
+static int forget(void **state)
+{
+    (void)state;
+    return unsetenv("PMI_FD");
+}
+
+static int claim(void *unused)
+{
+    (void)unused;
+    return slot_claim() ? 0 : 1;
+}
+
+static void claims_its_slot_once(void **state)
+{
+    char number[16];
+    int pair[2];
+
+    (void)state;
+    assert_true(slot_claim()); /* a launcher without PMI_FD */
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    snprintf(number, sizeof number, "%d", pair[0]);
+    setenv("PMI_FD", number, 1);
+    assert_int_equal(close(pair[1]), 0); /* the launcher is through with this slot */
+    assert_false(slot_claim());
+    close(pair[0]);
+    assert_false(slot_claim()); /* no descriptor at all */
+}
+
+/* A file, because the kernel of this test may refuse record locks on sockets; a launcher's socket
+ * takes them. */
+static void excludes_a_second_process(void **state)
+{
+    char number[16];
+    FILE *slot = tmpfile();
+
+    (void)state;
+    assert_non_null(slot);
+    snprintf(number, sizeof number, "%d", fileno(slot));
+    setenv("PMI_FD", number, 1);
+    assert_int_equal(in_child(claim, NULL), 0); /* free again when that one is gone */
+    assert_true(slot_claim());
+    assert_true(slot_claim());
+    assert_int_equal(in_child(claim, NULL), 1);
+    fclose(slot);
+}
+
+static void *play_launcher(void *fd)
+{
+    char line[64] = "";
+
+    if (read(*(int *)fd, line, sizeof line - 1) > 0 && strcmp(line, "cmd=finalize\n") == 0) {
+        return write(*(int *)fd, "cmd=finalize_ack\n", 17) == 17 ? fd : NULL;
+    }
+    return NULL;
+}
+
+static void says_farewell_to_the_launcher(void **state)
+{
+    char number[16];
+    char byte;
+    int pair[2];
+    pthread_t launcher;
+    void *heard;
+
+    (void)state;
+    slot_abandon(); /* no launcher */
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    snprintf(number, sizeof number, "%d", pair[0]);
+    setenv("PMI_FD", number, 1);
+    assert_int_equal(pthread_create(&launcher, NULL, play_launcher, &pair[1]), 0);
+    slot_abandon();
+    pthread_join(launcher, &heard);
+    assert_non_null(heard);
+    assert_true(recv(pair[0], &byte, 1, MSG_DONTWAIT) < 0); /* its answer was read */
+    close(pair[1]);
+    slot_abandon(); /* it is gone: no signal, no wait */
+    close(pair[0]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(claims_its_slot_once, forget),
+        cmocka_unit_test_setup(excludes_a_second_process, forget),
+        cmocka_unit_test_setup(says_farewell_to_the_launcher, forget),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
