@@ -1,0 +1,14 @@
+# tests/dl: dlopen under the library against ld.so alone.
+
+DL_T := $(B)/obj/tests/dl
+LINT_SRC += $(wildcard tests/dl/*.c)
+PROGRAMS += $(DL_T)/subject.o
+TESTS += test-dl
+.PHONY: test-dl test-packages
+
+test-dl: $(PROGRAMS)
+	$(Q)B=$(B) tests/run dl tests/dl/dl_test.py
+
+# Packages of PyPI: the first run builds their environment.
+test-packages: $(PROGRAMS)
+	$(Q)B=$(B) TEST_TIMEOUT=3600 tests/run packages tests/dl/packages_test.py
