@@ -36,7 +36,8 @@ ROOMS = {
     "service": {"base", "cache", "config", "fill", "mpi", "policy", "program", "report", "role", "roots"},
     "affected": {"base", "cache", "policy"},
     "resolve": {"affected", "base", "cache", "fill", "policy", "report"},
-    "written": {"base", "cache", "report", "resolve"},
+    "reopen": {"base", "cache"},
+    "written": {"base", "cache", "report", "reopen", "resolve"},
     "intercept": {"answer", "base", "cache", "report", "resolve", "service", "written"},
     "main": {"base", "cache", "config", "mpi/slot.h", "policy", "report", "resolve", "role", "service"},
 }

@@ -95,6 +95,8 @@ class Judge:
         """What one run wrote; raises RunFailed."""
         program, args = self.prepare(family)
         out = f"{self.work}/{family}.{label}"
+        if rank:
+            options["rank"] = rank
         result = runner(program, args + [out], **options)
         return self.read(out, rank), result
 
@@ -144,6 +146,8 @@ class Judge:
             return
         self.compare(f"{what}, rank 0", plain, lambda: text)
         for rank in range(1, ranks):
+            if family == "write":  # each rank has a folder of its own
+                plain = self.transcript(family, f"plain-{rank}", runs.run_plain, rank=rank)[0]
             self.compare(f"{what}, rank {rank}", plain, lambda: self.read(f"{self.work}/{family}.{label}", rank))
         _, row, share = FAMILIES[family]
         intercepted, served = runs.calls(report, row)
