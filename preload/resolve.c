@@ -156,7 +156,7 @@ static const struct record *look(const char *path, size_t length, int *error)
     return get_prefix(RECORD_STAT, 0, path, length);
 }
 
-static bool is_affected(const char *path, size_t length)
+bool resolve_affected(const char *path, size_t length)
 {
     const struct affected by = {resolver.node, resolver.policy, look};
 
@@ -201,7 +201,7 @@ static bool is_plain_directory(void *unused, const char *path, size_t length)
     const struct record_stat *s;
 
     (void)unused;
-    if (policy_verdict(resolver.policy, path, length) != OURS || is_affected(path, length)) {
+    if (policy_verdict(resolver.policy, path, length) != OURS || resolve_affected(path, length)) {
         return false;
     }
     r = get_prefix(RECORD_STAT, 0, path, length);
@@ -334,7 +334,7 @@ static bool resolve_slowly(enum call_family family, enum record_kind kind, uint6
         return false;
     }
     count_add(&fi_count->intercepted[family], 1);
-    if (is_affected(s.path, s.length)) {
+    if (resolve_affected(s.path, s.length)) {
         return fall_back(FALLBACK_BYPASS);
     }
     q = query_make(kind, argument, s.path, s.length);

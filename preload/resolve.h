@@ -51,6 +51,9 @@ static inline bool resolve_wanted(const char *path)
 /* path: as the program gave it, relative to the working directory. True: *answer is the answer. */
 bool resolve(enum call_family family, enum record_kind kind, uint64_t argument, const char *path, struct answer *answer);
 
+/* Has this node changed what a path (normal) is answered with? */
+bool resolve_affected(const char *path, size_t length);
+
 /* The answer could not be turned into a result after all. */
 void resolve_fell_back(enum fallback_reason reason);
 

@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "cache/mirror.h"
+#include "reopen.h"
 #include "resolve.h"
 
 enum { FAR_DIRECTORIES = 256 };
@@ -154,6 +154,23 @@ static bool note_directory(const struct fi_path *p, enum change_extent extent)
            (extent != CHANGE_TREE || change_note_name(node, st.st_ino, name, strlen(name)));
 }
 
+/* Could this process hold it open by way of the mirror? A file that is new cannot have been opened before. */
+static bool may_be_open(const struct fi_path *p, const struct stat *st, enum change_extent extent)
+{
+    struct fi_query q = query_make(RECORD_CONTENT, 0, p->text, p->length);
+
+    return S_ISREG(st->st_mode) &&
+           (extent == CHANGE_OBJECT || st->st_nlink > 1 || segment_find(&resolver.node->index, &q) != NULL);
+}
+
+static bool note_file(const struct fi_path *p, const struct stat *st, enum change_extent extent)
+{
+    if (may_be_open(p, st, extent)) {
+        reopen_file(resolver.node, st, p->text);
+    }
+    return change_note_inode(resolver.node, st, p->text, extent);
+}
+
 static bool note_object(const struct fi_path *p, enum change_extent extent)
 {
     struct stat st;
@@ -161,11 +178,10 @@ static bool note_object(const struct fi_path *p, enum change_extent extent)
     if (sys_lstat(p->text, &st) != 0) {
         return true;
     }
-    if (!change_note_inode(resolver.node, &st, p->text, extent)) {
+    if (!note_file(p, &st, extent)) {
         return false;
     }
-    return !S_ISLNK(st.st_mode) || sys_stat(p->text, &st) != 0 ||
-           change_note_inode(resolver.node, &st, p->text, extent);
+    return !S_ISLNK(st.st_mode) || sys_stat(p->text, &st) != 0 || note_file(p, &st, extent);
 }
 
 /* What the name named before has one name less, unless it has moved. */
@@ -231,20 +247,7 @@ void written_created(int fd, int dirfd, const char *path)
 
 bool written_original(int fd, char path[FI_PATH_MAX])
 {
-    const struct stat *original;
-    struct stat st;
-    size_t n;
-
-    if (!resolve_active || fi_inside() || sys_fstat(fd, &st) != 0 ||
-        (original = mirror_original(resolver.node, &st)) == NULL || !name_of_fd(fd, path)) {
-        return false;
-    }
-    n = resolver.node->directory_length + sizeof "files";
-    if (strlen(path) <= n) {
-        return false;
-    }
-    memmove(path, path + n, strlen(path + n) + 1);
-    return sys_stat(path, &st) == 0 && st.st_ino == original->st_ino;
+    return resolve_active && !fi_inside() && reopen_path(resolver.node, fd, path);
 }
 
 void written_remember(struct written_before *before, int dirfd, const char *path)
@@ -252,6 +255,14 @@ void written_remember(struct written_before *before, int dirfd, const char *path
     struct fi_path p;
 
     before->known = locate(&p, dirfd, path) && sys_lstat(p.text, &before->st) == 0;
+    if (!before->known) {
+        return;
+    }
+    if (S_ISDIR(before->st.st_mode) || S_ISLNK(before->st.st_mode)) {
+        reopen_all(resolver.node);
+    } else if (may_be_open(&p, &before->st, CHANGE_TREE)) {
+        reopen_file(resolver.node, &before->st, p.text);
+    }
 }
 
 void written_over(const struct written_before *before, int dirfd, const char *path)

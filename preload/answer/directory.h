@@ -18,7 +18,8 @@ struct directory {
     const struct record_list_entry *at; /* the entry read last; NULL at the start */
     long position;
     bool ended;
-    int fd; /* of the real directory; -1 until somebody wants it */
+    int fd;    /* of the real directory; -1 until somebody wants it */
+    DIR *real; /* libc's stream, which has taken over (intercept/dir.c); else NULL */
     struct dirent entry;
 };
 

@@ -149,6 +149,13 @@ bool change_is_there(const struct node_cache *node, ino_t inode)
     return c != NULL && is_at(c, inode, &now);
 }
 
+const char *change_place(const struct node_cache *node, ino_t inode)
+{
+    const struct change_inode *c = changed_inode(node, inode);
+
+    return c == NULL || c->path[0] == '\0' ? NULL : c->path;
+}
+
 bool change_current(const struct node_cache *node, const struct stat *original, struct stat *now)
 {
     const struct change_inode *c = changed_inode(node, original->st_ino);

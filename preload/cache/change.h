@@ -46,6 +46,8 @@ bool change_note_inode(struct node_cache *node, const struct stat *st, const cha
 
 /* Is a changed object still where it was last seen? */
 bool change_is_there(const struct node_cache *node, ino_t inode);
+/* Where that is; NULL if it is not known, or not changed. */
+const char *change_place(const struct node_cache *node, ino_t inode);
 
 /* What a changed object is now: by the path where it was last seen, else as it was noted. False: it was not changed. */
 bool change_current(const struct node_cache *node, const struct stat *original, struct stat *now);

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "answer/directory.h"
+#include "base/sys.h"
+#include "cache/change.h"
 #include "resolve.h"
 
 _Static_assert(sizeof(struct dirent) == sizeof(struct dirent64), "one layout serves both (64-bit ABIs)");
@@ -36,18 +38,61 @@ FI_EXPORT DIR *opendir(const char *path)
     return serve_opendir(path, &result) ? result : real()->opendir(path);
 }
 
+/* Where the directory of a stream is now; NULL if it is gone. */
+static const char *place_of(const struct directory *d)
+{
+    const struct record_list_entry *self = record_list_find(d->list, ".");
+    struct stat st;
+
+    if (self == NULL || (sys_stat(d->list->path, &st) == 0 && st.st_ino == self->inode)) {
+        return d->list->path;
+    }
+    return change_is_there(resolver.node, self->inode) ? change_place(resolver.node, self->inode) : NULL;
+}
+
+/* A stream of ours at its beginning reads what this node has made of the directory since. */
+static void refresh(struct directory *d)
+{
+    int saved = errno;
+
+    if (d->at == NULL && !d->ended && d->real == NULL && change_any(resolver.node) &&
+        resolve_affected(d->list->path, d->list->path_length)) {
+        const char *place = place_of(d);
+
+        d->real = place == NULL ? NULL : real()->opendir(place);
+        d->ended = place == NULL;
+    }
+    errno = saved;
+}
+
+/* Whose stream is it? *d is ours, or NULL: then the result is libc's. */
+static DIR *stream_of(DIR *dir, struct directory **d)
+{
+    *d = directory_of(dir);
+    if (*d != NULL) {
+        refresh(*d);
+        if ((*d)->real != NULL) {
+            dir = (*d)->real;
+            *d = NULL;
+        }
+    }
+    return dir;
+}
+
 FI_EXPORT struct dirent *readdir(DIR *dir)
 {
-    struct directory *d = directory_of(dir);
+    struct directory *d;
+    DIR *stream = stream_of(dir, &d);
 
-    return d != NULL ? directory_read(d) : real()->readdir(dir);
+    return d != NULL ? directory_read(d) : real()->readdir(stream);
 }
 
 FI_EXPORT struct dirent64 *readdir64(DIR *dir)
 {
-    struct directory *d = directory_of(dir);
+    struct directory *d;
+    DIR *stream = stream_of(dir, &d);
 
-    return d != NULL ? (struct dirent64 *)directory_read(d) : real()->readdir64(dir);
+    return d != NULL ? (struct dirent64 *)directory_read(d) : real()->readdir64(stream);
 }
 
 static int read_into(struct directory *d, void *entry, void **result)
@@ -63,16 +108,18 @@ static int read_into(struct directory *d, void *entry, void **result)
 
 FI_EXPORT int readdir_r(DIR *dir, struct dirent *entry, struct dirent **result)
 {
-    struct directory *d = directory_of(dir);
+    struct directory *d;
+    DIR *stream = stream_of(dir, &d);
 
-    return d != NULL ? read_into(d, entry, (void **)result) : real()->readdir_r(dir, entry, result);
+    return d != NULL ? read_into(d, entry, (void **)result) : real()->readdir_r(stream, entry, result);
 }
 
 FI_EXPORT int readdir64_r(DIR *dir, struct dirent64 *entry, struct dirent64 **result)
 {
-    struct directory *d = directory_of(dir);
+    struct directory *d;
+    DIR *stream = stream_of(dir, &d);
 
-    return d != NULL ? read_into(d, entry, (void **)result) : real()->readdir64_r(dir, entry, result);
+    return d != NULL ? read_into(d, entry, (void **)result) : real()->readdir64_r(stream, entry, result);
 }
 
 FI_EXPORT int closedir(DIR *dir)
@@ -82,46 +129,53 @@ FI_EXPORT int closedir(DIR *dir)
     if (d == NULL) {
         return real()->closedir(dir);
     }
+    if (d->real != NULL) {
+        real()->closedir(d->real);
+    }
     directory_close(d);
     return 0;
 }
 
 FI_EXPORT void rewinddir(DIR *dir)
 {
-    struct directory *d = directory_of(dir);
+    struct directory *d;
+    DIR *stream = stream_of(dir, &d);
 
     if (d != NULL) {
         directory_seek(d, 0);
     } else {
-        real()->rewinddir(dir);
+        real()->rewinddir(stream);
     }
 }
 
 FI_EXPORT void seekdir(DIR *dir, long position)
 {
-    struct directory *d = directory_of(dir);
+    struct directory *d;
+    DIR *stream = stream_of(dir, &d);
 
     if (d != NULL) {
         directory_seek(d, position);
     } else {
-        real()->seekdir(dir, position);
+        real()->seekdir(stream, position);
     }
 }
 
 FI_EXPORT long telldir(DIR *dir)
 {
-    struct directory *d = directory_of(dir);
+    struct directory *d;
+    DIR *stream = stream_of(dir, &d);
 
-    return d != NULL ? d->position : real()->telldir(dir);
+    return d != NULL ? d->position : real()->telldir(stream);
 }
 
 FI_EXPORT int dirfd(DIR *dir)
 {
-    struct directory *d = directory_of(dir);
+    struct directory *d;
+    DIR *stream = stream_of(dir, &d);
     int fd;
 
     if (d == NULL) {
-        return real()->dirfd(dir);
+        return real()->dirfd(stream);
     }
     fd = directory_fd(d);
     if (fd < 0) {
