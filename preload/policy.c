@@ -117,3 +117,23 @@ bool policy_maybe(const struct policy *p, const char *path)
     }
     return false;
 }
+
+bool policy_is_way(const struct policy *p, const char *path, size_t length)
+{
+    for (size_t i = 0; i < p->n_roots; i++) {
+        if (p->roots[i].scope != ROOT_EXCLUDE && path_has_prefix(p->roots[i].path, p->roots[i].length, path, length)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool policy_is_far(const struct policy *p, const char *path, size_t length)
+{
+    for (size_t i = 0; i < p->n_roots; i++) {
+        if (p->roots[i].scope != ROOT_EXCLUDE && path_has_prefix(path, length, p->roots[i].path, p->roots[i].length)) {
+            return false;
+        }
+    }
+    return !policy_is_way(p, path, length);
+}

@@ -46,4 +46,10 @@ enum verdict policy_verdict(const struct policy *policy, const char *path, size_
  * that is absolute and has no "//", "." or ".." in front of the part that a root covers. */
 bool policy_maybe(const struct policy *policy, const char *path);
 
+/* Is this directory neither below a root nor above one? Then no name in it is ours. */
+bool policy_is_far(const struct policy *policy, const char *path, size_t length);
+
+/* Is a root, or the way to one, below this path, or this path itself? */
+bool policy_is_way(const struct policy *policy, const char *path, size_t length);
+
 #endif

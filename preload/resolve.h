@@ -20,8 +20,6 @@ struct resolver {
     struct node_cache *node;
     struct fill *fill;
     const struct policy *policy;
-    uid_t uid; /* effective, at the start: whom permissions are checked for */
-    gid_t gid;
 };
 
 extern struct resolver resolver;
@@ -36,33 +34,27 @@ struct answer {
     int error;                   /* 0: success, see the record */
 };
 
+/* Could this relative path be ours? Costs no system call where the working directory is known to be far from all roots. */
+bool resolve_wants_relative(const char *path);
+/* The working directory has changed. */
+void resolve_moved(void);
+
 /* The quick question of every wrapper: does it make sense to call resolve() for this path? */
 static inline bool resolve_wanted(const char *path)
 {
-    return __builtin_expect(resolve_active, 0) && !fi_inside() && (size_t)path >= 4096 &&
-           (path[0] != '/' || policy_maybe(resolver.policy, path));
+    if (__builtin_expect(!resolve_active, 1) || fi_inside() || (size_t)path < 4096) {
+        return false;
+    }
+    return path[0] == '/' ? policy_maybe(resolver.policy, path) : resolve_wants_relative(path);
 }
 
 /* path: as the program gave it, relative to the working directory. True: *answer is the answer. */
 bool resolve(enum call_family family, enum record_kind kind, uint64_t argument, const char *path, struct answer *answer);
 
-/* The program has changed `path` (relative to dirfd): it bypasses the cache of this node from now on, with the
- * listing of its directory; with `tree`, all below it as well. Call after the change has succeeded. */
-void resolve_written(int dirfd, const char *path, bool tree);
-void resolve_written_fd(int fd);
-
-/* The program is about to take this name away (unlink, or rename over it), and then has: what it named has a link less. */
-struct resolve_name {
-    bool known;
-    uint64_t inode[2]; /* (st_dev, st_ino) */
-};
-struct resolve_name resolve_before_unlink(int dirfd, const char *path);
-void resolve_unlinked(const struct resolve_name *name);
-
-/* fstat of a served descriptor, answered as the original would be. fd: the descriptor. */
-void resolve_fstat(int fd, struct stat *st);
-
 /* The answer could not be turned into a result after all. */
 void resolve_fell_back(enum fallback_reason reason);
+
+/* Has this node changed the path, under whatever name? (Normal paths.) */
+bool resolve_bypassed(const char *path);
 
 #endif

@@ -18,7 +18,7 @@ $(B)/obj/preload/intercept/%.o: CFLAGS_ROOM += -fno-builtin -U_FORTIFY_SOURCE
 $(B)/exports.map: preload/intercept/symbols.def
 	@mkdir -p $(@D)
 	$(call say,MAP,$@)
-	$(Q)printf '{ global: %s; local: *; };\n' \
+	$(Q)printf '{ global: fastimport_libraries_mapped; %s; local: *; };\n' \
 	  "$$($(CC) -E -P -x c -D'X(r,n,p)=@n@' $< | grep -o '@[^@]*@' | tr -d '@ ' | sort | paste -sd';')" > $@
 
 $(B)/libfastimport.so: $(PRELOAD_OBJ) $(B)/exports.map

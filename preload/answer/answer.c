@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "cache/change.h"
 #include "cache/mirror.h"
 
 int answer_stat(const struct record *r, bool follow, struct stat *st)
@@ -40,6 +41,15 @@ bool answer_mirror(const struct node_cache *node, const struct record *r, char *
     return mirror_path(node, r->path, name, size);
 }
 
+void answer_fstat(const struct node_cache *node, struct stat *st)
+{
+    const struct stat *original = mirror_original(node, st);
+
+    if (original != NULL && !(change_any(node) && change_current(node, original, st))) {
+        *st = *original;
+    }
+}
+
 static struct statx_timestamp timestamp(struct timespec t)
 {
     return (struct statx_timestamp){.tv_sec = t.tv_sec, .tv_nsec = (unsigned)t.tv_nsec};
@@ -49,9 +59,13 @@ void answer_fstatx(const struct node_cache *node, struct statx *stx)
 {
     struct stat key = {.st_dev = makedev(stx->stx_dev_major, stx->stx_dev_minor), .st_ino = stx->stx_ino};
     const struct stat *st = mirror_original(node, &key);
+    struct stat now;
 
     if (st == NULL) {
         return;
+    }
+    if (change_any(node) && change_current(node, st, &now)) {
+        st = &now;
     }
     stx->stx_mask &= STATX_BASIC_STATS;
     stx->stx_blksize = (unsigned)st->st_blksize;

@@ -22,7 +22,8 @@ ssize_t answer_readlink(const struct record *record, char *buf, size_t size);
 /* The mirror file's name for a RECORD_CONTENT; false if it is too long. */
 bool answer_mirror(const struct node_cache *node, const struct record *record, char *name, size_t size);
 
-/* Makes what statx says of a mirror file into what it would say of the original; leaves other files alone. */
+/* Makes what fstat says of a mirror file into what it would say of the original; leaves other files alone. */
+void answer_fstat(const struct node_cache *node, struct stat *st);
 void answer_fstatx(const struct node_cache *node, struct statx *stx);
 
 #endif

@@ -2,122 +2,489 @@
 #include "answer/library.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <link.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer/stub.h"
 #include "base/linkmap.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/sys.h"
 #include "cache/mirror.h"
 #include "fill/library.h"
 
-/* Gives an object its original name, in place: the original is the tail of the mirror's name, and ld.so will free the
- * string. */
-static void restore_name(const struct node_cache *node, void *handle)
-{
-    size_t prefix = node->directory_length + strlen("/files");
-    struct link_map *map = NULL;
+enum { NAME_MAX_LENGTH = FI_PATH_MAX + 512 };
 
-    if (dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && strncmp(map->l_name, node->directory, node->directory_length) == 0 &&
-        strncmp(map->l_name + node->directory_length, "/files/", 7) == 0) {
-        memmove(map->l_name, map->l_name + prefix, strlen(map->l_name + prefix) + 1);
+/* --- original names
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static const struct node_cache *named_by; /* whose mirror the names are in: the process has one */
+
+/* In place: the original is the tail of the mirror's name. */
+void answer_original_name(const struct node_cache *node, char *name)
+{
+    size_t n = node->directory_length;
+
+    if (strncmp(name, node->directory, n) == 0 && strncmp(name + n, "/files/", 7) == 0) {
+        n += strlen("/files");
+        memmove(name, name + n, strlen(name + n) + 1);
     }
 }
 
-static void *load(const struct node_cache *node, const struct library_item *item, int flags, library_dlopen *real_dlopen)
+/* dlpi_name is the link map's own l_name, which ld.so will free; its lock is held here. */
+static int restore_name(struct dl_phdr_info *info, size_t size, void *node)
 {
-    char name[FI_PATH_MAX + 512];
-    void *handle;
-
-    if ((item->bits & LIBRARY_OURS) == 0) {
-        return real_dlopen(item->path, flags);
+    (void)size;
+    if (info->dlpi_name != NULL) {
+        answer_original_name(node, (char *)info->dlpi_name);
     }
-    if (!mirror_path(node, item->path, name, sizeof name)) {
-        return NULL;
-    }
-    handle = real_dlopen(name, flags);
-    if (handle != NULL) {
-        restore_name(node, handle);
-    }
-    return handle;
+    return 0;
 }
 
-static bool is_loaded(const struct library_item *item)
+__attribute__((visibility("default"))) void fastimport_libraries_mapped(void)
 {
-    if (item->soname[0] != '\0') {
-        return linkmap_has(item->soname);
-    }
-    return linkmap_has(item->path);
+    dl_iterate_phdr(restore_name, (void *)named_by);
 }
 
-/* Handles of the libraries that were loaded first; they are given back once the requested one holds them. */
-struct held {
-    void **handles;
-    size_t n;
+/* A plain dlopen keeps a relative name as it was given; it is the tail of the absolute one. */
+struct relative {
+    const char *absolute, *given;
 };
 
-static void release(struct held *held)
+static int restore_relative(struct dl_phdr_info *info, size_t size, void *relative)
 {
-    while (held->n > 0) {
-        dlclose(held->handles[--held->n]);
+    const struct relative *r = relative;
+
+    (void)size;
+    if (info->dlpi_name != NULL && strcmp(info->dlpi_name, r->absolute) == 0) {
+        strcpy((char *)info->dlpi_name, r->given);
+        return 1;
     }
-    free(held->handles);
+    return 0;
 }
 
-static size_t count_items(const struct record *r)
-{
-    struct library_item item;
-    size_t at = 0;
-    size_t n = 0;
+/* --- stubs that must stay
+ * --------------------------------------------------------------------------------------------------
+ */
 
-    while (library_next(r, &at, &item)) {
-        n++;
+struct kept {
+    struct kept *next;
+    void *library, *stub;
+    size_t opened;
+};
+
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf */
+static struct kept *kept_first;
+
+static struct kept **find_kept(const void *library)
+{
+    struct kept **at = &kept_first;
+
+    while (*at != NULL && (*at)->library != library) {
+        at = &(*at)->next;
     }
-    return n;
+    return at;
 }
 
-/* Loads all but the last item; false if one fails. `last` is filled in. */
-static bool load_needed(const struct node_cache *node, const struct record *r, struct held *held, struct library_item *last,
-                        library_dlopen *real_dlopen)
+/* Notes that the library was opened (again); with a stub, that this is to be kept. False: it cannot
+ * be. */
+static bool note_opened(void *library, void *stub)
 {
-    size_t n = count_items(r);
-    size_t at = 0;
+    struct kept *k;
 
-    held->handles = calloc(n + 1, sizeof *held->handles);
-    if (n == 0 || held->handles == NULL) {
+    if (stub == NULL && __atomic_load_n(&kept_first, __ATOMIC_ACQUIRE) == NULL) {
         return false;
     }
-    for (size_t i = 0; i < n; i++) {
-        library_next(r, &at, last);
-        if (i + 1 == n || is_loaded(last)) {
-            continue;
-        }
-        held->handles[held->n] = load(node, last, RTLD_LAZY | RTLD_LOCAL, real_dlopen);
-        if (held->handles[held->n] == NULL) {
-            fi_log(LOG_DEBUG, "%s cannot be loaded on its own: %s", last->path, dlerror());
+    pthread_mutex_lock(&kept_lock);
+    k = *find_kept(library);
+    if (k == NULL && stub != NULL && (k = calloc(1, sizeof *k)) != NULL) {
+        *k = (struct kept){kept_first, library, stub, 0};
+        __atomic_store_n(&kept_first, k, __ATOMIC_RELEASE);
+    }
+    if (k != NULL) {
+        k->opened++;
+    }
+    pthread_mutex_unlock(&kept_lock);
+    return k != NULL && k->stub == stub;
+}
+
+/* The stub that is to be closed now that the library was closed once more, or NULL. */
+static void *note_closed(const void *library)
+{
+    struct kept **at;
+    struct kept *k;
+    void *stub = NULL;
+
+    if (__atomic_load_n(&kept_first, __ATOMIC_ACQUIRE) == NULL) {
+        return NULL;
+    }
+    pthread_mutex_lock(&kept_lock);
+    at = find_kept(library);
+    k = *at;
+    if (k != NULL && --k->opened == 0) {
+        *at = k->next;
+        stub = k->stub;
+        free(k);
+    }
+    pthread_mutex_unlock(&kept_lock);
+    return stub;
+}
+
+int answer_library_close(void *handle, const struct library_calls *calls)
+{
+    int result = calls->dlclose(handle);
+    void *stub = result == 0 ? note_closed(handle) : NULL;
+
+    if (stub != NULL) {
+        calls->dlclose(stub);
+    }
+    return result;
+}
+
+/* --- what the stub names
+ * -----------------------------------------------------------------------------------------------------
+ */
+
+struct load {
+    const struct node_cache *node;
+    const struct linkmap_list *map;
+    char **needed; /* owned */
+    size_t n, room;
+    char *rpath; /* owned; where bare names are found, in order; NULL: there are none */
+};
+
+static void forget(struct load *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        free(l->needed[i]);
+    }
+    free(l->needed);
+    free(l->rpath);
+}
+
+static bool need(struct load *l, const char *name)
+{
+    char *copy = strchr(name, '$') == NULL ? strdup(name) : NULL; /* ld.so would replace it */
+
+    if (l->n == l->room) {
+        size_t room = l->room == 0 ? 16 : 2 * l->room;
+        char **more = realloc(l->needed, room * sizeof *more);
+
+        if (more == NULL) {
+            free(copy);
             return false;
         }
-        held->n++;
+        l->needed = more;
+        l->room = room;
+    }
+    if (copy != NULL) {
+        l->needed[l->n++] = copy;
+    }
+    return copy != NULL;
+}
+
+/* The file to map for a path of the record. */
+static bool source_of(const struct load *l, bool ours, const char *path, char out[NAME_MAX_LENGTH])
+{
+    if (ours) {
+        return mirror_path(l->node, path, out, NAME_MAX_LENGTH);
+    }
+    return snprintf(out, NAME_MAX_LENGTH, "%s", path) < NAME_MAX_LENGTH;
+}
+
+static bool is_there(const char *directory, size_t length, const char *name)
+{
+    char path[NAME_MAX_LENGTH];
+
+    return snprintf(path, sizeof path, "%.*s/%s", (int)length, directory, name) <
+               (int)sizeof path &&
+           sys_access(path, 0, false) == 0;
+}
+
+/* Puts a directory behind those in which bare names are found already. False if one of them has
+ * this name, too. */
+static bool search_in(struct load *l, const char *directory, size_t length, const char *name)
+{
+    size_t old = l->rpath == NULL ? 0 : strlen(l->rpath);
+    char *grown;
+
+    if (memchr(directory, ':', length) != NULL || memchr(directory, '$', length) != NULL ||
+        !is_there(directory, length, name)) {
+        return false;
+    }
+    for (const char *at = l->rpath; at != NULL && *at != '\0';
+         at += at[strcspn(at, ":")] == ':' ? strcspn(at, ":") + 1 : strlen(at)) {
+        size_t n = strcspn(at, ":");
+
+        if (n == length && strncmp(at, directory, n) == 0) {
+            return true;
+        }
+        if (is_there(at, n, name)) {
+            return false;
+        }
+    }
+    grown = realloc(l->rpath, old + length + 2);
+    if (grown == NULL) {
+        return false;
+    }
+    l->rpath = grown;
+    sprintf(grown + old, "%s%.*s", old > 0 ? ":" : "", (int)length, directory);
+    return true;
+}
+
+/* A name that is not the SONAME must be known to ld.so, or it would search for it: the stub asks by
+ * this name. */
+static bool need_by_name(struct load *l, const struct library_item *item, const char *name)
+{
+    char file[NAME_MAX_LENGTH];
+
+    return source_of(l, (item->bits & LIBRARY_OURS) != 0, item->path, file) &&
+           search_in(l, file, path_parent_length(file, strlen(file)), name) && need(l, name);
+}
+
+/* Names that ld.so will ask for and cannot know; says how many. False: one cannot be arranged. */
+static bool need_odd_names(struct load *l, const struct library_item *item, size_t *n)
+{
+    char file[NAME_MAX_LENGTH];
+
+    *n = 0;
+    for (const char *name = item->names; *name != '\0'; name += strlen(name) + 1) {
+        bool is_path = strchr(name, '/') != NULL;
+
+        if (strcmp(name, item->soname) == 0 || (is_path && strcmp(name, item->path) == 0)) {
+            continue;
+        }
+        if (is_path ? !source_of(l, (item->bits & LIBRARY_OURS) != 0, name, file) || !need(l, file)
+                    : !need_by_name(l, item, name)) {
+            return false;
+        }
+        ++*n;
     }
     return true;
 }
 
-void *answer_library(const struct node_cache *node, const struct record *r, int flags, library_dlopen *real_dlopen)
+static bool is_loaded(const struct linkmap_list *map, const struct library_item *item)
 {
-    struct held held = {0};
-    struct library_item last;
+    return linkmap_has(map, item->path) ||
+           (item->soname[0] != '\0' && linkmap_has(map, item->soname));
+}
+
+static bool need_item(struct load *l, const struct library_item *item)
+{
+    char file[NAME_MAX_LENGTH];
+    bool loaded = is_loaded(l->map, item);
+    size_t odd;
+
+    if (loaded && item->soname[0] != '\0') {
+        return true;
+    }
+    if ((item->bits & LIBRARY_BY_PATH) != 0 && (item->bits & LIBRARY_OURS) != 0 && !loaded) {
+        return false;
+    }
+    if (!need_odd_names(l, item, &odd)) {
+        return false;
+    }
+    return odd > 0 || loaded ||
+           (source_of(l, (item->bits & LIBRARY_OURS) != 0, item->path, file) && need(l, file));
+}
+
+static bool need_all(struct load *l, const struct record *record, const char *target)
+{
+    struct library_item item;
+    size_t at = 0;
+
+    if (!library_next(record, &at, &item) || !need(l, target)) {
+        return false;
+    }
+    while (library_next(record, &at, &item)) {
+        if (!need_item(l, &item)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- loading
+ * -----------------------------------------------------------------------------------------------------------------
+ */
+
+static bool write_file(const char *name, const struct stub *stub)
+{
+    size_t size;
+    void *bytes = stub_make(stub, &size);
+    int fd = bytes == NULL ? -1 : sys_open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+    bool written = fd >= 0 && sys_pwrite_all(fd, bytes, size, 0) == 0;
+
+    if (fd >= 0) {
+        sys_close(fd);
+    }
+    free(bytes);
+    return written;
+}
+
+/* ld.so compares names and inodes: every stub, and every helper, has its own. */
+static void *open_stub(struct load *l, int flags, const struct library_calls *calls)
+{
+    static _Atomic unsigned serial;
+    char stub_name[512];
+    char helper_name[512];
+    unsigned number = serial++;
+    struct stub helper = {.constructor = "fastimport_libraries_mapped"};
+    struct stub stub = {.rpath = l->rpath};
     void *handle = NULL;
 
-    if (!node->may_execute) {
+    snprintf(stub_name, sizeof stub_name, "%s/tmp/%d.%u.so", l->node->directory, (int)sys_getpid(),
+             number);
+    snprintf(helper_name, sizeof helper_name, "%s/tmp/%d.%u.names.so", l->node->directory,
+             (int)sys_getpid(), number);
+    if (stub_can_call && (!need(l, helper_name) || !write_file(helper_name, &helper))) {
         return NULL;
     }
-    if (load_needed(node, r, &held, &last, real_dlopen)) {
-        handle = load(node, &last, flags, real_dlopen);
+    stub.needed = (const char *const *)l->needed;
+    stub.n_needed = l->n;
+    named_by = l->node;
+    if (write_file(stub_name, &stub)) {
+        handle = calls->dlopen(stub_name, flags);
+        sys_unlink(stub_name);
     }
-    release(&held);
-    if (handle == NULL) {
-        (void)dlerror(); /* ours; the real call will say what is wrong */
+    if (stub_can_call) {
+        sys_unlink(helper_name);
     }
     return handle;
+}
+
+/* Opens what the stub has mapped; closes the stub, or keeps it for the symbols that are still to be
+ * bound. */
+static void *open_behind(void *stub, const char *target, int flags,
+                         const struct library_calls *calls)
+{
+    void *library = calls->dlopen(target, flags);
+
+    if (library == NULL || !note_opened(library, (flags & RTLD_NOW) != 0 ? NULL : stub)) {
+        calls->dlclose(stub);
+    }
+    return library;
+}
+
+static void *load(struct load *l, const struct record *record, const char *target, int flags,
+                  const struct library_calls *calls)
+{
+    void *stub = NULL;
+    void *handle = NULL;
+
+    if (need_all(l, record, target)) {
+        stub = open_stub(l, flags & ~RTLD_NODELETE, calls);
+    }
+    if (stub != NULL) {
+        if (!stub_can_call) {
+            fastimport_libraries_mapped();
+        }
+        handle = open_behind(stub, target, flags, calls);
+    } else {
+        fi_log(LOG_DEBUG, "%s is left to ld.so", target);
+    }
+    forget(l);
+    return handle;
+}
+
+/* How a plain dlopen would name it; "" if that does not fit. */
+static void make_absolute(const char *given, char out[FI_PATH_MAX])
+{
+    char cwd[FI_PATH_MAX];
+
+    if (given[0] == '/') {
+        snprintf(out, FI_PATH_MAX, "%s", given);
+    } else if (sys_getcwd(cwd, sizeof cwd) <= 0 || !path_join(out, FI_PATH_MAX, cwd, given)) {
+        out[0] = '\0';
+    }
+}
+
+/* The file to map: under the given name if the mirror has that, so that ld.so keeps it; else under
+ * the record's. */
+static bool choose_target(const struct load *l, const struct library_item *item, const char *given,
+                          char out[NAME_MAX_LENGTH])
+{
+    bool ours = (item->bits & LIBRARY_OURS) != 0;
+
+    if (ours && given != NULL && given[0] == '/' && source_of(l, ours, given, out) &&
+        sys_access(out, 0, false) == 0) {
+        return true;
+    }
+    return source_of(l, ours, item->path, out);
+}
+
+static bool has_path(const struct linkmap_list *map, const char *path)
+{
+    for (size_t i = 0; i < map->n; i++) {
+        if (strcmp(map->objects[i].name, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void *answer_item(struct load *l, const struct record *record,
+                         const struct library_item *item, const char *absolute, int flags,
+                         const struct library_calls *calls)
+{
+    char target[NAME_MAX_LENGTH];
+    void *handle = NULL;
+
+    if (has_path(l->map, item->path)) {
+        handle = calls->dlopen(item->path, flags);
+    } else if (!choose_target(l, item, absolute, target)) {
+        return NULL;
+    } else if ((flags & RTLD_NOLOAD) == 0) {
+        return load(l, record, target, flags, calls);
+    } else if ((item->bits & LIBRARY_OURS) != 0) {
+        handle = calls->dlopen(target, flags);
+    }
+    note_opened(handle, NULL);
+    return handle;
+}
+
+void *answer_library(const struct node_cache *node, const struct record *record, const char *given,
+                     int flags, const struct library_calls *calls)
+{
+    struct linkmap_list map;
+    struct load l = {.node = node, .map = &map};
+    struct library_item item;
+    char absolute[FI_PATH_MAX];
+    size_t at = 0;
+    void *handle;
+
+    if (!node->may_execute || !library_next(record, &at, &item) || !linkmap_all(&map)) {
+        return NULL;
+    }
+    make_absolute(given == NULL ? item.path : given, absolute);
+    handle = answer_item(&l, record, &item, absolute, flags, calls);
+    if (handle == NULL) {
+        (void)dlerror(); /* ours; the real call will say what is wrong */
+    } else if (given != NULL && given[0] != '/' && !has_path(&map, absolute)) {
+        dl_iterate_phdr(restore_relative, &(struct relative){absolute, given});
+    }
+    free(map.objects);
+    return handle;
+}
+
+bool answer_library_fits(const struct record *record)
+{
+    struct linkmap_list map;
+    struct library_item item;
+    size_t at = 0;
+    bool fits = true;
+
+    if (!linkmap_all(&map)) {
+        return false;
+    }
+    while (fits && library_next(record, &at, &item)) {
+        fits = (item.bits & LIBRARY_LOADED) == 0 || is_loaded(&map, &item);
+    }
+    free(map.objects);
+    return fits;
 }

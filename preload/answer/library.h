@@ -1,20 +1,50 @@
 /*
- * library.h - dlopen from the mirror: what a library needs first, then the library.
+ * library.h - dlopen from the mirror: the library and all that it needs, in one scope and one
+ * order, as ld.so would have it.
  *
- * ld.so finds each DT_NEEDED by SONAME among the objects that are loaded and opens nothing itself (dl_map_object in
- * glibc's elf/dl-load.c). The objects' l_name is set back to the original path, so that dladdr(3), debuggers and a second
- * dlopen see the real name. Whatever cannot be loaded so is left to ld.so on the original path.
+ * What is not loaded yet is named, in the order in which ld.so would map it, by a stub (stub.h)
+ * under mirror names; one dlopen of the stub maps it all before ld.so looks at anybody's own needs,
+ * which it then finds by SONAME and searches nothing (dl_map_object in glibc's elf/dl-load.c). Then
+ * the library itself is opened, with the program's flags, and the stub is closed: scope, binding,
+ * order of constructors and destructors, and reference counts are those of a plain dlopen. With
+ * RTLD_LAZY the stub must stay until the library's last dlclose, since symbols are still to be
+ * bound in its scope.
  *
- * Thread rules: as dlopen(3). The guard is held while libraries' constructors run? No: they are the program's.
+ * The objects' l_name is set back to the original path by a helper that the stub names last and
+ * whose constructor therefore runs first: the program's constructors, dladdr(3), debuggers and a
+ * second dlopen see the real name. $ORIGIN is still the mirror's. Whatever cannot be loaded so is
+ * left to ld.so on the original path.
+ *
+ * Thread rules: as dlopen(3); no lock is held while the program's code runs. errno may change, as
+ * with dlopen.
  */
 #ifndef FASTIMPORT_ANSWER_LIBRARY_H
 #define FASTIMPORT_ANSWER_LIBRARY_H
 
 #include "cache/node.h"
 
-typedef void *library_dlopen(const char *path, int flags);
+/* libc's own. */
+struct library_calls {
+    void *(*dlopen)(const char *path, int flags);
+    int (*dlclose)(void *handle);
+};
 
-/* The handle; NULL: make the real call (nothing is left loaded). */
-void *answer_library(const struct node_cache *node, const struct record *record, int flags, library_dlopen *real_dlopen);
+/* Has this process loaded what the root had when it answered? If not, the answer does not say what
+ * that needs. */
+bool answer_library_fits(const struct record *record);
+
+/* The handle; NULL: make the real call (nothing is left loaded). `given` is how the program named
+ * the library: a path, or NULL when it was searched by name. */
+void *answer_library(const struct node_cache *node, const struct record *record, const char *given,
+                     int flags, const struct library_calls *calls);
+
+/* dlclose(3), and what answer_library() kept for this handle. */
+int answer_library_close(void *handle, const struct library_calls *calls);
+
+/* Turns a path in the mirror back into the original's, in place. */
+void answer_original_name(const struct node_cache *node, char *path);
+
+/* What the stub's helper calls. */
+void fastimport_libraries_mapped(void);
 
 #endif

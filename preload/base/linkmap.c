@@ -28,12 +28,26 @@ static const ElfW(Dyn) * dynamic_section(const struct dl_phdr_info *info)
     return NULL;
 }
 
+static void find_span(const struct dl_phdr_info *info, struct linkmap_object *o)
+{
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *h = &info->dlpi_phdr[i];
+        const char *at = (const char *)(info->dlpi_addr + h->p_vaddr);
+
+        if (h->p_type == PT_LOAD) {
+            o->begin = o->begin == NULL ? at : o->begin;
+            o->end = at + h->p_memsz;
+        }
+    }
+}
+
 static struct linkmap_object describe(const struct dl_phdr_info *info)
 {
     struct linkmap_object o = {.name = info->dlpi_name == NULL ? "" : info->dlpi_name};
     const ElfW(Dyn) *dynamic = dynamic_section(info);
     const char *strings = dynamic == NULL ? NULL : string_table(info, dynamic);
 
+    find_span(info, &o);
     if (strings == NULL) {
         return o;
     }
@@ -87,15 +101,25 @@ bool linkmap_all(struct linkmap_list *list)
     return true;
 }
 
-static int matches(struct dl_phdr_info *info, size_t size, void *name)
+bool linkmap_has(const struct linkmap_list *list, const char *name)
 {
-    struct linkmap_object o = describe(info);
+    for (size_t i = 0; i < list->n; i++) {
+        const struct linkmap_object *o = &list->objects[i];
 
-    (void)size;
-    return strcmp(o.name, name) == 0 || (o.soname != NULL && strcmp(o.soname, name) == 0);
+        if (strcmp(o->name, name) == 0 || (o->soname != NULL && strcmp(o->soname, name) == 0)) {
+            return true;
+        }
+    }
+    return false;
 }
 
-bool linkmap_has(const char *name)
+const struct linkmap_object *linkmap_at(const struct linkmap_list *list, const void *address)
 {
-    return dl_iterate_phdr(matches, (void *)name) != 0;
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->objects[i].begin <= (const char *)address &&
+            (const char *)address < list->objects[i].end) {
+            return &list->objects[i];
+        }
+    }
+    return NULL;
 }

@@ -1,9 +1,10 @@
 /*
- * linkmap.h - what ld.so has loaded: names, SONAMEs and search paths of the objects in the link map.
+ * linkmap.h - what ld.so has loaded: names, SONAMEs and search paths of the objects in the link
+ * map.
  *
- * Read through dl_iterate_phdr(3) from the objects' own dynamic sections (ELF gABI, "Dynamic Section"). Strings
- * belong to the objects and are good while they are loaded. Takes ld.so's lock for the list only, so it may be called
- * while another thread is inside dlopen.
+ * Read through dl_iterate_phdr(3) from the objects' own dynamic sections (ELF gABI, "Dynamic
+ * Section"). Strings belong to the objects and are good while they are loaded. Takes ld.so's lock
+ * for the list only, so it may be called while another thread is inside dlopen.
  */
 #ifndef FASTIMPORT_BASE_LINKMAP_H
 #define FASTIMPORT_BASE_LINKMAP_H
@@ -16,7 +17,8 @@ struct linkmap_object {
     const char *soname;
     const char *rpath;
     const char *runpath;
-    bool nodeflib; /* DF_1_NODEFLIB */
+    bool nodeflib;           /* DF_1_NODEFLIB */
+    const char *begin, *end; /* the addresses that its segments span */
 };
 
 struct linkmap_list {
@@ -27,7 +29,10 @@ struct linkmap_list {
 /* All objects in load order; the caller frees `objects`. False: no memory. */
 bool linkmap_all(struct linkmap_list *list);
 
-/* Is an object loaded that ld.so knows under this name (its path or its SONAME)? */
-bool linkmap_has(const char *name);
+/* Is an object in the list that ld.so knows under this name (its path or its SONAME)? */
+bool linkmap_has(const struct linkmap_list *list, const char *name);
+
+/* The object that has this address in it; NULL: none. */
+const struct linkmap_object *linkmap_at(const struct linkmap_list *list, const void *address);
 
 #endif

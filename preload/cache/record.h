@@ -24,7 +24,7 @@ enum record_kind {
     RECORD_CONTENT,  /* a regular file: struct record_content; its bytes are in the mirror. argument 0: all of them;
                       * RECORD_MAPPED: those that ld.so maps, up to the end of the last PT_LOAD (no debug sections) */
     RECORD_LIBRARY,  /* dlopen: what to load before it, see answer/library.h */
-    RECORD_BYPASS,   /* this node wrote here: never answer for it. argument: enum bypass_key. Local */
+    RECORD_BYPASS,   /* this node wrote here: never answer for it; argument: a key of change.h. Local */
     RECORD_MIRROR,   /* inode of a mirror file -> struct stat of the original; path = 8 bytes. Local */
     RECORD_ORIGIN,   /* (st_dev, st_ino) of an original, 16 bytes -> the path whose mirror file holds it; argument as
                       * with RECORD_CONTENT. Local */
@@ -34,7 +34,12 @@ enum record_kind {
 
 enum { RECORD_MAPPED = 1 };
 
-enum bypass_key { BYPASS_PATH, BYPASS_INODE /* (st_dev, st_ino) */, BYPASS_UNLINKED /* of an inode: it has a link less */ };
+/* RECORD_LIBRARY's argument. */
+enum library_question {
+    LIBRARY_FROM_START = 1, /* as if nothing had been loaded since the program started: for a rank that has not loaded
+                             * what the root has */
+    LIBRARY_BY_NAME = 2,    /* the key is no path: library_key() in fill/library.h */
+};
 
 enum { RECORD_EFFECTIVE = 8 }; /* access: with the effective ids */
 

@@ -240,7 +240,6 @@ void segment_publish(struct segment *s, struct record *r)
 
     if (r->kind == RECORD_BYPASS) {
         atomic_fetch_add(&h->bypasses, 1);
-        atomic_fetch_add(&h->bypass_trees, (r->flags & RECORD_TREE) != 0);
     }
     atomic_store_explicit(&r->size, record_size_for(r->path_length, r->payload_size),
                           memory_order_release);

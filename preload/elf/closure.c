@@ -44,6 +44,7 @@ static enum fi_found expand(struct fi_search *search, struct fi_object *object,
             dep->loader = object;
         if (!add_dep(search, object, dep))
             return FI_NO_MEMORY;
+        dep->by_path |= strchr(name, '/') && !strchr(name, '$');
         if (dep->listed)
             continue;
         dep->listed = 1;
@@ -60,7 +61,7 @@ static enum fi_found walk(struct fi_search *search, struct fi_object *root, size
     root->listed = 1;
     *n = 0;
     for (struct fi_object *object = root; object; object = object->next_listed) {
-        ++*n;
+        object->mapped = (*n)++;
         if (object->already_loaded)
             continue;
         enum fi_found found = expand(search, object, &tail);
@@ -120,9 +121,13 @@ static enum fi_found write_libs(struct fi_search *search, struct fi_object **ord
         *lib = (struct fi_closure_lib){.path = object->path,
                                        .soname = object->image.soname,
                                        .names = object->names,
-                                       .already_loaded = object->already_loaded};
-        for (size_t d = 0; d < object->n_deps; d++)
+                                       .already_loaded = object->already_loaded,
+                                       .by_path = object->by_path,
+                                       .mapped = object->mapped};
+        for (size_t d = 0; d < object->n_deps; d++) {
             lib->in_cycle |= object->deps[d] != object && !object->deps[d]->placed;
+            out->root_is_needed |= object->deps[d] == order[n - 1] && i < n - 1;
+        }
         order[i]->placed = 1;
     }
     out->n_libs = n;

@@ -24,7 +24,7 @@
 
 #include <stddef.h>
 
-#define FI_CLOSURE_ABI 1 /* checked by fi_closure_abi(); bumped when a struct here changes */
+#define FI_CLOSURE_ABI 2 /* checked by fi_closure_abi(); bumped when a struct here changes */
 
 /* The bytes of one file, read-only, valid until close(). */
 struct fi_elf_bytes {
@@ -103,8 +103,11 @@ struct fi_closure_lib {
      * must be made known by those that differ from soname before what needs it is loaded. */
     const char *const *names;
     int already_loaded; /* it is in request->loaded: ld.so would not open it again */
-    int in_cycle; /* needs a library that stands after it; ld.so will search for that one by itself
-                   */
+    int in_cycle;  /* needs a library that stands after it; ld.so will search for that one by itself
+                    */
+    int by_path;   /* some library needs it by a path as it stands, not by a name or from $ORIGIN */
+    size_t mapped; /* its place in the order in which ld.so maps the libraries: breadth-first, the
+                      requested one 0 */
 };
 
 enum fi_closure_status {
@@ -124,6 +127,7 @@ struct fi_closure {
     size_t n_libs;
     const char *culprit; /* NOT_FOUND: the name that was not found; NOT_ELF: the path of the bad
                             file; else NULL */
+    int root_is_needed;  /* a library of the closure needs the requested one */
     size_t probed;       /* source->open calls made */
     void *memory;        /* its own */
 };

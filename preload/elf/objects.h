@@ -28,7 +28,9 @@ struct fi_object {
     struct fi_object **deps;                     /* what it needs, in its order; NULL-terminated */
     size_t n_deps;
     struct fi_object *next_listed; /* breadth-first list */
+    size_t mapped;                 /* its place in that list */
     int listed, visited, placed;
+    int by_path; /* see struct fi_closure_lib */
 };
 
 /* One computation. */

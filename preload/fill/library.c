@@ -2,33 +2,33 @@
 #include "fill/library.h"
 
 #include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
+#include <pthread.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "base/linkmap.h"
 #include "base/log.h"
-#include "base/path.h"
 #include "base/sys.h"
-#include "cache/mirror.h"
-#include "elf/closure.h"
+#include "fill/library_source.h"
 
 static struct {
-    struct fill *fill;
-    const struct policy *policy;
     const char *ld_library_path;
+    struct linkmap_list start; /* what was loaded before the program ran; never unloaded */
     fi_closure_compute_fn *compute;
     fi_closure_free_fn *release;
-    /* what will be loaded when the plan's next library is: planned look-ups only, one thread at a time */
+    /* what will be loaded when the plan's next library is: planned look-ups only, one thread at a
+     * time */
     struct fi_elf_loaded *expected;
     size_t n_expected;
     size_t room;
-} library;
+    pthread_mutex_t aliases_lock; /* a leaf */
+    void *aliases;                /* tsearch(3): struct alias */
+} library = {.aliases_lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* --- the companion -------------------------------------------------------------------------------------------------- */
+/* --- the companion
+ * --------------------------------------------------------------------------------------------------
+ */
 
 /* libfastimport-elf.so stands beside libfastimport.so. */
 static bool companion_name(char *out, size_t size)
@@ -74,171 +74,150 @@ bool library_prepare(struct fill *fill, const struct policy *policy)
 {
     const char *path = getenv("LD_LIBRARY_PATH");
 
-    library.fill = fill;
-    library.policy = policy;
+    library_source_init(fill, policy);
     library.ld_library_path = path == NULL ? NULL : strdup(path);
-    return open_companion();
+    return linkmap_all(&library.start) && open_companion();
 }
 
-/* --- how the search looks at files ------------------------------------------------------------------------------------ */
+/* --- names by which earlier closures asked for a library
+ * -------------------------------------------------------------- */
 
-static bool is_ours(const char *path)
+/* ld.so keeps them and does not tell. Strings live as long as the process. */
+struct alias {
+    char *path;
+    const char *const *names; /* NULL-terminated */
+};
+
+static int compare_aliases(const void *a, const void *b)
 {
-    return policy_verdict(library.policy, path, strlen(path)) == OURS;
+    return strcmp(((const struct alias *)a)->path, ((const struct alias *)b)->path);
 }
 
-static const struct record *cached(enum record_kind kind, uint64_t argument, const char *path)
+static const char *const *aliases_of(const char *path)
 {
-    struct fi_query q = query_make(kind, argument, path, strlen(path));
-    const struct record *r = segment_find(&library.fill->node->index, &q);
+    struct alias wanted = {(char *)path, NULL};
+    void *node;
 
-    if (r == NULL) {
-        r = fill_search(library.fill, &q);
+    pthread_mutex_lock(&library.aliases_lock);
+    node = tfind(&wanted, &library.aliases, compare_aliases);
+    pthread_mutex_unlock(&library.aliases_lock);
+    return node == NULL ? NULL : (*(struct alias **)node)->names;
+}
+
+/* Is it known by a name that neither its path nor its SONAME tells? */
+static bool has_aliases(const struct fi_closure_lib *l)
+{
+    for (size_t i = 0; l->names[i] != NULL; i++) {
+        if (strcmp(l->names[i], l->path) != 0 &&
+            (l->soname == NULL || strcmp(l->names[i], l->soname) != 0)) {
+            return true;
+        }
     }
-    return r == NULL || (r->flags & RECORD_UNAVAILABLE) != 0 ? NULL : r;
+    return false;
 }
 
-static bool is_real_directory(void *context, const char *path, size_t length)
+static const char *const *copy_names(const char *const *names)
 {
-    const struct record *r = policy_verdict(library.policy, path, length) == OURS ? cached(RECORD_STAT, 0, path) : NULL;
+    size_t n = 0;
+    const char **copy;
 
-    (void)context;
-    return r != NULL && r->error == 0 && S_ISDIR(((const struct record_stat *)record_payload(r))->link.st_mode);
-}
-
-/* The name under which the node cache knows a path; false: it is not ours. One file has one name, so that the
- * "$ORIGIN/../../numpy.libs" of many modules is read once. */
-static bool cache_name(const char *path, struct fi_path *name)
-{
-    return path_normalise(name, "/", path) && path_fold(name, is_real_directory, NULL) && is_ours(name->text);
-}
-
-/* What ld.so maps of a file; or all of it, if somebody has read it as a file already. */
-static const struct record *cached_file(const char *path)
-{
-    struct fi_query whole = query_make(RECORD_CONTENT, 0, path, strlen(path));
-    const struct record *r = segment_find(&library.fill->node->index, &whole);
-
-    return r != NULL && (r->flags & RECORD_UNAVAILABLE) == 0 ? r : cached(RECORD_CONTENT, RECORD_MAPPED, path);
-}
-
-static int map_file(const char *name, struct fi_elf_bytes *out)
-{
-    struct stat st;
-    int fd = sys_open(name, O_RDONLY | O_CLOEXEC, 0);
-    int error = fd < 0 ? fd : sys_fstat(fd, &st);
-
-    if (fd < 0) {
-        return -fd;
+    while (names[n] != NULL) {
+        n++;
     }
-    if (error == 0 && !S_ISREG(st.st_mode)) {
-        error = -EINVAL;
+    copy = calloc(n + 1, sizeof *copy);
+    for (size_t i = 0; copy != NULL && i < n; i++) {
+        copy[i] = strdup(names[i]);
     }
-    if (error == 0) {
-        out->size = (size_t)st.st_size;
-        out->data = out->size == 0 ? "" : sys_mmap(out->size, PROT_READ, MAP_PRIVATE, fd, 0);
-        error = out->data == NULL ? -ENOMEM : 0;
-    }
-    sys_close(fd);
-    return -error;
+    return copy;
 }
 
-static int source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
+static void remember_aliases(const struct fi_closure *closure)
 {
-    char copy[FI_PATH_MAX + 512];
-    struct fi_path name;
-    const struct record *r = cache_name(path, &name) ? cached_file(name.text) : NULL;
+    for (size_t i = 0; i < closure->n_libs; i++) {
+        const struct fi_closure_lib *l = &closure->libs[i];
+        struct alias *a =
+            has_aliases(l) && aliases_of(l->path) == NULL ? calloc(1, sizeof *a) : NULL;
 
-    (void)ctx;
-    if (r == NULL) {
-        return map_file(path, out);
-    }
-    if (r->error != 0) {
-        return r->error;
-    }
-    return mirror_path(library.fill->node, r->path, copy, sizeof copy) ? map_file(copy, out) : ENAMETOOLONG;
-}
-
-static void source_close(void *ctx, struct fi_elf_bytes *bytes)
-{
-    (void)ctx;
-    if (bytes->size > 0) {
-        sys_munmap((void *)bytes->data, bytes->size);
+        if (a == NULL) {
+            continue;
+        }
+        *a = (struct alias){strdup(l->path), copy_names(l->names)};
+        pthread_mutex_lock(&library.aliases_lock);
+        if (a->path != NULL && a->names != NULL) {
+            tsearch(a, &library.aliases, compare_aliases);
+        }
+        pthread_mutex_unlock(&library.aliases_lock);
     }
 }
 
-/* stat of the original, without reading it. */
-static int original_stat(const char *path, struct stat *st)
-{
-    struct fi_path name;
-    const struct record *r = cache_name(path, &name) ? cached(RECORD_STAT, 0, name.text) : NULL;
-    const struct record_stat *s;
-
-    if (r == NULL) {
-        return -sys_stat(path, st);
-    }
-    if (r->error != 0) {
-        return r->error;
-    }
-    s = record_payload(r);
-    *st = S_ISLNK(s->link.st_mode) ? s->target : s->link;
-    return S_ISLNK(s->link.st_mode) ? s->stat_error : 0;
-}
-
-static int source_identity(void *ctx, const char *path, unsigned long *dev, unsigned long *ino)
-{
-    struct stat st;
-    int error = original_stat(path, &st);
-
-    (void)ctx;
-    if (error == 0) {
-        *dev = st.st_dev;
-        *ino = st.st_ino;
-    }
-    return error;
-}
-
-static int source_is_dir(void *ctx, const char *path)
-{
-    struct stat st;
-
-    (void)ctx;
-    return original_stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* --- the request and the record ----------------------------------------------------------------------------------------- */
+/* --- the request and the record
+ * ----------------------------------------------------------------------------------------- */
 
 struct context {
     struct linkmap_list map;
     struct fi_elf_loaded *loaded;
     size_t n_loaded;
-    struct fi_elf_loader executable;
+    struct fi_elf_loader loaders[2]; /* caller, executable */
+    size_t n_loaders;
     char program[FI_PATH_MAX];
+    char key[FI_PATH_MAX]; /* cut into the caller's strings */
+    const char *name;      /* what is searched */
 };
 
-/* The link map as it is now; with `planned`, as it will be: what the plan loads before comes behind it. */
-static bool describe_process(struct context *c, bool planned)
+static struct fi_elf_loaded loaded_object(const char *name, const char *path, const char *soname)
+{
+    return (struct fi_elf_loaded){name, path, soname, aliases_of(path), 0, 0};
+}
+
+/* The link map as it is now, or as it was at the start; with `planned`, as it will be: what the
+ * plan loads before comes behind it. */
+static bool describe_process(struct context *c, bool from_start, bool planned)
 {
     ssize_t n = sys_readlink("/proc/self/exe", c->program, sizeof c->program - 1);
-    size_t more = planned ? library.n_expected : 0;
+    size_t more = planned && !from_start ? library.n_expected : 0;
+    const struct linkmap_list *map = from_start ? &library.start : &c->map;
 
     c->program[n > 0 ? n : 0] = '\0';
-    if (!linkmap_all(&c->map)) {
+    if (!from_start && !linkmap_all(&c->map)) {
         return false;
     }
-    c->loaded = calloc(c->map.n + more + 1, sizeof *c->loaded);
-    if (c->loaded == NULL || c->map.n == 0) {
+    c->loaded = calloc(map->n + more + 1, sizeof *c->loaded);
+    if (c->loaded == NULL || map->n == 0) {
         return false;
     }
-    for (size_t i = 0; i < c->map.n; i++) {
-        const struct linkmap_object *o = &c->map.objects[i];
+    for (size_t i = 0; i < map->n; i++) {
+        const struct linkmap_object *o = &map->objects[i];
 
-        c->loaded[i] = (struct fi_elf_loaded){o->name, i == 0 ? c->program : o->name, o->soname, NULL, 0, 0};
+        c->loaded[i] = loaded_object(o->name, i == 0 ? c->program : o->name, o->soname);
     }
-    memcpy(c->loaded + c->map.n, library.expected, more * sizeof *c->loaded);
-    c->n_loaded = c->map.n + more;
-    c->executable = (struct fi_elf_loader){c->program, c->map.objects[0].rpath, c->map.objects[0].runpath,
-                                           c->map.objects[0].nodeflib};
+    memcpy(c->loaded + map->n, library.expected, more * sizeof *c->loaded);
+    c->n_loaded = map->n + more;
+    c->loaders[c->n_loaders++] = (struct fi_elf_loader){
+        c->program, map->objects[0].rpath, map->objects[0].runpath, map->objects[0].nodeflib};
+    return true;
+}
+
+/* Takes a key of library_key() apart; false: it makes no sense. */
+static bool parse_key(struct context *c, const struct fi_query *q)
+{
+    char *name =
+        q->length < sizeof c->key ? strstr(memcpy(c->key, q->path, q->length + 1), "//") : NULL;
+    char *search = name == NULL ? NULL : strchr(name, '\n');
+    struct fi_elf_loader *caller = &c->loaders[0];
+
+    if (search == NULL || search[1] == '\0' || search[2] == '\0') {
+        return false;
+    }
+    *name = *search = '\0';
+    c->name = name + 2;
+    if (c->key[0] == '\0') {
+        return true; /* the executable calls */
+    }
+    caller->path = c->key;
+    caller->nodeflib = search[1] == 'n';
+    caller->rpath = search[2] == 'R' ? search + 3 : NULL;
+    caller->runpath = search[2] == 'U' ? search + 3 : NULL;
+    c->n_loaders = 1;
     return true;
 }
 
@@ -262,7 +241,7 @@ static void expect(const struct fi_closure *closure)
         }
         if (path != NULL) {
             library.expected[library.n_expected++] =
-                (struct fi_elf_loaded){path, path, l->soname == NULL ? NULL : strdup(l->soname), NULL, 0, 0};
+                loaded_object(path, path, l->soname == NULL ? NULL : strdup(l->soname));
         }
     }
 }
@@ -277,64 +256,83 @@ static size_t put_text(char *out, size_t at, const char *text)
     return at + n;
 }
 
-/* Writes the payload, or with out NULL only measures it. */
-static size_t encode(const struct fi_closure *closure, char *out)
+static size_t put_item(char *out, size_t at, const struct fi_closure_lib *l)
+{
+    char letter[2] = {'@', '\0'};
+
+    letter[0] =
+        (char)('@' + (l->already_loaded ? LIBRARY_LOADED : 0) + (l->by_path ? LIBRARY_BY_PATH : 0) +
+               (library_is_ours(l->path) ? LIBRARY_OURS : 0));
+    at = put_text(out, at, letter) - 1;
+    at = put_text(out, at, l->path);
+    at = put_text(out, at, l->soname == NULL ? "" : l->soname);
+    for (size_t k = 0; l->names[k] != NULL; k++) {
+        at = put_text(out, at, l->names[k]);
+    }
+    return put_text(out, at, "");
+}
+
+/* Writes the payload, or with out NULL only measures it. `order`: libs[] as ld.so maps them. */
+static size_t encode(const struct fi_closure *closure, const struct fi_closure_lib *const *order,
+                     char *out)
 {
     size_t at = 0;
 
     for (size_t i = 0; i < closure->n_libs; i++) {
-        const struct fi_closure_lib *l = &closure->libs[i];
-        char letter[2] = {'@', '\0'};
-
-        letter[0] = (char)('@' + (l->already_loaded ? LIBRARY_LOADED : 0) + (l->in_cycle ? LIBRARY_CYCLE : 0) +
-                           (is_ours(l->path) ? LIBRARY_OURS : 0));
-        at = put_text(out, at, letter) - 1;
-        at = put_text(out, at, l->path);
-        at = put_text(out, at, l->soname == NULL ? "" : l->soname);
-        for (size_t k = 0; l->names[k] != NULL; k++) {
-            at = put_text(out, at, l->names[k]);
-        }
-        at = put_text(out, at, "");
+        at = put_item(out, at, order[i]);
     }
     return at;
 }
 
-static const struct record *publish(struct node_cache *node, const struct fi_query *q, uint8_t flags,
-                                    const struct fi_closure *closure)
+static const struct fi_closure_lib **order_of_mapping(const struct fi_closure *closure)
 {
-    size_t size = closure == NULL ? 0 : encode(closure, NULL);
+    const struct fi_closure_lib **order = calloc(closure->n_libs, sizeof *order);
+
+    for (size_t i = 0; order != NULL && i < closure->n_libs; i++) {
+        order[closure->libs[i].mapped] = &closure->libs[i];
+    }
+    return order;
+}
+
+static const struct record *publish(struct node_cache *node, const struct fi_query *q,
+                                    uint8_t flags, const struct fi_closure *closure)
+{
+    const struct fi_closure_lib **order = closure == NULL ? NULL : order_of_mapping(closure);
+    size_t size = order == NULL ? 0 : encode(closure, order, NULL);
     struct record *r = segment_allocate(&node->index, q->length, size);
 
-    if (r == NULL) {
-        return NULL;
+    if (r != NULL) {
+        r->kind = RECORD_LIBRARY;
+        r->argument = q->argument;
+        r->flags = flags | (order == NULL ? RECORD_UNAVAILABLE : 0);
+        memcpy(r->path, q->path, q->length);
+        if (order != NULL) {
+            encode(closure, order, (char *)record_payload(r));
+        }
+        record_seal(r);
+        segment_publish(&node->index, r);
     }
-    r->kind = RECORD_LIBRARY;
-    r->argument = q->argument;
-    r->flags = flags | (closure == NULL ? RECORD_UNAVAILABLE : 0);
-    memcpy(r->path, q->path, q->length);
-    if (closure != NULL) {
-        encode(closure, (char *)record_payload(r));
-    }
-    record_seal(r);
-    segment_publish(&node->index, r);
+    free(order);
     return r;
 }
 
-static enum fi_closure_status compute(const char *path, bool planned, struct fi_closure *closure)
+static enum fi_closure_status compute(const struct fi_query *q, bool planned,
+                                      struct fi_closure *closure)
 {
-    struct fi_elf_source source = {NULL, source_open, source_close, source_identity, source_is_dir};
     struct context *c = calloc(1, sizeof *c);
     enum fi_closure_status status = FI_CLOSURE_NO_MEMORY;
+    bool by_name = (q->argument & LIBRARY_BY_NAME) != 0;
 
-    if (c != NULL && describe_process(c, planned)) {
+    if (c != NULL && (!by_name || parse_key(c, q)) &&
+        describe_process(c, (q->argument & LIBRARY_FROM_START) != 0, planned)) {
         struct fi_closure_request request = {
-            .path = path,
-            .loaders = &c->executable,
-            .n_loaders = 1,
+            .path = by_name ? c->name : q->path,
+            .loaders = c->loaders,
+            .n_loaders = c->n_loaders,
             .loaded = c->loaded,
             .n_loaded = c->n_loaded,
             .ld_library_path = library.ld_library_path,
-            .source = &source,
+            .source = &library_source,
         };
 
         status = library.compute(&request, closure);
@@ -347,30 +345,53 @@ static enum fi_closure_status compute(const char *path, bool planned, struct fi_
     return status;
 }
 
-const struct record *library_lookup(struct node_cache *node, const struct fi_query *q, uint8_t flags)
+const struct record *library_lookup(struct node_cache *node, const struct fi_query *q,
+                                    uint8_t flags)
 {
     struct fi_closure closure = {0};
-    enum fi_closure_status status;
-    const struct record *r;
+    bool planned = (flags & RECORD_PLANNED) != 0;
+    const struct record *r = NULL;
+    bool sound;
 
     if (library.compute == NULL || (flags & RECORD_LOCAL) != 0) {
         return publish(node, q, flags, NULL);
     }
-    status = compute(q->path, (flags & RECORD_PLANNED) != 0, &closure);
-    if (status == FI_CLOSURE_OK && (flags & RECORD_PLANNED) != 0) {
+    sound = compute(q, planned, &closure) == FI_CLOSURE_OK;
+    if (sound) {
+        remember_aliases(&closure);
+    }
+    if (sound && planned) {
         expect(&closure);
     }
-    /* Before the program runs, a library may be missing that another will have brought by then: ask again. */
-    if (status != FI_CLOSURE_OK && (flags & RECORD_PLANNED) != 0) {
-        r = NULL;
-    } else {
-        r = publish(node, q, flags, status == FI_CLOSURE_OK ? &closure : NULL);
+    /* What needs the requested library in turn would have its constructor run too late, behind a
+     * stub. Before the program runs, a library may be missing that another will have brought by
+     * then: ask again. */
+    if (sound || !planned) {
+        r = publish(node, q, flags, sound && !closure.root_is_needed ? &closure : NULL);
     }
     library.release(&closure);
     return r;
 }
 
-/* --- reading --------------------------------------------------------------------------------------------------------------- */
+/* --- reading
+ * ---------------------------------------------------------------------------------------------------------------
+ */
+
+size_t library_key(char *out, size_t size, const char *name, const struct linkmap_object *caller)
+{
+    const char *search = caller->runpath != NULL ? caller->runpath
+                         : caller->rpath != NULL ? caller->rpath
+                                                 : "";
+    int n;
+
+    if (strstr(caller->name, "//") != NULL || strchr(name, '\n') != NULL ||
+        (caller->name[0] != '/' && caller->name[0] != '\0')) {
+        return 0;
+    }
+    n = snprintf(out, size, "%s//%s\n%c%c%s", caller->name, name, caller->nodeflib ? 'n' : 'd',
+                 caller->runpath != NULL ? 'U' : 'R', search);
+    return n > 0 && (size_t)n < size ? (size_t)n : 0;
+}
 
 static const char *take_text(const struct record *r, size_t *at)
 {
@@ -415,7 +436,7 @@ void library_mark_files(const struct segment *segment, const struct record *reco
         struct fi_query q;
         const struct record *r;
 
-        if ((item.bits & LIBRARY_OURS) == 0 || !cache_name(item.path, &name)) {
+        if ((item.bits & LIBRARY_OURS) == 0 || !library_cache_name(item.path, &name)) {
             continue;
         }
         q = query_make(RECORD_CONTENT, RECORD_MAPPED, name.text, name.length);

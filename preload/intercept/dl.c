@@ -1,31 +1,86 @@
-/* dl.c - dlopen(3). */
+/* dl.c - dlopen(3), dlclose(3), dlinfo(3). */
 #include "intercept/real.h"
 
+#include <string.h>
+
 #include "answer/library.h"
+#include "bare_name.h"
 #include "resolve.h"
 
-/* A library named by its path, to be loaded (not only asked for). */
-static void *serve_dlopen(const char *path, int flags)
+static struct library_calls calls(void)
 {
+    return (struct library_calls){real()->dlopen, real()->dlclose};
+}
+
+/* A record that fits this process: what the root had loaded, this rank may not have. */
+static bool obtain(const char *path, const void *caller, struct answer *a)
+{
+    bool got = caller == NULL ? resolve(CALL_DL, RECORD_LIBRARY, 0, path, a)
+                              : bare_name_resolve(path, caller, 0, a);
+
+    if (!got || a->error != 0 || answer_library_fits(a->record)) {
+        return got && a->error == 0;
+    }
+    got = caller == NULL ? resolve(CALL_DL, RECORD_LIBRARY, LIBRARY_FROM_START, path, a)
+                         : bare_name_resolve(path, caller, LIBRARY_FROM_START, a);
+    return got && a->error == 0;
+}
+
+/* What can only be a directory's name is left to ld.so. */
+static bool could_be_file(const char *path)
+{
+    size_t n = strlen(path);
+
+    return n > 0 && path[n - 1] != '/' && (n < 2 || strcmp(path + n - 2, "/.") != 0);
+}
+
+/* A name with a slash is a path; one without is searched for the caller. NULL: make the real call.
+ */
+static void *serve_dlopen(const char *path, int flags, const void *caller)
+{
+    struct library_calls libc = calls();
     struct answer a;
     void *handle;
+    bool is_path;
 
-    if (!resolve_wanted(path) || path[0] != '/' || (flags & RTLD_NOLOAD) != 0 ||
-        !resolve(CALL_DL, RECORD_LIBRARY, 0, path, &a) || a.error != 0) {
+    if (!resolve_active || fi_inside() || (size_t)path < 4096 || !could_be_file(path) ||
+        (flags & (RTLD_LAZY | RTLD_NOW)) == 0) {
         return NULL;
     }
-    handle = answer_library(resolver.node, a.record, flags, real()->dlopen);
-    if (handle == NULL) {
+    is_path = strchr(path, '/') != NULL;
+    if ((is_path && !resolve_wanted(path)) || !obtain(path, is_path ? NULL : caller, &a)) {
+        return NULL;
+    }
+    handle = answer_library(resolver.node, a.record, is_path ? path : NULL, flags, &libc);
+    if (handle == NULL && (flags & RTLD_NOLOAD) == 0) {
         resolve_fell_back(FALLBACK_LIBRARY);
     }
     return handle;
 }
 
-/* The real call must be a tail call: ld.so searches for a bare name with the caller's RUNPATH, and takes the return
- * address for the caller's. */
+/* The real call must be a tail call: ld.so searches for a bare name with the caller's RUNPATH, and
+ * takes the return address for the caller's. */
 __attribute__((optimize("O2"))) FI_EXPORT void *dlopen(const char *path, int flags)
 {
-    void *handle = serve_dlopen(path, flags);
+    void *handle = serve_dlopen(path, flags, __builtin_return_address(0));
 
     return handle != NULL ? handle : real()->dlopen(path, flags);
+}
+
+FI_EXPORT int dlclose(void *handle)
+{
+    struct library_calls libc = calls();
+
+    return answer_library_close(handle, &libc);
+}
+
+/* A library's $ORIGIN is the directory of the original, not of its copy. */
+FI_EXPORT int dlinfo(void *handle, int request, void *info)
+{
+    int result = real()->dlinfo(handle, request, info);
+
+    if (result == 0 && request == RTLD_DI_ORIGIN && resolve_active) {
+        answer_original_name(resolver.node, info);
+    }
+    return result;
 }

@@ -8,6 +8,7 @@
 
 #include "answer/answer.h"
 #include "resolve.h"
+#include "written.h"
 
 /* The flags that only say how to read: all others are the kernel's business. */
 static bool reads_only(int flags)
@@ -58,6 +59,15 @@ static int serve_open(const char *path, int flags, bool *served)
     return *served ? fd : -1;
 }
 
+static void note_open(int fd, int dirfd, const char *path, int flags)
+{
+    if ((flags & O_CREAT) != 0) {
+        written_created(fd, dirfd, path);
+    } else {
+        written(dirfd, path, CHANGE_OBJECT);
+    }
+}
+
 /* All open calls but fopen come through here; `call` is the one that was made. */
 static int open_any(int (*call)(int, const char *, int, mode_t), int dirfd, const char *path, int flags, mode_t mode)
 {
@@ -77,7 +87,7 @@ static int open_any(int (*call)(int, const char *, int, mode_t), int dirfd, cons
     }
     fd = call(dirfd, path, flags, mode);
     if (fd >= 0 && writes(flags) && (flags & O_TMPFILE) != O_TMPFILE) {
-        resolve_written(dirfd, path, false);
+        note_open(fd, dirfd, path, flags);
     }
     return fd;
 }
@@ -183,7 +193,7 @@ static FILE *fopen_any(FILE *(*call)(const char *, const char *), const char *pa
     }
     file = call(path, mode);
     if (file != NULL && !mode_reads_only(mode)) {
-        resolve_written(AT_FDCWD, path, false);
+        note_open(fileno(file), AT_FDCWD, path, mode[0] == 'r' ? O_RDWR : O_CREAT);
     }
     return file;
 }

@@ -1,4 +1,4 @@
-/* path.c - readlink(2), realpath(3) and their other names. */
+/* path.c - readlink(2), realpath(3) and their other names; chdir(2). */
 #include "intercept/real.h"
 
 #include <errno.h>
@@ -14,6 +14,7 @@ static bool serve_readlink(const char *path, char *buf, size_t size, ssize_t *re
 {
     struct answer a;
 
+    /* the kernel takes the size for an int, and looks at it first */
     if ((int)size <= 0 || !resolve_wanted(path) || (size_t)buf < 4096 || !resolve(CALL_PATH, RECORD_STAT, 0, path, &a)) {
         return false;
     }
@@ -58,9 +59,13 @@ static bool serve_realpath(const char *path, char *resolved, char **result)
     struct answer a;
     const char *real_name;
 
-    /* On an error the real call also says, in `resolved`, how far it came. */
-    if (!resolve_wanted(path) || !resolve(CALL_PATH, RECORD_REALPATH, 0, path, &a) || a.error != 0) {
+    if (!resolve_wanted(path) || !resolve(CALL_PATH, RECORD_REALPATH, 0, path, &a)) {
         return false;
+    }
+    if (a.error != 0) {
+        errno = a.error;
+        *result = NULL;
+        return resolved == NULL; /* libc leaves in the buffer how far it came */
     }
     real_name = record_payload(a.record);
     *result = resolved == NULL ? strdup(real_name) : strcpy(resolved, real_name);
@@ -82,4 +87,20 @@ FI_EXPORT char *__realpath_chk(const char *path, char *resolved, size_t room)
 FI_EXPORT char *canonicalize_file_name(const char *path)
 {
     return realpath(path, NULL);
+}
+
+FI_EXPORT int chdir(const char *path)
+{
+    int result = real()->chdir(path);
+
+    resolve_moved();
+    return result;
+}
+
+FI_EXPORT int fchdir(int fd)
+{
+    int result = real()->fchdir(fd);
+
+    resolve_moved();
+    return result;
 }

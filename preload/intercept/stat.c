@@ -35,10 +35,10 @@ static bool serve_stat(const char *path, bool follow, void *st, int *result)
     return is_served(a.error != 0 ? a.error : answer_stat(a.record, follow, st), result);
 }
 
-static int correct(int result, int fd, void *st)
+static int correct(int result, void *st)
 {
     if (result == 0 && __builtin_expect(resolve_active, 0)) {
-        resolve_fstat(fd, st);
+        answer_fstat(resolver.node, st);
     }
     return result;
 }
@@ -58,7 +58,7 @@ STAT_BY_PATH(lstat64, stat64, false)
 #define STAT_BY_FD(name, type)                                                                     \
     FI_EXPORT int name(int fd, struct type *st)                                                    \
     {                                                                                              \
-        return correct(real()->name(fd, st), fd, st);                                                  \
+        return correct(real()->name(fd, st), st);                                                  \
     }
 
 STAT_BY_FD(fstat, stat)
@@ -79,7 +79,7 @@ static bool serve_statat(int dirfd, const char *path, void *st, int flags, int *
             return result;                                                                         \
         }                                                                                          \
         result = real()->name(dirfd, path, st, flags);                                             \
-        return (flags & AT_EMPTY_PATH) != 0 ? correct(result, dirfd, st) : result;                        \
+        return (flags & AT_EMPTY_PATH) != 0 ? correct(result, st) : result;                        \
     }
 
 STAT_AT(fstatat, stat)
@@ -104,7 +104,7 @@ XSTAT_BY_PATH(__lxstat64, stat64, false)
 #define XSTAT_BY_FD(name, type)                                                                    \
     FI_EXPORT int name(int version, int fd, struct type *st)                                       \
     {                                                                                              \
-        return correct(real()->name(version, fd, st), fd, st);                                         \
+        return correct(real()->name(version, fd, st), st);                                         \
     }
 
 XSTAT_BY_FD(__fxstat, stat)
@@ -118,22 +118,28 @@ XSTAT_BY_FD(__fxstat64, stat64)
             return result;                                                                         \
         }                                                                                          \
         result = real()->name(version, dirfd, path, st, flags);                                    \
-        return (flags & AT_EMPTY_PATH) != 0 ? correct(result, dirfd, st) : result;                        \
+        return (flags & AT_EMPTY_PATH) != 0 ? correct(result, st) : result;                        \
     }
 
 XSTAT_AT(__fxstatat, stat)
 XSTAT_AT(__fxstatat64, stat64)
 
+/* Only what the kernel does not refuse before it looks at the path. */
+static bool statx_is_sound(int flags, unsigned mask)
+{
+    const int known = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC;
+
+    return (flags & ~known) == 0 && (flags & AT_STATX_SYNC_TYPE) != AT_STATX_SYNC_TYPE &&
+           (mask & STATX__RESERVED) == 0;
+}
+
 /* statx says more than stat; each combination of flags and mask has a record of its own. */
 static bool serve_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx, int *result)
 {
-    const int sync = AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC;
-    const int known = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | sync;
     uint64_t argument = (uint64_t)(unsigned)flags << 32 | mask;
     struct answer a;
 
-    if (!is_plain(dirfd, path) || (flags & ~known) != 0 || (flags & sync) == sync || (mask & STATX__RESERVED) != 0 ||
-        !resolve_wanted(path) || (size_t)stx < 4096 ||
+    if (!is_plain(dirfd, path) || !statx_is_sound(flags, mask) || !resolve_wanted(path) || (size_t)stx < 4096 ||
         !resolve(CALL_STAT, RECORD_STATX, argument, path, &a)) {
         return false;
     }

@@ -6,15 +6,13 @@
 
 #include <fcntl.h>
 
-#include "resolve.h"
-
-enum extent { PATH, TREE };
+#include "written.h"
 
 /* Success: note what was changed. */
-static int noted(int result, int dirfd, const char *path, enum extent extent)
+static int noted(int result, int dirfd, const char *path, enum change_extent extent)
 {
     if (result >= 0) {
-        resolve_written(dirfd, path, extent == TREE);
+        written(dirfd, path, extent);
     }
     return result;
 }
@@ -22,7 +20,7 @@ static int noted(int result, int dirfd, const char *path, enum extent extent)
 static int noted_fd(int result, int fd)
 {
     if (result == 0) {
-        resolve_written_fd(fd);
+        written_fd(fd);
     }
     return result;
 }
@@ -33,19 +31,18 @@ static int noted_fd(int result, int fd)
         return noted(real()->name arguments, AT_FDCWD, path, extent);                              \
     }
 
-WRITE_PATH(mkdir, TREE, (const char *path, mode_t mode), (path, mode))
-WRITE_PATH(rmdir, TREE, (const char *path), (path))
-WRITE_PATH(symlink, TREE, (const char *target, const char *path), (target, path))
-WRITE_PATH(mknod, PATH, (const char *path, mode_t mode, dev_t device), (path, mode, device))
-WRITE_PATH(mkfifo, PATH, (const char *path, mode_t mode), (path, mode))
-WRITE_PATH(chmod, TREE, (const char *path, mode_t mode), (path, mode))
-WRITE_PATH(chown, TREE, (const char *path, uid_t owner, gid_t group), (path, owner, group))
-WRITE_PATH(lchown, TREE, (const char *path, uid_t owner, gid_t group), (path, owner, group))
-WRITE_PATH(utime, PATH, (const char *path, const struct utimbuf *times), (path, times))
-WRITE_PATH(utimes, PATH, (const char *path, const struct timeval times[2]), (path, times))
-WRITE_PATH(lutimes, PATH, (const char *path, const struct timeval times[2]), (path, times))
-WRITE_PATH(truncate, PATH, (const char *path, off_t size), (path, size))
-WRITE_PATH(truncate64, PATH, (const char *path, off64_t size), (path, size))
+WRITE_PATH(mkdir, CHANGE_TREE, (const char *path, mode_t mode), (path, mode))
+WRITE_PATH(symlink, CHANGE_TREE, (const char *target, const char *path), (target, path))
+WRITE_PATH(mknod, CHANGE_TREE, (const char *path, mode_t mode, dev_t device), (path, mode, device))
+WRITE_PATH(mkfifo, CHANGE_TREE, (const char *path, mode_t mode), (path, mode))
+WRITE_PATH(chmod, CHANGE_TREE, (const char *path, mode_t mode), (path, mode))
+WRITE_PATH(chown, CHANGE_TREE, (const char *path, uid_t owner, gid_t group), (path, owner, group))
+WRITE_PATH(lchown, CHANGE_TREE, (const char *path, uid_t owner, gid_t group), (path, owner, group))
+WRITE_PATH(utime, CHANGE_OBJECT, (const char *path, const struct utimbuf *times), (path, times))
+WRITE_PATH(utimes, CHANGE_OBJECT, (const char *path, const struct timeval times[2]), (path, times))
+WRITE_PATH(lutimes, CHANGE_OBJECT, (const char *path, const struct timeval times[2]), (path, times))
+WRITE_PATH(truncate, CHANGE_OBJECT, (const char *path, off_t size), (path, size))
+WRITE_PATH(truncate64, CHANGE_OBJECT, (const char *path, off64_t size), (path, size))
 
 #define WRITE_AT(name, extent, parameters, arguments)                                              \
     FI_EXPORT int name parameters                                                                  \
@@ -53,12 +50,12 @@ WRITE_PATH(truncate64, PATH, (const char *path, off64_t size), (path, size))
         return noted(real()->name arguments, dirfd, path, extent);                                 \
     }
 
-WRITE_AT(mkdirat, TREE, (int dirfd, const char *path, mode_t mode), (dirfd, path, mode))
-WRITE_AT(symlinkat, TREE, (const char *target, int dirfd, const char *path), (target, dirfd, path))
-WRITE_AT(mknodat, PATH, (int dirfd, const char *path, mode_t mode, dev_t device), (dirfd, path, mode, device))
-WRITE_AT(mkfifoat, PATH, (int dirfd, const char *path, mode_t mode), (dirfd, path, mode))
-WRITE_AT(fchmodat, TREE, (int dirfd, const char *path, mode_t mode, int flags), (dirfd, path, mode, flags))
-WRITE_AT(fchownat, TREE, (int dirfd, const char *path, uid_t owner, gid_t group, int flags),
+WRITE_AT(mkdirat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode), (dirfd, path, mode))
+WRITE_AT(symlinkat, CHANGE_TREE, (const char *target, int dirfd, const char *path), (target, dirfd, path))
+WRITE_AT(mknodat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode, dev_t device), (dirfd, path, mode, device))
+WRITE_AT(mkfifoat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode), (dirfd, path, mode))
+WRITE_AT(fchmodat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode, int flags), (dirfd, path, mode, flags))
+WRITE_AT(fchownat, CHANGE_TREE, (int dirfd, const char *path, uid_t owner, gid_t group, int flags),
          (dirfd, path, owner, group, flags))
 
 static bool has_path(const char *path)
@@ -66,115 +63,109 @@ static bool has_path(const char *path)
     return path != NULL && path[0] != '\0';
 }
 
+static bool is_null(const char *path)
+{
+    return path == NULL;
+}
+
 FI_EXPORT int futimesat(int dirfd, const char *path, const struct timeval times[2])
 {
-    int result = real()->futimesat(dirfd, path, times);
-
-    return has_path(path) ? noted(result, dirfd, path, PATH) : noted_fd(result, dirfd);
+    if (!has_path(path)) {
+        return futimes(dirfd, times);
+    }
+    return noted(real()->futimesat(dirfd, path, times), dirfd, path, CHANGE_OBJECT);
 }
 
 FI_EXPORT int utimensat(int dirfd, const char *path, const struct timespec times[2], int flags)
 {
-    int result = real()->utimensat(dirfd, path, times, flags);
-
-    return has_path(path) ? noted(result, dirfd, path, PATH) : noted_fd(result, dirfd);
-}
-
-/* --- names that go ---------------------------------------------------------------------------------------------------- */
-
-static int noted_gone(int result, int dirfd, const char *path, const struct resolve_name *gone)
-{
-    if (result == 0) {
-        resolve_unlinked(gone);
+    if (is_null(path) && flags == 0 && dirfd != AT_FDCWD) {
+        return futimens(dirfd, times);
     }
-    return noted(result, dirfd, path, TREE);
+    return noted(real()->utimensat(dirfd, path, times, flags), dirfd, path, CHANGE_OBJECT);
 }
 
-FI_EXPORT int unlink(const char *path)
-{
-    struct resolve_name gone = resolve_before_unlink(AT_FDCWD, path);
+/* --- names that go --------------------------------------------------------------------------------------------------- */
 
-    return noted_gone(real()->unlink(path), AT_FDCWD, path, &gone);
-}
+#define REMOVE(function, at, parameters, arguments)                                                \
+    FI_EXPORT int function parameters                                                              \
+    {                                                                                              \
+        struct written_before before;                                                              \
+        int result;                                                                                \
+        written_remember(&before, at, path);                                                       \
+        result = real()->function arguments;                                                       \
+        if (result == 0) {                                                                         \
+            written_over(&before, at, path);                                                       \
+        }                                                                                          \
+        return result;                                                                             \
+    }
 
-FI_EXPORT int unlinkat(int dirfd, const char *path, int flags)
-{
-    struct resolve_name gone = resolve_before_unlink(dirfd, path);
-
-    return noted_gone(real()->unlinkat(dirfd, path, flags), dirfd, path, &gone);
-}
-
-FI_EXPORT int remove(const char *path)
-{
-    struct resolve_name gone = resolve_before_unlink(AT_FDCWD, path);
-
-    return noted_gone(real()->remove(path), AT_FDCWD, path, &gone);
-}
+REMOVE(unlink, AT_FDCWD, (const char *path), (path))
+REMOVE(remove, AT_FDCWD, (const char *path), (path))
+REMOVE(rmdir, AT_FDCWD, (const char *path), (path))
+REMOVE(unlinkat, dirfd, (int dirfd, const char *path, int flags), (dirfd, path, flags))
 
 /* --- two paths ------------------------------------------------------------------------------------------------------ */
 
-static int noted_both(int result, int from_dirfd, const char *from, int to_dirfd, const char *to, enum extent extent)
-{
-    return noted(noted(result, from_dirfd, from, extent), to_dirfd, to, extent);
-}
-
-/* What `to` named before has a link less. */
-static int noted_rename(int result, int from_dirfd, const char *from, int to_dirfd, const char *to, const struct resolve_name *gone)
-{
-    if (result == 0) {
-        resolve_unlinked(gone);
+#define RENAME(function, from_at, to_at, parameters, arguments)                                    \
+    FI_EXPORT int function parameters                                                              \
+    {                                                                                              \
+        struct written_before source;                                                              \
+        struct written_before target;                                                              \
+        int result;                                                                                \
+        written_remember(&source, from_at, from);                                                  \
+        written_remember(&target, to_at, to);                                                      \
+        result = real()->function arguments;                                                       \
+        if (result == 0) {                                                                         \
+            written_over(&source, from_at, from);                                                  \
+            written_over(&target, to_at, to);                                                      \
+        }                                                                                          \
+        return result;                                                                             \
     }
-    return noted_both(result, from_dirfd, from, to_dirfd, to, TREE);
-}
 
-FI_EXPORT int rename(const char *from, const char *to)
-{
-    struct resolve_name gone = resolve_before_unlink(AT_FDCWD, to);
-
-    return noted_rename(real()->rename(from, to), AT_FDCWD, from, AT_FDCWD, to, &gone);
-}
-
-FI_EXPORT int renameat(int from_dirfd, const char *from, int to_dirfd, const char *to)
-{
-    struct resolve_name gone = resolve_before_unlink(to_dirfd, to);
-
-    return noted_rename(real()->renameat(from_dirfd, from, to_dirfd, to), from_dirfd, from, to_dirfd, to, &gone);
-}
-
-FI_EXPORT int renameat2(int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned flags)
-{
-    return noted_both(real()->renameat2(from_dirfd, from, to_dirfd, to, flags), from_dirfd, from, to_dirfd, to, TREE);
-}
+RENAME(rename, AT_FDCWD, AT_FDCWD, (const char *from, const char *to), (from, to))
+RENAME(renameat, from_dirfd, to_dirfd, (int from_dirfd, const char *from, int to_dirfd, const char *to),
+       (from_dirfd, from, to_dirfd, to))
+RENAME(renameat2, from_dirfd, to_dirfd,
+       (int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned flags),
+       (from_dirfd, from, to_dirfd, to, flags))
 
 FI_EXPORT int link(const char *from, const char *to)
 {
-    return noted_both(real()->link(from, to), AT_FDCWD, from, AT_FDCWD, to, PATH);
+    int result = noted(real()->link(from, to), AT_FDCWD, from, CHANGE_OBJECT);
+
+    return noted(result, AT_FDCWD, to, CHANGE_TREE);
 }
 
 FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char *to, int flags)
 {
-    return noted_both(real()->linkat(from_dirfd, from, to_dirfd, to, flags), from_dirfd, from, to_dirfd, to, PATH);
+    int result = noted(real()->linkat(from_dirfd, from, to_dirfd, to, flags), from_dirfd, from, CHANGE_OBJECT);
+
+    return noted(result, to_dirfd, to, CHANGE_TREE);
 }
 
-/* --- through a descriptor --------------------------------------------------------------------------------------------- */
+/* --- through a descriptor: one of a mirror file stands for the original ------------------------------------------------- */
 
-#define WRITE_FD(name, parameters, arguments)                                                      \
+#define WRITE_FD(name, parameters, arguments, by_path)                                             \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
+        char path[FI_PATH_MAX];                                                                    \
+        if (written_original(fd, path)) {                                                          \
+            return by_path;                                                                        \
+        }                                                                                          \
         return noted_fd(real()->name arguments, fd);                                               \
     }
 
-WRITE_FD(fchmod, (int fd, mode_t mode), (fd, mode))
-WRITE_FD(fchown, (int fd, uid_t owner, gid_t group), (fd, owner, group))
-WRITE_FD(futimens, (int fd, const struct timespec times[2]), (fd, times))
-WRITE_FD(futimes, (int fd, const struct timeval times[2]), (fd, times))
+WRITE_FD(fchmod, (int fd, mode_t mode), (fd, mode), chmod(path, mode))
+WRITE_FD(fchown, (int fd, uid_t owner, gid_t group), (fd, owner, group), chown(path, owner, group))
+WRITE_FD(futimens, (int fd, const struct timespec times[2]), (fd, times), utimensat(AT_FDCWD, path, times, 0))
+WRITE_FD(futimes, (int fd, const struct timeval times[2]), (fd, times), utimes(path, times))
 
 /* --- names that libc makes up ------------------------------------------------------------------------------------------- */
 
 #define WRITE_TEMPORARY(function, parameters, arguments)                                           \
     FI_EXPORT int function parameters                                                              \
     {                                                                                              \
-        return noted(real()->function arguments, AT_FDCWD, name, PATH);                            \
+        return noted(real()->function arguments, AT_FDCWD, name, CHANGE_TREE);                            \
     }
 
 WRITE_TEMPORARY(mkstemp, (char *name), (name))
@@ -189,7 +180,7 @@ FI_EXPORT char *mkdtemp(char *name)
     char *made = real()->mkdtemp(name);
 
     if (made != NULL) {
-        resolve_written(AT_FDCWD, made, true);
+        written(AT_FDCWD, made, CHANGE_TREE);
     }
     return made;
 }

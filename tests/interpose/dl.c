@@ -29,6 +29,16 @@ static void *load(const char *name, int flags)
     return h;
 }
 
+/* Of a library from the node cache, RTLD_DI_ORIGIN shows where it is kept there: DESIGN.md says so. Below "files" the
+ * mirror has the original paths. */
+static const char *without_mirror(const char *origin)
+{
+    const char *cache = strstr(origin, "/fastimport-");
+    const char *files = cache ? strstr(cache, "/files/") : NULL;
+
+    return files ? files + strlen("/files") : origin;
+}
+
 /* What the handle is called, from all sides. */
 static void identify(void *h, const char *symbol)
 {
@@ -44,7 +54,7 @@ static void identify(void *h, const char *symbol)
     if (dlinfo(h, RTLD_DI_LINKMAP, &map) == 0)
         tr_line("    link map %s", tr_q(map->l_name));
     if (dlinfo(h, RTLD_DI_ORIGIN, origin) == 0)
-        tr_line("    origin %s", tr_q(origin));
+        tr_line("    origin %s", tr_q(without_mirror(origin)));
 }
 
 static int seen(struct dl_phdr_info *info, size_t size, void *tree)

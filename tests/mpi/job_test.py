@@ -10,7 +10,7 @@ import time
 
 sys.dont_write_bytecode = True
 import jobs  # noqa: E402
-from jobs import (ROOT, LIBRARY, MPIEXEC, PYTHON, ALLREDUCE, script, shared_job, local_job, plain_job, python_job, caches, check, check_done, sharedjob)  # noqa: E402
+from jobs import (ROOT, LIBRARY, MPIEXEC, PYTHON, ALLREDUCE, script, shared_job, local_job, plain_job, python_job, cache_place, caches, check, check_done, sharedjob)  # noqa: E402
 
 # --- ranks that differ -------------------------------------------------------------------------------------------
 
@@ -40,7 +40,7 @@ def test_rank_0_leaves_first():
         if os.environ["PMI_RANK"] != "0":
             time.sleep(1)
             import numpy
-            print("done")
+            os.write(1, b"done\\n")
         """, 4, 2)
     check(job.code == 0 and job.output == "done\n" * 3, f"exit {job.code}: {job.output!r}\n{job.errors}")
 
@@ -188,39 +188,46 @@ def test_children():
 def test_a_rank_that_calls_exec():
     """The new program may use MPI, or not: then nobody but us can tell the launcher that MPI is closed."""
     for after in ("os.write(1, b'ran\\n')", "from mpi4py import MPI; os.write(1, b'ran\\n' * MPI.COMM_WORLD.allreduce(1))"):
-        before = caches()
-        done = python_job(f"""
-            import os, sys
-            if len(sys.argv) == 1:
-                os.execv(sys.executable, [sys.executable, sys.argv[0], "again"])
-            import json
-            {after}
-            """)
-        check_done(done, "ran\n" * (4 if "MPI" in after else 2))
-        check(caches() <= before, f"left: {caches() - before}")
+        with cache_place() as place:
+            done = python_job(f"""
+                import os, sys
+                if len(sys.argv) == 1:
+                    os.execv(sys.executable, [sys.executable, sys.argv[0], "again"])
+                import json
+                {after}
+                """, env={"FASTIMPORT_DIR": place})
+            check_done(done, "ran\n" * (4 if "MPI" in after else 2))
+            check(not caches(place), f"left: {caches(place)}")
 
 
 # --- nothing is left behind --------------------------------------------------------------------------------------
 
 
 def test_nothing_is_left_after_the_end():
-    before = caches()
-    check_done(python_job("import json"))
-    check(caches() <= before, f"left: {caches() - before}")
+    with cache_place() as place:
+        check_done(python_job("import json", env={"FASTIMPORT_DIR": place}))
+        check(not caches(place), f"left: {caches(place)}")
+
+
+def kill_one(victim, place):
+    """A job whose rank `victim` is killed while it sleeps."""
+    code = "import os, time, json; os.write(1, f\"{os.environ['PMI_RANK']} {os.getpid()}\\n\".encode()); time.sleep(30)"
+    job = subprocess.Popen([MPIEXEC, "-n", "2", "env", f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all", "FASTIMPORT_PLAN=off",
+                            f"FASTIMPORT_DIR={place}", PYTHON, "-c", code],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pids = dict(job.stdout.readline().split() for _ in range(2))
+    os.kill(int(pids[str(victim)]), signal.SIGKILL)
+    job.communicate(timeout=30)
+    check(job.returncode != 0, "the job did not notice")
 
 
 def test_sigkill_leaves_nothing_after_the_next_start():
-    before = caches()
-    for victim in (0, 1):
-        job = subprocess.Popen([MPIEXEC, "-n", "2", "env", f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all", PYTHON, "-c",
-                                "import os, time, json; print(os.environ['PMI_RANK'], os.getpid(), flush=True); time.sleep(30)"],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        pids = dict(job.stdout.readline().split() for _ in range(2))
-        os.kill(int(pids[str(victim)]), signal.SIGKILL)
-        job.communicate(timeout=30)
-        check(job.returncode != 0, "the job did not notice")
-    check_done(python_job("import json"))
-    check(caches() <= before, f"left: {caches() - before}")
+    with cache_place() as place:
+        for victim in 0, 1:
+            kill_one(victim, place)
+        check(caches(place), "a killed job is expected to leave its cache; what is tested here, then?")
+        check_done(python_job("import json", env={"FASTIMPORT_DIR": place}))
+        check(not caches(place), f"left: {caches(place)}")
 
 
 def test_a_full_cache_directory():

@@ -4,6 +4,7 @@ Each test is a function whose name begins with test_; give names as arguments to
 Closes with "N passed, N failed".
 """
 
+import contextlib
 import glob
 import os
 import pathlib
@@ -71,8 +72,15 @@ def python_job(text, ranks=2, env=None, **kw):
         return local_job([PYTHON, script(scratch, text)], ranks, env, **kw)
 
 
-def caches(base="/dev/shm"):
-    return set(glob.glob(f"{base}/fastimport-{os.getuid()}-*"))
+@contextlib.contextmanager
+def cache_place():
+    """A directory of its own for node caches, so that other jobs of this machine do not matter."""
+    with tempfile.TemporaryDirectory(prefix="fastimport-test-", dir="/dev/shm") as place:
+        yield place
+
+
+def caches(place):
+    return set(glob.glob(f"{place}/fastimport-*"))
 
 
 def check(condition, message):

@@ -81,39 +81,29 @@ static struct record *library_record(const char *item, size_t size)
     return r;
 }
 
-static int calls;
-static char last_name[512];
+static int opened;
 
 static void *fake_dlopen(const char *path, int flags)
 {
+    (void)path;
     (void)flags;
-    calls++;
-    snprintf(last_name, sizeof last_name, "%s", path);
+    opened++;
     return NULL;
 }
 
+/* The stub can be written nowhere, the mirror's file is not there, or may not be mapped: nothing is left loaded. */
 static void a_library_that_cannot_be_loaded_is_left_to_ld_so(void **state)
 {
-    static const char needed[] = "@/lib/no-such-needed.so\0no-such-needed.so\0\0D/root/x.so\0\0";
     static const char alone[] = "D/root/x.so\0\0"; /* LIBRARY_OURS: from the mirror */
+    const struct library_calls calls = {.dlopen = fake_dlopen};
     struct node_cache node = {.directory = "/nowhere", .directory_length = 8, .may_execute = false};
-    struct record *r = library_record(needed, sizeof needed);
+    struct record *r = library_record(alone, sizeof alone);
 
     (void)state;
-    assert_null(answer_library(&node, r, RTLD_NOW, fake_dlopen));
-    assert_int_equal(calls, 0); /* mounted noexec: not even tried */
+    assert_null(answer_library(&node, r, "/root/x.so", RTLD_NOW, &calls));
+    assert_int_equal(opened, 0); /* mounted noexec: not even tried */
     node.may_execute = true;
-    assert_null(answer_library(&node, r, RTLD_NOW, fake_dlopen));
-    assert_int_equal(calls, 1);
-    assert_string_equal(last_name, "/lib/no-such-needed.so");
-    free(r);
-    r = library_record(alone, sizeof alone);
-    assert_null(answer_library(&node, r, RTLD_NOW, fake_dlopen));
-    assert_string_equal(last_name, "/nowhere/files/root/x.so");
-    fault_arm(FAULT_calloc, 1, 0, 1);
-    calls = 0;
-    assert_null(answer_library(&node, r, RTLD_NOW, fake_dlopen));
-    assert_int_equal(calls, 0);
+    assert_null(answer_library(&node, r, "/root/x.so", RTLD_NOW, &calls));
     free(r);
 }
 

@@ -1,0 +1,264 @@
+/* written.c - see written.h */
+#include "written.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "cache/mirror.h"
+#include "resolve.h"
+
+enum { FAR_DIRECTORIES = 256 };
+
+/* Hashes of directories that lie outside of all roots, as they were given; a few are forgotten now and then. */
+static _Atomic uint64_t far_directories[FAR_DIRECTORIES];
+
+/* --- where is it? --------------------------------------------------------------------------------------------------- */
+
+static bool name_of_fd(int fd, char out[FI_PATH_MAX])
+{
+    char link[64];
+    ssize_t n;
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    n = sys_readlink(link, out, FI_PATH_MAX - 1);
+    out[n > 0 ? n : 0] = '\0';
+    return n > 0 && out[0] == '/';
+}
+
+/* The directory that a path is relative to. */
+static bool base_of(int dirfd, const char *path, char out[FI_PATH_MAX])
+{
+    out[0] = '\0';
+    if (path[0] == '/') {
+        return true;
+    }
+    if (dirfd == AT_FDCWD) {
+        return sys_getcwd(out, FI_PATH_MAX) > 0 && out[0] == '/';
+    }
+    return name_of_fd(dirfd, out);
+}
+
+/* A change of this path matters: it, its directory, or the way to a root. */
+static bool matters(const struct fi_path *p)
+{
+    const struct policy *policy = resolver.policy;
+
+    return policy_verdict(policy, p->text, p->length) != NOT_OURS || policy_is_way(policy, p->text, p->length) ||
+           policy_verdict(policy, p->text, path_parent_length(p->text, p->length)) != NOT_OURS;
+}
+
+/* Cuts "a/b/c//" into "a/b" and "c"; a last "." or ".." is part of the directory, and the name is then empty. */
+static const char *cut_name(char *path, const char **directory)
+{
+    size_t n = strlen(path);
+    char *name;
+
+    while (n > 1 && path[n - 1] == '/') {
+        path[--n] = '\0';
+    }
+    name = strrchr(path, '/');
+    *directory = name == NULL ? "." : name == path ? "/" : path;
+    name = name == NULL ? path : name + 1;
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+        *directory = path;
+        return "";
+    }
+    if (name > path) {
+        name[-1] = '\0';
+    }
+    return name;
+}
+
+/* The path as the kernel knows it, but for a symlink at its end. */
+static bool kernel_path(struct fi_path *out, int dirfd, const char *path)
+{
+    char copy[FI_PATH_MAX];
+    char real[FI_PATH_MAX];
+    const char *directory;
+    const char *name;
+    bool known;
+    int fd;
+
+    if (strnlen(path, sizeof copy) >= sizeof copy) {
+        return false;
+    }
+    strcpy(copy, path);
+    name = cut_name(copy, &directory);
+    fd = sys_openat(dirfd, directory, O_PATH | O_CLOEXEC | O_DIRECTORY, 0);
+    if (fd < 0) {
+        return false;
+    }
+    known = name_of_fd(fd, real);
+    sys_close(fd);
+    return known && (name[0] == '\0' ? path_normalise(out, "/", real) : path_normalise(out, real, name));
+}
+
+static _Atomic uint64_t *far_slot(const struct fi_path *p, uint64_t *hash)
+{
+    *hash = fi_hash(p->text, path_parent_length(p->text, p->length), 1);
+    return &far_directories[*hash % FAR_DIRECTORIES];
+}
+
+/* Where the change is, in normal form. False: not below the roots. */
+static bool locate(struct fi_path *p, int dirfd, const char *path)
+{
+    char base[FI_PATH_MAX];
+    _Atomic uint64_t *slot;
+    uint64_t hash;
+
+    if (!resolve_active || fi_inside() || (size_t)path < 4096 || !base_of(dirfd, path, base) ||
+        !path_normalise(p, base, path)) {
+        return false;
+    }
+    if (!p->has_dotdot) {
+        if (matters(p)) {
+            return true;
+        }
+        slot = far_slot(p, &hash);
+        if (atomic_load_explicit(slot, memory_order_relaxed) == hash) {
+            return false;
+        }
+        if (kernel_path(p, dirfd, path) && matters(p)) {
+            return true;
+        }
+        atomic_store_explicit(slot, hash, memory_order_relaxed);
+        return false;
+    }
+    return kernel_path(p, dirfd, path) && matters(p);
+}
+
+/* --- what is there? --------------------------------------------------------------------------------------------------- */
+
+/* The directory of a changed name: its listing, times and link count. */
+static bool note_directory(const struct fi_path *p, enum change_extent extent)
+{
+    struct node_cache *node = resolver.node;
+    char directory[FI_PATH_MAX];
+    size_t n = path_parent_length(p->text, p->length);
+    const char *name = path_name(p->text, p->length);
+    struct stat st;
+
+    memcpy(directory, p->text, n);
+    directory[n] = '\0';
+    if (!change_note_path(node, directory, n, CHANGE_OBJECT)) {
+        return false;
+    }
+    if (sys_stat(directory, &st) != 0) {
+        return true;
+    }
+    return change_note_inode(node, &st, directory, CHANGE_OBJECT) &&
+           (extent != CHANGE_TREE || change_note_name(node, st.st_ino, name, strlen(name)));
+}
+
+static bool note_object(const struct fi_path *p, enum change_extent extent)
+{
+    struct stat st;
+
+    if (sys_lstat(p->text, &st) != 0) {
+        return true;
+    }
+    if (!change_note_inode(resolver.node, &st, p->text, extent)) {
+        return false;
+    }
+    return !S_ISLNK(st.st_mode) || sys_stat(p->text, &st) != 0 ||
+           change_note_inode(resolver.node, &st, p->text, extent);
+}
+
+/* What the name named before has one name less, unless it has moved. */
+static bool note_gone(const struct fi_path *p, const struct written_before *before)
+{
+    struct stat now;
+
+    if (!before->known || (sys_lstat(p->text, &now) == 0 && now.st_ino == before->st.st_ino) ||
+        change_is_there(resolver.node, before->st.st_ino)) {
+        return true;
+    }
+    now = before->st;
+    now.st_nlink -= now.st_nlink > 0;
+    return change_note_inode(resolver.node, &now, "", CHANGE_TREE);
+}
+
+static void note(const struct fi_path *p, enum change_extent extent, const struct written_before *before)
+{
+    bool noted;
+
+    count_add(&fi_count->intercepted[CALL_WRITE], 1);
+    noted = change_note_path(resolver.node, p->text, p->length, extent) && note_object(p, extent) &&
+            (before == NULL || note_gone(p, before)) && (p->length == 1 || note_directory(p, extent));
+    if (!noted) {
+        change_lost(resolver.node);
+        fi_log_once(LOG_WARN, "the index is full: a write cannot be noted; this node answers nothing from now on");
+    }
+}
+
+/* --- what the wrappers call ------------------------------------------------------------------------------------------- */
+
+void written(int dirfd, const char *path, enum change_extent extent)
+{
+    struct fi_path p;
+
+    if (locate(&p, dirfd, path)) {
+        note(&p, extent, NULL);
+    }
+}
+
+void written_fd(int fd)
+{
+    char path[FI_PATH_MAX];
+
+    if (resolve_active && !fi_inside() && name_of_fd(fd, path)) {
+        written(AT_FDCWD, path, CHANGE_TREE);
+    }
+}
+
+void written_created(int fd, int dirfd, const char *path)
+{
+    char real[FI_PATH_MAX];
+    struct fi_path p;
+
+    if (!locate(&p, dirfd, path)) {
+        return;
+    }
+    note(&p, CHANGE_TREE, NULL);
+    if (name_of_fd(fd, real) && strcmp(real, p.text) != 0) {
+        written(AT_FDCWD, real, CHANGE_TREE);
+    }
+}
+
+bool written_original(int fd, char path[FI_PATH_MAX])
+{
+    const struct stat *original;
+    struct stat st;
+    size_t n;
+
+    if (!resolve_active || fi_inside() || sys_fstat(fd, &st) != 0 ||
+        (original = mirror_original(resolver.node, &st)) == NULL || !name_of_fd(fd, path)) {
+        return false;
+    }
+    n = resolver.node->directory_length + sizeof "files";
+    if (strlen(path) <= n) {
+        return false;
+    }
+    memmove(path, path + n, strlen(path + n) + 1);
+    return sys_stat(path, &st) == 0 && st.st_ino == original->st_ino;
+}
+
+void written_remember(struct written_before *before, int dirfd, const char *path)
+{
+    struct fi_path p;
+
+    before->known = locate(&p, dirfd, path) && sys_lstat(p.text, &before->st) == 0;
+}
+
+void written_over(const struct written_before *before, int dirfd, const char *path)
+{
+    struct fi_path p;
+
+    if (locate(&p, dirfd, path)) {
+        note(&p, CHANGE_TREE, before);
+    }
+}
