@@ -16,7 +16,7 @@ import engine  # noqa: E402
 import starts  # noqa: E402
 import systems  # noqa: E402
 
-SYSTEM = systems.System(join=0.0, rtt=1e-3, meta=1e-4, bandwidth=1e9, python=0.1)
+SYSTEM = systems.System(join=0.0, lookup_cpu=0.0, rtt=1e-3, meta=1e-4, bandwidth=1e9, python=0.1)
 TRACE = {name: [[0.01, "m", 0, 0]] * 60 + [[0.01, "o", 0, 0]] * 30 + [[0.01, "d", 10**6, 1]] * 10 for name in ("plain", "root")}
 ALONE = 0.1 + 90 * 1.1e-3 + 10 * (1e-3 + 1e-3)  # Python, metadata, data
 
