@@ -163,11 +163,6 @@ bool resolve_affected(const char *path, size_t length)
     return change_any(resolver.node) && (change_unnoted(resolver.node) || path_affected(&by, path, length));
 }
 
-bool resolve_bypassed(const char *path)
-{
-    return is_affected(path, strlen(path));
-}
-
 /* --- paths ------------------------------------------------------------------------------------------------------- */
 
 /* A path in normal form, without a copy where it has that form already. */

@@ -57,7 +57,4 @@ bool resolve_affected(const char *path, size_t length);
 /* The answer could not be turned into a result after all. */
 void resolve_fell_back(enum fallback_reason reason);
 
-/* Has this node changed the path, under whatever name? (Normal paths.) */
-bool resolve_bypassed(const char *path);
-
 #endif
