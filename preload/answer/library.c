@@ -36,12 +36,26 @@ void answer_original_name(const struct node_cache *node, char *name)
     }
 }
 
+/* A plain dlopen keeps a relative name as it was given; it is the tail of the absolute one. Of the
+ * dlopen that this thread is in. */
+static __thread struct relative {
+    const char *absolute, *given; /* or NULL */
+} relative;
+
 /* dlpi_name is the link map's own l_name, which ld.so will free; its lock is held here. */
 static int restore_name(struct dl_phdr_info *info, size_t size, void *node)
 {
+    char *name = (char *)info->dlpi_name;
+    bool ours;
+
     (void)size;
-    if (info->dlpi_name != NULL) {
-        answer_original_name(node, (char *)info->dlpi_name);
+    if (name == NULL) {
+        return 0;
+    }
+    ours = strncmp(name, named_by->directory, named_by->directory_length) == 0;
+    answer_original_name(node, name);
+    if (ours && relative.given != NULL && strcmp(name, relative.absolute) == 0) {
+        memmove(name, relative.given, strlen(relative.given) + 1);
     }
     return 0;
 }
@@ -49,23 +63,6 @@ static int restore_name(struct dl_phdr_info *info, size_t size, void *node)
 __attribute__((visibility("default"))) void fastimport_libraries_mapped(void)
 {
     dl_iterate_phdr(restore_name, (void *)named_by);
-}
-
-/* A plain dlopen keeps a relative name as it was given; it is the tail of the absolute one. */
-struct relative {
-    const char *absolute, *given;
-};
-
-static int restore_relative(struct dl_phdr_info *info, size_t size, void *relative)
-{
-    const struct relative *r = relative;
-
-    (void)size;
-    if (info->dlpi_name != NULL && strcmp(info->dlpi_name, r->absolute) == 0) {
-        strcpy((char *)info->dlpi_name, r->given);
-        return 1;
-    }
-    return 0;
 }
 
 /* --- what the stub names
@@ -389,6 +386,7 @@ void *answer_library(const struct node_cache *node, const struct record *record,
     struct load l = {.node = node, .map = &map};
     struct library_item item;
     char absolute[FI_PATH_MAX];
+    struct relative outer = relative;
     size_t at = 0;
     void *handle;
 
@@ -396,11 +394,11 @@ void *answer_library(const struct node_cache *node, const struct record *record,
         return NULL;
     }
     make_absolute(given == NULL ? item.path : given, absolute);
+    relative = (struct relative){absolute, given == NULL || given[0] == '/' ? NULL : given};
     handle = answer_item(&l, record, &item, absolute, flags, calls);
+    relative = outer;
     if (handle == NULL) {
         (void)dlerror(); /* ours; the real call will say what is wrong */
-    } else if (given != NULL && given[0] != '/' && !has_path(&map, absolute)) {
-        dl_iterate_phdr(restore_relative, &(struct relative){absolute, given});
     }
     free(map.objects);
     return handle;

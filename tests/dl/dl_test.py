@@ -144,14 +144,18 @@ def diamond(case, flags=()):
     return case.lib("L", d1, d2, flags=flags)
 
 
-SEEN = ["call:0:bound_L", "call:0:bound_D2", "call:0:bound_D1", "list", "maps"]
+def seen(handle):
+    return [f"call:{handle}:bound_{name}" for name in ("L", "D2", "D1")] + ["list", "maps"]
+
+
+SEEN = seen(0)
 
 
 def flags_case(letters):
     def test(case):
         name = diamond(case)
         case.commands = [f"open:{letters}:{name}", *SEEN, f"open:N:{name}", f"open:NO:{name}", "close:0", "close:1", "list", "close:2", "list",
-                         f"open:NO:{name}", f"open:{letters}:{name}", *SEEN]
+                         f"open:NO:{name}", f"open:{letters}:{name}", *seen(4)]
     test.__name__ = f"test_flags_{letters}"
     return test
 
@@ -178,11 +182,12 @@ def test_promotion_to_global(case):
 
 
 def test_cycle(case):
+    """Not closed: the order of destructors in a cycle depends on what else is loaded, with ld.so alone, too."""
     case.lib("D2")
     d1 = case.lib("D1", case.folder / "libD2.so", who=1)
     case.lib("D2", d1, who=2)
     name = case.lib("L", d1)
-    case.commands = [f"open:N:{name}", *SEEN, "close:0", "list"]
+    case.commands = [f"open:N:{name}", *SEEN, "exit"]
 
 
 def test_cycle_through_the_library(case):
@@ -190,7 +195,7 @@ def test_cycle_through_the_library(case):
     d1 = case.lib("D1", case.folder / "libL.so", who=1)
     name = case.lib("L", d1)
     case.wants_fallback = True
-    case.commands = [f"open:N:{name}", *SEEN, "close:0", "list"]
+    case.commands = [f"open:N:{name}", *SEEN, "exit"]
 
 
 def test_without_soname(case):
@@ -221,8 +226,9 @@ def test_other_names(case):
     os.link(name, case.folder / "hard.so")
     (case.folder / "sub").mkdir()
     names = ["link.so", "hard.so", "sub/../libL.so", ".//libL.so"]
+    closed = [f"close:{i}" for i in range(6)]
     case.commands = [f"open:N:{name}", *[f"open:N:{case.folder}/{n}" for n in names], "open:N:./libL.so", "list",
-                     *[f"close:{i}" for i in range(6)], "list", f"open:N:{case.folder}/link.so", "list", "close:6", "open:N:./libL.so", "list"]
+                     *closed, "list", f"open:N:{case.folder}/link.so", "list", "close:6", "list"]
 
 
 def test_same_soname_elsewhere(case):
@@ -263,7 +269,8 @@ def test_caller_with_runpath(case):
     case.lib("plugin", path="plugins/libplugin.so", who=9)
     case.lib("caller", flags=["-Wl,-rpath,$ORIGIN/plugins"])
     case.commands = [f"open:N:{case.folder}/libcaller.so", "from:0:libplugin.so", "call:1:bound_plugin", "list", "from:0:libnowhere.so",
-                     "open:N:libplugin.so", "close:1", "close:2", "list", "from:0:libplugin.so", "list"]
+                     "open:N:libplugin.so", "close:1", "close:3", "list", "from:0:libplugin.so", "list"]
+    case.wants_fallback = True  # libnowhere.so
 
 
 def test_caller_with_rpath(case):

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { HANDLES = 32 };
 
@@ -124,16 +125,22 @@ static void obey(char *command)
     char *verb = strtok(command, ":");
     char *first = strtok(NULL, ":");
     char *rest = strtok(NULL, "");
-    void *handle = first != NULL ? handles[abs(atoi(first)) % HANDLES] : NULL;
+    int index = first != NULL ? abs(atoi(first)) % HANDLES : 0;
+    void *handle = handles[index];
 
     if (strcmp(verb, "list") == 0) {
         dl_iterate_phdr(list_one, NULL);
+    } else if (strcmp(verb, "exit") == 0) {
+        fprintf(out, "end\n");
+        fclose(out);
+        _exit(0);
     } else if (strcmp(verb, "maps") == 0) {
         list_maps();
     } else if (strcmp(verb, "open") == 0) {
         keep(rest, dlopen(rest, flags_of(first)));
     } else if (strcmp(verb, "close") == 0) {
         fprintf(out, "close: %d\n", handle == NULL ? -1 : dlclose(handle));
+        handles[index] = NULL; /* another may come to stand at its address */
     } else if (strcmp(verb, "call") == 0) {
         call(handle, rest);
     } else if (strcmp(verb, "from") == 0 && handle != NULL) {
