@@ -11,10 +11,13 @@
 #include "cache/mirror.h"
 #include "cache/tree.h"
 
+enum { DESCRIPTORS = 256 }; /* that are handed over at a time */
+
 struct reopening {
     const struct node_cache *node;
     const struct stat *original; /* NULL: all */
-    const char *path;
+    size_t n;
+    int fds[DESCRIPTORS];
 };
 
 bool reopen_path(const struct node_cache *node, int fd, char path[FI_PATH_MAX])
@@ -38,63 +41,96 @@ bool reopen_path(const struct node_cache *node, int fd, char path[FI_PATH_MAX])
     return sys_stat(path, &st) == 0 && st.st_ino == original->st_ino;
 }
 
-static bool stands_for(const struct node_cache *node, int fd, const struct stat *original)
+static bool stands_for(const struct reopening *r, int fd)
 {
     struct stat st;
-    const struct stat *of = sys_fstat(fd, &st) == 0 ? mirror_original(node, &st) : NULL;
+    const struct stat *of = sys_fstat(fd, &st) == 0 ? mirror_original(r->node, &st) : NULL;
 
-    return of != NULL && of->st_ino == original->st_ino && of->st_dev == original->st_dev;
+    return of != NULL && (r->original == NULL || of->st_ino == r->original->st_ino);
 }
 
-static void replace(int fd, const char *path)
+static void collect(void *context, const char *name, unsigned char type)
 {
+    struct reopening *r = context;
+    int fd = atoi(name);
+
+    (void)type;
+    if (r->n < DESCRIPTORS && stands_for(r, fd)) {
+        r->fds[r->n++] = fd;
+    }
+}
+
+static int close_on_exec(int fd)
+{
+    return (sys_fcntl(fd, F_GETFD, 0) & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0;
+}
+
+/* Do two descriptors share their offset, as dup(2) makes them? */
+static bool share(int a, int b)
+{
+    off_t offset = sys_lseek(a, 0, SEEK_CUR);
+    bool shared;
+
+    if (sys_lseek(b, 0, SEEK_CUR) != offset) {
+        return false;
+    }
+    sys_lseek(a, offset + 1, SEEK_SET);
+    shared = sys_lseek(b, 0, SEEK_CUR) == offset + 1;
+    sys_lseek(a, offset, SEEK_SET);
+    return shared;
+}
+
+/* The descriptor at `first`, and those behind it that share its offset; they are then done with
+ * (-1). */
+static void replace(struct reopening *r, size_t first, const char *path)
+{
+    int fd = r->fds[first];
     int flags = sys_fcntl(fd, F_GETFL, 0);
-    int close_on_exec = sys_fcntl(fd, F_GETFD, 0) & FD_CLOEXEC;
-    off_t offset = sys_lseek(fd, 0, SEEK_CUR);
-    int other = flags < 0 ? flags : sys_open(path, (flags & ~(O_CREAT | O_TRUNC | O_EXCL)) | O_CLOEXEC, 0);
+    int other =
+        flags < 0 ? flags : sys_open(path, (flags & ~(O_CREAT | O_TRUNC | O_EXCL)) | O_CLOEXEC, 0);
 
     if (other < 0) {
         return;
     }
-    if (offset > 0) {
-        sys_lseek(other, offset, SEEK_SET);
+    sys_lseek(other, sys_lseek(fd, 0, SEEK_CUR), SEEK_SET);
+    for (size_t i = first + 1; i < r->n; i++) {
+        if (r->fds[i] >= 0 && share(fd, r->fds[i])) {
+            sys_dup3(other, r->fds[i], close_on_exec(r->fds[i]));
+            r->fds[i] = -1;
+        }
     }
-    sys_dup3(other, fd, close_on_exec != 0 ? O_CLOEXEC : 0);
+    sys_dup3(other, fd, close_on_exec(fd));
     sys_close(other);
 }
 
-static void visit(void *context, const char *name, unsigned char type)
+/* path: where the one original is; NULL: where each was opened. */
+static void reopen(struct reopening *r, const char *path)
 {
-    struct reopening *r = context;
-    char path[FI_PATH_MAX];
-    int fd = atoi(name);
-
-    (void)type;
-    if (r->original == NULL) {
-        if (reopen_path(r->node, fd, path)) {
-            replace(fd, path);
-        }
-    } else if (stands_for(r->node, fd, r->original)) {
-        replace(fd, r->path);
-    }
-}
-
-static void reopen(struct reopening *r)
-{
+    char name[FI_PATH_MAX];
     int fd = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 
-    if (fd >= 0) {
-        tree_each(fd, visit, r);
-        sys_close(fd);
+    if (fd < 0) {
+        return;
+    }
+    tree_each(fd, collect, r);
+    sys_close(fd);
+    for (size_t i = 0; i < r->n; i++) {
+        if (r->fds[i] >= 0 && (path != NULL || reopen_path(r->node, r->fds[i], name))) {
+            replace(r, i, path != NULL ? path : name);
+        }
     }
 }
 
 void reopen_file(const struct node_cache *node, const struct stat *original, const char *path)
 {
-    reopen(&(struct reopening){node, original, path});
+    struct reopening r = {.node = node, .original = original};
+
+    reopen(&r, path);
 }
 
 void reopen_all(const struct node_cache *node)
 {
-    reopen(&(struct reopening){node, NULL, NULL});
+    struct reopening r = {.node = node};
+
+    reopen(&r, NULL);
 }

@@ -10,7 +10,8 @@
 #include "cache/change.h"
 #include "resolve.h"
 
-_Static_assert(sizeof(struct dirent) == sizeof(struct dirent64), "one layout serves both (64-bit ABIs)");
+_Static_assert(sizeof(struct dirent) == sizeof(struct dirent64),
+               "one layout serves both (64-bit ABIs)");
 
 /* True: *result is ours (or NULL with errno). */
 static bool serve_opendir(const char *path, DIR **result)
@@ -38,16 +39,20 @@ FI_EXPORT DIR *opendir(const char *path)
     return serve_opendir(path, &result) ? result : real()->opendir(path);
 }
 
-/* Where the directory of a stream is now; NULL if it is gone. */
-static const char *place_of(const struct directory *d)
+/* libc's stream takes over a directory that this node has changed; one that is gone has no names. */
+static void hand_over(struct directory *d)
 {
-    const struct record_list_entry *self = record_list_find(d->list, ".");
-    struct stat st;
+    int fd = directory_fd(d);
 
-    if (self == NULL || (sys_stat(d->list->path, &st) == 0 && st.st_ino == self->inode)) {
-        return d->list->path;
+    if (fd >= 0) {
+        sys_lseek(fd, 0, SEEK_SET);
+        d->real = fdopendir(fd);
     }
-    return change_is_there(resolver.node, self->inode) ? change_place(resolver.node, self->inode) : NULL;
+    if (d->real != NULL) {
+        d->fd = -1;
+    } else {
+        d->ended = fd == -ENOENT || fd == -ENOTDIR;
+    }
 }
 
 /* A stream of ours at its beginning reads what this node has made of the directory since. */
@@ -57,10 +62,7 @@ static void refresh(struct directory *d)
 
     if (d->at == NULL && !d->ended && d->real == NULL && change_any(resolver.node) &&
         resolve_affected(d->list->path, d->list->path_length)) {
-        const char *place = place_of(d);
-
-        d->real = place == NULL ? NULL : real()->opendir(place);
-        d->ended = place == NULL;
+        hand_over(d);
     }
     errno = saved;
 }
@@ -111,7 +113,8 @@ FI_EXPORT int readdir_r(DIR *dir, struct dirent *entry, struct dirent **result)
     struct directory *d;
     DIR *stream = stream_of(dir, &d);
 
-    return d != NULL ? read_into(d, entry, (void **)result) : real()->readdir_r(stream, entry, result);
+    return d != NULL ? read_into(d, entry, (void **)result)
+                     : real()->readdir_r(stream, entry, result);
 }
 
 FI_EXPORT int readdir64_r(DIR *dir, struct dirent64 *entry, struct dirent64 **result)
@@ -119,7 +122,8 @@ FI_EXPORT int readdir64_r(DIR *dir, struct dirent64 *entry, struct dirent64 **re
     struct directory *d;
     DIR *stream = stream_of(dir, &d);
 
-    return d != NULL ? read_into(d, entry, (void **)result) : real()->readdir64_r(stream, entry, result);
+    return d != NULL ? read_into(d, entry, (void **)result)
+                     : real()->readdir64_r(stream, entry, result);
 }
 
 FI_EXPORT int closedir(DIR *dir)
@@ -185,7 +189,8 @@ FI_EXPORT int dirfd(DIR *dir)
     return fd;
 }
 
-/* --- scandir, over a stream of ours -------------------------------------------------------------------------------- */
+/* --- scandir, over a stream of ours
+ * -------------------------------------------------------------------------------- */
 
 struct names {
     struct dirent **list;
@@ -216,7 +221,8 @@ static bool keep(struct names *names, const struct dirent *e)
     return true;
 }
 
-static int collect(struct directory *d, struct dirent ***result, int (*select)(const struct dirent *),
+static int collect(struct directory *d, struct dirent ***result,
+                   int (*select)(const struct dirent *),
                    int (*compare)(const struct dirent **, const struct dirent **))
 {
     struct names names = {0};
@@ -236,13 +242,15 @@ static int collect(struct directory *d, struct dirent ***result, int (*select)(c
         return -1;
     }
     if (compare != NULL && names.n > 0) {
-        qsort(names.list, names.n, sizeof *names.list, (int (*)(const void *, const void *))compare);
+        qsort(names.list, names.n, sizeof *names.list,
+              (int (*)(const void *, const void *))compare);
     }
     *result = names.list;
     return (int)names.n;
 }
 
-FI_EXPORT int scandir(const char *path, struct dirent ***names, int (*select)(const struct dirent *),
+FI_EXPORT int scandir(const char *path, struct dirent ***names,
+                      int (*select)(const struct dirent *),
                       int (*compare)(const struct dirent **, const struct dirent **))
 {
     DIR *dir;
@@ -253,7 +261,8 @@ FI_EXPORT int scandir(const char *path, struct dirent ***names, int (*select)(co
     return dir == NULL ? -1 : collect((struct directory *)dir, names, select, compare);
 }
 
-FI_EXPORT int scandir64(const char *path, struct dirent64 ***names, int (*select)(const struct dirent64 *),
+FI_EXPORT int scandir64(const char *path, struct dirent64 ***names,
+                        int (*select)(const struct dirent64 *),
                         int (*compare)(const struct dirent64 **, const struct dirent64 **))
 {
     return scandir(path, (struct dirent ***)names, (int (*)(const struct dirent *))select,

@@ -37,7 +37,7 @@ ROOMS = {
     "affected": {"base", "cache", "policy"},
     "resolve": {"affected", "base", "cache", "fill", "policy", "report"},
     "reopen": {"base", "cache"},
-    "written": {"base", "cache", "report", "reopen", "resolve"},
+    "written": {"answer", "base", "cache", "report", "reopen", "resolve"},
     "bare_name": {"base", "cache", "fill", "policy", "report", "resolve", "written"},
     "intercept": {"answer", "bare_name", "base", "cache", "report", "resolve", "service", "written"},
     "main": {"base", "cache", "config", "mpi/slot.h", "policy", "report", "resolve", "role", "service"},
