@@ -74,8 +74,8 @@ Emulated shared file system, 2 cores for everything; {load} ([method](../README.
 {limits}
 What limits fastimport, in the model:
 
-- **The broadcast that MPI picks.** MPICH's MPI_Ibcast takes a scatter and a ring for messages of 12 KiB or more on 8 or more processes (512 KiB, for powers of two):
-  p - 1 steps, each of which waits for a nap of a service in between. From about 1,000 nodes on this is nearly the whole startup. A tree of
+- **The broadcast that MPI picks.** MPICH's own choice for MPI_Ibcast (MPIR_Ibcast_intra_sched_auto; a tuned build may choose otherwise) is a scatter and a ring for
+  messages of 12 KiB or more on 8 or more processes (512 KiB, for powers of two): p - 1 steps, each of which waits for a nap of a service in between. From about 1,000 nodes on this is nearly the whole startup. A tree of
   fastimport's own, with pieces of the same size in a pipeline ("own tree"), brings {cold} and {warm} instead of {cold_ring} and {warm_ring} times the bound at 10,000 nodes.
   Smaller pieces (which stay below the ring's threshold) or more broadcasts in flight help until then.
 - **Naps.** A service naps 20 us to 1 ms between looks at MPI. With the ring each step pays it; with a tree only its depth does.
