@@ -14,7 +14,7 @@ from trace_file import DATA, totals
 
 MOST_GROUPS = 100
 RANKS_ALIKE = 2
-TICK = 0.02  # of a service's load
+TICK = 2e-3  # of a service's load, of the order of its naps
 
 
 @dataclasses.dataclass
