@@ -14,6 +14,7 @@ from trace_file import DATA, totals
 
 MOST_GROUPS = 100
 RANKS_ALIKE = 2
+TICK = 2e-3  # of a service's load, of the order of its naps
 
 
 @dataclasses.dataclass
@@ -31,7 +32,7 @@ class World:
         self.system, self.engine = system, Engine()
         self.cpu = Server(system.cores, system.crowd) if system.cores else Endless()
         self.metadata, self.data = Server(), Server()
-        self.result, self.last = Result(0.0), 0.0
+        self.result, self.last, self.finished = Result(0.0), 0.0, 0
 
     def request(self, kind, size, weight=1, link=None):
         """One operation of `weight` nodes; yields until it is answered."""
@@ -53,7 +54,7 @@ class World:
         return self.cpu.reserve(self.engine.now, seconds)
 
     def finish(self):
-        self.last = max(self.last, self.engine.now)
+        self.last, self.finished = max(self.last, self.engine.now), self.finished + 1
 
     def run(self):
         self.engine.run()
@@ -205,8 +206,7 @@ class Job:
         """The root's look-up of a step on the real file system, and into its node cache."""
         _, kind, size, _ = self.trace[i]
         yield from self.world.request(kind, size)
-        if size:
-            yield self.world.compute(size * self.world.system.store_byte)
+        yield self.world.compute(self.world.system.lookup_cpu + size * self.world.system.store_byte)
         self.answer(i)
 
     def root_rank(self):
@@ -261,9 +261,11 @@ class Job:
         self.world.finish()
 
     def service_load(self):
-        """What the services of the emulated nodes burn on the shared cores while they wait."""
-        for _ in range(self.nodes):
-            yield self.world.compute(self.world.system.service_cpu)
+        """What a node's service takes of the shared cores until all ranks are through."""
+        engine = self.world.engine
+        while self.world.finished < self.all_ranks:
+            yield self.world.compute(self.world.system.service_share * TICK)
+            yield engine.now + TICK
 
     def start(self):
         engine = self.world.engine
@@ -280,7 +282,7 @@ class Job:
         for group in self.groups:
             for _ in range(self.ranks):
                 engine.start(self.rank(group))
-        if self.world.system.cores:
+        for _ in range(self.nodes if self.world.system.cores else 0):
             engine.start(self.service_load())
         return self.world.run()
 

@@ -28,7 +28,8 @@ class System:
     gap_byte: float = 1 / 10e9
     # fastimport
     join: float = 0.05  # processor time of a rank for joining, beyond a bare MPI start (calibrated on one idle machine)
-    service_cpu: float = 0.0  # processor time of a node's service while the job starts, waiting included
+    lookup_cpu: float = 30e-6  # the root's own work for a look-up, beyond the file system's (calibrated likewise)
+    service_share: float = 0.0  # of a shared core that each node's service takes while the job starts (emulator)
     store_byte: float = 1 / 2e9  # writing to the node cache
     poll: float = 20e-6  # a service's nap while there is work (preload/service/service.c, NAP_MIN_NS)
     request: float = 2e-6  # the root's time for one request

@@ -16,7 +16,7 @@ import engine  # noqa: E402
 import starts  # noqa: E402
 import systems  # noqa: E402
 
-SYSTEM = systems.System(join=0.0, rtt=1e-3, meta=1e-4, bandwidth=1e9, python=0.1)
+SYSTEM = systems.System(join=0.0, lookup_cpu=0.0, rtt=1e-3, meta=1e-4, bandwidth=1e9, python=0.1)
 TRACE = {name: [[0.01, "m", 0, 0]] * 60 + [[0.01, "o", 0, 0]] * 30 + [[0.01, "d", 10**6, 1]] * 10 for name in ("plain", "root")}
 ALONE = 0.1 + 90 * 1.1e-3 + 10 * (1e-3 + 1e-3)  # Python, metadata, data
 
@@ -130,6 +130,8 @@ class Starts(unittest.TestCase):
     def test_a_read_that_continues_has_no_round_trip(self):
         trace = {"plain": [[0.5, "d", 10**6, 0], [0.5, "c", 10**6, 0]]}
         self.assertAlmostEqual(starts.plain(SYSTEM, trace, 1, 1).seconds, 0.1 + 1e-3 + 2e-3)
+        emulator = dataclasses.replace(SYSTEM, cores=1, fs_cpu_byte=2e-9)  # handling and sending overlap: the longer counts
+        self.assertAlmostEqual(starts.plain(emulator, trace, 1, 1).seconds, 0.1 + (2e-3 + 1e-3 + 1e-3) + 2e-3)
 
     def test_tree_levels(self):
         self.assertEqual(starts.tree_levels(8, SYSTEM), [(3, 1), (3, 2), (1, 3)])
