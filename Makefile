@@ -33,6 +33,7 @@ ALL_CFLAGS = $(CSTD) $(CFLAGS) $(WARN) $(SAN) -MMD -MP
 LDFLAGS += -Wl,-z,defs -Wl,-z,relro,-z,now $(SAN)
 
 PROGRAMS :=     # built by `make`
+TESTS_LONG :=   # phony targets run by `make check-long`
 TESTS :=        # phony targets run by `make check`
 LINT_SRC :=     # C sources given to clang-tidy and cppcheck
 LINT_DIRS := preload bcast-tool tests bench
@@ -42,7 +43,7 @@ include bcast-tool/rules.mk
 include bench/rules.mk
 include tests/rules.mk
 
-.PHONY: all deps check test demo bench lint coverage clean
+.PHONY: all deps check check-long test demo bench lint coverage clean
 
 all: $(PROGRAMS)
 
@@ -60,6 +61,11 @@ check: deps
 	$(Q)$(MAKE) --no-print-directory test
 
 test: all $(TESTS)
+	$(Q)tests/summary $(B)
+
+# The rest, which takes long: huge archives, many packages, more fuzzing.
+check-long: deps
+	$(Q)$(MAKE) --no-print-directory all $(TESTS_LONG)
 	$(Q)tests/summary $(B)
 
 demo: deps

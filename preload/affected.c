@@ -10,9 +10,9 @@ enum { LINKS = 4 }; /* symlinks in a row; beyond that the kernel is asked */
 
 struct walk {
     const struct affected *by;
-    char *path;   /* NUL-terminated; cut and restored */
+    char *path; /* NUL-terminated; cut and restored */
     size_t length;
-    bool is_way;  /* of this path only what is below it matters */
+    bool is_way; /* of this path only what is below it matters */
     int links;
     ino_t directory; /* the inode in which the next name is looked up; 0: not known */
 };
@@ -56,7 +56,8 @@ static bool link_affected(const struct walk *w, size_t n, const struct record_st
     directory[parent] = '\0';
     memcpy(text, s->target_path, s->target_length);
     text[s->target_length] = '\0';
-    if (!path_normalise(&target, directory, text) || !path_fold(&target, is_directory, (void *)w->by)) {
+    if (!path_normalise(&target, directory, text) ||
+        !path_fold(&target, is_directory, (void *)w->by)) {
         return true;
     }
     next.length = target.length;
@@ -80,7 +81,8 @@ static enum step step(struct walk *w, size_t n)
     const struct record_stat *s;
     int error = 0;
 
-    if (w->directory != 0 && change_of_name(w->by->node, w->directory, name, n - (size_t)(name - w->path))) {
+    if (w->directory != 0 &&
+        change_of_name(w->by->node, w->directory, name, n - (size_t)(name - w->path))) {
         return STEP_AFFECTED;
     }
     r = w->by->look(w->path, n, &error);
@@ -99,7 +101,8 @@ static enum step step(struct walk *w, size_t n)
         return STEP_ON;
     }
     w->directory = s->stat_error == 0 ? s->target.st_ino : 0;
-    if ((s->stat_error == 0 && object_affected(w, &s->target, extent)) || link_affected(w, n, s, is_way)) {
+    if ((s->stat_error == 0 && object_affected(w, &s->target, extent)) ||
+        link_affected(w, n, s, is_way)) {
         return STEP_AFFECTED;
     }
     return s->stat_error == 0 ? STEP_ON : STEP_END;

@@ -1,9 +1,9 @@
 /*
  * affected.h - does what this node has changed affect the answer for a path?
  *
- * The path is walked as the kernel would walk it, by what the cache knows: name after name, through symlinks. The
- * answer stands if nothing on the way has been changed by this node (cache/change.h). What the cache cannot tell
- * counts as affected.
+ * The path is walked as the kernel would walk it, by what the cache knows: name after name, through
+ * symlinks. The answer stands if nothing on the way has been changed by this node (cache/change.h).
+ * What the cache cannot tell counts as affected.
  *
  * Asked only after something was changed below the roots. Thread rules: any thread.
  */
@@ -16,7 +16,8 @@
 struct affected {
     const struct node_cache *node;
     const struct policy *policy;
-    /* The RECORD_STAT of a path (NUL-terminated). NULL: not known, with *error an errno that follows from other records. */
+    /* The RECORD_STAT of a path (NUL-terminated). NULL: not known, with *error an errno that
+     * follows from other records. */
     const struct record *(*look)(const char *path, size_t length, int *error);
 };
 

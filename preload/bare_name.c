@@ -85,7 +85,7 @@ static bool is_bypassed(const struct record *r)
     size_t at = 0;
 
     while (library_next(r, &at, &item)) {
-        if (resolve_bypassed(item.path)) {
+        if (resolve_affected(item.path, strlen(item.path))) {
             return true;
         }
     }

@@ -1,4 +1,5 @@
-/* resolve.c - see resolve.h. This is the one place where the flow of a call reads from top to bottom. */
+/* resolve.c - see resolve.h. This is the one place where the flow of a call reads from top to
+ * bottom. */
 #include "resolve.h"
 
 #include <dirent.h>
@@ -14,8 +15,8 @@
 struct resolver resolver;
 bool resolve_active;
 
-/* The working directory neither is below a root nor has one below it. Only ever makes a call real that could have been
- * served, so it need not follow what a raw system call does. */
+/* The working directory neither is below a root nor has one below it. Only ever makes a call real
+ * that could have been served, so it need not follow what a raw system call does. */
 static bool cwd_is_foreign;
 
 void resolve_start(struct node_cache *node, struct fill *fill, const struct policy *policy)
@@ -34,7 +35,8 @@ void resolve_fell_back(enum fallback_reason reason)
     count_add(&fi_count->fallbacks[reason], 1);
 }
 
-static const struct record *find(enum record_kind kind, uint64_t argument, const char *path, size_t length)
+static const struct record *find(enum record_kind kind, uint64_t argument, const char *path,
+                                 size_t length)
 {
     struct fi_query q = query_make(kind, argument, path, length);
 
@@ -51,7 +53,8 @@ static const struct record *get(const struct fi_query *q, enum fallback_reason *
 }
 
 /* The same for a part of a path. */
-static const struct record *get_prefix(enum record_kind kind, uint64_t argument, const char *path, size_t length)
+static const struct record *get_prefix(enum record_kind kind, uint64_t argument, const char *path,
+                                       size_t length)
 {
     const struct record *r = find(kind, argument, path, length);
     char copy[FI_PATH_MAX];
@@ -72,7 +75,8 @@ static bool is_success(const struct record *r)
     return r != NULL && r->error == 0 && (r->flags & RECORD_UNAVAILABLE) == 0;
 }
 
-/* --- what follows from other records ----------------------------------------------------------------------------- */
+/* --- what follows from other records
+ * ----------------------------------------------------------------------------- */
 
 /* What this path's object is, if that is known: the target's stat for a symlink. */
 static const struct stat *known_stat(const char *path, size_t length)
@@ -90,7 +94,8 @@ static const struct stat *known_stat(const char *path, size_t length)
     return s->stat_error == 0 ? &s->target : NULL;
 }
 
-/* May names be looked up in this directory? (Else the kernel says EACCES, whether they are there or not.) */
+/* May names be looked up in this directory? (Else the kernel says EACCES, whether they are there or
+ * not.) */
 static bool is_searchable(const char *path, size_t length)
 {
     const struct stat *st = known_stat(path, length);
@@ -99,8 +104,10 @@ static bool is_searchable(const char *path, size_t length)
            is_success(get_prefix(RECORD_ACCESS, X_OK | RECORD_EFFECTIVE, path, length));
 }
 
-/* Names that a directory hides from its own listing (.snapshot on some file servers) begin with a dot. */
-static bool listing_lacks(const char *directory, size_t length, const char *name, size_t name_length)
+/* Names that a directory hides from its own listing (.snapshot on some file servers) begin with a
+ * dot. */
+static bool listing_lacks(const char *directory, size_t length, const char *name,
+                          size_t name_length)
 {
     const struct record *list = find(RECORD_LIST, 0, directory, length);
     char copy[FI_NAME_MAX + 1];
@@ -113,8 +120,8 @@ static bool listing_lacks(const char *directory, size_t length, const char *name
     return record_list_find(list, copy) == NULL;
 }
 
-/* ENOENT or ENOTDIR if some directory on the way is known not to exist, not to be one, or not to list the next name;
- * else 0. */
+/* ENOENT or ENOTDIR if some directory on the way is known not to exist, not to be one, or not to
+ * list the next name; else 0. */
 static int implied_error(const char *path, size_t length)
 {
     size_t child = length;
@@ -142,7 +149,8 @@ static int implied_error(const char *path, size_t length)
     return 0;
 }
 
-/* --- what this node has changed ------------------------------------------------------------------------------------ */
+/* --- what this node has changed
+ * ------------------------------------------------------------------------------------ */
 
 /* For the walk of affected.h. */
 static const struct record *look(const char *path, size_t length, int *error)
@@ -156,25 +164,24 @@ static const struct record *look(const char *path, size_t length, int *error)
     return get_prefix(RECORD_STAT, 0, path, length);
 }
 
-static bool is_affected(const char *path, size_t length)
+bool resolve_affected(const char *path, size_t length)
 {
     const struct affected by = {resolver.node, resolver.policy, look};
 
-    return change_any(resolver.node) && (change_unnoted(resolver.node) || path_affected(&by, path, length));
+    return change_any(resolver.node) &&
+           (change_unnoted(resolver.node) || path_affected(&by, path, length));
 }
 
-bool resolve_bypassed(const char *path)
-{
-    return is_affected(path, strlen(path));
-}
-
-/* --- paths ------------------------------------------------------------------------------------------------------- */
+/* --- paths
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 /* A path in normal form, without a copy where it has that form already. */
 struct subject {
     const char *path;
     size_t length;
     bool must_be_directory;
+    bool must_be_searchable; /* it ends in "." */
     struct fi_path storage;
 };
 
@@ -194,14 +201,15 @@ static size_t length_if_normal(const char *path)
     return n < FI_PATH_MAX ? n : 0;
 }
 
-/* A directory of which ".." is known to be the directory before it: a path_is_directory of path_fold(). */
+/* A directory of which ".." is known to be the directory before it: a path_is_directory of
+ * path_fold(). */
 static bool is_plain_directory(void *unused, const char *path, size_t length)
 {
     const struct record *r;
     const struct record_stat *s;
 
     (void)unused;
-    if (policy_verdict(resolver.policy, path, length) != OURS || is_affected(path, length)) {
+    if (policy_verdict(resolver.policy, path, length) != OURS || resolve_affected(path, length)) {
         return false;
     }
     r = get_prefix(RECORD_STAT, 0, path, length);
@@ -216,8 +224,8 @@ void resolve_moved(void)
 
 bool resolve_wants_relative(const char *path)
 {
-    return !__atomic_load_n(&cwd_is_foreign, __ATOMIC_RELAXED) || (path[0] == '.' && path[1] == '.') ||
-           strstr(path, "/..") != NULL;
+    return !__atomic_load_n(&cwd_is_foreign, __ATOMIC_RELAXED) ||
+           (path[0] == '.' && path[1] == '.') || strstr(path, "/..") != NULL;
 }
 
 static bool get_cwd(char cwd[FI_PATH_MAX])
@@ -231,6 +239,17 @@ static bool get_cwd(char cwd[FI_PATH_MAX])
     return true;
 }
 
+/* "x/." and "x/./" ask for a name in x; "x/" does not. */
+static bool ends_in_dot(const char *path)
+{
+    size_t n = strlen(path);
+
+    while (n > 1 && path[n - 1] == '/') {
+        n--;
+    }
+    return path[n - 1] == '.' && (n == 1 || path[n - 2] == '/');
+}
+
 static bool make_subject(struct subject *s, const char *path)
 {
     char cwd[FI_PATH_MAX];
@@ -239,6 +258,7 @@ static bool make_subject(struct subject *s, const char *path)
     if (s->length > 0) {
         s->path = path;
         s->must_be_directory = false;
+        s->must_be_searchable = false;
         return true;
     }
     if (path[0] != '/' && !get_cwd(cwd)) {
@@ -254,10 +274,13 @@ static bool make_subject(struct subject *s, const char *path)
     s->path = s->storage.text;
     s->length = s->storage.length;
     s->must_be_directory = s->storage.must_be_directory;
+    s->must_be_searchable = s->must_be_directory && ends_in_dot(path);
     return true;
 }
 
-/* --- the flow ---------------------------------------------------------------------------------------------------- */
+/* --- the flow
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 /* In a script's directory a name without a suffix is ours only if it is a package's directory. */
 static bool is_listed_directory(const char *path, size_t length)
@@ -286,7 +309,8 @@ static bool fall_back(enum fallback_reason reason)
     return false;
 }
 
-/* A path with a slash behind it must be a directory's; what else it may be is left to the kernel. */
+/* A path with a slash behind it must be a directory's; what else it may be is left to the kernel.
+ */
 static bool is_acceptable(const struct record *r, bool must_be_directory)
 {
     const struct record_stat *st = record_payload(r);
@@ -297,7 +321,8 @@ static bool is_acceptable(const struct record *r, bool must_be_directory)
     return r->kind == RECORD_STAT && r->error == 0 && S_ISDIR(st->link.st_mode);
 }
 
-static bool deliver(enum call_family family, const struct record *r, int error, struct answer *answer)
+static bool deliver(enum call_family family, const struct record *r, int error,
+                    struct answer *answer)
 {
     answer->record = r;
     answer->error = error;
@@ -309,7 +334,8 @@ static bool deliver(enum call_family family, const struct record *r, int error, 
 }
 
 /* A record of this very path makes it normal, and is the answer if nothing was ever changed. */
-static bool resolve_at_once(enum call_family family, const struct fi_query *q, struct answer *answer)
+static bool resolve_at_once(enum call_family family, const struct fi_query *q,
+                            struct answer *answer)
 {
     const struct record *r = segment_find(&resolver.node->index, q);
 
@@ -321,8 +347,8 @@ static bool resolve_at_once(enum call_family family, const struct fi_query *q, s
     return deliver(family, r, r->error, answer);
 }
 
-static bool resolve_slowly(enum call_family family, enum record_kind kind, uint64_t argument, const char *path,
-                           struct answer *answer)
+static bool resolve_slowly(enum call_family family, enum record_kind kind, uint64_t argument,
+                           const char *path, struct answer *answer)
 {
     struct subject s;
     struct fi_query q;
@@ -334,7 +360,7 @@ static bool resolve_slowly(enum call_family family, enum record_kind kind, uint6
         return false;
     }
     count_add(&fi_count->intercepted[family], 1);
-    if (is_affected(s.path, s.length)) {
+    if (resolve_affected(s.path, s.length)) {
         return fall_back(FALLBACK_BYPASS);
     }
     q = query_make(kind, argument, s.path, s.length);
@@ -349,13 +375,15 @@ static bool resolve_slowly(enum call_family family, enum record_kind kind, uint6
     if (r == NULL) {
         return fall_back(why);
     }
-    if ((r->flags & RECORD_UNAVAILABLE) != 0 || !is_acceptable(r, s.must_be_directory)) {
+    if ((r->flags & RECORD_UNAVAILABLE) != 0 || !is_acceptable(r, s.must_be_directory) ||
+        (s.must_be_searchable && !is_searchable(s.path, s.length))) {
         return fall_back(FALLBACK_UNAVAILABLE);
     }
     return deliver(family, r, r->error, answer);
 }
 
-bool resolve(enum call_family family, enum record_kind kind, uint64_t argument, const char *path, struct answer *answer)
+bool resolve(enum call_family family, enum record_kind kind, uint64_t argument, const char *path,
+             struct answer *answer)
 {
     if (path[0] == '/' && !change_any(resolver.node)) {
         struct fi_query q = query_make(kind, argument, path, strlen(path));

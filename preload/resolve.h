@@ -1,8 +1,8 @@
 /*
  * resolve.h - the flow of one call: policy, node cache, fill.
  *
- * A wrapper asks resolve() with what it needs to know of a path. Either there is an answer (an error number, or a
- * record to make the result from), or the wrapper makes the real call.
+ * A wrapper asks resolve() with what it needs to know of a path. Either there is an answer (an
+ * error number, or a record to make the result from), or the wrapper makes the real call.
  *
  * Thread rules: any thread, also in signal handlers and forked children. errno is never touched.
  */
@@ -15,7 +15,8 @@
 #include "fill/fill.h"
 #include "policy.h"
 
-/* What the flow works on; set once, before resolve_active is. fill is NULL in attached processes. */
+/* What the flow works on; set once, before resolve_active is. fill is NULL in attached processes.
+ */
 struct resolver {
     struct node_cache *node;
     struct fill *fill;
@@ -34,7 +35,8 @@ struct answer {
     int error;                   /* 0: success, see the record */
 };
 
-/* Could this relative path be ours? Costs no system call where the working directory is known to be far from all roots. */
+/* Could this relative path be ours? Costs no system call where the working directory is known to be
+ * far from all roots. */
 bool resolve_wants_relative(const char *path);
 /* The working directory has changed. */
 void resolve_moved(void);
@@ -49,12 +51,13 @@ static inline bool resolve_wanted(const char *path)
 }
 
 /* path: as the program gave it, relative to the working directory. True: *answer is the answer. */
-bool resolve(enum call_family family, enum record_kind kind, uint64_t argument, const char *path, struct answer *answer);
+bool resolve(enum call_family family, enum record_kind kind, uint64_t argument, const char *path,
+             struct answer *answer);
+
+/* Has this node changed what a path (normal) is answered with? */
+bool resolve_affected(const char *path, size_t length);
 
 /* The answer could not be turned into a result after all. */
 void resolve_fell_back(enum fallback_reason reason);
-
-/* Has this node changed the path, under whatever name? (Normal paths.) */
-bool resolve_bypassed(const char *path);
 
 #endif

@@ -5,18 +5,22 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "answer/directory.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "cache/mirror.h"
+#include "reopen.h"
 #include "resolve.h"
 
 enum { FAR_DIRECTORIES = 256 };
 
-/* Hashes of directories that lie outside of all roots, as they were given; a few are forgotten now and then. */
+/* Hashes of directories that lie outside of all roots, as they were given; a few are forgotten now
+ * and then. */
 static _Atomic uint64_t far_directories[FAR_DIRECTORIES];
 
-/* --- where is it? --------------------------------------------------------------------------------------------------- */
+/* --- where is it?
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static bool name_of_fd(int fd, char out[FI_PATH_MAX])
 {
@@ -47,11 +51,13 @@ static bool matters(const struct fi_path *p)
 {
     const struct policy *policy = resolver.policy;
 
-    return policy_verdict(policy, p->text, p->length) != NOT_OURS || policy_is_way(policy, p->text, p->length) ||
+    return policy_verdict(policy, p->text, p->length) != NOT_OURS ||
+           policy_is_way(policy, p->text, p->length) ||
            policy_verdict(policy, p->text, path_parent_length(p->text, p->length)) != NOT_OURS;
 }
 
-/* Cuts "a/b/c//" into "a/b" and "c"; a last "." or ".." is part of the directory, and the name is then empty. */
+/* Cuts "a/b/c//" into "a/b" and "c"; a last "." or ".." is part of the directory, and the name is
+ * then empty. */
 static const char *cut_name(char *path, const char **directory)
 {
     size_t n = strlen(path);
@@ -94,13 +100,20 @@ static bool kernel_path(struct fi_path *out, int dirfd, const char *path)
     }
     known = name_of_fd(fd, real);
     sys_close(fd);
-    return known && (name[0] == '\0' ? path_normalise(out, "/", real) : path_normalise(out, real, name));
+    return known &&
+           (name[0] == '\0' ? path_normalise(out, "/", real) : path_normalise(out, real, name));
 }
 
 static _Atomic uint64_t *far_slot(const struct fi_path *p, uint64_t *hash)
 {
     *hash = fi_hash(p->text, path_parent_length(p->text, p->length), 1);
     return &far_directories[*hash % FAR_DIRECTORIES];
+}
+
+static bool any_directory(void *unused, const char *path, size_t length)
+{
+    (void)unused, (void)path, (void)length;
+    return true;
 }
 
 /* Where the change is, in normal form. False: not below the roots. */
@@ -128,30 +141,58 @@ static bool locate(struct fi_path *p, int dirfd, const char *path)
         atomic_store_explicit(slot, hash, memory_order_relaxed);
         return false;
     }
-    return kernel_path(p, dirfd, path) && matters(p);
+    /* where the change itself has closed the way, ".." is taken by the word */
+    return (kernel_path(p, dirfd, path) || path_fold(p, any_directory, NULL)) && matters(p);
 }
 
-/* --- what is there? --------------------------------------------------------------------------------------------------- */
+/* --- what is there?
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 /* The directory of a changed name: its listing, times and link count. */
-static bool note_directory(const struct fi_path *p, enum change_extent extent)
+static bool note_directory(const struct fi_path *p, const struct stat *st,
+                           enum change_extent extent)
 {
     struct node_cache *node = resolver.node;
     char directory[FI_PATH_MAX];
     size_t n = path_parent_length(p->text, p->length);
     const char *name = path_name(p->text, p->length);
-    struct stat st;
 
     memcpy(directory, p->text, n);
     directory[n] = '\0';
-    if (!change_note_path(node, directory, n, CHANGE_OBJECT)) {
-        return false;
+    return change_note_path(node, directory, n, CHANGE_OBJECT) &&
+           change_note_inode(node, st, directory, CHANGE_OBJECT) &&
+           (extent != CHANGE_TREE || change_note_name(node, st->st_ino, name, strlen(name)));
+}
+
+static bool stat_directory(struct fi_path *p, struct stat *st)
+{
+    size_t n = path_parent_length(p->text, p->length);
+    char saved = p->text[n];
+    bool known;
+
+    p->text[n] = '\0';
+    known = n > 0 && sys_stat(p->text, st) == 0;
+    p->text[n] = saved;
+    return known;
+}
+
+/* Could this process hold it open by way of the mirror? A file that is new cannot have been opened
+ * before. */
+static bool may_be_open(const struct fi_path *p, const struct stat *st, enum change_extent extent)
+{
+    struct fi_query q = query_make(RECORD_CONTENT, 0, p->text, p->length);
+
+    return S_ISREG(st->st_mode) && (extent == CHANGE_OBJECT || st->st_nlink > 1 ||
+                                    segment_find(&resolver.node->index, &q) != NULL);
+}
+
+static bool note_file(const struct fi_path *p, const struct stat *st, enum change_extent extent)
+{
+    if (may_be_open(p, st, extent)) {
+        reopen_file(resolver.node, st, p->text);
     }
-    if (sys_stat(directory, &st) != 0) {
-        return true;
-    }
-    return change_note_inode(node, &st, directory, CHANGE_OBJECT) &&
-           (extent != CHANGE_TREE || change_note_name(node, st.st_ino, name, strlen(name)));
+    return change_note_inode(resolver.node, st, p->text, extent);
 }
 
 static bool note_object(const struct fi_path *p, enum change_extent extent)
@@ -161,19 +202,19 @@ static bool note_object(const struct fi_path *p, enum change_extent extent)
     if (sys_lstat(p->text, &st) != 0) {
         return true;
     }
-    if (!change_note_inode(resolver.node, &st, p->text, extent)) {
+    if (!note_file(p, &st, extent)) {
         return false;
     }
-    return !S_ISLNK(st.st_mode) || sys_stat(p->text, &st) != 0 ||
-           change_note_inode(resolver.node, &st, p->text, extent);
+    return !S_ISLNK(st.st_mode) || sys_stat(p->text, &st) != 0 || note_file(p, &st, extent);
 }
 
 /* What the name named before has one name less, unless it has moved. */
-static bool note_gone(const struct fi_path *p, const struct written_before *before)
+static bool note_gone(const struct written_before *before)
 {
     struct stat now;
 
-    if (!before->known || (sys_lstat(p->text, &now) == 0 && now.st_ino == before->st.st_ino) ||
+    if (!before->was_there ||
+        (sys_lstat(before->path.text, &now) == 0 && now.st_ino == before->st.st_ino) ||
         change_is_there(resolver.node, before->st.st_ino)) {
         return true;
     }
@@ -182,27 +223,34 @@ static bool note_gone(const struct fi_path *p, const struct written_before *befo
     return change_note_inode(resolver.node, &now, "", CHANGE_TREE);
 }
 
-static void note(const struct fi_path *p, enum change_extent extent, const struct written_before *before)
+static bool note_name(struct fi_path *p, enum change_extent extent)
 {
-    bool noted;
+    struct stat st;
 
+    return change_note_path(resolver.node, p->text, p->length, extent) && note_object(p, extent) &&
+           (!stat_directory(p, &st) || note_directory(p, &st, extent));
+}
+
+static void noted(bool all)
+{
     count_add(&fi_count->intercepted[CALL_WRITE], 1);
-    noted = change_note_path(resolver.node, p->text, p->length, extent) && note_object(p, extent) &&
-            (before == NULL || note_gone(p, before)) && (p->length == 1 || note_directory(p, extent));
-    if (!noted) {
+    if (!all) {
         change_lost(resolver.node);
-        fi_log_once(LOG_WARN, "the index is full: a write cannot be noted; this node answers nothing from now on");
+        fi_log_once(
+            LOG_WARN,
+            "the index is full: a write cannot be noted; this node answers nothing from now on");
     }
 }
 
-/* --- what the wrappers call ------------------------------------------------------------------------------------------- */
+/* --- what the wrappers call
+ * ------------------------------------------------------------------------------------------- */
 
 void written(int dirfd, const char *path, enum change_extent extent)
 {
     struct fi_path p;
 
     if (locate(&p, dirfd, path)) {
-        note(&p, extent, NULL);
+        noted(note_name(&p, extent));
     }
 }
 
@@ -223,7 +271,7 @@ void written_created(int fd, int dirfd, const char *path)
     if (!locate(&p, dirfd, path)) {
         return;
     }
-    note(&p, CHANGE_TREE, NULL);
+    noted(note_name(&p, CHANGE_TREE));
     if (name_of_fd(fd, real) && strcmp(real, p.text) != 0) {
         written(AT_FDCWD, real, CHANGE_TREE);
     }
@@ -231,34 +279,66 @@ void written_created(int fd, int dirfd, const char *path)
 
 bool written_original(int fd, char path[FI_PATH_MAX])
 {
-    const struct stat *original;
-    struct stat st;
-    size_t n;
+    return resolve_active && !fi_inside() && reopen_path(resolver.node, fd, path);
+}
 
-    if (!resolve_active || fi_inside() || sys_fstat(fd, &st) != 0 ||
-        (original = mirror_original(resolver.node, &st)) == NULL || !name_of_fd(fd, path)) {
-        return false;
+void written_closing(struct written_before *before, int dirfd, const char *path)
+{
+    struct fi_path *p = &before->path;
+
+    before->matters = locate(p, dirfd, path);
+    if (before->matters) {
+        before->has_directory = stat_directory(p, &before->directory);
+        before->was_there = sys_stat(p->text, &before->st) == 0;
+        directory_hold_all();
     }
-    n = resolver.node->directory_length + sizeof "files";
-    if (strlen(path) <= n) {
-        return false;
+}
+
+void written_closing_fd(struct written_before *before, int fd)
+{
+    char path[FI_PATH_MAX];
+
+    before->matters = false;
+    if (resolve_active && !fi_inside() && name_of_fd(fd, path)) {
+        written_closing(before, AT_FDCWD, path);
     }
-    memmove(path, path + n, strlen(path + n) + 1);
-    return sys_stat(path, &st) == 0 && st.st_ino == original->st_ino;
+}
+
+void written_closed(struct written_before *before)
+{
+    if (before->matters) {
+        noted(note_name(&before->path, CHANGE_TREE) &&
+              (!before->was_there ||
+               change_note_inode(resolver.node, &before->st, before->path.text, CHANGE_TREE)));
+    }
 }
 
 void written_remember(struct written_before *before, int dirfd, const char *path)
 {
-    struct fi_path p;
+    struct fi_path *p = &before->path;
 
-    before->known = locate(&p, dirfd, path) && sys_lstat(p.text, &before->st) == 0;
+    before->matters = locate(p, dirfd, path);
+    if (!before->matters) {
+        return;
+    }
+    before->has_directory = stat_directory(p, &before->directory);
+    before->was_there = sys_lstat(p->text, &before->st) == 0;
+    if (!before->was_there) {
+        return;
+    }
+    if (S_ISDIR(before->st.st_mode) || S_ISLNK(before->st.st_mode)) {
+        reopen_all(resolver.node);
+        directory_hold_all();
+    } else if (may_be_open(p, &before->st, CHANGE_TREE)) {
+        reopen_file(resolver.node, &before->st, p->text);
+    }
 }
 
-void written_over(const struct written_before *before, int dirfd, const char *path)
+void written_over(struct written_before *before)
 {
-    struct fi_path p;
-
-    if (locate(&p, dirfd, path)) {
-        note(&p, CHANGE_TREE, before);
+    if (before->matters) {
+        noted(note_name(&before->path, CHANGE_TREE) && note_gone(before) &&
+              (!before->has_directory ||
+               note_directory(&before->path, &before->directory, CHANGE_TREE)));
     }
 }

@@ -1,9 +1,10 @@
 /*
- * written.h - a call has changed the file system: note what bypasses the node cache from now on (cache/change.h).
+ * written.h - a call has changed the file system: note what bypasses the node cache from now on
+ * (cache/change.h).
  *
- * Wrappers of calls that write come here after the real call has succeeded; those that remove a name also before it, since
- * afterwards nobody can tell what it was. Only changes below the roots are noted; a foreign path costs the look at where its
- * directory really is, once a directory.
+ * Wrappers of calls that write come here after the real call has succeeded; those that remove a
+ * name also before it, since afterwards nobody can tell what it was. Only changes below the roots
+ * are noted; a foreign path costs the look at where its directory really is, once a directory.
  *
  * Thread rules: any thread, also in signal handlers and forked children. errno is never touched.
  */
@@ -13,24 +14,34 @@
 #include "base/path.h"
 #include "cache/change.h"
 
-/* What a name named before the call. */
+/* What a name named before the call, and in which directory. */
 struct written_before {
-    bool known;
+    bool matters; /* else nothing is known, and nothing to be noted */
+    bool was_there;
+    bool has_directory;
     struct stat st;
+    struct stat directory;
+    struct fi_path path;
 };
 
-/* `path`, relative to dirfd, has been changed: CHANGE_TREE if the name now names something else, or if permissions of
- * what may be a directory changed; else CHANGE_OBJECT. */
+/* `path`, relative to dirfd, has been changed: CHANGE_TREE if the name now names something else, or
+ * if permissions of what may be a directory changed; else CHANGE_OBJECT. */
 void written(int dirfd, const char *path, enum change_extent extent);
 void written_fd(int fd);
 /* open(2) with O_CREAT gave this descriptor: the file may be elsewhere, behind a symlink. */
 void written_created(int fd, int dirfd, const char *path);
 
-/* Is the descriptor one of a mirror file? Then a change through it must be made to the original: its path. */
+/* Is the descriptor one of a mirror file? Then a change through it must be made to the original:
+ * its path. */
 bool written_original(int fd, char path[FI_PATH_MAX]);
+
+/* Permissions are about to change, and may close the way to what is open; and then have. */
+void written_closing(struct written_before *before, int dirfd, const char *path);
+void written_closing_fd(struct written_before *before, int fd);
+void written_closed(struct written_before *before);
 
 void written_remember(struct written_before *before, int dirfd, const char *path);
 /* The name has been removed, or names something else. */
-void written_over(const struct written_before *before, int dirfd, const char *path);
+void written_over(struct written_before *before);
 
 #endif

@@ -7,4 +7,5 @@ include tests/interpose/rules.mk
 include tests/bench/rules.mk
 include tests/differential/rules.mk
 include tests/mpi/rules.mk
+include tests/dl/rules.mk
 include tests/tool/rules.mk

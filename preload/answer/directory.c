@@ -9,12 +9,59 @@
 
 static const uint64_t magic = 0xfa57d1a4fa57d1a4;
 
+enum { STREAMS = 64, PATIENCE = 1000 };
+
+/* Streams that are open, as far as there is room. A slot in use by directory_hold_all() holds
+ * `busy`. */
+static _Atomic(struct directory *) streams[STREAMS];
+static struct directory busy;
+
+static int enter(struct directory *d)
+{
+    for (int i = 0; i < STREAMS; i++) {
+        struct directory *free_slot = NULL;
+
+        if (atomic_compare_exchange_strong(&streams[i], &free_slot, d)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* False: another thread was using the stream when this process was forked; nobody will ever give it
+ * back. */
+static bool leave(struct directory *d)
+{
+    for (int i = 0; d->slot >= 0 && i < PATIENCE; i++) {
+        struct directory *expected = d;
+
+        if (atomic_compare_exchange_strong(&streams[d->slot], &expected, NULL)) {
+            return true;
+        }
+        sys_nap_ns(100000);
+    }
+    return d->slot < 0;
+}
+
+void directory_hold_all(void)
+{
+    for (int i = 0; i < STREAMS; i++) {
+        struct directory *d = atomic_load(&streams[i]);
+
+        if (d != NULL && d != &busy && atomic_compare_exchange_strong(&streams[i], &d, &busy)) {
+            directory_fd(d);
+            atomic_store(&streams[i], d);
+        }
+    }
+}
+
 struct directory *directory_open(const struct record *list)
 {
     struct directory *d = malloc(sizeof *d);
 
     if (d != NULL) {
         *d = (struct directory){.magic = magic, .list = list, .fd = -1};
+        d->slot = enter(d);
     }
     return d;
 }
@@ -38,7 +85,8 @@ struct dirent *directory_read(struct directory *d)
     d->position++;
     d->entry.d_ino = e->inode;
     d->entry.d_off = d->position;
-    d->entry.d_reclen = (unsigned short)((offsetof(struct dirent, d_name) + e->length + 1u + 7) & ~7u);
+    d->entry.d_reclen =
+        (unsigned short)((offsetof(struct dirent, d_name) + e->length + 1u + 7) & ~7u);
     d->entry.d_type = e->type;
     memcpy(d->entry.d_name, e->name, e->length + 1u);
     return &d->entry;
@@ -55,14 +103,25 @@ void directory_seek(struct directory *d, long position)
 
 int directory_fd(struct directory *d)
 {
-    if (d->fd < 0) {
-        d->fd = sys_open(d->list->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK, 0);
+    int fd = atomic_load(&d->fd);
+    int none = -1;
+
+    if (fd >= 0) {
+        return fd;
     }
-    return d->fd;
+    fd = sys_open(d->list->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK, 0);
+    if (fd >= 0 && !atomic_compare_exchange_strong(&d->fd, &none, fd)) {
+        sys_close(fd);
+        return none;
+    }
+    return fd;
 }
 
 void directory_close(struct directory *d)
 {
+    if (!leave(d)) {
+        return;
+    }
     if (d->fd >= 0) {
         sys_close(d->fd);
     }

@@ -4,11 +4,11 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <link.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer/kept.h"
 #include "answer/stub.h"
 #include "base/linkmap.h"
 #include "base/log.h"
@@ -36,12 +36,26 @@ void answer_original_name(const struct node_cache *node, char *name)
     }
 }
 
+/* A plain dlopen keeps a relative name as it was given; it is the tail of the absolute one. Of the
+ * dlopen that this thread is in. */
+static __thread struct relative {
+    const char *absolute, *given; /* or NULL */
+} relative;
+
 /* dlpi_name is the link map's own l_name, which ld.so will free; its lock is held here. */
 static int restore_name(struct dl_phdr_info *info, size_t size, void *node)
 {
+    char *name = (char *)info->dlpi_name;
+    bool ours;
+
     (void)size;
-    if (info->dlpi_name != NULL) {
-        answer_original_name(node, (char *)info->dlpi_name);
+    if (name == NULL) {
+        return 0;
+    }
+    ours = strncmp(name, named_by->directory, named_by->directory_length) == 0;
+    answer_original_name(node, name);
+    if (ours && relative.given != NULL && strcmp(name, relative.absolute) == 0) {
+        memmove(name, relative.given, strlen(relative.given) + 1);
     }
     return 0;
 }
@@ -49,101 +63,6 @@ static int restore_name(struct dl_phdr_info *info, size_t size, void *node)
 __attribute__((visibility("default"))) void fastimport_libraries_mapped(void)
 {
     dl_iterate_phdr(restore_name, (void *)named_by);
-}
-
-/* A plain dlopen keeps a relative name as it was given; it is the tail of the absolute one. */
-struct relative {
-    const char *absolute, *given;
-};
-
-static int restore_relative(struct dl_phdr_info *info, size_t size, void *relative)
-{
-    const struct relative *r = relative;
-
-    (void)size;
-    if (info->dlpi_name != NULL && strcmp(info->dlpi_name, r->absolute) == 0) {
-        strcpy((char *)info->dlpi_name, r->given);
-        return 1;
-    }
-    return 0;
-}
-
-/* --- stubs that must stay
- * --------------------------------------------------------------------------------------------------
- */
-
-struct kept {
-    struct kept *next;
-    void *library, *stub;
-    size_t opened;
-};
-
-static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf */
-static struct kept *kept_first;
-
-static struct kept **find_kept(const void *library)
-{
-    struct kept **at = &kept_first;
-
-    while (*at != NULL && (*at)->library != library) {
-        at = &(*at)->next;
-    }
-    return at;
-}
-
-/* Notes that the library was opened (again); with a stub, that this is to be kept. False: it cannot
- * be. */
-static bool note_opened(void *library, void *stub)
-{
-    struct kept *k;
-
-    if (stub == NULL && __atomic_load_n(&kept_first, __ATOMIC_ACQUIRE) == NULL) {
-        return false;
-    }
-    pthread_mutex_lock(&kept_lock);
-    k = *find_kept(library);
-    if (k == NULL && stub != NULL && (k = calloc(1, sizeof *k)) != NULL) {
-        *k = (struct kept){kept_first, library, stub, 0};
-        __atomic_store_n(&kept_first, k, __ATOMIC_RELEASE);
-    }
-    if (k != NULL) {
-        k->opened++;
-    }
-    pthread_mutex_unlock(&kept_lock);
-    return k != NULL && k->stub == stub;
-}
-
-/* The stub that is to be closed now that the library was closed once more, or NULL. */
-static void *note_closed(const void *library)
-{
-    struct kept **at;
-    struct kept *k;
-    void *stub = NULL;
-
-    if (__atomic_load_n(&kept_first, __ATOMIC_ACQUIRE) == NULL) {
-        return NULL;
-    }
-    pthread_mutex_lock(&kept_lock);
-    at = find_kept(library);
-    k = *at;
-    if (k != NULL && --k->opened == 0) {
-        *at = k->next;
-        stub = k->stub;
-        free(k);
-    }
-    pthread_mutex_unlock(&kept_lock);
-    return stub;
-}
-
-int answer_library_close(void *handle, const struct library_calls *calls)
-{
-    int result = calls->dlclose(handle);
-    void *stub = result == 0 ? note_closed(handle) : NULL;
-
-    if (stub != NULL) {
-        calls->dlclose(stub);
-    }
-    return result;
 }
 
 /* --- what the stub names
@@ -247,23 +166,38 @@ static bool need_by_name(struct load *l, const struct library_item *item, const 
            search_in(l, file, path_parent_length(file, strlen(file)), name) && need(l, name);
 }
 
-/* Names that ld.so will ask for and cannot know; says how many. False: one cannot be arranged. */
-static bool need_odd_names(struct load *l, const struct library_item *item, size_t *n)
+/* One name by which it is asked for; false: it cannot be made known. */
+static bool need_odd_name(struct load *l, const struct library_item *item, const char *name)
 {
+    bool ours = (item->bits & LIBRARY_OURS) != 0;
     char file[NAME_MAX_LENGTH];
+
+    if (strchr(name, '/') == NULL) {
+        return need_by_name(l, item, name);
+    }
+    return source_of(l, ours, name, file) && need(l, file);
+}
+
+/* Names that ld.so will ask for and cannot know; says how many. False: one cannot be arranged: a
+ * path of ours as it stands in the file would be opened. */
+static bool need_odd_names(struct load *l, const struct library_item *item, bool loaded, size_t *n)
+{
+    const unsigned original = LIBRARY_BY_PATH | LIBRARY_OURS;
 
     *n = 0;
     for (const char *name = item->names; *name != '\0'; name += strlen(name) + 1) {
-        bool is_path = strchr(name, '/') != NULL;
-
-        if (strcmp(name, item->soname) == 0 || (is_path && strcmp(name, item->path) == 0)) {
+        if (strcmp(name, item->soname) == 0) {
             continue;
         }
-        if (is_path ? !source_of(l, (item->bits & LIBRARY_OURS) != 0, name, file) || !need(l, file)
-                    : !need_by_name(l, item, name)) {
+        if (strchr(name, '/') != NULL && (item->bits & original) == original && !loaded) {
             return false;
         }
-        ++*n;
+        if (strcmp(name, item->path) != 0) {
+            if (!need_odd_name(l, item, name)) {
+                return false;
+            }
+            ++*n;
+        }
     }
     return true;
 }
@@ -283,10 +217,7 @@ static bool need_item(struct load *l, const struct library_item *item)
     if (loaded && item->soname[0] != '\0') {
         return true;
     }
-    if ((item->bits & LIBRARY_BY_PATH) != 0 && (item->bits & LIBRARY_OURS) != 0 && !loaded) {
-        return false;
-    }
-    if (!need_odd_names(l, item, &odd)) {
+    if (!need_odd_names(l, item, loaded, &odd)) {
         return false;
     }
     return odd > 0 || loaded ||
@@ -365,7 +296,7 @@ static void *open_behind(void *stub, const char *target, int flags,
 {
     void *library = calls->dlopen(target, flags);
 
-    if (library == NULL || !note_opened(library, (flags & RTLD_NOW) != 0 ? NULL : stub)) {
+    if (library == NULL || !kept_opened(library, (flags & RTLD_NOW) != 0 ? NULL : stub)) {
         calls->dlclose(stub);
     }
     return library;
@@ -444,7 +375,7 @@ static void *answer_item(struct load *l, const struct record *record,
     } else if ((item->bits & LIBRARY_OURS) != 0) {
         handle = calls->dlopen(target, flags);
     }
-    note_opened(handle, NULL);
+    kept_opened(handle, NULL);
     return handle;
 }
 
@@ -455,6 +386,7 @@ void *answer_library(const struct node_cache *node, const struct record *record,
     struct load l = {.node = node, .map = &map};
     struct library_item item;
     char absolute[FI_PATH_MAX];
+    struct relative outer = relative;
     size_t at = 0;
     void *handle;
 
@@ -462,11 +394,11 @@ void *answer_library(const struct node_cache *node, const struct record *record,
         return NULL;
     }
     make_absolute(given == NULL ? item.path : given, absolute);
+    relative = (struct relative){absolute, given == NULL || given[0] == '/' ? NULL : given};
     handle = answer_item(&l, record, &item, absolute, flags, calls);
+    relative = outer;
     if (handle == NULL) {
         (void)dlerror(); /* ours; the real call will say what is wrong */
-    } else if (given != NULL && given[0] != '/' && !has_path(&map, absolute)) {
-        dl_iterate_phdr(restore_relative, &(struct relative){absolute, given});
     }
     free(map.objects);
     return handle;
@@ -487,4 +419,15 @@ bool answer_library_fits(const struct record *record)
     }
     free(map.objects);
     return fits;
+}
+
+int answer_library_close(void *handle, const struct library_calls *calls)
+{
+    int result = calls->dlclose(handle);
+    void *stub = result == 0 ? kept_closed(handle) : NULL;
+
+    if (stub != NULL) {
+        calls->dlclose(stub);
+    }
+    return result;
 }

@@ -150,6 +150,21 @@ int sys_fallocate(int fd, off_t offset, off_t size)
     return (int)CALL4(SYS_fallocate, fd, 0, offset, size);
 }
 
+int sys_fcntl(int fd, int command, long argument)
+{
+    return (int)CALL3(SYS_fcntl, fd, command, argument);
+}
+
+int sys_dup3(int fd, int to, int flags)
+{
+    return (int)CALL3(SYS_dup3, fd, to, flags);
+}
+
+off_t sys_lseek(int fd, off_t offset, int whence)
+{
+    return CALL3(SYS_lseek, fd, offset, whence);
+}
+
 int sys_flock(int fd, int operation)
 {
     return (int)CALL2(SYS_flock, fd, operation);

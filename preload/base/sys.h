@@ -41,6 +41,9 @@ int sys_futimens(int fd, const struct timespec times[2]);
 int sys_ftruncate(int fd, off_t size);
 int sys_fallocate(int fd, off_t offset, off_t size);
 int sys_flock(int fd, int operation);
+int sys_fcntl(int fd, int command, long argument);
+int sys_dup3(int fd, int to, int flags);
+off_t sys_lseek(int fd, off_t offset, int whence);
 int sys_fstatfs(int fd, struct statfs *sf);
 void *sys_mmap(size_t size, int prot, int flags, int fd, off_t offset); /* NULL on error */
 void sys_munmap(void *at, size_t size);

@@ -17,7 +17,8 @@ struct change_name {
     char name[FI_NAME_MAX + 1];
 };
 
-static const struct record *find(const struct node_cache *node, enum change_key kind, const void *key, size_t length)
+static const struct record *find(const struct node_cache *node, enum change_key kind,
+                                 const void *key, size_t length)
 {
     struct fi_query q = query_make(RECORD_BYPASS, kind, key, length);
 
@@ -40,7 +41,8 @@ void change_lost(struct node_cache *node)
     atomic_fetch_add(&node->index.header->bypasses, 1);
 }
 
-bool change_of_path(const struct node_cache *node, const char *path, size_t length, enum change_extent extent)
+bool change_of_path(const struct node_cache *node, const char *path, size_t length,
+                    enum change_extent extent)
 {
     return covers(find(node, CHANGE_PATH, path, length), extent);
 }
@@ -68,8 +70,8 @@ bool change_of_name(const struct node_cache *node, ino_t directory, const char *
     return find(node, CHANGE_NAME, &key, n) != NULL;
 }
 
-static bool note(struct node_cache *node, enum change_key kind, const void *key, size_t length, uint8_t flags,
-                 const void *payload, size_t payload_size)
+static bool note(struct node_cache *node, enum change_key kind, const void *key, size_t length,
+                 uint8_t flags, const void *payload, size_t payload_size)
 {
     struct record *r = segment_allocate(&node->index, length, payload_size);
 
@@ -86,7 +88,8 @@ static bool note(struct node_cache *node, enum change_key kind, const void *key,
     return true;
 }
 
-bool change_note_path(struct node_cache *node, const char *path, size_t length, enum change_extent extent)
+bool change_note_path(struct node_cache *node, const char *path, size_t length,
+                      enum change_extent extent)
 {
     return covers(find(node, CHANGE_PATH, path, length), extent) ||
            note(node, CHANGE_PATH, path, length, (uint8_t)extent, "", 0);
@@ -104,10 +107,12 @@ static const struct change_inode *inode_payload(const struct record *r)
 {
     const struct change_inode *c = record_payload(r);
 
-    return r->payload_size > sizeof *c && c->path[r->payload_size - sizeof *c - 1] == '\0' ? c : NULL;
+    return r->payload_size > sizeof *c && c->path[r->payload_size - sizeof *c - 1] == '\0' ? c
+                                                                                           : NULL;
 }
 
-bool change_note_inode(struct node_cache *node, const struct stat *st, const char *path, enum change_extent extent)
+bool change_note_inode(struct node_cache *node, const struct stat *st, const char *path,
+                       enum change_extent extent)
 {
     struct {
         struct stat st;
@@ -125,7 +130,8 @@ bool change_note_inode(struct node_cache *node, const struct stat *st, const cha
     payload.st = *st;
     memcpy(payload.path, path, n);
     payload.path[n] = '\0';
-    return note(node, CHANGE_INODE, &key, sizeof key, flags, &payload, offsetof(__typeof__(payload), path) + n + 1);
+    return note(node, CHANGE_INODE, &key, sizeof key, flags, &payload,
+                offsetof(__typeof__(payload), path) + n + 1);
 }
 
 static const struct change_inode *changed_inode(const struct node_cache *node, ino_t inode)
@@ -147,6 +153,13 @@ bool change_is_there(const struct node_cache *node, ino_t inode)
     struct stat now;
 
     return c != NULL && is_at(c, inode, &now);
+}
+
+const char *change_place(const struct node_cache *node, ino_t inode)
+{
+    const struct change_inode *c = changed_inode(node, inode);
+
+    return c == NULL || c->path[0] == '\0' ? NULL : c->path;
 }
 
 bool change_current(const struct node_cache *node, const struct stat *original, struct stat *now)

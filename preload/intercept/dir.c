@@ -6,9 +6,12 @@
 #include <string.h>
 
 #include "answer/directory.h"
+#include "base/sys.h"
+#include "cache/change.h"
 #include "resolve.h"
 
-_Static_assert(sizeof(struct dirent) == sizeof(struct dirent64), "one layout serves both (64-bit ABIs)");
+_Static_assert(sizeof(struct dirent) == sizeof(struct dirent64),
+               "one layout serves both (64-bit ABIs)");
 
 /* True: *result is ours (or NULL with errno). */
 static bool serve_opendir(const char *path, DIR **result)
@@ -36,18 +39,62 @@ FI_EXPORT DIR *opendir(const char *path)
     return serve_opendir(path, &result) ? result : real()->opendir(path);
 }
 
+/* libc's stream takes over a directory that this node has changed; one that is gone has no names. */
+static void hand_over(struct directory *d)
+{
+    int fd = directory_fd(d);
+
+    if (fd >= 0) {
+        sys_lseek(fd, 0, SEEK_SET);
+        d->real = fdopendir(fd);
+    }
+    if (d->real != NULL) {
+        d->fd = -1;
+    } else {
+        d->ended = fd == -ENOENT || fd == -ENOTDIR;
+    }
+}
+
+/* A stream of ours at its beginning reads what this node has made of the directory since. */
+static void refresh(struct directory *d)
+{
+    int saved = errno;
+
+    if (d->at == NULL && !d->ended && d->real == NULL && change_any(resolver.node) &&
+        resolve_affected(d->list->path, d->list->path_length)) {
+        hand_over(d);
+    }
+    errno = saved;
+}
+
+/* Whose stream is it? *d is ours, or NULL: then the result is libc's. */
+static DIR *stream_of(DIR *dir, struct directory **d)
+{
+    *d = directory_of(dir);
+    if (*d != NULL) {
+        refresh(*d);
+        if ((*d)->real != NULL) {
+            dir = (*d)->real;
+            *d = NULL;
+        }
+    }
+    return dir;
+}
+
 FI_EXPORT struct dirent *readdir(DIR *dir)
 {
-    struct directory *d = directory_of(dir);
+    struct directory *d;
+    DIR *stream = stream_of(dir, &d);
 
-    return d != NULL ? directory_read(d) : real()->readdir(dir);
+    return d != NULL ? directory_read(d) : real()->readdir(stream);
 }
 
 FI_EXPORT struct dirent64 *readdir64(DIR *dir)
 {
-    struct directory *d = directory_of(dir);
+    struct directory *d;
+    DIR *stream = stream_of(dir, &d);
 
-    return d != NULL ? (struct dirent64 *)directory_read(d) : real()->readdir64(dir);
+    return d != NULL ? (struct dirent64 *)directory_read(d) : real()->readdir64(stream);
 }
 
 static int read_into(struct directory *d, void *entry, void **result)
@@ -63,16 +110,20 @@ static int read_into(struct directory *d, void *entry, void **result)
 
 FI_EXPORT int readdir_r(DIR *dir, struct dirent *entry, struct dirent **result)
 {
-    struct directory *d = directory_of(dir);
+    struct directory *d;
+    DIR *stream = stream_of(dir, &d);
 
-    return d != NULL ? read_into(d, entry, (void **)result) : real()->readdir_r(dir, entry, result);
+    return d != NULL ? read_into(d, entry, (void **)result)
+                     : real()->readdir_r(stream, entry, result);
 }
 
 FI_EXPORT int readdir64_r(DIR *dir, struct dirent64 *entry, struct dirent64 **result)
 {
-    struct directory *d = directory_of(dir);
+    struct directory *d;
+    DIR *stream = stream_of(dir, &d);
 
-    return d != NULL ? read_into(d, entry, (void **)result) : real()->readdir64_r(dir, entry, result);
+    return d != NULL ? read_into(d, entry, (void **)result)
+                     : real()->readdir64_r(stream, entry, result);
 }
 
 FI_EXPORT int closedir(DIR *dir)
@@ -82,46 +133,53 @@ FI_EXPORT int closedir(DIR *dir)
     if (d == NULL) {
         return real()->closedir(dir);
     }
+    if (d->real != NULL) {
+        real()->closedir(d->real);
+    }
     directory_close(d);
     return 0;
 }
 
 FI_EXPORT void rewinddir(DIR *dir)
 {
-    struct directory *d = directory_of(dir);
+    struct directory *d;
+    DIR *stream = stream_of(dir, &d);
 
     if (d != NULL) {
         directory_seek(d, 0);
     } else {
-        real()->rewinddir(dir);
+        real()->rewinddir(stream);
     }
 }
 
 FI_EXPORT void seekdir(DIR *dir, long position)
 {
-    struct directory *d = directory_of(dir);
+    struct directory *d;
+    DIR *stream = stream_of(dir, &d);
 
     if (d != NULL) {
         directory_seek(d, position);
     } else {
-        real()->seekdir(dir, position);
+        real()->seekdir(stream, position);
     }
 }
 
 FI_EXPORT long telldir(DIR *dir)
 {
-    struct directory *d = directory_of(dir);
+    struct directory *d;
+    DIR *stream = stream_of(dir, &d);
 
-    return d != NULL ? d->position : real()->telldir(dir);
+    return d != NULL ? d->position : real()->telldir(stream);
 }
 
 FI_EXPORT int dirfd(DIR *dir)
 {
-    struct directory *d = directory_of(dir);
+    struct directory *d;
+    DIR *stream = stream_of(dir, &d);
     int fd;
 
     if (d == NULL) {
-        return real()->dirfd(dir);
+        return real()->dirfd(stream);
     }
     fd = directory_fd(d);
     if (fd < 0) {
@@ -131,7 +189,8 @@ FI_EXPORT int dirfd(DIR *dir)
     return fd;
 }
 
-/* --- scandir, over a stream of ours -------------------------------------------------------------------------------- */
+/* --- scandir, over a stream of ours
+ * -------------------------------------------------------------------------------- */
 
 struct names {
     struct dirent **list;
@@ -162,7 +221,8 @@ static bool keep(struct names *names, const struct dirent *e)
     return true;
 }
 
-static int collect(struct directory *d, struct dirent ***result, int (*select)(const struct dirent *),
+static int collect(struct directory *d, struct dirent ***result,
+                   int (*select)(const struct dirent *),
                    int (*compare)(const struct dirent **, const struct dirent **))
 {
     struct names names = {0};
@@ -182,13 +242,15 @@ static int collect(struct directory *d, struct dirent ***result, int (*select)(c
         return -1;
     }
     if (compare != NULL && names.n > 0) {
-        qsort(names.list, names.n, sizeof *names.list, (int (*)(const void *, const void *))compare);
+        qsort(names.list, names.n, sizeof *names.list,
+              (int (*)(const void *, const void *))compare);
     }
     *result = names.list;
     return (int)names.n;
 }
 
-FI_EXPORT int scandir(const char *path, struct dirent ***names, int (*select)(const struct dirent *),
+FI_EXPORT int scandir(const char *path, struct dirent ***names,
+                      int (*select)(const struct dirent *),
                       int (*compare)(const struct dirent **, const struct dirent **))
 {
     DIR *dir;
@@ -199,7 +261,8 @@ FI_EXPORT int scandir(const char *path, struct dirent ***names, int (*select)(co
     return dir == NULL ? -1 : collect((struct directory *)dir, names, select, compare);
 }
 
-FI_EXPORT int scandir64(const char *path, struct dirent64 ***names, int (*select)(const struct dirent64 *),
+FI_EXPORT int scandir64(const char *path, struct dirent64 ***names,
+                        int (*select)(const struct dirent64 *),
                         int (*compare)(const struct dirent64 **, const struct dirent64 **))
 {
     return scandir(path, (struct dirent ***)names, (int (*)(const struct dirent *))select,

@@ -13,7 +13,8 @@
 /* The flags that only say how to read: all others are the kernel's business. */
 static bool reads_only(int flags)
 {
-    const int harmless = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE | 0100000; /* O_LARGEFILE may be 0 here */
+    const int harmless =
+        O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE | 0100000; /* O_LARGEFILE may be 0 here */
 
     return (flags & ~harmless) == O_RDONLY;
 }
@@ -29,14 +30,15 @@ static bool has_mode(int flags)
     return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
 }
 
-/* A module's cache that a rank other than the root would write: all ranks would write the same. Python goes on
- * without when it cannot. */
+/* A module's cache that a rank other than the root would write: all ranks would write the same.
+ * Python goes on without when it cannot. */
 static bool is_refused_pycache(const char *path, int flags)
 {
     const char *slash = strrchr(path, '/');
 
-    return (flags & O_CREAT) != 0 && resolver.fill != NULL && !resolver.fill->is_root && slash != NULL &&
-           slash - path >= 12 && memcmp(slash - 12, "/__pycache__", 12) == 0 && strstr(slash, ".pyc.") != NULL;
+    return (flags & O_CREAT) != 0 && resolver.fill != NULL && !resolver.fill->is_root &&
+           slash != NULL && slash - path >= 12 && memcmp(slash - 12, "/__pycache__", 12) == 0 &&
+           strstr(slash, ".pyc.") != NULL;
 }
 
 /* The descriptor, or -1 with errno: *served. Otherwise the real call is to be made. */
@@ -69,7 +71,8 @@ static void note_open(int fd, int dirfd, const char *path, int flags)
 }
 
 /* All open calls but fopen come through here; `call` is the one that was made. */
-static int open_any(int (*call)(int, const char *, int, mode_t), int dirfd, const char *path, int flags, mode_t mode)
+static int open_any(int (*call)(int, const char *, int, mode_t), int dirfd, const char *path,
+                    int flags, mode_t mode)
 {
     bool served = false;
     int fd;
@@ -176,18 +179,21 @@ static bool mode_reads_only(const char *mode)
     return mode != NULL && mode[0] == 'r' && strpbrk(mode, "+,") == NULL;
 }
 
-static FILE *fopen_any(FILE *(*call)(const char *, const char *), const char *path, const char *mode)
+static FILE *fopen_any(FILE *(*call)(const char *, const char *), const char *path,
+                       const char *mode)
 {
     char name[FI_PATH_MAX + 512];
     struct answer a;
     FILE *file;
 
-    if (resolve_wanted(path) && mode_reads_only(mode) && resolve(CALL_OPEN, RECORD_CONTENT, 0, path, &a)) {
+    if (resolve_wanted(path) && mode_reads_only(mode) &&
+        resolve(CALL_OPEN, RECORD_CONTENT, 0, path, &a)) {
         if (a.error != 0) {
             errno = a.error;
             return NULL;
         }
-        if (answer_mirror(resolver.node, a.record, name, sizeof name) && (file = call(name, mode)) != NULL) {
+        if (answer_mirror(resolver.node, a.record, name, sizeof name) &&
+            (file = call(name, mode)) != NULL) {
             return file;
         }
     }

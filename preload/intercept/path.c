@@ -15,7 +15,8 @@ static bool serve_readlink(const char *path, char *buf, size_t size, ssize_t *re
     struct answer a;
 
     /* the kernel takes the size for an int, and looks at it first */
-    if ((int)size <= 0 || !resolve_wanted(path) || (size_t)buf < 4096 || !resolve(CALL_PATH, RECORD_STAT, 0, path, &a)) {
+    if ((int)size <= 0 || !resolve_wanted(path) || (size_t)buf < 4096 ||
+        !resolve(CALL_PATH, RECORD_STAT, 0, path, &a)) {
         return false;
     }
     *result = a.error != 0 ? -a.error : answer_readlink(a.record, buf, size);
@@ -37,7 +38,8 @@ FI_EXPORT ssize_t readlinkat(int dirfd, const char *path, char *buf, size_t size
 {
     ssize_t result;
 
-    if ((dirfd == AT_FDCWD || ((size_t)path >= 4096 && path[0] == '/')) && serve_readlink(path, buf, size, &result)) {
+    if ((dirfd == AT_FDCWD || ((size_t)path >= 4096 && path[0] == '/')) &&
+        serve_readlink(path, buf, size, &result)) {
         return result;
     }
     return real()->readlinkat(dirfd, path, buf, size);
@@ -50,7 +52,8 @@ FI_EXPORT ssize_t __readlink_chk(const char *path, char *buf, size_t size, size_
 
 FI_EXPORT ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t size, size_t room)
 {
-    return size <= room ? readlinkat(dirfd, path, buf, size) : real()->__readlinkat_chk(dirfd, path, buf, size, room);
+    return size <= room ? readlinkat(dirfd, path, buf, size)
+                        : real()->__readlinkat_chk(dirfd, path, buf, size, room);
 }
 
 /* True: *result is what realpath(path, resolved) returns. */
@@ -81,7 +84,8 @@ FI_EXPORT char *realpath(const char *path, char *resolved)
 
 FI_EXPORT char *__realpath_chk(const char *path, char *resolved, size_t room)
 {
-    return room >= PATH_MAX ? realpath(path, resolved) : real()->__realpath_chk(path, resolved, room);
+    return room >= PATH_MAX ? realpath(path, resolved)
+                            : real()->__realpath_chk(path, resolved, room);
 }
 
 FI_EXPORT char *canonicalize_file_name(const char *path)

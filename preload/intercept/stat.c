@@ -7,7 +7,8 @@
 #include "answer/answer.h"
 #include "resolve.h"
 
-_Static_assert(sizeof(struct stat) == sizeof(struct stat64), "one layout serves both (64-bit ABIs)");
+_Static_assert(sizeof(struct stat) == sizeof(struct stat64),
+               "one layout serves both (64-bit ABIs)");
 
 /* Relative to the working directory, or absolute: then resolve() knows what is meant. */
 static bool is_plain(int dirfd, const char *path)
@@ -29,7 +30,8 @@ static bool serve_stat(const char *path, bool follow, void *st, int *result)
 {
     struct answer a;
 
-    if (!resolve_wanted(path) || (size_t)st < 4096 || !resolve(CALL_STAT, RECORD_STAT, 0, path, &a)) {
+    if (!resolve_wanted(path) || (size_t)st < 4096 ||
+        !resolve(CALL_STAT, RECORD_STAT, 0, path, &a)) {
         return false;
     }
     return is_served(a.error != 0 ? a.error : answer_stat(a.record, follow, st), result);
@@ -64,7 +66,8 @@ STAT_BY_PATH(lstat64, stat64, false)
 STAT_BY_FD(fstat, stat)
 STAT_BY_FD(fstat64, stat64)
 
-/* AT_NO_AUTOMOUNT changes nothing for what is there already; other flags are the kernel's business. */
+/* AT_NO_AUTOMOUNT changes nothing for what is there already; other flags are the kernel's business.
+ */
 static bool serve_statat(int dirfd, const char *path, void *st, int flags, int *result)
 {
     return is_plain(dirfd, path) && (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)) == 0 &&
@@ -127,20 +130,22 @@ XSTAT_AT(__fxstatat64, stat64)
 /* Only what the kernel does not refuse before it looks at the path. */
 static bool statx_is_sound(int flags, unsigned mask)
 {
-    const int known = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC;
+    const int known =
+        AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC;
 
     return (flags & ~known) == 0 && (flags & AT_STATX_SYNC_TYPE) != AT_STATX_SYNC_TYPE &&
            (mask & STATX__RESERVED) == 0;
 }
 
 /* statx says more than stat; each combination of flags and mask has a record of its own. */
-static bool serve_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx, int *result)
+static bool serve_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx,
+                        int *result)
 {
     uint64_t argument = (uint64_t)(unsigned)flags << 32 | mask;
     struct answer a;
 
-    if (!is_plain(dirfd, path) || !statx_is_sound(flags, mask) || !resolve_wanted(path) || (size_t)stx < 4096 ||
-        !resolve(CALL_STAT, RECORD_STATX, argument, path, &a)) {
+    if (!is_plain(dirfd, path) || !statx_is_sound(flags, mask) || !resolve_wanted(path) ||
+        (size_t)stx < 4096 || !resolve(CALL_STAT, RECORD_STATX, argument, path, &a)) {
         return false;
     }
     if (a.error == 0) {
@@ -163,14 +168,17 @@ FI_EXPORT int statx(int dirfd, const char *path, int flags, unsigned mask, struc
     return result;
 }
 
-/* --- access -------------------------------------------------------------------------------------------------------- */
+/* --- access
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static bool serve_access(const char *path, int mode, bool effective, int *result)
 {
     struct answer a;
 
     if (!resolve_wanted(path) || (mode & ~7) != 0 ||
-        !resolve(CALL_ACCESS, RECORD_ACCESS, (uint64_t)mode | (effective ? RECORD_EFFECTIVE : 0), path, &a)) {
+        !resolve(CALL_ACCESS, RECORD_ACCESS, (uint64_t)mode | (effective ? RECORD_EFFECTIVE : 0),
+                 path, &a)) {
         return false;
     }
     return is_served(a.error, result);
@@ -187,7 +195,8 @@ FI_EXPORT int faccessat(int dirfd, const char *path, int mode, int flags)
 {
     int result;
 
-    if (is_plain(dirfd, path) && (flags & ~AT_EACCESS) == 0 && serve_access(path, mode, flags == AT_EACCESS, &result)) {
+    if (is_plain(dirfd, path) && (flags & ~AT_EACCESS) == 0 &&
+        serve_access(path, mode, flags == AT_EACCESS, &result)) {
         return result;
     }
     return real()->faccessat(dirfd, path, mode, flags);

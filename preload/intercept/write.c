@@ -1,6 +1,7 @@
 /*
- * write.c - calls that change the file system. They go to the real one; what they changed bypasses the node cache
- * from then on, with the listing of its directory (design rule: a snapshot with an honest edge).
+ * write.c - calls that change the file system. They go to the real one; what they changed bypasses
+ * the node cache from then on, with the listing of its directory (design rule: a snapshot with an
+ * honest edge).
  */
 #include "intercept/real.h"
 
@@ -35,9 +36,6 @@ WRITE_PATH(mkdir, CHANGE_TREE, (const char *path, mode_t mode), (path, mode))
 WRITE_PATH(symlink, CHANGE_TREE, (const char *target, const char *path), (target, path))
 WRITE_PATH(mknod, CHANGE_TREE, (const char *path, mode_t mode, dev_t device), (path, mode, device))
 WRITE_PATH(mkfifo, CHANGE_TREE, (const char *path, mode_t mode), (path, mode))
-WRITE_PATH(chmod, CHANGE_TREE, (const char *path, mode_t mode), (path, mode))
-WRITE_PATH(chown, CHANGE_TREE, (const char *path, uid_t owner, gid_t group), (path, owner, group))
-WRITE_PATH(lchown, CHANGE_TREE, (const char *path, uid_t owner, gid_t group), (path, owner, group))
 WRITE_PATH(utime, CHANGE_OBJECT, (const char *path, const struct utimbuf *times), (path, times))
 WRITE_PATH(utimes, CHANGE_OBJECT, (const char *path, const struct timeval times[2]), (path, times))
 WRITE_PATH(lutimes, CHANGE_OBJECT, (const char *path, const struct timeval times[2]), (path, times))
@@ -51,11 +49,45 @@ WRITE_PATH(truncate64, CHANGE_OBJECT, (const char *path, off64_t size), (path, s
     }
 
 WRITE_AT(mkdirat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode), (dirfd, path, mode))
-WRITE_AT(symlinkat, CHANGE_TREE, (const char *target, int dirfd, const char *path), (target, dirfd, path))
-WRITE_AT(mknodat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode, dev_t device), (dirfd, path, mode, device))
+WRITE_AT(symlinkat, CHANGE_TREE, (const char *target, int dirfd, const char *path),
+         (target, dirfd, path))
+WRITE_AT(mknodat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode, dev_t device),
+         (dirfd, path, mode, device))
 WRITE_AT(mkfifoat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode), (dirfd, path, mode))
-WRITE_AT(fchmodat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode, int flags), (dirfd, path, mode, flags))
-WRITE_AT(fchownat, CHANGE_TREE, (int dirfd, const char *path, uid_t owner, gid_t group, int flags),
+
+/* Permissions: what is open must stay readable. */
+#define CLOSE_PATH(name, parameters, arguments)                                                    \
+    FI_EXPORT int name parameters                                                                  \
+    {                                                                                              \
+        struct written_before before;                                                              \
+        int result;                                                                                \
+        written_closing(&before, AT_FDCWD, path);                                                  \
+        result = real()->name arguments;                                                           \
+        if (result == 0) {                                                                         \
+            written_closed(&before);                                                               \
+        }                                                                                          \
+        return result;                                                                             \
+    }
+
+#define CLOSE_AT(name, parameters, arguments)                                                      \
+    FI_EXPORT int name parameters                                                                  \
+    {                                                                                              \
+        struct written_before before;                                                              \
+        int result;                                                                                \
+        written_closing(&before, dirfd, path);                                                     \
+        result = real()->name arguments;                                                           \
+        if (result == 0) {                                                                         \
+            written_closed(&before);                                                               \
+        }                                                                                          \
+        return result;                                                                             \
+    }
+
+CLOSE_PATH(chmod, (const char *path, mode_t mode), (path, mode))
+CLOSE_PATH(chown, (const char *path, uid_t owner, gid_t group), (path, owner, group))
+CLOSE_PATH(lchown, (const char *path, uid_t owner, gid_t group), (path, owner, group))
+CLOSE_AT(fchmodat, (int dirfd, const char *path, mode_t mode, int flags),
+         (dirfd, path, mode, flags))
+CLOSE_AT(fchownat, (int dirfd, const char *path, uid_t owner, gid_t group, int flags),
          (dirfd, path, owner, group, flags))
 
 static bool has_path(const char *path)
@@ -84,7 +116,9 @@ FI_EXPORT int utimensat(int dirfd, const char *path, const struct timespec times
     return noted(real()->utimensat(dirfd, path, times, flags), dirfd, path, CHANGE_OBJECT);
 }
 
-/* --- names that go --------------------------------------------------------------------------------------------------- */
+/* --- names that go
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 #define REMOVE(function, at, parameters, arguments)                                                \
     FI_EXPORT int function parameters                                                              \
@@ -94,7 +128,7 @@ FI_EXPORT int utimensat(int dirfd, const char *path, const struct timespec times
         written_remember(&before, at, path);                                                       \
         result = real()->function arguments;                                                       \
         if (result == 0) {                                                                         \
-            written_over(&before, at, path);                                                       \
+            written_over(&before);                                                                 \
         }                                                                                          \
         return result;                                                                             \
     }
@@ -104,7 +138,9 @@ REMOVE(remove, AT_FDCWD, (const char *path), (path))
 REMOVE(rmdir, AT_FDCWD, (const char *path), (path))
 REMOVE(unlinkat, dirfd, (int dirfd, const char *path, int flags), (dirfd, path, flags))
 
-/* --- two paths ------------------------------------------------------------------------------------------------------ */
+/* --- two paths
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 #define RENAME(function, from_at, to_at, parameters, arguments)                                    \
     FI_EXPORT int function parameters                                                              \
@@ -116,14 +152,15 @@ REMOVE(unlinkat, dirfd, (int dirfd, const char *path, int flags), (dirfd, path, 
         written_remember(&target, to_at, to);                                                      \
         result = real()->function arguments;                                                       \
         if (result == 0) {                                                                         \
-            written_over(&source, from_at, from);                                                  \
-            written_over(&target, to_at, to);                                                      \
+            written_over(&source);                                                                 \
+            written_over(&target);                                                                 \
         }                                                                                          \
         return result;                                                                             \
     }
 
 RENAME(rename, AT_FDCWD, AT_FDCWD, (const char *from, const char *to), (from, to))
-RENAME(renameat, from_dirfd, to_dirfd, (int from_dirfd, const char *from, int to_dirfd, const char *to),
+RENAME(renameat, from_dirfd, to_dirfd,
+       (int from_dirfd, const char *from, int to_dirfd, const char *to),
        (from_dirfd, from, to_dirfd, to))
 RENAME(renameat2, from_dirfd, to_dirfd,
        (int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned flags),
@@ -138,12 +175,14 @@ FI_EXPORT int link(const char *from, const char *to)
 
 FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char *to, int flags)
 {
-    int result = noted(real()->linkat(from_dirfd, from, to_dirfd, to, flags), from_dirfd, from, CHANGE_OBJECT);
+    int result = noted(real()->linkat(from_dirfd, from, to_dirfd, to, flags), from_dirfd, from,
+                       CHANGE_OBJECT);
 
     return noted(result, to_dirfd, to, CHANGE_TREE);
 }
 
-/* --- through a descriptor: one of a mirror file stands for the original ------------------------------------------------- */
+/* --- through a descriptor: one of a mirror file stands for the original
+ * ------------------------------------------------- */
 
 #define WRITE_FD(name, parameters, arguments, by_path)                                             \
     FI_EXPORT int name parameters                                                                  \
@@ -155,17 +194,36 @@ FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char 
         return noted_fd(real()->name arguments, fd);                                               \
     }
 
-WRITE_FD(fchmod, (int fd, mode_t mode), (fd, mode), chmod(path, mode))
-WRITE_FD(fchown, (int fd, uid_t owner, gid_t group), (fd, owner, group), chown(path, owner, group))
-WRITE_FD(futimens, (int fd, const struct timespec times[2]), (fd, times), utimensat(AT_FDCWD, path, times, 0))
+#define CLOSE_FD(name, parameters, arguments, by_path)                                             \
+    FI_EXPORT int name parameters                                                                  \
+    {                                                                                              \
+        struct written_before before;                                                              \
+        int result;                                                                                \
+        if (written_original(fd, before.path.text)) {                                              \
+            return by_path;                                                                        \
+        }                                                                                          \
+        written_closing_fd(&before, fd);                                                           \
+        result = real()->name arguments;                                                           \
+        if (result == 0) {                                                                         \
+            written_closed(&before);                                                               \
+        }                                                                                          \
+        return result;                                                                             \
+    }
+
+CLOSE_FD(fchmod, (int fd, mode_t mode), (fd, mode), chmod(before.path.text, mode))
+CLOSE_FD(fchown, (int fd, uid_t owner, gid_t group), (fd, owner, group),
+         chown(before.path.text, owner, group))
+WRITE_FD(futimens, (int fd, const struct timespec times[2]), (fd, times),
+         utimensat(AT_FDCWD, path, times, 0))
 WRITE_FD(futimes, (int fd, const struct timeval times[2]), (fd, times), utimes(path, times))
 
-/* --- names that libc makes up ------------------------------------------------------------------------------------------- */
+/* --- names that libc makes up
+ * ------------------------------------------------------------------------------------------- */
 
 #define WRITE_TEMPORARY(function, parameters, arguments)                                           \
     FI_EXPORT int function parameters                                                              \
     {                                                                                              \
-        return noted(real()->function arguments, AT_FDCWD, name, CHANGE_TREE);                            \
+        return noted(real()->function arguments, AT_FDCWD, name, CHANGE_TREE);                     \
     }
 
 WRITE_TEMPORARY(mkstemp, (char *name), (name))

@@ -97,6 +97,8 @@ class Judge:
         """What one run wrote; raises RunFailed."""
         program, args = self.prepare(family)
         out = f"{self.work}/{family}.{label}"
+        if rank:
+            options["rank"] = rank
         result = runner(program, args + [out], **options)
         return self.read(out, rank), result
 
@@ -134,12 +136,6 @@ class Judge:
         text = self.transcript(family, lie, runs.run_liar, liar=self.liar, lie=lie, user=user)[0]
         self.tally.check(text != plain, f"{family}: the lie {lie} is noticed", "no line differs")
 
-    def plain_of(self, family, plain, rank):
-        """Ranks that write have trees of their own, with times of their own."""
-        if family != "write":
-            return plain
-        return self.transcript(family, f"plain-{rank}", lambda program, args: runs.run_plain(program, args, rank=rank), rank=rank)[0]
-
     def judge(self, family, plain, ranks, user=None):
         label = f"{ranks}-ranks" + ("-nobody" if user else "")
         what = f"{family}, {label}"
@@ -152,8 +148,9 @@ class Judge:
             return
         self.compare(f"{what}, rank 0", plain, lambda: text)
         for rank in range(1, ranks):
-            own = self.plain_of(family, plain, rank)
-            self.compare(f"{what}, rank {rank}", own, lambda: self.read(f"{self.work}/{family}.{label}", rank))
+            if family == "write":  # each rank has a folder of its own
+                plain = self.transcript(family, f"plain-{rank}", runs.run_plain, rank=rank)[0]
+            self.compare(f"{what}, rank {rank}", plain, lambda: self.read(f"{self.work}/{family}.{label}", rank))
         _, row, share = FAMILIES[family]
         intercepted, served = runs.calls(report, row)
         self.tally.check(intercepted > 0 and served >= share * intercepted, f"{what}: served from the cache",

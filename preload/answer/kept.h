@@ -1,0 +1,22 @@
+/*
+ * kept.h - stubs that stay open as long as their library: with RTLD_LAZY symbols are still to be
+ * bound in their scope.
+ *
+ * Counts the program's dlopens and dlcloses of such libraries, as far as they pass through
+ * answer/library.h.
+ *
+ * Thread rules: any thread; the lock is a leaf, and nothing is opened or closed under it.
+ */
+#ifndef FASTIMPORT_ANSWER_KEPT_H
+#define FASTIMPORT_ANSWER_KEPT_H
+
+#include <stdbool.h>
+
+/* The library was opened (again). With a stub: is it kept from now on? If not, the caller closes
+ * it. */
+bool kept_opened(void *library, void *stub);
+
+/* The library was closed once. The stub that is to be closed with it, or NULL. */
+void *kept_closed(const void *library);
+
+#endif

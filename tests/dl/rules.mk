@@ -1,0 +1,18 @@
+# tests/dl: dlopen under the library against ld.so alone.
+
+DL_T := $(B)/obj/tests/dl
+LINT_SRC += $(wildcard tests/dl/*.c)
+PROGRAMS += $(DL_T)/subject.o
+TESTS += test-dl test-storm
+TESTS_LONG += test-packages
+.PHONY: test-dl test-storm test-packages
+
+test-dl: $(PROGRAMS)
+	$(Q)B=$(B) tests/run dl tests/dl/dl_test.py
+
+test-storm: $(PROGRAMS)
+	$(Q)B=$(B) tests/run storm tests/dl/storm_test.py
+
+# Packages of PyPI: the first run builds their environment.
+test-packages: $(PROGRAMS)
+	$(Q)B=$(B) TEST_TIMEOUT=3600 tests/run packages tests/dl/packages_test.py

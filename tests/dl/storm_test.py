@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+"""A storm of 200 libraries (bench/libstorm) on 4 emulated nodes whose environment is on the emulated shared file system.
+
+Cold, 8 ranks, both variants: operations and bytes at the file system's server against those of one plain rank; what ld.so
+opens in ranks other than 0, by strace; how the ranks of a node share a library's text, from smaps; what gdb sees.
+Needs root (mounts). Closes with "N passed, N failed".
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(ROOT / "bench/nodes"))
+import sharedjob  # noqa: E402
+
+LIBRARY = sharedjob.BUILD / "libfastimport.so"
+SHARE = subprocess.check_output([ROOT / "bench/env/make-env"], text=True).strip()
+PYTHON = f"{SHARE}/env/bin/python"
+STORM = f"{SHARE}/storm200"
+CLIENT = ["--read-only", "--readahead", "15360"]
+RANKS, NODES = 8, 4
+
+
+def check(condition, message):
+    if not condition:
+        raise AssertionError(message)
+
+
+def make_storm():
+    subprocess.run([ROOT / "bench/libstorm/storm_gen", "-n", "150", "-f", "20", "-u", "50", "-e", "20", STORM], check=True, stdout=subprocess.DEVNULL)
+    target = pathlib.Path(STORM, "storm.py")
+    target.write_bytes((ROOT / "bench/libstorm/storm.py").read_bytes())
+    return pathlib.Path(STORM, "ld_library_path").read_text().strip()
+
+
+LD_LIBRARY_PATH = make_storm()
+ENV = {"LD_LIBRARY_PATH": LD_LIBRARY_PATH, "FASTIMPORT_PLAN": "off", "FASTIMPORT_PATH": STORM}
+
+
+def job(command, ranks, nodes, preload):
+    done = sharedjob.run(command, SHARE, ranks, nodes, CLIENT, env=ENV, preload=preload, timeout=240)
+    check(done.code == 0, f"exit {done.code}: {done.output}{done.errors}")
+    return done
+
+
+MPI_PROGRAM = """
+#include <mpi.h>
+int main(void) { return MPI_Init(0, 0) || MPI_Finalize(); }
+"""
+
+
+def cost_of_mpi():
+    """Operations and bytes of a bare MPI start: ld.so searches LD_LIBRARY_PATH for each library that MPI and its plugins need."""
+    with tempfile.TemporaryDirectory() as scratch:
+        source = pathlib.Path(scratch, "bare.c")
+        source.write_text(MPI_PROGRAM)
+        subprocess.run(["mpicc.mpich", "-o", f"{scratch}/bare", source], check=True)
+        bare, nothing = job([f"{scratch}/bare"], RANKS, NODES, None), job(["/bin/true"], RANKS, NODES, None)
+    return bare.metadata_ops - nothing.metadata_ops, bare.read_bytes - nothing.read_bytes
+
+
+def ratios(variant):
+    command, nothing, exec_only = [PYTHON, f"{STORM}/storm.py", STORM, variant], [PYTHON, "-c", "pass"], sharedjob.BUILD / "execonly.so"
+    base, base_exec = job(command, 1, 1, None), job(nothing, 1, 1, exec_only)
+    mpi_ops, mpi_bytes = cost_of_mpi()
+    storm, storm_exec = job(command, RANKS, NODES, LIBRARY), job(nothing, RANKS, NODES, exec_only)
+    check(storm.output.count(" ok ") == RANKS, storm.output)
+    metadata = (storm.metadata_ops - storm_exec.metadata_ops - mpi_ops) / (base.metadata_ops - base_exec.metadata_ops)
+    read = (storm.read_bytes - storm_exec.read_bytes - mpi_bytes) / (base.read_bytes - base_exec.read_bytes)
+    dl, fallbacks = storm.report["calls"]["dl"], storm.report["fallbacks"]
+    print(f"    {variant}: metadata {metadata:.3f}, bytes {read:.3f} (one rank: {base.metadata_ops - base_exec.metadata_ops} operations, "
+          f"{base.read_bytes - base_exec.read_bytes} bytes; exec: {storm_exec.metadata_ops}, bare MPI: {mpi_ops}); dlopen {dl}, fallbacks {fallbacks}", flush=True)
+    check(metadata <= 1.05 and read <= 1.05, f"metadata {metadata:.3f}, bytes {read:.3f}")
+    check(fallbacks["library"] == 0 and dl["served"] >= RANKS, f"{dl} {fallbacks}")
+
+
+def test_ratios_of_one_dlopen():
+    ratios("needed")
+
+
+def test_ratios_of_many_modules():
+    ratios("modules")
+
+
+def opened(log):
+    """What a rank opened in the environment after it had joined, that is, had opened the node cache."""
+    text = pathlib.Path(log).read_text(errors="replace")
+    start = text.find("/dev/shm/fastimport-")
+    check(start > 0, f"{log}: the rank never opened a node cache")
+    return [m for m in re.findall(r'open(?:at)?\([^"]*"([^"]*)"', text[start:]) if m.startswith(SHARE)]
+
+
+def strace(variant):
+    with tempfile.TemporaryDirectory() as scratch:
+        line = f'exec strace -f -qq -e trace=open,openat -o {scratch}/$PMI_RANK {PYTHON} {STORM}/storm.py {STORM} {variant}'
+        job(["sh", "-c", line], RANKS, NODES, LIBRARY)
+        counts = [len(opened(f"{scratch}/{rank}")) for rank in range(RANKS)]
+        print(f"    {variant}: opened below {SHARE} after joining, by rank: {counts}", flush=True)
+        first = [name for rank in range(1, RANKS) for name in opened(f"{scratch}/{rank}")][:5]
+        check(counts[0] > 0, "rank 0 opened nothing: this test is blind")
+        check(not any(counts[1:]), f"ranks other than 0 opened {first}")
+
+
+def test_ranks_open_nothing_for_one_dlopen():
+    strace("needed")
+
+
+def test_ranks_open_nothing_for_many_modules():
+    strace("modules")
+
+
+WAITING = """
+import ctypes, os, sys, time
+sys.path.insert(0, {storm!r})
+import storm000
+storm000.run()
+print(os.getpid(), flush=True)
+time.sleep(12)
+"""
+
+
+def local(ranks, text):
+    words = {**ENV, "LD_PRELOAD": str(LIBRARY), "FASTIMPORT_FS": "all"}
+    return subprocess.Popen(["mpiexec.mpich", "-n", str(ranks), "env", *[f"{k}={v}" for k, v in words.items()], PYTHON, "-c", text],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def text_of_storm(pid):
+    """Rss, Pss and private bytes (KiB) of the executable mapping of storm000.so."""
+    found = {}
+    inside = False
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            inside = "r-xp" in line and line.endswith("/storm000.so")
+        elif inside and line.split(":")[0] in ("Rss", "Pss", "Private_Clean", "Private_Dirty"):
+            found[line.split(":")[0]] = found.get(line.split(":")[0], 0) + int(line.split()[1])
+    return found
+
+
+def test_text_is_shared_and_gdb_knows_names():
+    process = local(2, WAITING.format(storm=STORM))
+    pids = [int(process.stdout.readline()) for _ in range(2)]
+    try:
+        shares = [text_of_storm(pid) for pid in pids]
+        print(f"    text of storm000.so, KiB: {shares}", flush=True)
+        for share in shares:
+            check(share.get("Rss", 0) > 0 and share["Pss"] <= share["Rss"] / 2 + 1, f"not shared: {shares}")
+            check(share["Private_Clean"] + share["Private_Dirty"] == 0, f"private: {shares}")
+        done = subprocess.run(["gdb", "-q", "-batch", "-ex", "set debuginfod enabled off", "-ex", "info sharedlibrary", "-ex",
+                               "info symbol PyInit_storm000", "-p", str(pids[1])], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+        names = [line.split()[-1] for line in done.stdout.splitlines() if "storm000.so" in line and line.startswith("0x")]
+        check(names == [f"{STORM}/storm000.so"], f"gdb names {names}\n{done.stdout[-800:]}{done.stderr[-500:]}")
+        check(f"PyInit_storm000 in section .text of {STORM}/storm000.so" in done.stdout, done.stdout[-800:])
+        check("/dev/shm/fastimport-" not in done.stdout + done.stderr, done.stdout + done.stderr)
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def main():
+    tests = {n: f for n, f in globals().items() if n.startswith("test_") and (not sys.argv[1:] or n in sys.argv[1:])}
+    failed = 0
+    for name, test in tests.items():
+        start = time.monotonic()
+        try:
+            test()
+            print(f"ok    {name} ({time.monotonic() - start:.1f} s)", flush=True)
+        except (AssertionError, subprocess.SubprocessError, OSError, ValueError) as error:
+            failed += 1
+            print(f"FAIL  {name}: {error}", flush=True)
+    print(f"{len(tests) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    os.umask(0o22)
+    sys.exit(main())
