@@ -2,7 +2,6 @@
 #include "fill/lookup.h"
 
 #include <dirent.h>
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include "base/sys.h"
 #include "cache/mirror.h"
 #include "fill/library.h"
+#include "fill/mapped.h"
 
 struct lookup {
     struct node_cache *node;
@@ -335,35 +335,9 @@ static void remember_origin(const struct lookup *l, const struct stat *st)
     payload(&local, l->query->path, l->query->length + 1);
 }
 
-/* How much of a file ld.so maps: to the end of the last PT_LOAD. The whole file, if that is not clear. */
-static uint64_t mapped_size(int fd, const struct stat *st)
-{
-    Elf64_Phdr headers[64];
-    Elf64_Ehdr e;
-    uint64_t end = 0;
-    uint64_t all = (uint64_t)st->st_size;
-
-    if (sys_pread_all(fd, &e, sizeof e, 0) != sizeof e || memcmp(e.e_ident, ELFMAG, SELFMAG) != 0 ||
-        e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_phentsize != sizeof *headers || e.e_phnum == 0 || e.e_phnum > 64) {
-        return all;
-    }
-    if (sys_pread_all(fd, headers, e.e_phnum * sizeof *headers, (off_t)e.e_phoff) != (ssize_t)(e.e_phnum * sizeof *headers)) {
-        return all;
-    }
-    for (int i = 0; i < e.e_phnum; i++) {
-        if (headers[i].p_type == PT_LOAD && headers[i].p_offset < all && headers[i].p_filesz <= all - headers[i].p_offset &&
-            headers[i].p_offset + headers[i].p_filesz > end) {
-            end = headers[i].p_offset + headers[i].p_filesz;
-        }
-    }
-    /* whole pages are mapped: what stands behind the segment in its last page is seen, too */
-    end = (end + 65535) & ~(uint64_t)65535;
-    return end == 0 || end > all ? all : end;
-}
-
 static const struct record *mirror_file(const struct lookup *l, int fd, const struct stat *st)
 {
-    uint64_t size = l->query->argument == RECORD_MAPPED ? mapped_size(fd, st) : (uint64_t)st->st_size;
+    uint64_t size = l->query->argument == RECORD_MAPPED ? mapped_size(fd, (uint64_t)st->st_size) : (uint64_t)st->st_size;
     struct mirror_writer w;
     int error = mirror_begin(&w, l->node, size);
 
