@@ -27,3 +27,4 @@ $(B)/execonly.so: $(B)/obj/bench/execonly.o
 	$(Q)$(CC) -shared $^ $(LDFLAGS) -o $@
 
 include bench/libstorm/rules.mk
+include bench/hotpath/rules.mk
