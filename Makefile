@@ -31,6 +31,7 @@ LDFLAGS += -Wl,-z,defs -Wl,-z,relro,-z,now $(SAN)
 
 PROGRAMS :=     # built by `make`
 TESTS :=        # phony targets run by `make check`
+TESTS_LONG :=   # those that take minutes: `make check-long`
 LINT_SRC :=     # C sources given to clang-tidy and cppcheck
 LINT_DIRS := preload bcast-tool tests bench
 
@@ -39,7 +40,7 @@ include bcast-tool/rules.mk
 include bench/rules.mk
 include tests/rules.mk
 
-.PHONY: all deps check test demo bench lint clean
+.PHONY: all deps check check-long test demo bench lint clean
 
 all: $(PROGRAMS)
 
@@ -57,6 +58,12 @@ check: deps
 	$(Q)$(MAKE) --no-print-directory test
 
 test: all $(TESTS)
+	$(Q)tests/summary $(B)
+
+check-long: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)rm -f $(B)/test-results/*.tally
+	$(Q)$(MAKE) --no-print-directory $(TESTS_LONG)
 	$(Q)tests/summary $(B)
 
 demo: deps

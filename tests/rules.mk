@@ -7,3 +7,4 @@ include tests/interpose/rules.mk
 include tests/bench/rules.mk
 include tests/differential/rules.mk
 include tests/mpi/rules.mk
+include tests/suites/rules.mk
