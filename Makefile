@@ -35,6 +35,7 @@ LDFLAGS += -Wl,-z,defs -Wl,-z,relro,-z,now $(SAN)
 PROGRAMS :=     # built by `make`
 TESTS_LONG :=   # phony targets run by `make check-long`
 TESTS :=        # phony targets run by `make check`
+TESTS_LONG :=   # those that take minutes: `make check-long`
 LINT_SRC :=     # C sources given to clang-tidy and cppcheck
 LINT_DIRS := preload bcast-tool tests bench
 
@@ -44,6 +45,7 @@ include bench/rules.mk
 include tests/rules.mk
 
 .PHONY: all deps check check-long test demo bench lint coverage clean
+.PHONY: all deps check check-long test demo bench lint clean
 
 all: $(PROGRAMS)
 
@@ -66,6 +68,9 @@ test: all $(TESTS)
 # The rest, which takes long: huge archives, many packages, more fuzzing.
 check-long: deps
 	$(Q)$(MAKE) --no-print-directory all $(TESTS_LONG)
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)rm -f $(B)/test-results/*.tally
+	$(Q)$(MAKE) --no-print-directory $(TESTS_LONG)
 	$(Q)tests/summary $(B)
 
 demo: deps

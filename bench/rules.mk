@@ -63,3 +63,4 @@ bench-keep:
 	bench/measure/front.py $(BENCH_OUT)/startup/results.json $(BENCH_OUT)/model/model.json >bench/results/README-tables.md
 
 .PHONY: bench-keep
+include bench/hotpath/rules.mk

@@ -177,35 +177,30 @@ static bool stat_directory(struct fi_path *p, struct stat *st)
     return known;
 }
 
-/* Could this process hold it open by way of the mirror? A file that is new cannot have been opened
- * before. */
-static bool may_be_open(const struct fi_path *p, const struct stat *st, enum change_extent extent)
-{
-    struct fi_query q = query_make(RECORD_CONTENT, 0, p->text, p->length);
+enum how {
+    HOW_NEW,     /* what is there now has been put there, or got other attributes */
+    HOW_IN_PLACE /* bytes may have changed, below descriptors that stand for the file */
+};
 
-    return S_ISREG(st->st_mode) && (extent == CHANGE_OBJECT || st->st_nlink > 1 ||
-                                    segment_find(&resolver.node->index, &q) != NULL);
-}
-
-static bool note_file(const struct fi_path *p, const struct stat *st, enum change_extent extent)
+static bool note_file(const struct fi_path *p, const struct stat *st, enum change_extent extent, enum how how)
 {
-    if (may_be_open(p, st, extent)) {
+    if (how == HOW_IN_PLACE && S_ISREG(st->st_mode)) {
         reopen_file(resolver.node, st, p->text);
     }
     return change_note_inode(resolver.node, st, p->text, extent);
 }
 
-static bool note_object(const struct fi_path *p, enum change_extent extent)
+static bool note_object(const struct fi_path *p, enum change_extent extent, enum how how)
 {
     struct stat st;
 
     if (sys_lstat(p->text, &st) != 0) {
         return true;
     }
-    if (!note_file(p, &st, extent)) {
+    if (!note_file(p, &st, extent, how)) {
         return false;
     }
-    return !S_ISLNK(st.st_mode) || sys_stat(p->text, &st) != 0 || note_file(p, &st, extent);
+    return !S_ISLNK(st.st_mode) || sys_stat(p->text, &st) != 0 || note_file(p, &st, extent, how);
 }
 
 /* What the name named before has one name less, unless it has moved. */
@@ -223,11 +218,11 @@ static bool note_gone(const struct written_before *before)
     return change_note_inode(resolver.node, &now, "", CHANGE_TREE);
 }
 
-static bool note_name(struct fi_path *p, enum change_extent extent)
+static bool note_name(struct fi_path *p, enum change_extent extent, enum how how)
 {
     struct stat st;
 
-    return change_note_path(resolver.node, p->text, p->length, extent) && note_object(p, extent) &&
+    return change_note_path(resolver.node, p->text, p->length, extent) && note_object(p, extent, how) &&
            (!stat_directory(p, &st) || note_directory(p, &st, extent));
 }
 
@@ -250,7 +245,7 @@ void written(int dirfd, const char *path, enum change_extent extent)
     struct fi_path p;
 
     if (locate(&p, dirfd, path)) {
-        noted(note_name(&p, extent));
+        noted(note_name(&p, extent, extent == CHANGE_OBJECT ? HOW_IN_PLACE : HOW_NEW));
     }
 }
 
@@ -263,7 +258,7 @@ void written_fd(int fd)
     }
 }
 
-void written_created(int fd, int dirfd, const char *path)
+void written_created(int fd, int dirfd, const char *path, bool is_new)
 {
     char real[FI_PATH_MAX];
     struct fi_path p;
@@ -271,7 +266,7 @@ void written_created(int fd, int dirfd, const char *path)
     if (!locate(&p, dirfd, path)) {
         return;
     }
-    noted(note_name(&p, CHANGE_TREE));
+    noted(note_name(&p, CHANGE_TREE, is_new ? HOW_NEW : HOW_IN_PLACE));
     if (name_of_fd(fd, real) && strcmp(real, p.text) != 0) {
         written(AT_FDCWD, real, CHANGE_TREE);
     }
@@ -307,7 +302,7 @@ void written_closing_fd(struct written_before *before, int fd)
 void written_closed(struct written_before *before)
 {
     if (before->matters) {
-        noted(note_name(&before->path, CHANGE_TREE) &&
+        noted(note_name(&before->path, CHANGE_TREE, HOW_NEW) &&
               (!before->was_there ||
                change_note_inode(resolver.node, &before->st, before->path.text, CHANGE_TREE)));
     }
@@ -329,7 +324,7 @@ void written_remember(struct written_before *before, int dirfd, const char *path
     if (S_ISDIR(before->st.st_mode) || S_ISLNK(before->st.st_mode)) {
         reopen_all(resolver.node);
         directory_hold_all();
-    } else if (may_be_open(p, &before->st, CHANGE_TREE)) {
+    } else if (S_ISREG(before->st.st_mode)) {
         reopen_file(resolver.node, &before->st, p->text);
     }
 }
@@ -337,7 +332,7 @@ void written_remember(struct written_before *before, int dirfd, const char *path
 void written_over(struct written_before *before)
 {
     if (before->matters) {
-        noted(note_name(&before->path, CHANGE_TREE) && note_gone(before) &&
+        noted(note_name(&before->path, CHANGE_TREE, HOW_NEW) && note_gone(before) &&
               (!before->has_directory ||
                note_directory(&before->path, &before->directory, CHANGE_TREE)));
     }

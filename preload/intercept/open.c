@@ -64,7 +64,7 @@ static int serve_open(const char *path, int flags, bool *served)
 static void note_open(int fd, int dirfd, const char *path, int flags)
 {
     if ((flags & O_CREAT) != 0) {
-        written_created(fd, dirfd, path);
+        written_created(fd, dirfd, path, (flags & O_EXCL) != 0);
     } else {
         written(dirfd, path, CHANGE_OBJECT);
     }

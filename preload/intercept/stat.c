@@ -6,6 +6,7 @@
 
 #include "answer/answer.h"
 #include "resolve.h"
+#include "written.h"
 
 _Static_assert(sizeof(struct stat) == sizeof(struct stat64),
                "one layout serves both (64-bit ABIs)");
@@ -154,6 +155,24 @@ static bool serve_statx(int dirfd, const char *path, int flags, unsigned mask, s
     return is_served(a.error, result);
 }
 
+/* libc declares that path is not NULL, and the compiler believes it; programs do give NULL. */
+static bool has_name(const char *path)
+{
+    return (size_t)path >= 4096 && path[0] != '\0';
+}
+
+/* By descriptor: a mirror file's answer is the original's. */
+static int statx_of_fd(int fd, int flags, unsigned mask, struct statx *stx)
+{
+    char path[FI_PATH_MAX];
+
+    if (!written_original(fd, path)) {
+        answer_fstatx(resolver.node, stx);
+        return 0;
+    }
+    return statx(AT_FDCWD, path, flags & ~AT_EMPTY_PATH, mask, stx);
+}
+
 FI_EXPORT int statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx)
 {
     int result;
@@ -162,8 +181,9 @@ FI_EXPORT int statx(int dirfd, const char *path, int flags, unsigned mask, struc
         return result;
     }
     result = real()->statx(dirfd, path, flags, mask, stx);
-    if (result == 0 && (flags & AT_EMPTY_PATH) != 0 && __builtin_expect(resolve_active, 0)) {
-        answer_fstatx(resolver.node, stx);
+    if (result == 0 && (flags & AT_EMPTY_PATH) != 0 && __builtin_expect(resolve_active, 0) &&
+        !has_name(path)) {
+        result = statx_of_fd(dirfd, flags, mask, stx);
     }
     return result;
 }

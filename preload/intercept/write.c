@@ -92,12 +92,13 @@ CLOSE_AT(fchownat, (int dirfd, const char *path, uid_t owner, gid_t group, int f
 
 static bool has_path(const char *path)
 {
-    return path != NULL && path[0] != '\0';
+    return (size_t)path >= 4096 && path[0] != '\0';
 }
 
+/* libc declares that the path is not NULL, and the compiler believes it: so by its value. */
 static bool is_null(const char *path)
 {
-    return path == NULL;
+    return (size_t)path < 4096;
 }
 
 FI_EXPORT int futimesat(int dirfd, const char *path, const struct timeval times[2])

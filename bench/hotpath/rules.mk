@@ -1,0 +1,12 @@
+# bench/hotpath: what one call costs.
+
+PROGRAMS += $(B)/hotpath
+LINT_SRC += bench/hotpath/hotpath.c
+
+$(B)/hotpath: $(B)/obj/bench/hotpath/hotpath.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -rdynamic $^ -o $@
+
+.PHONY: bench-hotpath
+bench-hotpath: $(B)/hotpath $(B)/libfastimport.so
+	$(Q)bench/hotpath/run --build $(B)

@@ -1,0 +1,107 @@
+#!/usr/bin/python3
+"""CPython's own tests under the library: each test must end as it does without.
+
+    tests/suites/cpython.py --library build/libfastimport.so [--long] [MODULE...]
+
+Each module of Debian's libpython3.11-testsuite runs as the one rank of an MPI job, without and with the library, with the standard
+library cached (FASTIMPORT_FS=all). Results are compared test by test: ok, failed, skipped. What fails in both is Debian's
+or this machine's affair and is only counted; a run of the library that serves nothing counts as failed.
+"""
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+
+PYTHON = "/usr/bin/python3"
+SHORT = ["test_stat", "test_glob", "test_import", "test_zipimport"]
+LONG = ["test_os", "test_posix", "test_pathlib", "test_shutil", "test_tempfile", "test_importlib", "test_ctypes",
+        "test_subprocess", "test_multiprocessing_fork", "test_multiprocessing_spawn"]
+TIMEOUT = 900  # seconds a module
+
+
+def results(xml):
+    """{test: "ok" | "failed" | "skipped"} of a --junit-xml file."""
+    found = {}
+    for case in ElementTree.parse(xml).iter("testcase"):
+        state = "ok"
+        if case.find("failure") is not None or case.find("error") is not None:
+            state = "failed"
+        elif case.find("skipped") is not None or case.get("result") == "suppressed":
+            state = "skipped"
+        found[case.get("name")] = state
+    return found
+
+
+def run(module, work, library):
+    """(results, report, output); with library None a plain rank."""
+    folder = f"{work}/{'library' if library else 'plain'}"
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("LD_PRELOAD", "FASTIMPORT", "PMI", "PYTHON"))}
+    setting = []
+    if library:
+        setting = ["env", f"LD_PRELOAD={os.path.abspath(library)}", "FASTIMPORT_FS=all", f"FASTIMPORT_REPORT={folder}/report",
+                   "FASTIMPORT_PLAN=off", "FASTIMPORT_IDLE_MS=600000"]
+    command = ["timeout", "-k", "10", str(TIMEOUT), "mpiexec.mpich", "-n", "1"] + setting
+    command += [PYTHON, "-m", "test", "--junit-xml", f"{folder}/results.xml", "--tempdir", folder, module]
+    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=folder,
+                          errors="replace")
+    output = (done.stdout + done.stderr)[-3000:]
+    try:
+        report = json.load(open(f"{folder}/report")) if library else {}
+    except (OSError, ValueError):
+        report = {}
+    try:
+        return results(f"{folder}/results.xml"), report, output
+    except (OSError, ElementTree.ParseError) as e:
+        return None, report, f"no results: {e}\n{output}"
+
+
+def compare(module, work, library):
+    """(passed, failed, skipped), after printing what differs."""
+    plain, _, said = run(module, work, None)
+    if not plain:
+        print(f"skip {module}: it gives no results without the library\n{said[-500:]}")
+        return 0, 0, 1
+    ours, report, said = run(module, work, library)
+    if ours is None:
+        print(f"FAIL {module}: {said}")
+        return 0, 1, 0
+    served = sum(row.get("served", 0) for row in report.get("calls", {}).values())
+    differing = sorted(t for t in plain.keys() | ours.keys() if plain.get(t) != ours.get(t))
+    for test in differing:
+        print(f"FAIL {test}: {plain.get(test, 'absent')} plain, {ours.get(test, 'absent')} with the library")
+    if differing:
+        print(said)
+    if served == 0:
+        print(f"FAIL {module}: the library served nothing\n{said[-1000:]}")
+    same = [t for t in plain if plain[t] == ours.get(t)]
+    states = [plain[t] for t in same]
+    print(f"{module}: {len(same)} tests end alike ({states.count('failed')} failed in both), {served} calls served")
+    return sum(s != "skipped" for s in states), len(differing) + (served == 0), states.count("skipped")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--library", required=True)
+    p.add_argument("--long", action="store_true", help="the modules that take minutes")
+    p.add_argument("modules", nargs="*")
+    args = p.parse_args()
+    total = [0, 0, 0]
+    work = tempfile.mkdtemp(prefix="fastimport-suites-")
+    try:
+        for module in args.modules or (LONG if args.long else SHORT):
+            total = [a + b for a, b in zip(total, compare(module, work, args.library))]
+            sys.stdout.flush()
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
+    return 1 if total[1] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
