@@ -48,7 +48,8 @@ static bool parse_ms(const char *text, void *field)
 
     errno = 0;
     value = strtoull(text, &end, 10);
-    if (end == text || *end != '\0' || strchr(text, '-') != NULL || errno != 0 || value > longest_ms) {
+    if (end == text || *end != '\0' || strchr(text, '-') != NULL || errno != 0 ||
+        value > longest_ms) {
         return false;
     }
     *(uint64_t *)field = value;
@@ -124,7 +125,8 @@ static const struct option options[] = {
     {"FASTIMPORT_WAIT_MS", FIELD(wait_ms), parse_ms, "milliseconds", "5000"},
     {"FASTIMPORT_JOIN_MS", FIELD(join_ms), parse_ms, "milliseconds", "60000"},
     {"FASTIMPORT_IDLE_MS", FIELD(idle_ms), parse_ms, "milliseconds", "10000"},
-    {"FASTIMPORT_PLAN", FIELD(plan), parse_text, "off, a file, record:FILE or use:FILE", "the default"},
+    {"FASTIMPORT_PLAN", FIELD(plan), parse_text, "off, a file, record:FILE or use:FILE",
+     "the default"},
     {"FASTIMPORT_REPORT", FIELD(report), parse_text, "stderr or a file", "no report"},
     {"FASTIMPORT_LOG", FIELD(log), parse_level, "error, warn, info or debug", "warn"},
     {"FASTIMPORT_LOG_FILE", FIELD(log_file), parse_text, "a file", "standard error"},

@@ -1,8 +1,9 @@
 /*
  * config.h - the FASTIMPORT* environment variables, read once in the constructor from one table.
  *
- * A value that cannot be parsed is named in one warning, with what is used instead. Strings point into copies
- * that live as long as the process. After config_load() the struct is read-only and may be read by any thread.
+ * A value that cannot be parsed is named in one warning, with what is used instead. Strings point
+ * into copies that live as long as the process. After config_load() the struct is read-only and may
+ * be read by any thread.
  */
 #ifndef FASTIMPORT_CONFIG_H
 #define FASTIMPORT_CONFIG_H
@@ -31,10 +32,12 @@ struct fi_config {
     const char *log_file; /* FASTIMPORT_LOG_FILE, with %h %r %p */
 };
 
-/* Parses the environment. `warn` receives each complaint as a finished sentence; NULL: be silent. */
+/* Parses the environment. `warn` receives each complaint as a finished sentence; NULL: be silent.
+ */
 void config_load(struct fi_config *config, void (*warn)(const char *sentence));
 
-/* Fills in %h (host), %r (rank) and %p (process id); "%%" is a percent sign. False if it does not fit. */
+/* Fills in %h (host), %r (rank) and %p (process id); "%%" is a percent sign. False if it does not
+ * fit. */
 bool config_expand(const char *pattern, int rank, char *out, unsigned long size);
 
 #endif

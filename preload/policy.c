@@ -49,11 +49,13 @@ static bool is_shared_library(const char *name)
     return false;
 }
 
-/* Names that an import system asks for: modules, packages' metadata, path files, zipped packages. */
+/* Names that an import system asks for: modules, packages' metadata, path files, zipped packages.
+ */
 static bool is_import_name(const char *name)
 {
-    static const char *const suffixes[] = {".py",        ".pyc",      ".pth",      ".zip", ".egg",
-                                           ".dist-info", ".egg-info", ".egg-link", ".whl", "__pycache__"};
+    static const char *const suffixes[] = {".py",  ".pyc",       ".pth",      ".zip",
+                                           ".egg", ".dist-info", ".egg-info", ".egg-link",
+                                           ".whl", "__pycache__"};
 
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
         if (path_ends_with(name, suffixes[i])) {
@@ -91,7 +93,8 @@ enum verdict policy_verdict(const struct policy *p, const char *path, size_t len
         if (r->scope == ROOT_EXCLUDE) {
             return NOT_OURS;
         }
-        if (best == NULL || r->length > best->length || (r->length == best->length && r->scope == ROOT_ALL)) {
+        if (best == NULL || r->length > best->length ||
+            (r->length == best->length && r->scope == ROOT_ALL)) {
             best = r;
         }
     }
@@ -102,7 +105,8 @@ enum verdict policy_verdict(const struct policy *p, const char *path, size_t len
     case ROOT_ALL:
         return OURS;
     case ROOT_LIBRARY:
-        return length == best->length || is_shared_library(path_name(path, length)) ? OURS : NOT_OURS;
+        return length == best->length || is_shared_library(path_name(path, length)) ? OURS
+                                                                                    : NOT_OURS;
     default:
         return import_verdict(best, path, length);
     }
@@ -121,7 +125,8 @@ bool policy_maybe(const struct policy *p, const char *path)
 bool policy_is_way(const struct policy *p, const char *path, size_t length)
 {
     for (size_t i = 0; i < p->n_roots; i++) {
-        if (p->roots[i].scope != ROOT_EXCLUDE && path_has_prefix(p->roots[i].path, p->roots[i].length, path, length)) {
+        if (p->roots[i].scope != ROOT_EXCLUDE &&
+            path_has_prefix(p->roots[i].path, p->roots[i].length, path, length)) {
             return true;
         }
     }
@@ -131,7 +136,8 @@ bool policy_is_way(const struct policy *p, const char *path, size_t length)
 bool policy_is_far(const struct policy *p, const char *path, size_t length)
 {
     for (size_t i = 0; i < p->n_roots; i++) {
-        if (p->roots[i].scope != ROOT_EXCLUDE && path_has_prefix(path, length, p->roots[i].path, p->roots[i].length)) {
+        if (p->roots[i].scope != ROOT_EXCLUDE &&
+            path_has_prefix(path, length, p->roots[i].path, p->roots[i].length)) {
             return false;
         }
     }

@@ -1,8 +1,8 @@
 /*
  * policy.h - is this path ours? A pure function of a table of roots.
  *
- * The root rank makes the table (roots.h) and all ranks of the job use the same. Paths are normal (base/path.h).
- * The longest matching root decides; an excluded prefix always wins.
+ * The root rank makes the table (roots.h) and all ranks of the job use the same. Paths are normal
+ * (base/path.h). The longest matching root decides; an excluded prefix always wins.
  *
  * Thread rules: a policy is immutable once loaded.
  */
@@ -15,8 +15,8 @@
 enum { POLICY_ROOTS = 64, POLICY_TEXT = 16384 };
 
 enum root_scope {
-    ROOT_ALL = 'A',    /* an environment: everything read-only */
-    ROOT_IMPORT = 'I', /* a script's directory, PYTHONPATH: only what an import can ask for */
+    ROOT_ALL = 'A',     /* an environment: everything read-only */
+    ROOT_IMPORT = 'I',  /* a script's directory, PYTHONPATH: only what an import can ask for */
     ROOT_LIBRARY = 'L', /* LD_LIBRARY_PATH: only shared libraries */
     ROOT_EXCLUDE = 'X'
 };
@@ -24,7 +24,8 @@ enum root_scope {
 enum verdict {
     NOT_OURS,
     OURS,
-    OURS_IF_DIRECTORY, /* a package directory, or a flag file of the program? Its parent's listing tells */
+    OURS_IF_DIRECTORY, /* a package directory, or a flag file of the program? Its parent's listing
+                          tells */
 };
 
 struct policy {
@@ -42,8 +43,9 @@ void policy_load(struct policy *policy, const char *text, size_t length);
 
 enum verdict policy_verdict(const struct policy *policy, const char *path, size_t length);
 
-/* A quick first question, of the path as the program wrote it: could it be ours? Never false for a path of ours
- * that is absolute and has no "//", "." or ".." in front of the part that a root covers. */
+/* A quick first question, of the path as the program wrote it: could it be ours? Never false for a
+ * path of ours that is absolute and has no "//", "." or ".." in front of the part that a root
+ * covers. */
 bool policy_maybe(const struct policy *policy, const char *path);
 
 /* Is this directory neither below a root nor above one? Then no name in it is ours. */

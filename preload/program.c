@@ -1,8 +1,8 @@
 /* program.c - see program.h */
 #include "program.h"
 
-#include <stdio.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 struct command {
@@ -10,7 +10,8 @@ struct command {
     const char *text; /* code, module or script */
 };
 
-/* A cluster of short options such as -Ic: the letter that takes the next word (or the rest), or 0. */
+/* A cluster of short options such as -Ic: the letter that takes the next word (or the rest), or 0.
+ */
 static char option_with_value(const char *cluster, const char **rest)
 {
     for (const char *p = cluster; *p != '\0'; p++) {

@@ -1,7 +1,8 @@
 /*
  * program.h - python(1)'s command line: which script or module is to be run?
  *
- * Follows the synopsis of python(1): options come first; -c and -m end them, and so does the script. Pure functions.
+ * Follows the synopsis of python(1): options come first; -c and -m end them, and so does the
+ * script. Pure functions.
  */
 #ifndef FASTIMPORT_PROGRAM_H
 #define FASTIMPORT_PROGRAM_H
@@ -9,7 +10,8 @@
 /* The script's name as given; NULL with -c, -m, "-" and without any. */
 const char *program_script(int argc, char **argv);
 
-/* What is run, as a line of text for a key: the script, "-m NAME" or "-c TEXT"; "" when it is interactive. */
+/* What is run, as a line of text for a key: the script, "-m NAME" or "-c TEXT"; "" when it is
+ * interactive. */
 void program_describe(int argc, char **argv, char *out, unsigned long size);
 
 #endif

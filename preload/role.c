@@ -10,8 +10,9 @@
 #include "base/sys.h"
 
 /* Set by hydra, Slurm's PMI-2, PMIx, Open MPI, Intel, MVAPICH, Cray's PALS and ALPS. */
-static const char *const rank_variables[] = {"PMI_RANK",    "PMI_ID", "PMIX_RANK",  "OMPI_COMM_WORLD_RANK",
-                                             "MPIRUN_RANK", "PALS_RANKID", "ALPS_APP_PE", "SLURM_PROCID"};
+static const char *const rank_variables[] = {
+    "PMI_RANK",    "PMI_ID",      "PMIX_RANK",   "OMPI_COMM_WORLD_RANK",
+    "MPIRUN_RANK", "PALS_RANKID", "ALPS_APP_PE", "SLURM_PROCID"};
 
 static int launcher_rank(void)
 {

@@ -1,5 +1,6 @@
 /*
- * role.h - what is this process to fastimport? Decided once, from the environment and from what the process is.
+ * role.h - what is this process to fastimport? Decided once, from the environment and from what the
+ * process is.
  *
  * passive   not ours: launchers, shells, compilers, setuid programs, FASTIMPORT=0
  * rank      an MPI rank that is a Python or an MPI program, and no child of one
@@ -11,17 +12,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ROLE_NODE_VARIABLE "FASTIMPORT_NODE" /* set for descendants: "<rank's pid>:<nonce in hex>:<directory>" */
+#define ROLE_NODE_VARIABLE                                                                         \
+    "FASTIMPORT_NODE" /* set for descendants: "<rank's pid>:<nonce in hex>:<directory>" */
 
 enum role { ROLE_PASSIVE, ROLE_RANK, ROLE_ATTACHED };
 
 struct role_facts {
     enum role role;
-    int rank;           /* by the launcher's variables; -1: unknown */
-    bool is_python;     /* has Py_Initialize */
-    const char *node;   /* attached: directory of the node cache */
-    uint64_t nonce;     /* attached */
-    bool was_rank;      /* attached: this process was the rank itself, and has called exec since */
+    int rank;         /* by the launcher's variables; -1: unknown */
+    bool is_python;   /* has Py_Initialize */
+    const char *node; /* attached: directory of the node cache */
+    uint64_t nonce;   /* attached */
+    bool was_rank;    /* attached: this process was the rank itself, and has called exec since */
 };
 
 struct role_facts role_decide(void);

@@ -24,9 +24,10 @@ struct table {
 
 bool roots_is_network(const char *fstype)
 {
-    static const char *const types[] = {"nfs",    "nfs4", "lustre", "gpfs", "beegfs",  "ceph",      "panfs",
-                                        "afs",    "cifs", "smb3",   "9p",   "orangefs", "pvfs2",    "glusterfs",
-                                        "wekafs", "fuse", "gfs2",   "ocfs2", "cvmfs",  "quobyte",   "virtiofs"};
+    static const char *const types[] = {
+        "nfs",    "nfs4", "lustre", "gpfs",  "beegfs",   "ceph",    "panfs",
+        "afs",    "cifs", "smb3",   "9p",    "orangefs", "pvfs2",   "glusterfs",
+        "wekafs", "fuse", "gfs2",   "ocfs2", "cvmfs",    "quobyte", "virtiofs"};
 
     if (strncmp(fstype, "fuse.", 5) == 0) {
         return true;
@@ -72,7 +73,8 @@ static void fstype_of(const struct table *t, const char *path, char out[64])
         const char *dash = strstr(line, " - ");
         const char *end = strchr(line, '\n');
 
-        if (dash != NULL && sscanf(line, "%*d %*d %*s %*s %4095s", mount) == 1 && sscanf(dash, " - %63s", type) == 1) {
+        if (dash != NULL && sscanf(line, "%*d %*d %*s %*s %4095s", mount) == 1 &&
+            sscanf(dash, " - %63s", type) == 1) {
             unescape(mount);
             if (strlen(mount) >= best && is_mounted_above(path, mount)) {
                 best = strlen(mount);
@@ -131,8 +133,8 @@ static void add(struct table *t, enum root_scope scope, const char *path)
     char type[64];
     struct fi_path normal;
 
-    if (sys_getcwd(cwd, sizeof cwd) <= 0 || !path_normalise(&normal, cwd, path) || normal.has_dotdot ||
-        normal.length == 1) {
+    if (sys_getcwd(cwd, sizeof cwd) <= 0 || !path_normalise(&normal, cwd, path) ||
+        normal.has_dotdot || normal.length == 1) {
         return;
     }
     if (scope == ROOT_EXCLUDE) {
@@ -171,7 +173,8 @@ static void add_system_prefix(struct table *t, const char *prefix)
     char path[FI_PATH_MAX];
 
     for (int minor = 6; minor < 20; minor++) {
-        snprintf(path, sizeof path, "%s/lib/python3.%d", strcmp(prefix, "/") == 0 ? "" : prefix, minor);
+        snprintf(path, sizeof path, "%s/lib/python3.%d", strcmp(prefix, "/") == 0 ? "" : prefix,
+                 minor);
         if (sys_access(path, F_OK, false) == 0) {
             add(t, ROOT_ALL, path);
         }
@@ -224,7 +227,8 @@ static void add_venv_base(struct table *t, const char *prefix)
     char text[4096];
     char base[FI_PATH_MAX];
 
-    if (!path_join(name, sizeof name, prefix, "pyvenv.cfg") || sys_read_file(name, text, sizeof text) <= 0) {
+    if (!path_join(name, sizeof name, prefix, "pyvenv.cfg") ||
+        sys_read_file(name, text, sizeof text) <= 0) {
         return;
     }
     for (char *line = text; line != NULL; line = strchr(line, '\n')) {
@@ -250,7 +254,9 @@ static void add_script(struct table *t, int argc, char **argv)
     }
     strcpy(directory, script);
     slash = strrchr(script, '/');
-    strcpy(directory + (slash == NULL ? 0 : slash - script), slash == NULL ? "." : slash == script ? "/" : "");
+    strcpy(directory + (slash == NULL ? 0 : slash - script), slash == NULL     ? "."
+                                                             : slash == script ? "/"
+                                                                               : "");
     add(t, ROOT_IMPORT, directory);
 }
 

@@ -182,7 +182,8 @@ enum how {
     HOW_IN_PLACE /* bytes may have changed, below descriptors that stand for the file */
 };
 
-static bool note_file(const struct fi_path *p, const struct stat *st, enum change_extent extent, enum how how)
+static bool note_file(const struct fi_path *p, const struct stat *st, enum change_extent extent,
+                      enum how how)
 {
     if (how == HOW_IN_PLACE && S_ISREG(st->st_mode)) {
         reopen_file(resolver.node, st, p->text);
@@ -222,7 +223,8 @@ static bool note_name(struct fi_path *p, enum change_extent extent, enum how how
 {
     struct stat st;
 
-    return change_note_path(resolver.node, p->text, p->length, extent) && note_object(p, extent, how) &&
+    return change_note_path(resolver.node, p->text, p->length, extent) &&
+           note_object(p, extent, how) &&
            (!stat_directory(p, &st) || note_directory(p, &st, extent));
 }
 

@@ -28,7 +28,8 @@ struct written_before {
  * if permissions of what may be a directory changed; else CHANGE_OBJECT. */
 void written(int dirfd, const char *path, enum change_extent extent);
 void written_fd(int fd);
-/* open(2) with O_CREAT gave this descriptor: the file may be elsewhere, behind a symlink. is_new: it was not there before. */
+/* open(2) with O_CREAT gave this descriptor: the file may be elsewhere, behind a symlink. is_new:
+ * it was not there before. */
 void written_created(int fd, int dirfd, const char *path, bool is_new);
 
 /* Is the descriptor one of a mirror file? Then a change through it must be made to the original:

@@ -1,9 +1,11 @@
 /*
- * bare.c - the yardstick for the plan's bulk: a chunked MPI_Bcast of as many bytes between the leaders of the same nodes.
+ * bare.c - the yardstick for the plan's bulk: a chunked MPI_Bcast of as many bytes between the
+ * leaders of the same nodes.
  *
  *     bcast-bare BYTES CHUNK        one rank a node; rank 0 prints seconds and MB/s
  *
- * Nothing is read or written: what fastimport does on top (reading, storing on every node) is its own cost.
+ * Nothing is read or written: what fastimport does on top (reading, storing on every node) is its
+ * own cost.
  */
 #include <mpi.h>
 #include <stdio.h>

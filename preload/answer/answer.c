@@ -57,7 +57,8 @@ static struct statx_timestamp timestamp(struct timespec t)
 
 void answer_fstatx(const struct node_cache *node, struct statx *stx)
 {
-    struct stat key = {.st_dev = makedev(stx->stx_dev_major, stx->stx_dev_minor), .st_ino = stx->stx_ino};
+    struct stat key = {.st_dev = makedev(stx->stx_dev_major, stx->stx_dev_minor),
+                       .st_ino = stx->stx_ino};
     const struct stat *st = mirror_original(node, &key);
     struct stat now;
 

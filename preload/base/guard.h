@@ -1,9 +1,10 @@
 /*
  * guard.h - "this thread is inside fastimport": its calls go straight to libc.
  *
- * Our own code uses sys.h, but what it calls (an MPI library, dlopen, malloc) may open and stat files, and must
- * not come back into us. Wrappers ask fi_inside() first; everything that may call out holds the guard.
- * Per thread, nests, costs one TLS access (initial-exec: the library is always preloaded).
+ * Our own code uses sys.h, but what it calls (an MPI library, dlopen, malloc) may open and stat
+ * files, and must not come back into us. Wrappers ask fi_inside() first; everything that may call
+ * out holds the guard. Per thread, nests, costs one TLS access (initial-exec: the library is always
+ * preloaded).
  */
 #ifndef FASTIMPORT_BASE_GUARD_H
 #define FASTIMPORT_BASE_GUARD_H

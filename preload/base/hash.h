@@ -1,4 +1,5 @@
-/* hash.h - one 64-bit hash for keys of the node cache and names in listings: XXH3 (xxhash.com), seeded by kind. */
+/* hash.h - one 64-bit hash for keys of the node cache and names in listings: XXH3 (xxhash.com),
+ * seeded by kind. */
 #ifndef FASTIMPORT_BASE_HASH_H
 #define FASTIMPORT_BASE_HASH_H
 

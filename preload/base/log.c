@@ -27,7 +27,8 @@ void log_configure(enum log_level level, const char *file, int rank)
     }
     fd = sys_open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (fd < 0) {
-        log_line(LOG_WARN, "FASTIMPORT_LOG_FILE: cannot open %s: %s; using standard error", file, strerror(-fd));
+        log_line(LOG_WARN, "FASTIMPORT_LOG_FILE: cannot open %s: %s; using standard error", file,
+                 strerror(-fd));
         return;
     }
     logger.fd = fd;

@@ -1,9 +1,10 @@
 /*
  * log.h - one line to the user, on standard error or in FASTIMPORT_LOG_FILE.
  *
- * Levels as FASTIMPORT_LOG names them; the default shows warnings and errors. fi_log_once() says the same thing
- * once a process ("fail open, loudly once"). Never used on the path of a served call.
- * Before log_configure() lines go to standard error at level warn. Thread-safe: one write(2) a line.
+ * Levels as FASTIMPORT_LOG names them; the default shows warnings and errors. fi_log_once() says
+ * the same thing once a process ("fail open, loudly once"). Never used on the path of a served
+ * call. Before log_configure() lines go to standard error at level warn. Thread-safe: one write(2)
+ * a line.
  */
 #ifndef FASTIMPORT_BASE_LOG_H
 #define FASTIMPORT_BASE_LOG_H
@@ -12,7 +13,8 @@
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
-/* file: NULL for standard error, else a name in which %h, %r and %p (host, rank, pid) are already filled in. */
+/* file: NULL for standard error, else a name in which %h, %r and %p (host, rank, pid) are already
+ * filled in. */
 void log_configure(enum log_level level, const char *file, int rank);
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 enum log_level log_threshold(void);

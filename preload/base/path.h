@@ -1,9 +1,10 @@
 /*
- * path.h - paths as strings: absolute, normalised, cut and joined. Pure functions; no file system is asked.
+ * path.h - paths as strings: absolute, normalised, cut and joined. Pure functions; no file system
+ * is asked.
  *
- * Names follow path_resolution(7). "Normal" here: absolute, no empty and no "." component, no trailing slash
- * (but for "/" itself). ".." is kept: what it means depends on whether the component before it is a symlink,
- * which only the caller can find out.
+ * Names follow path_resolution(7). "Normal" here: absolute, no empty and no "." component, no
+ * trailing slash (but for "/" itself). ".." is kept: what it means depends on whether the component
+ * before it is a symlink, which only the caller can find out.
  */
 #ifndef FASTIMPORT_BASE_PATH_H
 #define FASTIMPORT_BASE_PATH_H
@@ -21,17 +22,19 @@ struct fi_path {
     bool has_dotdot;
 };
 
-/* Makes the normal form of `path`; a relative one is taken from `cwd` (absolute). False when it is empty, too
- * long (ENAMETOOLONG is the kernel's to say), or has a component over FI_NAME_MAX. */
+/* Makes the normal form of `path`; a relative one is taken from `cwd` (absolute). False when it is
+ * empty, too long (ENAMETOOLONG is the kernel's to say), or has a component over FI_NAME_MAX. */
 bool path_normalise(struct fi_path *out, const char *cwd, const char *path);
 
-/* Takes "x/.." out wherever `x` is a real directory by the caller's knowledge (then it means x's parent; behind a symlink it
- * does not). False: somewhere it is not, or not known, and only the kernel can say. */
+/* Takes "x/.." out wherever `x` is a real directory by the caller's knowledge (then it means x's
+ * parent; behind a symlink it does not). False: somewhere it is not, or not known, and only the
+ * kernel can say. */
 typedef bool path_is_directory(void *context, const char *path, size_t length);
 bool path_fold(struct fi_path *path, path_is_directory *is_directory, void *context);
 
 /* Is `path` equal to `prefix` or below it? Both normal; "/a" is no prefix of "/ab". */
-bool path_has_prefix(const char *path, size_t path_length, const char *prefix, size_t prefix_length);
+bool path_has_prefix(const char *path, size_t path_length, const char *prefix,
+                     size_t prefix_length);
 
 /* Length of the parent's path: "/a/b" -> 2, "/a" -> 1, "/" -> 0 (it has none). */
 size_t path_parent_length(const char *path, size_t length);

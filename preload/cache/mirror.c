@@ -22,7 +22,8 @@ bool mirror_path(const struct node_cache *node, const char *path, char *out, siz
     return true;
 }
 
-/* Leaves a tenth of the file system, at most 1 GiB, to others: MPI libraries need shared memory, too. */
+/* Leaves a tenth of the file system, at most 1 GiB, to others: MPI libraries need shared memory,
+ * too. */
 static int check_room(int fd, uint64_t size)
 {
     struct statfs sf;
@@ -94,7 +95,8 @@ static int make_parents(char *path, size_t keep)
     return 0;
 }
 
-static int place(struct node_cache *node, const char *from, char *to, int (*put)(const char *, const char *))
+static int place(struct node_cache *node, const char *from, char *to,
+                 int (*put)(const char *, const char *))
 {
     int error = put(from, to);
 
@@ -135,8 +137,10 @@ static int dress(const struct mirror_writer *w, const struct stat *original)
     return error == 0 ? sys_futimens(w->fd, times) : error;
 }
 
-/* Puts the copy in its place; one with holes never in that of another, which may be whole: -EEXIST. */
-static int put_in_place(struct mirror_writer *w, struct node_cache *node, const char *path, const struct stat *original)
+/* Puts the copy in its place; one with holes never in that of another, which may be whole: -EEXIST.
+ */
+static int put_in_place(struct mirror_writer *w, struct node_cache *node, const char *path,
+                        const struct stat *original)
 {
     bool whole = w->written >= (uint64_t)original->st_size;
     char target[FI_PATH_MAX + 512];
@@ -159,7 +163,8 @@ static int put_in_place(struct mirror_writer *w, struct node_cache *node, const 
     return error;
 }
 
-int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *path, const struct stat *original)
+int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *path,
+                  const struct stat *original)
 {
     int error = dress(w, original);
 

@@ -1,5 +1,6 @@
 /*
- * node.h - the node cache as a place: a private directory with the index segment and the mirror of files.
+ * node.h - the node cache as a place: a private directory with the index segment and the mirror of
+ * files.
  *
  *   <base>/fastimport-<uid>-<random>/     mode 0700
  *       lock      each process that uses the cache holds a shared flock(2) on it
@@ -7,9 +8,9 @@
  *       files/    the mirror tree (mirror.h)
  *       tmp/      files being written
  *
- * A directory whose lock nobody holds belongs to a job that is gone; node_sweep() removes such directories, so
- * what SIGKILL leaves behind lives no longer than the next start on that node. Only directories of our own user
- * with mode 0700 are ever attached or removed.
+ * A directory whose lock nobody holds belongs to a job that is gone; node_sweep() removes such
+ * directories, so what SIGKILL leaves behind lives no longer than the next start on that node. Only
+ * directories of our own user with mode 0700 are ever attached or removed.
  */
 #ifndef FASTIMPORT_CACHE_NODE_H
 #define FASTIMPORT_CACHE_NODE_H
@@ -30,8 +31,9 @@ int node_create(struct node_cache *node, const char *base, uint32_t n_ranks);
 /* Attaches to an existing one after checking owner, mode and nonce. 0 or -errno. */
 int node_attach(struct node_cache *node, const char *directory, uint64_t nonce);
 
-/* Drops our hold; the last process out deletes the tree. Mapped records stay readable (the segment is not unmapped:
- * other threads may be reading). Not to be called in a forked child, which shares its parent's lock. */
+/* Drops our hold; the last process out deletes the tree. Mapped records stay readable (the segment
+ * is not unmapped: other threads may be reading). Not to be called in a forked child, which shares
+ * its parent's lock. */
 void node_leave(struct node_cache *node);
 
 /* Removes caches of dead jobs of this user below base. Returns how many. */

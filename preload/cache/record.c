@@ -11,7 +11,8 @@ uint64_t record_hash(enum record_kind kind, uint64_t argument, const char *path,
 }
 
 /* Of all that stands still: from `hash` to the end, without the checksum itself. */
-/* Of all that is published: the key, the error, the flags but for RECORD_USED, which changes; path and payload. */
+/* Of all that is published: the key, the error, the flags but for RECORD_USED, which changes; path
+ * and payload. */
 static uint32_t checksum(const struct record *r)
 {
     size_t bytes = record_round8((size_t)r->path_length + 1) + record_round8(r->payload_size);
@@ -19,8 +20,9 @@ static uint32_t checksum(const struct record *r)
 
     memcpy(&head, r, sizeof head);
     head.flags &= (uint8_t)~RECORD_USED;
-    return (uint32_t)fi_hash(r->path, bytes,
-                             fi_hash(&head.hash, offsetof(struct record, check) - offsetof(struct record, hash), 0));
+    return (uint32_t)fi_hash(
+        r->path, bytes,
+        fi_hash(&head.hash, offsetof(struct record, check) - offsetof(struct record, hash), 0));
 }
 
 void record_seal(struct record *r)

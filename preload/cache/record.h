@@ -1,10 +1,12 @@
 /*
  * record.h - what the node cache holds: one immutable answer of the file system.
  *
- * A record is position independent: it stands in the index segment and travels over MPI byte for byte. Layout
- * and versions: FORMAT.md. The key is (kind, argument, path); the path is normal (base/path.h).
+ * A record is position independent: it stands in the index segment and travels over MPI byte for
+ * byte. Layout and versions: FORMAT.md. The key is (kind, argument, path); the path is normal
+ * (base/path.h).
  *
- * Reading a record that another process wrote: check it once with record_valid(), then use the accessors.
+ * Reading a record that another process wrote: check it once with record_valid(), then use the
+ * accessors.
  */
 #ifndef FASTIMPORT_CACHE_RECORD_H
 #define FASTIMPORT_CACHE_RECORD_H
@@ -21,14 +23,17 @@ enum record_kind {
     RECORD_STATX,    /* statx: argument = flags << 32 | mask: struct statx */
     RECORD_LIST,     /* a directory: struct record_list and its entries */
     RECORD_REALPATH, /* realpath(3): the result */
-    RECORD_CONTENT,  /* a regular file: struct record_content; its bytes are in the mirror. argument 0: all of them;
-                      * RECORD_MAPPED: those that ld.so maps, up to the end of the last PT_LOAD (no debug sections) */
+    RECORD_CONTENT,  /* a regular file: struct record_content; its bytes are in the mirror. argument
+                      * 0: all of them;  RECORD_MAPPED: those that ld.so maps, up to the end of the
+                      * last PT_LOAD (no debug sections) */
     RECORD_LIBRARY,  /* dlopen: what to load before it, see answer/library.h */
-    RECORD_BYPASS,   /* this node wrote here: never answer for it; argument: a key of change.h. Local */
-    RECORD_MIRROR,   /* inode of a mirror file -> struct stat of the original; path = 8 bytes. Local */
-    RECORD_ORIGIN,   /* (st_dev, st_ino) of an original, 16 bytes -> the path whose mirror file holds it; argument as
-                      * with RECORD_CONTENT. Local */
-    RECORD_ROOTS,    /* the table of roots as text (policy.h); path "/". Local */
+    RECORD_BYPASS, /* this node wrote here: never answer for it; argument: a key of change.h. Local
+                    */
+    RECORD_MIRROR, /* inode of a mirror file -> struct stat of the original; path = 8 bytes. Local
+                    */
+    RECORD_ORIGIN, /* (st_dev, st_ino) of an original, 16 bytes -> the path whose mirror file holds
+                    * it; argument as with RECORD_CONTENT. Local */
+    RECORD_ROOTS,  /* the table of roots as text (policy.h); path "/". Local */
     RECORD_KINDS
 };
 
@@ -36,8 +41,8 @@ enum { RECORD_MAPPED = 1 };
 
 /* RECORD_LIBRARY's argument. */
 enum library_question {
-    LIBRARY_FROM_START = 1, /* as if nothing had been loaded since the program started: for a rank that has not loaded
-                             * what the root has */
+    LIBRARY_FROM_START = 1, /* as if nothing had been loaded since the program started: for a rank
+                             * that has not loaded what the root has */
     LIBRARY_BY_NAME = 2,    /* the key is no path: library_key() in fill/library.h */
 };
 
@@ -48,14 +53,16 @@ enum record_flag {
     RECORD_BY_REQUEST = 2,  /* a rank asked for it; the root's own program did not */
     RECORD_UNAVAILABLE = 4, /* the cache will not answer this: make the real call */
     RECORD_TREE = 8,        /* with BYPASS: all below, too */
-    RECORD_USED = 16,       /* somebody on this node asked for it; the only thing in a record that changes */
-    RECORD_PLANNED = 32,    /* looked up because the plan said so */
-    RECORD_SEARCHED = 64,   /* looked up on the way to something else: no reason to plan it */
+    RECORD_USED =
+        16, /* somebody on this node asked for it; the only thing in a record that changes */
+    RECORD_PLANNED = 32,  /* looked up because the plan said so */
+    RECORD_SEARCHED = 64, /* looked up on the way to something else: no reason to plan it */
 };
 
 struct record {
-    _Atomic uint32_t next;  /* chain of its bucket: offset / 8 in the segment; not part of the key or the wire */
-    _Atomic uint32_t size;  /* of the whole record, a multiple of 8; 0 while it is being written */
+    _Atomic uint32_t
+        next; /* chain of its bucket: offset / 8 in the segment; not part of the key or the wire */
+    _Atomic uint32_t size; /* of the whole record, a multiple of 8; 0 while it is being written */
     uint64_t hash;
     uint64_t argument;
     uint32_t payload_size;
@@ -76,10 +83,10 @@ struct record_stat {
 };
 
 struct record_content {
-    struct stat st;    /* fstat of the original */
-    uint64_t size;     /* bytes in the mirror; what is missing to st_size is a hole */
-    uint8_t same_as;   /* a hard link of a file that was sent before: `first` names it */
-    char first[];      /* normal path, NUL-terminated */
+    struct stat st;  /* fstat of the original */
+    uint64_t size;   /* bytes in the mirror; what is missing to st_size is a hole */
+    uint8_t same_as; /* a hard link of a file that was sent before: `first` names it */
+    char first[];    /* normal path, NUL-terminated */
 };
 
 struct record_list_entry {
@@ -91,8 +98,9 @@ struct record_list_entry {
 
 struct record_list {
     uint32_t n_entries;
-    uint32_t n_slots;   /* a power of two */
-    uint32_t slots[];   /* open addressing by fi_hash(name): offset of the entry in the payload, 0 empty */
+    uint32_t n_slots; /* a power of two */
+    uint32_t
+        slots[]; /* open addressing by fi_hash(name): offset of the entry in the payload, 0 empty */
 };
 
 static inline uint32_t record_round8(size_t n)
@@ -102,7 +110,8 @@ static inline uint32_t record_round8(size_t n)
 
 static inline uint32_t record_size_for(size_t path_length, size_t payload_size)
 {
-    return (uint32_t)sizeof(struct record) + record_round8(path_length + 1) + record_round8(payload_size);
+    return (uint32_t)sizeof(struct record) + record_round8(path_length + 1) +
+           record_round8(payload_size);
 }
 
 /* Writes only once, so that a shared cache line stays shared. */
@@ -127,23 +136,29 @@ struct fi_query {
     uint64_t hash;
 };
 
-uint64_t record_hash(enum record_kind kind, uint64_t argument, const char *path, size_t path_length);
+uint64_t record_hash(enum record_kind kind, uint64_t argument, const char *path,
+                     size_t path_length);
 
-static inline struct fi_query query_make(enum record_kind kind, uint64_t argument, const char *path, size_t length)
+static inline struct fi_query query_make(enum record_kind kind, uint64_t argument, const char *path,
+                                         size_t length)
 {
-    return (struct fi_query){kind, argument, path, length, record_hash(kind, argument, path, length)};
+    return (struct fi_query){kind, argument, path, length,
+                             record_hash(kind, argument, path, length)};
 }
 
-/* Is this a whole, consistent record of at most `room` bytes? Checks every length and the checksum. */
+/* Is this a whole, consistent record of at most `room` bytes? Checks every length and the checksum.
+ */
 bool record_valid(const struct record *r, size_t room);
 
-/* Sets hash, sizes and checksum, once path and payload stand. `size` itself is published by the segment. */
+/* Sets hash, sizes and checksum, once path and payload stand. `size` itself is published by the
+ * segment. */
 void record_seal(struct record *r);
 
 /* Looks a name up in a listing; NULL: not there. */
 const struct record_list_entry *record_list_find(const struct record *list, const char *name);
 
 /* The entry after `entry` (NULL: the first); NULL at the end. */
-const struct record_list_entry *record_list_next(const struct record *list, const struct record_list_entry *entry);
+const struct record_list_entry *record_list_next(const struct record *list,
+                                                 const struct record_list_entry *entry);
 
 #endif

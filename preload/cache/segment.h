@@ -59,7 +59,7 @@ struct segment_header {
     _Atomic uint32_t bulk;          /* the plan's records are on their way */
     _Atomic uint64_t progress;      /* blocks received; tells a slow service from a dead one */
     _Atomic uint32_t bypasses;      /* number of RECORD_BYPASS: 0 spares the look-up */
-    _Atomic uint32_t unnoted;  /* a change could not be noted: answer nothing (change.h) */
+    _Atomic uint32_t unnoted;       /* a change could not be noted: answer nothing (change.h) */
     _Atomic uint32_t leaving;       /* ranks of this node that are at their exit */
     _Atomic uint64_t content_bytes; /* in the mirror */
 

@@ -42,7 +42,8 @@ struct removal {
 static void remove_entry(void *context, const char *name, unsigned char type)
 {
     struct removal *removal = context;
-    int error = type == DT_DIR ? tree_remove(removal->dirfd, name) : sys_unlinkat(removal->dirfd, name, 0);
+    int error =
+        type == DT_DIR ? tree_remove(removal->dirfd, name) : sys_unlinkat(removal->dirfd, name, 0);
 
     if (error == -EISDIR) {
         error = tree_remove(removal->dirfd, name);
@@ -54,7 +55,8 @@ static void remove_entry(void *context, const char *name, unsigned char type)
 
 int tree_remove(int dirfd, const char *name)
 {
-    struct removal inside = {sys_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0), 0};
+    struct removal inside = {
+        sys_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0), 0};
     int error;
 
     if (inside.dirfd == -ENOTDIR || inside.dirfd == -ELOOP) {

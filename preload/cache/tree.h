@@ -4,10 +4,12 @@
 
 #include <stddef.h>
 
-/* Removes `name` below the directory `dirfd`, whatever it is. 0 or the first -errno; goes on after errors. */
+/* Removes `name` below the directory `dirfd`, whatever it is. 0 or the first -errno; goes on after
+ * errors. */
 int tree_remove(int dirfd, const char *name);
 
 /* Calls visit() for each name in the directory (not "." and ".."). 0 or -errno. */
-int tree_each(int dirfd, void (*visit)(void *context, const char *name, unsigned char type), void *context);
+int tree_each(int dirfd, void (*visit)(void *context, const char *name, unsigned char type),
+              void *context);
 
 #endif

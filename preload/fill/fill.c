@@ -12,7 +12,8 @@ enum {
     LONGEST_WAIT = 12, /* in units of wait_ns, however lively the service */
 };
 
-void fill_init(struct fill *f, struct node_cache *node, bool is_root, uint64_t max_file, uint64_t wait_ms)
+void fill_init(struct fill *f, struct node_cache *node, bool is_root, uint64_t max_file,
+               uint64_t wait_ms)
 {
     f->node = node;
     f->limits.max_file = max_file;
@@ -23,7 +24,8 @@ void fill_init(struct fill *f, struct node_cache *node, bool is_root, uint64_t m
 
 static enum service_state state_of(const struct fill *f)
 {
-    return (enum service_state)atomic_load_explicit(&f->node->index.header->state, memory_order_acquire);
+    return (enum service_state)atomic_load_explicit(&f->node->index.header->state,
+                                                    memory_order_acquire);
 }
 
 /* Will somebody answer? (At the start a request waits for the leader to begin.) */
@@ -66,7 +68,8 @@ struct patience {
 
 static bool still_hopes(const struct fill *f, struct patience *p)
 {
-    uint64_t progress = atomic_load_explicit(&f->node->index.header->progress, memory_order_relaxed);
+    uint64_t progress =
+        atomic_load_explicit(&f->node->index.header->progress, memory_order_relaxed);
     int64_t now = sys_now_ns();
 
     if (progress != p->progress) {
@@ -103,14 +106,18 @@ static void learn(struct fill *f, const struct record *r)
     } else {
         patience *= 2;
     }
-    patience = patience < PATIENCE_MIN_NS ? PATIENCE_MIN_NS : patience > PATIENCE_MAX_NS ? PATIENCE_MAX_NS : patience;
+    patience = patience < PATIENCE_MIN_NS   ? PATIENCE_MIN_NS
+               : patience > PATIENCE_MAX_NS ? PATIENCE_MAX_NS
+                                            : patience;
     atomic_store_explicit(&f->patience_ns, patience, memory_order_relaxed);
 }
 
 static void give_up(struct fill *f)
 {
     if (atomic_exchange(&f->node->index.header->state, SERVICE_DEAD) != SERVICE_DEAD) {
-        fi_log(LOG_WARN, "no sign of life from the root for %lld ms: this node asks the file system itself from now on",
+        fi_log(LOG_WARN,
+               "no sign of life from the root for %lld ms: this node asks the file system itself "
+               "from now on",
                (long long)(f->wait_ns / 1000000));
         segment_announce(&f->node->index);
     }
@@ -131,13 +138,15 @@ static const struct record *await_answer(struct fill *f, const struct fi_query *
     return r;
 }
 
-/* The claim to ask for a key is another than that to look it up: on the root's node both are held at once. */
+/* The claim to ask for a key is another than that to look it up: on the root's node both are held
+ * at once. */
 static uint64_t asking(const struct fi_query *q)
 {
     return ~q->hash;
 }
 
-/* One process of the node asks; it asks nevertheless if the claim cannot be had because of another key. */
+/* One process of the node asks; it asks nevertheless if the claim cannot be had because of another
+ * key. */
 static bool claim_and_ask(struct fill *f, const struct fi_query *q)
 {
     struct segment *s = &f->node->index;
@@ -153,7 +162,8 @@ static bool claim_and_ask(struct fill *f, const struct fi_query *q)
 static const struct record *ask(struct fill *f, const struct fi_query *q)
 {
     bool bulk = atomic_load_explicit(&f->node->index.header->bulk, memory_order_relaxed);
-    int64_t patience = bulk ? PATIENCE_BULK_NS : atomic_load_explicit(&f->patience_ns, memory_order_relaxed);
+    int64_t patience =
+        bulk ? PATIENCE_BULK_NS : atomic_load_explicit(&f->patience_ns, memory_order_relaxed);
     const struct record *r = await(f, q, sys_now_ns() + patience);
     bool mine;
 

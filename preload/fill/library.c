@@ -50,7 +50,8 @@ static bool open_companion(void)
     void *handle;
 
 #ifdef __SANITIZE_ADDRESS__
-    return false; /* a second namespace cannot hold the sanitizer's runtime: it would end the program */
+    return false; /* a second namespace cannot hold the sanitizer's runtime: it would end the
+                     program */
 #endif
     if (!companion_name(name, sizeof name)) {
         return false;

@@ -45,11 +45,12 @@ static const struct record *finish(const struct lookup *l, struct record *r)
     return r;
 }
 
-/* Does this errno tell something of the path? Others are about this process (EMFILE) or this moment (EIO, ESTALE, EINTR),
- * and nobody else's. */
+/* Does this errno tell something of the path? Others are about this process (EMFILE) or this moment
+ * (EIO, ESTALE, EINTR), and nobody else's. */
 static bool is_of_the_path(int error)
 {
-    static const int answers[] = {0, ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG, EINVAL, EROFS};
+    static const int answers[] = {0,     ENOENT,       ENOTDIR, EACCES, EPERM,
+                                  ELOOP, ENAMETOOLONG, EINVAL,  EROFS};
 
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
         if (error == answers[i]) {
@@ -112,7 +113,8 @@ static const struct record *look_stat(const struct lookup *l)
         }
         a.head.target_length = (uint32_t)n;
     }
-    _Static_assert(offsetof(__typeof__(a), target) == sizeof(struct record_stat), "the target follows at once");
+    _Static_assert(offsetof(__typeof__(a), target) == sizeof(struct record_stat),
+                   "the target follows at once");
     return payload(l, &a, sizeof a.head + a.head.target_length);
 }
 
@@ -120,18 +122,21 @@ static const struct record *look_access(const struct lookup *l)
 {
     int mode = (int)(l->query->argument & 7);
 
-    return answer(l, -sys_access(l->query->path, mode, (l->query->argument & RECORD_EFFECTIVE) != 0), 0);
+    return answer(
+        l, -sys_access(l->query->path, mode, (l->query->argument & RECORD_EFFECTIVE) != 0), 0);
 }
 
 static const struct record *look_statx(const struct lookup *l)
 {
     struct statx stx;
-    int error = sys_statx(AT_FDCWD, l->query->path, (int)(l->query->argument >> 32), (unsigned)l->query->argument, &stx);
+    int error = sys_statx(AT_FDCWD, l->query->path, (int)(l->query->argument >> 32),
+                          (unsigned)l->query->argument, &stx);
 
     return error != 0 ? answer(l, -error, 0) : payload(l, &stx, sizeof stx);
 }
 
-/* The kernel's own resolution: an O_PATH descriptor opens nothing at the server, and /proc knows its name. */
+/* The kernel's own resolution: an O_PATH descriptor opens nothing at the server, and /proc knows
+ * its name. */
 static const struct record *look_realpath(const struct lookup *l)
 {
     char link[64];
@@ -152,7 +157,8 @@ static const struct record *look_realpath(const struct lookup *l)
     return payload(l, real, (size_t)n + 1);
 }
 
-/* --- directory listings ------------------------------------------------------------------------------------- */
+/* --- directory listings
+ * ------------------------------------------------------------------------------------- */
 
 struct kernel_dirent { /* getdents64(2) */
     uint64_t d_ino;
@@ -282,11 +288,13 @@ static const struct record *look_list(const struct lookup *l)
     return r;
 }
 
-/* --- contents of files ---------------------------------------------------------------------------------------- */
+/* --- contents of files
+ * ---------------------------------------------------------------------------------------- */
 
 enum { READ_CHUNK = 1 << 20 };
 
-/* Copies `size` bytes of the file into the mirror; a file that has become shorter meanwhile is refused. */
+/* Copies `size` bytes of the file into the mirror; a file that has become shorter meanwhile is
+ * refused. */
 static int copy_bytes(int fd, struct mirror_writer *w, uint64_t size)
 {
     size_t room = size < READ_CHUNK ? (size_t)size : READ_CHUNK;
@@ -303,8 +311,10 @@ static int copy_bytes(int fd, struct mirror_writer *w, uint64_t size)
     return error;
 }
 
-/* The record that says: this path's bytes are in the mirror (as another name of `first`, unless NULL). */
-static const struct record *publish_content(const struct lookup *l, const struct stat *st, uint64_t size, const char *first)
+/* The record that says: this path's bytes are in the mirror (as another name of `first`, unless
+ * NULL). */
+static const struct record *publish_content(const struct lookup *l, const struct stat *st,
+                                            uint64_t size, const char *first)
 {
     size_t n = first == NULL ? 0 : strlen(first);
     struct record *r = begin(l, sizeof(struct record_content) + n + 1);
@@ -337,7 +347,8 @@ static void remember_origin(const struct lookup *l, const struct stat *st)
 
 static const struct record *mirror_file(const struct lookup *l, int fd, const struct stat *st)
 {
-    uint64_t size = l->query->argument == RECORD_MAPPED ? mapped_size(fd, (uint64_t)st->st_size) : (uint64_t)st->st_size;
+    uint64_t size = l->query->argument == RECORD_MAPPED ? mapped_size(fd, (uint64_t)st->st_size)
+                                                        : (uint64_t)st->st_size;
     struct mirror_writer w;
     int error = mirror_begin(&w, l->node, size);
 
@@ -351,7 +362,9 @@ static const struct record *mirror_file(const struct lookup *l, int fd, const st
     }
     if (error != 0) {
         if (error == -ENOSPC) {
-            fi_log_once(LOG_WARN, "%s is full: files are read from their own file system from now on (set FASTIMPORT_DIR)",
+            fi_log_once(LOG_WARN,
+                        "%s is full: files are read from their own file system from now on (set "
+                        "FASTIMPORT_DIR)",
                         l->node->directory);
         }
         return unavailable(l);
@@ -363,7 +376,8 @@ static const struct record *mirror_file(const struct lookup *l, int fd, const st
 }
 
 /* Another name of a file that is in the mirror already becomes a hard link there. */
-static const struct record *link_to_origin(const struct lookup *l, const struct stat *st, const struct fi_query *origin)
+static const struct record *link_to_origin(const struct lookup *l, const struct stat *st,
+                                           const struct fi_query *origin)
 {
     const struct record *r = segment_find(&l->node->index, origin);
 
@@ -374,7 +388,8 @@ static const struct record *link_to_origin(const struct lookup *l, const struct 
     return publish_content(l, st, 0, record_payload(r));
 }
 
-/* Two names of one file that are looked up at the same time: the second waits for the first, a while. */
+/* Two names of one file that are looked up at the same time: the second waits for the first, a
+ * while. */
 static bool claim_origin(const struct lookup *l, const struct fi_query *origin)
 {
     struct segment *s = &l->node->index;
@@ -397,7 +412,8 @@ static const struct record *content_of(const struct lookup *l, int fd)
     const struct record *r;
     bool mine;
 
-    if (sys_fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size > l->limits->max_file) {
+    if (sys_fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+        (uint64_t)st.st_size > l->limits->max_file) {
         return unavailable(l);
     }
     key[0] = st.st_dev;
@@ -427,8 +443,8 @@ static const struct record *look_content(const struct lookup *l)
     return r;
 }
 
-const struct record *lookup_real(struct node_cache *node, const struct fi_query *query, uint8_t flags,
-                                 const struct lookup_limits *limits)
+const struct record *lookup_real(struct node_cache *node, const struct fi_query *query,
+                                 uint8_t flags, const struct lookup_limits *limits)
 {
     struct lookup l = {node, query, flags, limits};
     int64_t start = sys_now_ns();

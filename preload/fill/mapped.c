@@ -13,14 +13,17 @@ uint64_t mapped_size(int fd, uint64_t size)
     uint64_t end = 0;
 
     if (sys_pread_all(fd, &e, sizeof e, 0) != sizeof e || memcmp(e.e_ident, ELFMAG, SELFMAG) != 0 ||
-        e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_phentsize != sizeof *headers || e.e_phnum == 0 || e.e_phnum > 64) {
+        e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_phentsize != sizeof *headers || e.e_phnum == 0 ||
+        e.e_phnum > 64) {
         return size;
     }
-    if (sys_pread_all(fd, headers, e.e_phnum * sizeof *headers, (off_t)e.e_phoff) != (ssize_t)(e.e_phnum * sizeof *headers)) {
+    if (sys_pread_all(fd, headers, e.e_phnum * sizeof *headers, (off_t)e.e_phoff) !=
+        (ssize_t)(e.e_phnum * sizeof *headers)) {
         return size;
     }
     for (int i = 0; i < e.e_phnum; i++) {
-        if (headers[i].p_type == PT_LOAD && headers[i].p_offset < size && headers[i].p_filesz <= size - headers[i].p_offset &&
+        if (headers[i].p_type == PT_LOAD && headers[i].p_offset < size &&
+            headers[i].p_filesz <= size - headers[i].p_offset &&
             headers[i].p_offset + headers[i].p_filesz > end) {
             end = headers[i].p_offset + headers[i].p_filesz;
         }

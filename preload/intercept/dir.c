@@ -39,7 +39,8 @@ FI_EXPORT DIR *opendir(const char *path)
     return serve_opendir(path, &result) ? result : real()->opendir(path);
 }
 
-/* libc's stream takes over a directory that this node has changed; one that is gone has no names. */
+/* libc's stream takes over a directory that this node has changed; one that is gone has no names.
+ */
 static void hand_over(struct directory *d)
 {
     int fd = directory_fd(d);

@@ -1,9 +1,11 @@
 /*
- * exit.c - the ways out of a rank: the service must be closed in order on each, and needs the exit status.
+ * exit.c - the ways out of a rank: the service must be closed in order on each, and needs the exit
+ * status.
  *
- * A handler of on_exit(3) is told the status. It must run before the destructors of the MPI library, so it is registered
- * when main is about to be called: a constructor would be too early (handlers run last in, first out, and ld.so's own,
- * which runs the destructors, is registered by __libc_start_main).
+ * A handler of on_exit(3) is told the status. It must run before the destructors of the MPI
+ * library, so it is registered when main is about to be called: a constructor would be too early
+ * (handlers run last in, first out, and ld.so's own, which runs the destructors, is registered by
+ * __libc_start_main).
  */
 #include "intercept/real.h"
 
@@ -25,12 +27,13 @@ static int main_with_handler(int argc, char **argv, char **environment)
     return program_main(argc, argv, environment);
 }
 
-FI_EXPORT int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void),
-                                void (*fini)(void), void (*rtld_fini)(void), void *stack_end)
+FI_EXPORT int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv,
+                                void (*init)(void), void (*fini)(void), void (*rtld_fini)(void),
+                                void *stack_end)
 {
     program_main = main;
-    return real()->__libc_start_main(service_is_here() ? main_with_handler : main, argc, argv, init, fini, rtld_fini,
-                                     stack_end);
+    return real()->__libc_start_main(service_is_here() ? main_with_handler : main, argc, argv, init,
+                                     fini, rtld_fini, stack_end);
 }
 
 FI_EXPORT void _exit(int status)

@@ -1,8 +1,10 @@
 /*
- * real.h - libc's own functions behind the names that we interpose, bound with dlsym(RTLD_NEXT) on first use.
+ * real.h - libc's own functions behind the names that we interpose, bound with dlsym(RTLD_NEXT) on
+ * first use.
  *
- * This file and the wrappers in this folder are the only places that name libc's file functions. A name that this
- * libc does not have is bound to a function that fails with ENOSYS: no program of this system can call it.
+ * This file and the wrappers in this folder are the only places that name libc's file functions. A
+ * name that this libc does not have is bound to a function that fails with ENOSYS: no program of
+ * this system can call it.
  */
 #ifndef FASTIMPORT_INTERCEPT_REAL_H
 #define FASTIMPORT_INTERCEPT_REAL_H

@@ -57,7 +57,8 @@ static void *open_library(const char *explicit_name, const char *prefix, char *w
     dl_iterate_phdr(find_mapped, &mapped);
     if (mapped != NULL) {
         if (explicit_name != NULL && strcmp(explicit_name, mapped) != 0) {
-            fi_log(LOG_WARN, "FASTIMPORT_MPI=%s is not used: the program has loaded %s already", explicit_name, mapped);
+            fi_log(LOG_WARN, "FASTIMPORT_MPI=%s is not used: the program has loaded %s already",
+                   explicit_name, mapped);
         }
         return try_open(mapped, why, size);
     }
@@ -85,7 +86,8 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
         void *symbol = dlsym(library, functions[i].name);
 
         if (symbol == NULL) {
-            snprintf(why, size, "the MPI library has no %s (MPI-4 Sessions are needed)", functions[i].name);
+            snprintf(why, size, "the MPI library has no %s (MPI-4 Sessions are needed)",
+                     functions[i].name);
             return false;
         }
         memcpy((char *)&mpi + functions[i].offset, &symbol, sizeof symbol);

@@ -1,9 +1,10 @@
 /*
  * bind.h - the MPI library of this program, bound at run time.
  *
- * fastimport is not linked against MPI: a process must use one MPI library only, and that is the program's choice.
- * Order: the one that is already mapped; FASTIMPORT_MPI; the one below the interpreter's prefix; what ld.so finds as
- * libmpi.so.12 or libmpich.so.12. All are of the MPICH ABI (www.mpich.org/abi), whose mpi.h this is compiled with.
+ * fastimport is not linked against MPI: a process must use one MPI library only, and that is the
+ * program's choice. Order: the one that is already mapped; FASTIMPORT_MPI; the one below the
+ * interpreter's prefix; what ld.so finds as libmpi.so.12 or libmpich.so.12. All are of the MPICH
+ * ABI (www.mpich.org/abi), whose mpi.h this is compiled with.
  *
  * Thread rules: mpi_bind() once, in the service thread, with the guard held (it calls dlopen).
  */
@@ -22,8 +23,8 @@ struct mpi_functions {
 
 extern struct mpi_functions mpi;
 
-/* prefix: the interpreter's, or NULL. explicit_name: FASTIMPORT_MPI, or NULL. On failure false, with a sentence
- * in why. */
+/* prefix: the interpreter's, or NULL. explicit_name: FASTIMPORT_MPI, or NULL. On failure false,
+ * with a sentence in why. */
 bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t size);
 
 /* Does this process have an MPI library that somebody has initialised with MPI_Init? */

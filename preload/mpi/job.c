@@ -41,7 +41,8 @@ static int open_world(struct job *job)
         e = mpi.Group_from_session_pset(p->session, "mpi://WORLD", &p->group);
     }
     if (e == MPI_SUCCESS) {
-        e = mpi.Comm_create_from_group(p->group, "org.fastimport", MPI_INFO_NULL, MPI_ERRORS_RETURN, &p->world);
+        e = mpi.Comm_create_from_group(p->group, "org.fastimport", MPI_INFO_NULL, MPI_ERRORS_RETURN,
+                                       &p->world);
     }
     if (e == MPI_SUCCESS) {
         e = mpi.Comm_rank(p->world, &job->rank);
@@ -49,7 +50,8 @@ static int open_world(struct job *job)
     return e == MPI_SUCCESS ? mpi.Comm_size(p->world, &job->size) : e;
 }
 
-/* --- waiting without spinning: other ranks need the core ------------------------------------------------------------ */
+/* --- waiting without spinning: other ranks need the core
+ * ------------------------------------------------------------ */
 
 static int wait_napping(MPI_Request request)
 {
@@ -69,7 +71,9 @@ static int wait_napping(MPI_Request request)
     return e;
 }
 
-/* --- who is where ------------------------------------------------------------------------------------------------------ */
+/* --- who is where
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 struct member {
     uint64_t place;
@@ -88,7 +92,8 @@ static int gather_members(struct job *job, bool candidate, struct member *member
         members[0] = mine;
         return MPI_SUCCESS;
     }
-    e = mpi.Iallgather(&mine, sizeof mine, MPI_BYTE, members, sizeof mine, MPI_BYTE, job->p->world, &request);
+    e = mpi.Iallgather(&mine, sizeof mine, MPI_BYTE, members, sizeof mine, MPI_BYTE, job->p->world,
+                       &request);
     return e == MPI_SUCCESS ? wait_napping(request) : e;
 }
 
@@ -103,14 +108,16 @@ static int choose_root(const struct job *job, const struct member *members)
     return 0;
 }
 
-/* Without keys of places MPI is asked; the world rank of a node's first rank then serves as its key. */
+/* Without keys of places MPI is asked; the world rank of a node's first rank then serves as its
+ * key. */
 static int ask_mpi_for_places(struct job *job, struct member *members)
 {
     struct member mine = members[job->rank];
     MPI_Request request = MPI_REQUEST_NULL;
     MPI_Comm node;
     int first = job->rank;
-    int e = mpi.Comm_split_type(job->p->world, MPI_COMM_TYPE_SHARED, job->rank, MPI_INFO_NULL, &node);
+    int e =
+        mpi.Comm_split_type(job->p->world, MPI_COMM_TYPE_SHARED, job->rank, MPI_INFO_NULL, &node);
 
     if (e == MPI_SUCCESS) {
         e = mpi.Bcast(&first, 1, MPI_INT, 0, node);
@@ -119,7 +126,8 @@ static int ask_mpi_for_places(struct job *job, struct member *members)
     mine.place = (uint64_t)first;
     mine.has_place = 1;
     if (e == MPI_SUCCESS) {
-        e = mpi.Iallgather(&mine, sizeof mine, MPI_BYTE, members, sizeof mine, MPI_BYTE, job->p->world, &request);
+        e = mpi.Iallgather(&mine, sizeof mine, MPI_BYTE, members, sizeof mine, MPI_BYTE,
+                           job->p->world, &request);
     }
     return e == MPI_SUCCESS ? wait_napping(request) : e;
 }
@@ -152,7 +160,8 @@ static int by_rank(const void *a, const void *b)
     return *(const int *)a - *(const int *)b;
 }
 
-/* The ranks of this node, the leader first: the root, or the lowest. The leaders of all nodes, the root first. */
+/* The ranks of this node, the leader first: the root, or the lowest. The leaders of all nodes, the
+ * root first. */
 static void take_seats(struct job *job, const struct seat *seats, int *leaders)
 {
     struct job_private *p = job->p;
@@ -213,7 +222,8 @@ static int open_leaders(struct job *job, const int *leaders)
     }
     e = mpi.Group_incl(p->group, job->n_nodes, leaders, &group);
     if (e == MPI_SUCCESS) {
-        e = mpi.Comm_create_from_group(group, "org.fastimport.leaders", MPI_INFO_NULL, MPI_ERRORS_RETURN, &p->leaders);
+        e = mpi.Comm_create_from_group(group, "org.fastimport.leaders", MPI_INFO_NULL,
+                                       MPI_ERRORS_RETURN, &p->leaders);
         mpi.Group_free(&group);
     }
     return e == MPI_SUCCESS ? mpi.Comm_rank(p->leaders, &job->leader) : e;
@@ -250,13 +260,16 @@ int job_open(struct job *job, bool candidate)
     }
     members = calloc((size_t)job->size, sizeof *members);
     leaders = calloc((size_t)job->size, sizeof *leaders);
-    e = members == NULL || leaders == NULL ? MPI_ERR_NO_MEM : meet(job, candidate, members, leaders);
+    e = members == NULL || leaders == NULL ? MPI_ERR_NO_MEM
+                                           : meet(job, candidate, members, leaders);
     free(members);
     free(leaders);
     return e;
 }
 
-/* --- sharing at the start -------------------------------------------------------------------------------------------------- */
+/* --- sharing at the start
+ * --------------------------------------------------------------------------------------------------
+ */
 
 enum { TAG_NODE = 7 };
 
@@ -291,7 +304,9 @@ int job_share_all(struct job *job, void *bytes, size_t size)
     return e == MPI_SUCCESS ? wait_napping(request) : e;
 }
 
-/* --- in flight ------------------------------------------------------------------------------------------------------------- */
+/* --- in flight
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 int job_post_broadcast(struct job *job, void *bytes, size_t size, struct job_request *r)
 {
@@ -302,7 +317,8 @@ int job_post_broadcast(struct job *job, void *bytes, size_t size, struct job_req
     return e;
 }
 
-int job_post_send(struct job *job, const void *bytes, size_t size, int leader, int tag, struct job_request *r)
+int job_post_send(struct job *job, const void *bytes, size_t size, int leader, int tag,
+                  struct job_request *r)
 {
     MPI_Request request = MPI_REQUEST_NULL;
     int e = mpi.Isend(bytes, (int)size, MPI_BYTE, leader, tag, job->p->leaders, &request);
@@ -362,8 +378,8 @@ bool job_program_initialized(void)
     return mpi.Initialized != NULL && mpi.Initialized(&flag) == MPI_SUCCESS && flag;
 }
 
-/* A barrier that does not spin: ranks may be here long before the last one. (With one rank there is nothing to wait
- * for, and MPICH 4.0.2 has not set up what MPI_Test would drive.) */
+/* A barrier that does not spin: ranks may be here long before the last one. (With one rank there is
+ * nothing to wait for, and MPICH 4.0.2 has not set up what MPI_Test would drive.) */
 static int gather_all(struct job *job)
 {
     MPI_Request request = MPI_REQUEST_NULL;

@@ -1,10 +1,12 @@
 /*
- * job.h - the job as the service sees it: a session, the communicators, and the few operations that it needs.
+ * job.h - the job as the service sees it: a session, the communicators, and the few operations that
+ * it needs.
  *
- * The only callers are service threads (design rule: never a collective in a user's thread), one at a time in each
- * process. Collective calls here are made by all ranks in the same order: job_open, job_share_*, job_close; those on
- * the leaders' communicator (job_post_broadcast) by leaders only. Errors are MPI error codes (0: success); after
- * an error the job is broken and must only be abandoned.
+ * The only callers are service threads (design rule: never a collective in a user's thread), one at
+ * a time in each process. Collective calls here are made by all ranks in the same order: job_open,
+ * job_share_*, job_close; those on the leaders' communicator (job_post_broadcast) by leaders only.
+ * Errors are MPI error codes (0: success); after an error the job is broken and must only be
+ * abandoned.
  */
 #ifndef FASTIMPORT_MPI_JOB_H
 #define FASTIMPORT_MPI_JOB_H
@@ -24,17 +26,22 @@ struct job {
 
 struct job_request; /* an operation in flight */
 
-/* Opens the session and the communicators. candidate: may this rank be the root? (The lowest that may is.) */
+/* Opens the session and the communicators. candidate: may this rank be the root? (The lowest that
+ * may is.) */
 int job_open(struct job *job, bool candidate);
 
-/* From the node's leader to its node; from the root to all. They wait, napping; used at start only. */
+/* From the node's leader to its node; from the root to all. They wait, napping; used at start only.
+ */
 int job_share_node(struct job *job, void *bytes, size_t size);
 int job_share_all(struct job *job, void *bytes, size_t size);
 
 /* Non-blocking operations. Buffers stay valid until job_done() says yes (or job_close). */
-int job_post_broadcast(struct job *job, void *bytes, size_t size, struct job_request *request); /* leaders, from the root */
-int job_post_send(struct job *job, const void *bytes, size_t size, int leader, int tag, struct job_request *request);
-int job_post_receive(struct job *job, void *bytes, size_t size, int tag, struct job_request *request);
+int job_post_broadcast(struct job *job, void *bytes, size_t size,
+                       struct job_request *request); /* leaders, from the root */
+int job_post_send(struct job *job, const void *bytes, size_t size, int leader, int tag,
+                  struct job_request *request);
+int job_post_receive(struct job *job, void *bytes, size_t size, int tag,
+                     struct job_request *request);
 /* Is it finished? With a receive, *size is what came. */
 int job_done(struct job_request *request, bool *done, size_t *size);
 void job_cancel(struct job_request *request);

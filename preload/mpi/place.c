@@ -9,14 +9,16 @@
 #include "base/hash.h"
 #include "base/sys.h"
 
-/* The process at the other end of the launcher's socket; 0: unknown, or in another PID namespace. */
+/* The process at the other end of the launcher's socket; 0: unknown, or in another PID namespace.
+ */
 static pid_t daemon_of_slot(void)
 {
     const char *text = getenv("PMI_FD");
     struct ucred peer = {0};
     socklen_t size = sizeof peer;
 
-    if (text == NULL || getsockopt((int)strtol(text, NULL, 10), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+    if (text == NULL ||
+        getsockopt((int)strtol(text, NULL, 10), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
         return 0;
     }
     return peer.pid;

@@ -28,8 +28,8 @@ static bool is_closed(int fd)
     return poll(&end, 1, 0) < 0 || (end.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
-/* A record lock (fcntl(2)) on the socket keeps a second process of the slot out while we live; whoever comes after us sees that the
- * launcher has closed its end. */
+/* A record lock (fcntl(2)) on the socket keeps a second process of the slot out while we live;
+ * whoever comes after us sees that the launcher has closed its end. */
 bool slot_claim(void)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -49,7 +49,8 @@ void slot_abandon(void)
         return;
     }
     /* the launcher answers, and takes it ill if nobody reads */
-    if (send(fd, finalize, sizeof finalize - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0 && poll(&end, 1, ANSWER_MS) > 0) {
+    if (send(fd, finalize, sizeof finalize - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0 &&
+        poll(&end, 1, ANSWER_MS) > 0) {
         (void)!recv(fd, answer, sizeof answer, MSG_DONTWAIT);
     }
 }

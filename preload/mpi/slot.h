@@ -1,19 +1,23 @@
 /*
- * slot.h - a rank's slot at the launcher: the PMI descriptor (PMI_FD), as MPICH's hydra and Slurm's PMI-2 give it.
+ * slot.h - a rank's slot at the launcher: the PMI descriptor (PMI_FD), as MPICH's hydra and Slurm's
+ * PMI-2 give it.
  *
- * A slot serves one MPI process at a time and, with this descriptor, only once. And a launcher takes a process that opened PMI and ends
- * without finalising it for a crashed one, and ends the job. Elsewhere (PMI_PORT, PMIx) these do nothing.
+ * A slot serves one MPI process at a time and, with this descriptor, only once. And a launcher
+ * takes a process that opened PMI and ends without finalising it for a crashed one, and ends the
+ * job. Elsewhere (PMI_PORT, PMIx) these do nothing.
  */
 #ifndef FASTIMPORT_MPI_SLOT_H
 #define FASTIMPORT_MPI_SLOT_H
 
 #include <stdbool.h>
 
-/* Takes the slot for this process, until it ends. False: another process of the slot has it, or had it. */
+/* Takes the slot for this process, until it ends. False: another process of the slot has it, or had
+ * it. */
 bool slot_claim(void);
 
-/* For a process that will end with PMI open and no MPI left that could close it (after exec, or while the join is stuck): says
- * PMI-1's "finalize". Nothing is done if the program has an MPI library that it initialised. */
+/* For a process that will end with PMI open and no MPI left that could close it (after exec, or
+ * while the join is stuck): says PMI-1's "finalize". Nothing is done if the program has an MPI
+ * library that it initialised. */
 void slot_abandon(void);
 
 #endif

@@ -1,8 +1,10 @@
 /*
- * counters.h - what one process did: how many calls of each family were seen and served, and what the rest cost.
+ * counters.h - what one process did: how many calls of each family were seen and served, and what
+ * the rest cost.
  *
- * One block a rank, in the node's index segment, so that the leader can report for ranks that are gone. Attached
- * children add to the block of the rank they descend from. All fields are atomic and relaxed. Times in ns.
+ * One block a rank, in the node's index segment, so that the leader can report for ranks that are
+ * gone. Attached children add to the block of the rank they descend from. All fields are atomic and
+ * relaxed. Times in ns.
  */
 #ifndef FASTIMPORT_REPORT_COUNTERS_H
 #define FASTIMPORT_REPORT_COUNTERS_H
@@ -10,7 +12,16 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum call_family { CALL_OPEN, CALL_STAT, CALL_ACCESS, CALL_PATH, CALL_DIR, CALL_DL, CALL_WRITE, CALL_FAMILIES };
+enum call_family {
+    CALL_OPEN,
+    CALL_STAT,
+    CALL_ACCESS,
+    CALL_PATH,
+    CALL_DIR,
+    CALL_DL,
+    CALL_WRITE,
+    CALL_FAMILIES
+};
 
 /* Why a call on a path of ours went to the real file system. */
 enum fallback_reason {
@@ -27,7 +38,7 @@ struct fi_counters {
     _Atomic uint64_t intercepted[CALL_FAMILIES]; /* on paths of ours */
     _Atomic uint64_t served[CALL_FAMILIES];      /* answered from the node cache */
     _Atomic uint64_t fallbacks[FALLBACK_REASONS];
-    _Atomic uint64_t lookups;       /* real lookups made, by kind of work: names */
+    _Atomic uint64_t lookups; /* real lookups made, by kind of work: names */
     _Atomic uint64_t files_read;
     _Atomic uint64_t bytes_read;
     _Atomic uint64_t requests;      /* sent to the root */

@@ -22,7 +22,8 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static struct spread spread_of(const struct fi_counters *ranks, size_t n, size_t offset, double unit)
+static struct spread spread_of(const struct fi_counters *ranks, size_t n, size_t offset,
+                               double unit)
 {
     double *values = calloc(n, sizeof *values);
     struct spread s = {0};
@@ -35,7 +36,8 @@ static struct spread spread_of(const struct fi_counters *ranks, size_t n, size_t
         values[i] = (double)*(const uint64_t *)((const char *)&ranks[i] + offset) / unit;
     }
     qsort(values, n, sizeof *values, by_value);
-    s = (struct spread){values[0], n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2, values[n - 1]};
+    s = (struct spread){values[0], n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2,
+                        values[n - 1]};
     free(values);
     return s;
 }
@@ -65,7 +67,8 @@ static const struct scalar scalars[] = {
     {"files_read", "files read", offsetof(struct fi_counters, files_read)},
     {"bytes_read", "bytes read", offsetof(struct fi_counters, bytes_read)},
     {"requests", "requests sent to the root", offsetof(struct fi_counters, requests)},
-    {"requests_seen", "requests that reached the root", offsetof(struct fi_counters, requests_seen)},
+    {"requests_seen", "requests that reached the root",
+     offsetof(struct fi_counters, requests_seen)},
     {"bytes_broadcast", "bytes broadcast", offsetof(struct fi_counters, bytes_broadcast)},
     {"blocks_broadcast", "broadcasts", offsetof(struct fi_counters, blocks_broadcast)},
 };
@@ -99,8 +102,8 @@ static void json_calls(FILE *f, const struct fi_counters *ranks, size_t n)
 {
     fprintf(f, "  \"calls\": {");
     for (int i = 0; i < CALL_FAMILIES; i++) {
-        fprintf(f, "%s\n    \"%s\": {\"intercepted\": %" PRIu64 ", \"served\": %" PRIu64 "}", i == 0 ? "" : ",",
-                call_family_names[i], SUM(intercepted[i]), SUM(served[i]));
+        fprintf(f, "%s\n    \"%s\": {\"intercepted\": %" PRIu64 ", \"served\": %" PRIu64 "}",
+                i == 0 ? "" : ",", call_family_names[i], SUM(intercepted[i]), SUM(served[i]));
     }
     fprintf(f, "\n  },\n  \"fallbacks\": {");
     for (int i = 0; i < FALLBACK_REASONS; i++) {
@@ -134,14 +137,19 @@ static void json_plan(FILE *f, const struct report_plan *p)
 {
     fprintf(f, "  \"plan\": {\"file\": ");
     put_string(f, p->file);
-    fprintf(f, ", \"entries\": %zu, \"used\": %zu, \"missed\": %zu, \"bulk_seconds\": %.6f, \"bulk_bytes\": %" PRIu64
-               ", \"bulk_mb_per_second\": %.1f},\n",
-            p->entries, p->used, p->missed, p->bulk_seconds, p->bulk_bytes, megabytes_per_second(p));
+    fprintf(f,
+            ", \"entries\": %zu, \"used\": %zu, \"missed\": %zu, \"bulk_seconds\": %.6f, "
+            "\"bulk_bytes\": %" PRIu64 ", \"bulk_mb_per_second\": %.1f},\n",
+            p->entries, p->used, p->missed, p->bulk_seconds, p->bulk_bytes,
+            megabytes_per_second(p));
 }
 
-static void write_json(FILE *f, const struct report_facts *facts, const struct fi_counters *ranks, size_t n)
+static void write_json(FILE *f, const struct report_facts *facts, const struct fi_counters *ranks,
+                       size_t n)
 {
-    fprintf(f, "{\n  \"format\": 1,\n  \"ranks\": %d,\n  \"nodes\": %d,\n  \"root\": %d,\n  \"ranks_reporting\": %zu,\n",
+    fprintf(f,
+            "{\n  \"format\": 1,\n  \"ranks\": %d,\n  \"nodes\": %d,\n  \"root\": %d,\n  "
+            "\"ranks_reporting\": %zu,\n",
             facts->ranks, facts->nodes, facts->root, n);
     fprintf(f, "  \"mpi\": ");
     put_string(f, facts->mpi_library);
@@ -150,48 +158,59 @@ static void write_json(FILE *f, const struct report_facts *facts, const struct f
     json_calls(f, ranks, n);
     json_plan(f, &facts->plan);
     for (size_t i = 0; i < COUNT(scalars); i++) {
-        fprintf(f, "  \"%s\": %" PRIu64 ",\n", scalars[i].name, sum_of(ranks, n, scalars[i].offset));
+        fprintf(f, "  \"%s\": %" PRIu64 ",\n", scalars[i].name,
+                sum_of(ranks, n, scalars[i].offset));
     }
-    fprintf(f, "  \"node_cache_bytes\": %" PRIu64 ",\n  \"index_bytes\": %" PRIu64 ",\n", facts->cache_bytes,
-            facts->index_bytes);
+    fprintf(f, "  \"node_cache_bytes\": %" PRIu64 ",\n  \"index_bytes\": %" PRIu64 ",\n",
+            facts->cache_bytes, facts->index_bytes);
     for (size_t i = 0; i < COUNT(times); i++) {
         struct spread s = spread_of(ranks, n, times[i].offset, 1e9);
 
-        fprintf(f, "  \"%s\": {\"min\": %.6f, \"median\": %.6f, \"max\": %.6f}%s\n", times[i].name, s.min, s.median, s.max,
-                i + 1 < COUNT(times) ? "," : "");
+        fprintf(f, "  \"%s\": {\"min\": %.6f, \"median\": %.6f, \"max\": %.6f}%s\n", times[i].name,
+                s.min, s.median, s.max, i + 1 < COUNT(times) ? "," : "");
     }
     fprintf(f, "}\n");
 }
 
-static void write_text(FILE *f, const struct report_facts *facts, const struct fi_counters *ranks, size_t n)
+static void write_text(FILE *f, const struct report_facts *facts, const struct fi_counters *ranks,
+                       size_t n)
 {
-    fprintf(f, "fastimport: %d ranks on %d nodes, root %d (%s)\n", facts->ranks, facts->nodes, facts->root,
-            facts->mpi_library);
+    fprintf(f, "fastimport: %d ranks on %d nodes, root %d (%s)\n", facts->ranks, facts->nodes,
+            facts->root, facts->mpi_library);
     fprintf(f, "  %-10s %12s %12s\n", "calls", "intercepted", "served");
     for (int i = 0; i < CALL_FAMILIES; i++) {
-        fprintf(f, "  %-10s %12" PRIu64 " %12" PRIu64 "\n", call_family_names[i], SUM(intercepted[i]), SUM(served[i]));
+        fprintf(f, "  %-10s %12" PRIu64 " %12" PRIu64 "\n", call_family_names[i],
+                SUM(intercepted[i]), SUM(served[i]));
     }
     for (size_t i = 0; i < COUNT(scalars); i++) {
-        fprintf(f, "  %-40s %14" PRIu64 "\n", scalars[i].label, sum_of(ranks, n, scalars[i].offset));
+        fprintf(f, "  %-40s %14" PRIu64 "\n", scalars[i].label,
+                sum_of(ranks, n, scalars[i].offset));
     }
-    fprintf(f, "  %-40s %14" PRIu64 "\n", "bytes in one node cache", facts->cache_bytes + facts->index_bytes);
+    fprintf(f, "  %-40s %14" PRIu64 "\n", "bytes in one node cache",
+            facts->cache_bytes + facts->index_bytes);
     if (facts->plan.file[0] != '\0') {
-        fprintf(f, "  plan: %zu entries, %zu of them used, %zu more asked for; bulk %.3f s, %.1f MB/s (%s)\n", facts->plan.entries,
-                facts->plan.used, facts->plan.missed, facts->plan.bulk_seconds, megabytes_per_second(&facts->plan), facts->plan.file);
+        fprintf(f,
+                "  plan: %zu entries, %zu of them used, %zu more asked for; bulk %.3f s, %.1f MB/s "
+                "(%s)\n",
+                facts->plan.entries, facts->plan.used, facts->plan.missed, facts->plan.bulk_seconds,
+                megabytes_per_second(&facts->plan), facts->plan.file);
     }
     for (int i = 0; i < FALLBACK_REASONS; i++) {
         if (SUM(fallbacks[i]) > 0) {
-            fprintf(f, "  fell back to the real call: %-12s %14" PRIu64 "\n", fallback_names[i], SUM(fallbacks[i]));
+            fprintf(f, "  fell back to the real call: %-12s %14" PRIu64 "\n", fallback_names[i],
+                    SUM(fallbacks[i]));
         }
     }
     for (size_t i = 0; i < COUNT(times); i++) {
         struct spread s = spread_of(ranks, n, times[i].offset, 1e9);
 
-        fprintf(f, "  seconds %-26s min %.3f  median %.3f  max %.3f\n", times[i].label, s.min, s.median, s.max);
+        fprintf(f, "  seconds %-26s min %.3f  median %.3f  max %.3f\n", times[i].label, s.min,
+                s.median, s.max);
     }
 }
 
-static void to_file(const char *name, const struct report_facts *facts, const struct fi_counters *ranks, size_t n)
+static void to_file(const char *name, const struct report_facts *facts,
+                    const struct fi_counters *ranks, size_t n)
 {
     char temporary[4200];
     FILE *f;
@@ -210,7 +229,8 @@ static void to_file(const char *name, const struct report_facts *facts, const st
     }
 }
 
-void report_write(const char *where, const struct report_facts *facts, const struct fi_counters *ranks, size_t n)
+void report_write(const char *where, const struct report_facts *facts,
+                  const struct fi_counters *ranks, size_t n)
 {
     char *text = NULL;
     size_t size = 0;

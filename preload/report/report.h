@@ -1,8 +1,8 @@
 /*
  * report.h - what fastimport did in this job, once per job, at its end: for people, or as JSON.
  *
- * Called by the root's service thread with the counters of all ranks that said farewell. The JSON's fields are listed
- * in the README; it is written whole or not at all (a temporary file, renamed).
+ * Called by the root's service thread with the counters of all ranks that said farewell. The JSON's
+ * fields are listed in the README; it is written whole or not at all (a temporary file, renamed).
  */
 #ifndef FASTIMPORT_REPORT_REPORT_H
 #define FASTIMPORT_REPORT_REPORT_H
@@ -12,24 +12,25 @@
 #include "report/counters.h"
 
 struct report_plan {
-    const char *file;      /* "" : none */
-    size_t entries;        /* read */
-    size_t used;           /* of these, asked for */
-    size_t missed;         /* asked for and not in the plan */
-    double bulk_seconds;   /* from the first look-up to the last broadcast */
-    uint64_t bulk_bytes;   /* of files */
+    const char *file;    /* "" : none */
+    size_t entries;      /* read */
+    size_t used;         /* of these, asked for */
+    size_t missed;       /* asked for and not in the plan */
+    double bulk_seconds; /* from the first look-up to the last broadcast */
+    uint64_t bulk_bytes; /* of files */
 };
 
 struct report_facts {
     int ranks, nodes, root;
     const char *mpi_library;
-    const char *roots;         /* policy text */
-    uint64_t cache_bytes;      /* in the root's node cache */
+    const char *roots;    /* policy text */
+    uint64_t cache_bytes; /* in the root's node cache */
     uint64_t index_bytes;
     struct report_plan plan;
 };
 
 /* where: "stderr" or a file's name. */
-void report_write(const char *where, const struct report_facts *facts, const struct fi_counters *ranks, size_t n);
+void report_write(const char *where, const struct report_facts *facts,
+                  const struct fi_counters *ranks, size_t n);
 
 #endif

@@ -54,8 +54,8 @@ static bool mark(const struct segment *segment, const char *bits, uint32_t n_bit
     return i == n_bits;
 }
 
-bool farewell_read(const struct segment *segment, const char *in, size_t size, const struct fi_counters **counters, size_t *n,
-                   bool *complete)
+bool farewell_read(const struct segment *segment, const char *in, size_t size,
+                   const struct fi_counters **counters, size_t *n, bool *complete)
 {
     struct farewell_head head;
     size_t at = sizeof head;

@@ -9,7 +9,15 @@
 #include "service/service.h"
 #include "service/wire.h"
 
-enum service_phase { PHASE_JOINING, PHASE_SERVING, PHASE_FAILED, PHASE_LEAVING, PHASE_GONE, PHASE_ATTACHED, PHASE_ABANDONED };
+enum service_phase {
+    PHASE_JOINING,
+    PHASE_SERVING,
+    PHASE_FAILED,
+    PHASE_LEAVING,
+    PHASE_GONE,
+    PHASE_ATTACHED,
+    PHASE_ABANDONED
+};
 
 struct service {
     struct service_input input;
@@ -29,10 +37,11 @@ struct service {
 
     /* how the serving loops rest */
     int64_t nap_ns;
-    bool in_flight; /* a large transfer is under way: naps stay short, as MPI works only when it is asked */
+    bool in_flight; /* a large transfer is under way: naps stay short, as MPI works only when it is
+                       asked */
     int64_t last_work;
     bool said_farewell; /* leader: the root knows that this node leaves */
-    bool broken; /* an MPI call failed: nothing more is done with MPI */
+    bool broken;        /* an MPI call failed: nothing more is done with MPI */
 };
 
 /* The loops. They return after END. */

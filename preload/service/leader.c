@@ -38,8 +38,9 @@ static void expect_block(struct leader *l, unsigned i)
     struct slot *slot = &l->slots[i];
 
     l->posted = i;
-    slot->block_due =
-        service_check(s, job_post_broadcast(&s->job, &slot->block, sizeof slot->block, &slot->block_request), "broadcast");
+    slot->block_due = service_check(
+        s, job_post_broadcast(&s->job, &slot->block, sizeof slot->block, &slot->block_request),
+        "broadcast");
 }
 
 static void expect_piece(struct leader *l, struct slot *slot)
@@ -48,7 +49,8 @@ static void expect_piece(struct leader *l, struct slot *slot)
 
     if (slot->block.follows > 0 && slot->block.follows <= WIRE_PIECE) {
         slot->piece_due = service_check(
-            s, job_post_broadcast(&s->job, slot->piece, slot->block.follows, &slot->piece_request), "broadcast");
+            s, job_post_broadcast(&s->job, slot->piece, slot->block.follows, &slot->piece_request),
+            "broadcast");
     }
 }
 
@@ -62,7 +64,8 @@ static bool arrived(struct leader *l, struct job_request *request, bool *due)
     return done;
 }
 
-/* Broadcasts are posted in the order in which the root posts them: a block, the piece that it announces, the next block. */
+/* Broadcasts are posted in the order in which the root posts them: a block, the piece that it
+ * announces, the next block. */
 static bool receive(struct leader *l)
 {
     struct slot *last = &l->slots[l->posted];
@@ -130,7 +133,9 @@ static bool forward(struct leader *l)
     if (size == 0) {
         return done;
     }
-    l->sending = service_check(s, job_post_send(&s->job, l->requests, size, 0, WIRE_TAG_REQUESTS, &l->send_request), "send");
+    l->sending = service_check(
+        s, job_post_send(&s->job, l->requests, size, 0, WIRE_TAG_REQUESTS, &l->send_request),
+        "send");
     return true;
 }
 
@@ -148,7 +153,8 @@ void leader_farewell(struct service *s)
     if (message != NULL) {
         size = farewell_write(&s->node.index, message);
     }
-    if (service_check(s, job_post_send(&s->job, message, size, 0, WIRE_TAG_FAREWELL, &request), "send")) {
+    if (service_check(s, job_post_send(&s->job, message, size, 0, WIRE_TAG_FAREWELL, &request),
+                      "send")) {
         while (!done && service_check(s, job_done(&request, &done, NULL), "send")) {
             service_rest(s, done);
         }

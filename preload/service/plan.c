@@ -19,7 +19,9 @@
 
 static const char head[] = "fastimport plan 1";
 
-/* --- which file ------------------------------------------------------------------------------------------------------ */
+/* --- which file
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static uint64_t hash_variable(const char *name, uint64_t key)
 {
@@ -54,7 +56,8 @@ static uint64_t identify_environment(const char *roots)
     return hash_variable("PYTHONHOME", key);
 }
 
-/* The program in it, and what else decides about its imports: each has a file of its own by default. */
+/* The program in it, and what else decides about its imports: each has a file of its own by
+ * default. */
 static uint64_t identify_program(const struct plan_identity *id, uint64_t key)
 {
     char text[FI_PATH_MAX];
@@ -106,7 +109,9 @@ static void choose_file(struct plan *plan, const char *setting, uint64_t program
     snprintf(plan->file, sizeof plan->file, "%s", setting);
 }
 
-/* --- entries ---------------------------------------------------------------------------------------------------------- */
+/* --- entries
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static bool add(struct plan *plan, const struct plan_entry *entry)
 {
@@ -179,11 +184,14 @@ static bool unescape(char *text)
 
 static bool is_plannable(unsigned kind)
 {
-    return kind == RECORD_STAT || kind == RECORD_ACCESS || kind == RECORD_STATX || kind == RECORD_LIST ||
-           kind == RECORD_REALPATH || kind == RECORD_CONTENT || kind == RECORD_LIBRARY;
+    return kind == RECORD_STAT || kind == RECORD_ACCESS || kind == RECORD_STATX ||
+           kind == RECORD_LIST || kind == RECORD_REALPATH || kind == RECORD_CONTENT ||
+           kind == RECORD_LIBRARY;
 }
 
-/* --- reading ---------------------------------------------------------------------------------------------------------- */
+/* --- reading
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static bool parse_entry(struct plan *plan, char *line)
 {
@@ -192,11 +200,14 @@ static bool parse_entry(struct plan *plan, char *line)
     unsigned age;
     int at = 0;
 
-    if (sscanf(line, "%u %" SCNx64 " %u %" SCNu64 " %n", &kind, &e.argument, &age, &e.size, &at) != 4 || at == 0) {
+    if (sscanf(line, "%u %" SCNx64 " %u %" SCNu64 " %n", &kind, &e.argument, &age, &e.size, &at) !=
+            4 ||
+        at == 0) {
         return false;
     }
     e.path = line + at;
-    if (!is_plannable(kind) || age > PLAN_MAX_AGE || !unescape(e.path) || e.path[0] != '/' || strlen(e.path) >= FI_PATH_MAX) {
+    if (!is_plannable(kind) || age > PLAN_MAX_AGE || !unescape(e.path) || e.path[0] != '/' ||
+        strlen(e.path) >= FI_PATH_MAX) {
         return false;
     }
     e.kind = (uint8_t)kind;
@@ -211,7 +222,8 @@ static char *check_end(char *text, size_t size)
     char *end = text == NULL || size < 2 ? NULL : memrchr(text, '\n', size - 1);
     uint64_t sum;
 
-    if (end == NULL || sscanf(++end, "end %" SCNx64, &sum) != 1 || sum != fi_hash(text, (size_t)(end - text), 0)) {
+    if (end == NULL || sscanf(++end, "end %" SCNx64, &sum) != 1 ||
+        sum != fi_hash(text, (size_t)(end - text), 0)) {
         return NULL;
     }
     return end;
@@ -277,14 +289,16 @@ static void load(struct plan *plan)
     }
     wrong = error != 0 ? strerror(-error) : parse(plan, text, size);
     if (wrong != NULL) {
-        fi_log(LOG_WARN, "the plan %s is not used: %s; this start is a cold one", plan->file, wrong);
+        fi_log(LOG_WARN, "the plan %s is not used: %s; this start is a cold one", plan->file,
+               wrong);
         forget(plan);
     }
     plan->loaded = plan->n;
     free(text);
 }
 
-void plan_open(struct plan *plan, const struct fi_config *config, const struct plan_identity *identity)
+void plan_open(struct plan *plan, const struct fi_config *config,
+               const struct plan_identity *identity)
 {
     *plan = (struct plan){.key = identify_environment(identity->roots)};
     choose_file(plan, config->plan, identify_program(identity, plan->key));
@@ -293,7 +307,9 @@ void plan_open(struct plan *plan, const struct fi_config *config, const struct p
     }
 }
 
-/* --- merging ---------------------------------------------------------------------------------------------------------- */
+/* --- merging
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static struct fi_query query_of(const struct plan_entry *e)
 {
@@ -307,7 +323,8 @@ static void mark_libraries(const struct segment *segment)
     const struct record *r;
 
     while ((r = segment_walk(segment, &position)) != NULL) {
-        if (r->kind == RECORD_LIBRARY && r->error == 0 && (r->flags & (RECORD_UNAVAILABLE | RECORD_USED)) == RECORD_USED) {
+        if (r->kind == RECORD_LIBRARY && r->error == 0 &&
+            (r->flags & (RECORD_UNAVAILABLE | RECORD_USED)) == RECORD_USED) {
             library_mark_files(segment, r);
         }
     }
@@ -316,7 +333,8 @@ static void mark_libraries(const struct segment *segment)
 /* Was it asked for in this run? */
 static bool is_used(const struct record *r)
 {
-    return r != NULL && ((r->flags & RECORD_USED) != 0 || (r->flags & (RECORD_PLANNED | RECORD_SEARCHED)) == 0);
+    return r != NULL &&
+           ((r->flags & RECORD_USED) != 0 || (r->flags & (RECORD_PLANNED | RECORD_SEARCHED)) == 0);
 }
 
 /* Entries of before: marked ones are young again, the others grow older. */
@@ -341,14 +359,17 @@ static int by_hash(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* What may be missing in the plan. Its own records carry RECORD_PLANNED; those that the program asked for before the plan's turn
- * came do not, and are told by their hashes. Of a library's search only the files that will be mapped matter. */
+/* What may be missing in the plan. Its own records carry RECORD_PLANNED; those that the program
+ * asked for before the plan's turn came do not, and are told by their hashes. Of a library's search
+ * only the files that will be mapped matter. */
 static bool is_new(const struct record *r)
 {
-    if (!is_plannable(r->kind) || (r->flags & (RECORD_LOCAL | RECORD_UNAVAILABLE | RECORD_PLANNED)) != 0) {
+    if (!is_plannable(r->kind) ||
+        (r->flags & (RECORD_LOCAL | RECORD_UNAVAILABLE | RECORD_PLANNED)) != 0) {
         return false;
     }
-    return (r->flags & (RECORD_SEARCHED | RECORD_USED)) != RECORD_SEARCHED || (r->kind == RECORD_CONTENT && r->error == 0);
+    return (r->flags & (RECORD_SEARCHED | RECORD_USED)) != RECORD_SEARCHED ||
+           (r->kind == RECORD_CONTENT && r->error == 0);
 }
 
 static void add_new(struct plan *plan, const struct segment *segment)
@@ -366,7 +387,10 @@ static void add_new(struct plan *plan, const struct segment *segment)
     }
     while (known != NULL && (r = segment_walk(segment, &position)) != NULL) {
         const struct record_content *c = record_payload(r);
-        struct plan_entry e = {.path = (char *)r->path, .argument = r->argument, .length = r->path_length, .kind = r->kind};
+        struct plan_entry e = {.path = (char *)r->path,
+                               .argument = r->argument,
+                               .length = r->path_length,
+                               .kind = r->kind};
 
         if (is_new(r) && bsearch(&r->hash, known, n_known, sizeof *known, by_hash) == NULL) {
             e.size = r->kind == RECORD_CONTENT && r->error == 0 ? c->size : 0;
@@ -388,7 +412,9 @@ void plan_merge(struct plan *plan, const struct segment *segment, bool complete)
     plan->missed += plan->n - before;
 }
 
-/* --- writing ---------------------------------------------------------------------------------------------------------- */
+/* --- writing
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static char *format(const struct plan *plan, size_t *size)
 {
@@ -451,8 +477,10 @@ void plan_save(const struct plan *plan)
     text = format(plan, &size);
     error = text == NULL ? -ENOMEM : write_atomically(plan->file, text, size);
     if (error != 0) {
-        fi_log_once(LOG_WARN, "the plan %s cannot be written: %s; the next start will be a cold one (FASTIMPORT_PLAN)", plan->file,
-                    strerror(-error));
+        fi_log_once(LOG_WARN,
+                    "the plan %s cannot be written: %s; the next start will be a cold one "
+                    "(FASTIMPORT_PLAN)",
+                    plan->file, strerror(-error));
     }
     free(text);
 }

@@ -1,10 +1,11 @@
 /*
  * plan.h - the startup plan: what a program asked for when it ran before, and will ask for again.
  *
- * A plan is a list of keys (kind, argument, path), no answers: at start the root looks all of them up again, many at once,
- * so what is served is as fresh as in a cold run. After the run, what was asked for is merged in; an entry that was not
- * used for PLAN_MAX_AGE runs is dropped. Text file, written to a temporary name and renamed; format: FORMAT.md beside this
- * file. Anything wrong with it (another version, another program's, a bad checksum) is one warning and a cold run.
+ * A plan is a list of keys (kind, argument, path), no answers: at start the root looks all of them
+ * up again, many at once, so what is served is as fresh as in a cold run. After the run, what was
+ * asked for is merged in; an entry that was not used for PLAN_MAX_AGE runs is dropped. Text file,
+ * written to a temporary name and renamed; format: FORMAT.md beside this file. Anything wrong with
+ * it (another version, another program's, a bad checksum) is one warning and a cold run.
  *
  * Thread rules: the root's service thread only.
  */
@@ -44,10 +45,12 @@ struct plan_identity {
 };
 
 /* Finds out where the plan is (FASTIMPORT_PLAN), and reads it if it is to be used. */
-void plan_open(struct plan *plan, const struct fi_config *config, const struct plan_identity *identity);
+void plan_open(struct plan *plan, const struct fi_config *config,
+               const struct plan_identity *identity);
 
-/* Takes in what was asked for, by what is in the segment. `complete`: the marks RECORD_USED of all nodes have been
- * collected, so entries that are not marked grow older. May be called twice: first incomplete, at last complete. */
+/* Takes in what was asked for, by what is in the segment. `complete`: the marks RECORD_USED of all
+ * nodes have been collected, so entries that are not marked grow older. May be called twice: first
+ * incomplete, at last complete. */
 void plan_merge(struct plan *plan, const struct segment *segment, bool complete);
 
 /* Writes the file, if it is to be written. */

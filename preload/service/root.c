@@ -1,4 +1,5 @@
-/* root.c - the loop of the root: what it looks up is broadcast, what others ask for is looked up. */
+/* root.c - the loop of the root: what it looks up is broadcast, what others ask for is looked up.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,10 +12,10 @@
 #include "service/work.h"
 
 enum {
-    SLOTS = 4,          /* broadcasts in flight */
-    RECEIVES = 8,       /* receives for requests that are posted */
-    HELPERS = 2,        /* threads that look up what others ask for */
-    PLAN_HELPERS = 16,  /* with a plan: requests in flight at the file system */
+    SLOTS = 4,            /* broadcasts in flight */
+    RECEIVES = 8,         /* receives for requests that are posted */
+    HELPERS = 2,          /* threads that look up what others ask for */
+    PLAN_HELPERS = 16,    /* with a plan: requests in flight at the file system */
     MOST_COUNTERS = 4096, /* ranks of one node in a farewell */
 };
 
@@ -38,7 +39,7 @@ struct root {
     char requests[RECEIVES][WIRE_REQUESTS];
     struct job_request receives[RECEIVES];
 
-    bool bulk;           /* the plan is not done yet */
+    bool bulk; /* the plan is not done yet */
     int64_t bulk_began;
     int64_t bulk_ns;
     uint64_t bulk_bytes;
@@ -60,10 +61,12 @@ static bool slot_free(struct root *r, struct slot *slot)
     struct service *s = r->service;
     bool done;
 
-    if (slot->block_busy && service_check(s, job_done(&slot->block_request, &done, NULL), "broadcast")) {
+    if (slot->block_busy &&
+        service_check(s, job_done(&slot->block_request, &done, NULL), "broadcast")) {
         slot->block_busy = !done;
     }
-    if (slot->piece_busy && service_check(s, job_done(&slot->piece_request, &done, NULL), "broadcast")) {
+    if (slot->piece_busy &&
+        service_check(s, job_done(&slot->piece_request, &done, NULL), "broadcast")) {
         slot->piece_busy = !done;
     }
     return !slot->block_busy && !slot->piece_busy;
@@ -75,11 +78,13 @@ static void post(struct root *r, struct slot *slot, enum wire_type type)
     struct service *s = r->service;
 
     slot->block.type = type;
-    slot->block_busy =
-        service_check(s, job_post_broadcast(&s->job, &slot->block, sizeof slot->block, &slot->block_request), "broadcast");
+    slot->block_busy = service_check(
+        s, job_post_broadcast(&s->job, &slot->block, sizeof slot->block, &slot->block_request),
+        "broadcast");
     if (slot->block.follows > 0 && slot->block_busy) {
         slot->piece_busy = service_check(
-            s, job_post_broadcast(&s->job, slot->piece, slot->block.follows, &slot->piece_request), "broadcast");
+            s, job_post_broadcast(&s->job, slot->piece, slot->block.follows, &slot->piece_request),
+            "broadcast");
     }
     r->next_slot = (r->next_slot + 1) % SLOTS;
     r->last_broadcast = sys_now_ns();
@@ -95,7 +100,8 @@ static bool broadcast(struct root *r)
     if (r->service->job.n_nodes == 1 || !slot_free(r, slot)) {
         return false;
     }
-    slot->block.size = (uint32_t)stream_write(&r->writer, slot->block.bytes, sizeof slot->block.bytes);
+    slot->block.size =
+        (uint32_t)stream_write(&r->writer, slot->block.bytes, sizeof slot->block.bytes);
     slot->block.follows = 0;
     if (slot->block.size == sizeof slot->block.bytes && slot->piece != NULL) {
         slot->block.follows = (uint32_t)stream_write(&r->writer, slot->piece, WIRE_PIECE);
@@ -118,7 +124,9 @@ static void listen(struct root *r, int i)
 {
     struct service *s = r->service;
 
-    service_check(s, job_post_receive(&s->job, r->requests[i], WIRE_REQUESTS, WIRE_TAG_REQUESTS, &r->receives[i]),
+    service_check(s,
+                  job_post_receive(&s->job, r->requests[i], WIRE_REQUESTS, WIRE_TAG_REQUESTS,
+                                   &r->receives[i]),
                   "receive");
 }
 
@@ -166,7 +174,8 @@ static void expect_farewell(struct root *r)
     struct service *s = r->service;
 
     service_check(s,
-                  job_post_receive(&s->job, r->farewell, r->farewell_room, WIRE_TAG_FAREWELL, &r->farewell_request),
+                  job_post_receive(&s->job, r->farewell, r->farewell_room, WIRE_TAG_FAREWELL,
+                                   &r->farewell_request),
                   "receive");
 }
 
@@ -272,7 +281,8 @@ static void end_bulk(struct root *r)
     struct service *s = r->service;
     struct slot *slot = &r->slots[r->next_slot];
 
-    if (!r->bulk || !work_idle() || !slot_free(r, slot) || (s->job.n_nodes > 1 && !stream_is_drained(&r->writer))) {
+    if (!r->bulk || !work_idle() || !slot_free(r, slot) ||
+        (s->job.n_nodes > 1 && !stream_is_drained(&r->writer))) {
         return;
     }
     r->bulk = false;
@@ -366,7 +376,8 @@ static void write_report(struct root *r)
         .roots = s->hello.roots,
         .cache_bytes = h->content_bytes,
         .index_bytes = h->reserved,
-        .plan = {s->plan.file, s->plan.loaded, s->plan.used, s->plan.missed, (double)r->bulk_ns / 1e9, r->bulk_bytes},
+        .plan = {s->plan.file, s->plan.loaded, s->plan.used, s->plan.missed,
+                 (double)r->bulk_ns / 1e9, r->bulk_bytes},
     };
 
     job_library(library, sizeof library);

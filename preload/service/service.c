@@ -40,7 +40,8 @@ bool service_check(struct service *s, int error, const char *what)
     }
     if (!s->broken) {
         s->broken = true;
-        fi_log(LOG_WARN, "MPI %s failed (error %d): fastimport stops here, the program goes on", what, error);
+        fi_log(LOG_WARN, "MPI %s failed (error %d): fastimport stops here, the program goes on",
+               what, error);
         if (s->has_cache) {
             atomic_store(&s->node.index.header->state, SERVICE_DEAD);
             segment_announce(&s->node.index);
@@ -60,7 +61,8 @@ bool service_node_leaves(const struct service *s)
 void service_rest(struct service *s, bool worked)
 {
     int64_t now = sys_now_ns();
-    int64_t most = now - s->last_work > idle_after_ns && !atomic_load(&s->leaving) ? NAP_IDLE_NS : NAP_MAX_NS;
+    int64_t most =
+        now - s->last_work > idle_after_ns && !atomic_load(&s->leaving) ? NAP_IDLE_NS : NAP_MAX_NS;
 
     if (worked) {
         s->last_work = now;
@@ -92,16 +94,20 @@ static enum log_level level_of(const struct service *s, int highest_rank)
     return s->input.role.rank <= highest_rank ? LOG_WARN : LOG_INFO;
 }
 
-/* --- joining --------------------------------------------------------------------------------------------------- */
+/* --- joining
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static bool join_job(struct service *s)
 {
     char why[512];
     char prefix[4096];
-    bool has_prefix = s->input.role.is_python && s->input.argc > 0 && roots_prefix(s->input.argv[0], prefix, sizeof prefix);
+    bool has_prefix = s->input.role.is_python && s->input.argc > 0 &&
+                      roots_prefix(s->input.argv[0], prefix, sizeof prefix);
 
     if (!mpi_bind(s->input.config->mpi, has_prefix ? prefix : NULL, why, sizeof why)) {
-        fi_log(level_of(s, 0), "%s; going on without fastimport (FASTIMPORT_MPI names the library)", why);
+        fi_log(level_of(s, 0), "%s; going on without fastimport (FASTIMPORT_MPI names the library)",
+               why);
         return false;
     }
     return service_check(s, job_open(&s->job, s->input.role.is_python), "start");
@@ -117,7 +123,9 @@ static bool open_cache(struct service *s)
         node_sweep(s->input.config->dir);
         error = node_create(&s->node, s->input.config->dir, (uint32_t)s->job.node_size);
         if (error != 0) {
-            fi_log(LOG_WARN, "cannot make a node cache in %s: %s; this node goes on without (FASTIMPORT_DIR names another place)",
+            fi_log(LOG_WARN,
+                   "cannot make a node cache in %s: %s; this node goes on without (FASTIMPORT_DIR "
+                   "names another place)",
                    s->input.config->dir, strerror(-error));
         } else {
             place.usable = 1;
@@ -131,7 +139,8 @@ static bool open_cache(struct service *s)
     if (place.usable && s->job.node_rank != 0) {
         error = node_attach(&s->node, place.directory, place.nonce);
         if (error != 0) {
-            fi_log(LOG_WARN, "cannot attach to the node cache %s: %s", place.directory, strerror(-error));
+            fi_log(LOG_WARN, "cannot attach to the node cache %s: %s", place.directory,
+                   strerror(-error));
         }
     }
     s->has_cache = place.usable && error == 0;
@@ -152,13 +161,15 @@ static void open_plan(struct service *s)
 static bool greet(struct service *s)
 {
     if (s->job.rank == s->job.root) {
-        struct roots_input in = {s->input.config, s->input.argc, s->input.argv, s->input.role.is_python};
+        struct roots_input in = {s->input.config, s->input.argc, s->input.argv,
+                                 s->input.role.is_python};
 
         s->hello.usable = s->has_cache;
         s->hello.max_file = s->input.config->max_file;
         s->hello.roots_size = (uint32_t)roots_compute(&in, s->hello.roots, sizeof s->hello.roots);
         if (s->hello.roots_size == 0) {
-            fi_log(LOG_INFO, "nothing of this program is on a network file system (FASTIMPORT_FS=all takes any)");
+            fi_log(LOG_INFO, "nothing of this program is on a network file system "
+                             "(FASTIMPORT_FS=all takes any)");
         }
         open_plan(s);
     }
@@ -205,7 +216,8 @@ static bool join(struct service *s)
     if (s->has_cache) {
         publish_roots(s);
         take_counters(s);
-        fill_init(&s->fill, &s->node, s->job.rank == s->job.root, s->hello.max_file, s->input.config->wait_ms);
+        fill_init(&s->fill, &s->node, s->job.rank == s->job.root, s->hello.max_file,
+                  s->input.config->wait_ms);
         if (s->job.rank == s->job.root) {
             library_prepare(&s->fill, &s->policy);
         }
@@ -217,7 +229,9 @@ static bool join(struct service *s)
     return true;
 }
 
-/* --- the thread ------------------------------------------------------------------------------------------------ */
+/* --- the thread
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void wait_until_leaving(struct service *s)
 {
@@ -285,7 +299,8 @@ static void *service_thread(void *argument)
     return NULL;
 }
 
-/* --- seen from the program's threads ---------------------------------------------------------------------------- */
+/* --- seen from the program's threads
+ * ---------------------------------------------------------------------------- */
 
 /* All signals are for the program's own threads. */
 static int start_thread(struct service *s)
@@ -319,7 +334,8 @@ static bool wait_past(struct service *s, enum service_phase from, uint64_t ms)
     }
     pthread_mutex_lock(&s->lock);
     while (s->phase == from && error == 0) {
-        error = ms == 0 ? pthread_cond_wait(&s->changed, &s->lock) : pthread_cond_timedwait(&s->changed, &s->lock, &until);
+        error = ms == 0 ? pthread_cond_wait(&s->changed, &s->lock)
+                        : pthread_cond_timedwait(&s->changed, &s->lock, &until);
     }
     pthread_mutex_unlock(&s->lock);
     return error == 0;
@@ -339,7 +355,8 @@ bool service_start(const struct service_input *input, struct service_result *res
     s->pid = sys_getpid();
     if (!wait_past(s, PHASE_JOINING, input->config->join_ms)) {
         fi_log(level_of(s, 1), /* rank 0 may be the missing one */
-               "not all ranks have joined within %llu ms (one may be no Python and no MPI program); going on without "
+               "not all ranks have joined within %llu ms (one may be no Python and no MPI "
+               "program); going on without "
                "fastimport",
                (unsigned long long)input->config->join_ms);
         return false;
@@ -356,8 +373,8 @@ bool service_is_here(void)
     return the_service.pid != 0 && the_service.pid == sys_getpid();
 }
 
-/* A rank that fails on its own must die at once, as it would without us; one that fails after the program's
- * MPI_Finalize has company, and gets a little time to close in order. */
+/* A rank that fails on its own must die at once, as it would without us; one that fails after the
+ * program's MPI_Finalize has company, and gets a little time to close in order. */
 static uint64_t finish_limit_ms(int status)
 {
     return status == 0 ? 0 : PATIENT_FINISH_MS;

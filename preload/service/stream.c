@@ -17,17 +17,21 @@ static uint64_t bytes_behind(const struct record *r)
 {
     const struct record_content *c = record_payload(r);
 
-    if (r->kind != RECORD_CONTENT || r->error != 0 || (r->flags & RECORD_UNAVAILABLE) != 0 || c->same_as) {
+    if (r->kind != RECORD_CONTENT || r->error != 0 || (r->flags & RECORD_UNAVAILABLE) != 0 ||
+        c->same_as) {
         return 0;
     }
     return c->size;
 }
 
-/* --- writer --------------------------------------------------------------------------------------------------- */
+/* --- writer
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 void stream_writer_init(struct stream_writer *w, struct node_cache *node)
 {
-    *w = (struct stream_writer){.node = node, .position = segment_arena_start(&node->index), .file = -1};
+    *w = (struct stream_writer){
+        .node = node, .position = segment_arena_start(&node->index), .file = -1};
 }
 
 void stream_writer_end(struct stream_writer *w)
@@ -74,8 +78,8 @@ static const struct record *unavailable(struct stream_writer *w, const struct re
     return copy;
 }
 
-/* Takes up the next record that others should have. A file is opened before its record goes out, so that what is
- * promised can be sent. */
+/* Takes up the next record that others should have. A file is opened before its record goes out, so
+ * that what is promised can be sent. */
 static bool next_record(struct stream_writer *w)
 {
     const struct record *r;
@@ -99,7 +103,8 @@ static bool next_record(struct stream_writer *w)
     return false;
 }
 
-/* Bytes of the current file. So many are expected behind its record that nothing else can be sent if they cannot be read. */
+/* Bytes of the current file. So many are expected behind its record that nothing else can be sent
+ * if they cannot be read. */
 static size_t file_bytes(struct stream_writer *w, char *bytes, size_t room)
 {
     size_t n = w->file_size - w->file_sent < room ? (size_t)(w->file_size - w->file_sent) : room;
@@ -144,7 +149,9 @@ bool stream_is_drained(const struct stream_writer *w)
            w->position >= atomic_load(&w->node->index.header->tail);
 }
 
-/* --- reader --------------------------------------------------------------------------------------------------- */
+/* --- reader
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 void stream_reader_init(struct stream_reader *reader, struct node_cache *node)
 {
@@ -156,7 +163,8 @@ static const struct record *current(const struct stream_reader *reader)
     return (const struct record *)reader->buffer;
 }
 
-/* Publishes the record in the buffer, marked as not to be had here if its file could not be kept. */
+/* Publishes the record in the buffer, marked as not to be had here if its file could not be kept.
+ */
 static void publish(struct stream_reader *reader, int error)
 {
     struct record *r = (struct record *)reader->buffer;
@@ -164,7 +172,8 @@ static void publish(struct stream_reader *reader, int error)
     if (error != 0) {
         r->flags |= RECORD_UNAVAILABLE;
         record_seal(r);
-        fi_log_once(LOG_WARN, "%s: cannot keep %s (%s): such files are read from their own file system",
+        fi_log_once(LOG_WARN,
+                    "%s: cannot keep %s (%s): such files are read from their own file system",
                     reader->node->directory, r->path, strerror(-error));
     }
     segment_insert(&reader->node->index, r);
@@ -188,7 +197,8 @@ static void take_record(struct stream_reader *reader)
     const struct record *r = current(reader);
     const struct record_content *c = record_payload(r);
     uint64_t behind = bytes_behind(r);
-    bool is_file = r->kind == RECORD_CONTENT && r->error == 0 && (r->flags & RECORD_UNAVAILABLE) == 0;
+    bool is_file =
+        r->kind == RECORD_CONTENT && r->error == 0 && (r->flags & RECORD_UNAVAILABLE) == 0;
 
     if (!is_file) {
         publish(reader, 0);
@@ -265,14 +275,17 @@ static size_t take_record_bytes(struct stream_reader *reader, const char *bytes,
 void stream_read(struct stream_reader *reader, const char *bytes, size_t size)
 {
     while (size > 0 && !reader->broken && reader->node != NULL) {
-        size_t n = reader->file_left > 0 ? take_file_bytes(reader, bytes, size) : take_record_bytes(reader, bytes, size);
+        size_t n = reader->file_left > 0 ? take_file_bytes(reader, bytes, size)
+                                         : take_record_bytes(reader, bytes, size);
 
         bytes += n;
         size -= n;
     }
     if (reader->broken) {
-        fi_log_once(LOG_ERROR, "the stream from the root is damaged: this node asks the file system itself");
-        atomic_store(&reader->node->index.header->state, SERVICE_DEAD); /* whoever waits, waits in vain */
+        fi_log_once(LOG_ERROR,
+                    "the stream from the root is damaged: this node asks the file system itself");
+        atomic_store(&reader->node->index.header->state,
+                     SERVICE_DEAD); /* whoever waits, waits in vain */
         segment_announce(&reader->node->index);
     }
 }

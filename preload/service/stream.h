@@ -1,9 +1,11 @@
 /*
- * stream.h - the stream of records from the root's node cache to those of the other nodes, as bytes.
+ * stream.h - the stream of records from the root's node cache to those of the other nodes, as
+ * bytes.
  *
- * The writer walks the root's segment and turns each record that is not local into its bytes, a file's record
- * followed by the file's bytes from the mirror. The reader takes the bytes in pieces of any size, puts records into its
- * own segment and files into its own mirror. Format: cache/FORMAT.md, "The stream".
+ * The writer walks the root's segment and turns each record that is not local into its bytes, a
+ * file's record followed by the file's bytes from the mirror. The reader takes the bytes in pieces
+ * of any size, puts records into its own segment and files into its own mirror. Format:
+ * cache/FORMAT.md, "The stream".
  *
  * Thread rules: each is used by one service thread only.
  */
@@ -14,13 +16,14 @@
 
 struct stream_writer {
     struct node_cache *node;
-    uint64_t position;    /* in the arena */
-    const char *pending;  /* bytes of the current record */
+    uint64_t position;   /* in the arena */
+    const char *pending; /* bytes of the current record */
     size_t pending_size;
-    int file;             /* of the current record, -1: none */
+    int file; /* of the current record, -1: none */
     uint64_t file_size;
     uint64_t file_sent;
-    bool broken; /* a file could not be read back: what follows would be wrong, so the service must end */
+    bool broken; /* a file could not be read back: what follows would be wrong, so the service must
+                    end */
     struct record *instead; /* what is said of a file whose copy cannot be read back */
 };
 

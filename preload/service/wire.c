@@ -29,7 +29,8 @@ bool wire_get(const char *buffer, size_t size, size_t *at, struct fi_query *q)
         return false;
     }
     need = record_round8(sizeof *w + w->length + 1u);
-    if (size - *at < need || w->path[w->length] != '\0' || w->kind == 0 || w->kind >= RECORD_KINDS) {
+    if (size - *at < need || w->path[w->length] != '\0' || w->kind == 0 ||
+        w->kind >= RECORD_KINDS) {
         return false;
     }
     *q = query_make((enum record_kind)w->kind, w->argument, w->path, w->length);

@@ -1,9 +1,10 @@
 /*
  * wire.h - the messages between the services of the nodes: layout only.
  *
- * Root to leaders, by broadcast: a block, of fixed size, that carries stream bytes and says whether a larger piece
- * follows in a broadcast of its own. Leaders to the root, point to point: requests, and at the end a farewell.
- * All processes of a job run the same binary of one architecture: no byte order is converted.
+ * Root to leaders, by broadcast: a block, of fixed size, that carries stream bytes and says whether
+ * a larger piece follows in a broadcast of its own. Leaders to the root, point to point: requests,
+ * and at the end a farewell. All processes of a job run the same binary of one architecture: no
+ * byte order is converted.
  */
 #ifndef FASTIMPORT_SERVICE_WIRE_H
 #define FASTIMPORT_SERVICE_WIRE_H
@@ -45,7 +46,7 @@ bool wire_get(const char *buffer, size_t size, size_t *at, struct fi_query *quer
 
 /* What the root tells all at the start. */
 struct wire_hello {
-    uint32_t usable; /* the root has a node cache */
+    uint32_t usable;  /* the root has a node cache */
     uint32_t planned; /* entries of the plan, whose bulk comes first */
     uint64_t max_file;
     uint32_t roots_size;

@@ -21,9 +21,9 @@ static struct {
     pthread_cond_t arrived;
     struct item *first[WORK_QUEUES]; /* lock */
     struct item **last[WORK_QUEUES]; /* lock */
-    int busy;           /* lock: threads at work */
-    bool library_busy;  /* lock */
-    bool stopping;      /* lock */
+    int busy;                        /* lock: threads at work */
+    bool library_busy;               /* lock */
+    bool stopping;                   /* lock */
     struct fill *fill;
     int wanted;
     int running; /* service thread only */

@@ -1,11 +1,14 @@
 /*
- * work.h - the root's helpers: threads that look up what other ranks ask for, and what the plan says.
+ * work.h - the root's helpers: threads that look up what other ranks ask for, and what the plan
+ * says.
  *
- * Three queues: requests come first, since somebody waits for them, then the plan; the plan's libraries are done in order,
- * by one thread at a time (fill/library.h).
+ * Three queues: requests come first, since somebody waits for them, then the plan; the plan's
+ * libraries are done in order, by one thread at a time (fill/library.h).
  *
- * So the service thread never waits for a file system. Threads start with the first request and end after
- * work_stop(), which does not wait for them (one may be stuck in a hanging file system). A request that cannot be queued is dropped: the rank that waits for it makes the real call in the end.
+ * So the service thread never waits for a file system. Threads start with the first request and end
+ * after work_stop(), which does not wait for them (one may be stuck in a hanging file system). A
+ * request that cannot be queued is dropped: the rank that waits for it makes the real call in the
+ * end.
  */
 #ifndef FASTIMPORT_SERVICE_WORK_H
 #define FASTIMPORT_SERVICE_WORK_H

@@ -29,8 +29,8 @@ static void *load(const char *name, int flags)
     return h;
 }
 
-/* Of a library from the node cache, RTLD_DI_ORIGIN shows where it is kept there: DESIGN.md says so. Below "files" the
- * mirror has the original paths. */
+/* Of a library from the node cache, RTLD_DI_ORIGIN shows where it is kept there: DESIGN.md says so.
+ * Below "files" the mirror has the original paths. */
 static const char *without_mirror(const char *origin)
 {
     const char *cache = strstr(origin, "/fastimport-");

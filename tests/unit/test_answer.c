@@ -91,7 +91,8 @@ static void *fake_dlopen(const char *path, int flags)
     return NULL;
 }
 
-/* The stub can be written nowhere, the mirror's file is not there, or may not be mapped: nothing is left loaded. */
+/* The stub can be written nowhere, the mirror's file is not there, or may not be mapped: nothing is
+ * left loaded. */
 static void a_library_that_cannot_be_loaded_is_left_to_ld_so(void **state)
 {
     static const char alone[] = "D/root/x.so\0\0"; /* LIBRARY_OURS: from the mirror */

@@ -30,7 +30,8 @@ static void samples_are_valid(void **state)
     }
 }
 
-/* Every bit of every byte behind `next`, which is the segment's, but for the one that may change. */
+/* Every bit of every byte behind `next`, which is the segment's, but for the one that may change.
+ */
 static void any_flipped_bit_is_refused(void **state)
 {
     (void)state;
