@@ -39,7 +39,8 @@ ROOMS = {
     "reopen": {"base", "cache"},
     "written": {"answer", "base", "cache", "report", "reopen", "resolve"},
     "intercept": {"answer", "base", "cache", "report", "resolve", "service", "written"},
-    "main": {"base", "cache", "config", "mpi/slot.h", "policy", "report", "resolve", "role", "service"},
+    "signals": set(),
+    "main": {"base", "cache", "config", "mpi/slot.h", "policy", "report", "resolve", "role", "service", "signals"},
 }
 
 # Whoever calls one of these from inside the library comes back into its wrappers; only for what the sentence says.
