@@ -13,6 +13,7 @@
 #include "report/counters.h"
 #include "role.h"
 #include "service/service.h"
+#include "signals.h"
 
 static struct fi_config config;
 
@@ -52,9 +53,17 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
 {
     struct service_input input = {&config, *role, argc, argv};
     struct service_result result;
+    struct signals signals;
     int64_t start = sys_now_ns();
+    bool serves;
 
-    if (!slot_claim() || !service_start(&input, &result)) {
+    if (!slot_claim()) {
+        return;
+    }
+    signals_save(&signals);
+    serves = service_start(&input, &result);
+    signals_restore(&signals);
+    if (!serves) {
         return;
     }
     tell_descendants(result.node);

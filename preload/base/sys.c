@@ -155,6 +155,21 @@ int sys_fcntl(int fd, int command, long argument)
     return (int)CALL3(SYS_fcntl, fd, command, argument);
 }
 
+int sys_move_high(int fd)
+{
+    static const int floors[] = {900, 200, 3};
+
+    for (size_t i = 0; fd >= 0 && i < sizeof floors / sizeof *floors; i++) {
+        int high = sys_fcntl(fd, F_DUPFD_CLOEXEC, floors[i]);
+
+        if (high >= 0) {
+            sys_close(fd);
+            return high;
+        }
+    }
+    return fd;
+}
+
 int sys_dup3(int fd, int to, int flags)
 {
     return (int)CALL3(SYS_dup3, fd, to, flags);

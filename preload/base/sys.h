@@ -42,6 +42,8 @@ int sys_ftruncate(int fd, off_t size);
 int sys_fallocate(int fd, off_t offset, off_t size);
 int sys_flock(int fd, int operation);
 int sys_fcntl(int fd, int command, long argument);
+/* Moves a descriptor of ours that stays open out of the program's way: it expects 0, 1, 2 and the lowest free ones. */
+int sys_move_high(int fd);
 int sys_dup3(int fd, int to, int flags);
 off_t sys_lseek(int fd, off_t offset, int whence);
 int sys_fstatfs(int fd, struct statfs *sf);

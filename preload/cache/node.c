@@ -63,7 +63,7 @@ static int take_lock(struct node_cache *node, int flags)
     int error;
 
     file_name(node, "lock", name);
-    node->lock = sys_open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+    node->lock = sys_move_high(sys_open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600));
     if (node->lock < 0) {
         return node->lock;
     }

@@ -95,10 +95,13 @@ static bool has_path(const char *path)
     return (size_t)path >= 4096 && path[0] != '\0';
 }
 
-/* libc declares that the path is not NULL, and the compiler believes it: so by its value. */
+/* libc declares that the path is not NULL, and the compiler believes it, unless it cannot know the value. */
 static bool is_null(const char *path)
 {
-    return (size_t)path < 4096;
+    size_t address = (size_t)path;
+
+    __asm__("" : "+r"(address));
+    return address == 0;
 }
 
 FI_EXPORT int futimesat(int dirfd, const char *path, const struct timeval times[2])

@@ -20,6 +20,10 @@ PYTHON = "/usr/bin/python3"
 SHORT = ["test_stat", "test_glob", "test_import", "test_zipimport"]
 LONG = ["test_os", "test_posix", "test_pathlib", "test_shutil", "test_tempfile", "test_importlib", "test_ctypes",
         "test_subprocess", "test_multiprocessing_fork", "test_multiprocessing_spawn"]
+# Tests that may end otherwise, and why.
+KNOWN = {
+    "test_pass_fds_redirected": "it lists all descriptors of a child; two of them are the library's (lock and index)",
+}
 TIMEOUT = 900  # seconds a module
 
 
@@ -61,6 +65,13 @@ def run(module, work, library):
         return None, report, f"no results: {e}\n{output}"
 
 
+def is_worse(test, plain, ours):
+    """A test that is skipped plain and ends well is none: some skip by the number of descriptors they find open."""
+    if plain == ours or (plain == "skipped" and ours == "ok"):
+        return False
+    return test.rpartition(".")[2] not in KNOWN
+
+
 def compare(module, work, library):
     """(passed, failed, skipped), after printing what differs."""
     plain, _, said = run(module, work, None)
@@ -72,7 +83,7 @@ def compare(module, work, library):
         print(f"FAIL {module}: {said}")
         return 0, 1, 0
     served = sum(row.get("served", 0) for row in report.get("calls", {}).values())
-    differing = sorted(t for t in plain.keys() | ours.keys() if plain.get(t) != ours.get(t))
+    differing = sorted(t for t in plain.keys() | ours.keys() if is_worse(t, plain.get(t), ours.get(t)))
     for test in differing:
         print(f"FAIL {test}: {plain.get(test, 'absent')} plain, {ours.get(test, 'absent')} with the library")
     if differing:
