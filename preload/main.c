@@ -9,8 +9,8 @@
 #include "base/sys.h"
 #include "config.h"
 #include "mpi/slot.h"
-#include "resolve.h"
 #include "report/counters.h"
+#include "resolve.h"
 #include "role.h"
 #include "service/service.h"
 #include "signals.h"
@@ -40,7 +40,8 @@ static void tell_descendants(const struct node_cache *node)
 {
     char value[512];
 
-    snprintf(value, sizeof value, "%d:%llx:%s", (int)sys_getpid(), (unsigned long long)node->index.header->nonce, node->directory);
+    snprintf(value, sizeof value, "%d:%llx:%s", (int)sys_getpid(),
+             (unsigned long long)node->index.header->nonce, node->directory);
     setenv(ROLE_NODE_VARIABLE, value, 1);
 }
 

@@ -19,7 +19,8 @@ void signals_restore(const struct signals *s)
     for (int i = 1; i < NSIG; i++) {
         const struct sigaction *before = &s->actions[i];
 
-        if (before->sa_handler != SIG_ERR && sigaction(i, NULL, &now) == 0 && now.sa_handler != before->sa_handler) {
+        if (before->sa_handler != SIG_ERR && sigaction(i, NULL, &now) == 0 &&
+            now.sa_handler != before->sa_handler) {
             sigaction(i, before, NULL);
         }
     }

@@ -1,8 +1,9 @@
 /*
- * signals.h - the program's signal dispositions, kept over what an MPI library does when it is opened.
+ * signals.h - the program's signal dispositions, kept over what an MPI library does when it is
+ * opened.
  *
- * MPICH takes SIGUSR1, UCX the signals of a crash. A program that does not use MPI itself must find them as it would without
- * fastimport; one that does gets them when it initialises MPI.
+ * MPICH takes SIGUSR1, UCX the signals of a crash. A program that does not use MPI itself must find
+ * them as it would without fastimport; one that does gets them when it initialises MPI.
  *
  * Thread rules: for the constructor, before the program runs.
  */

@@ -9,7 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* syscall(2) reports through errno; the callers want the kernel's own convention, and errno untouched. */
+/* syscall(2) reports through errno; the callers want the kernel's own convention, and errno
+ * untouched. */
 static long call(long number, long a, long b, long c, long d, long e, long f)
 {
     int saved = errno;

@@ -1,9 +1,10 @@
 /*
  * sys.h - system calls that no wrapper of ours can see.
  *
- * The library exports open(), stat() and their family, so its own code must not call them by these names. Every
- * look at the operating system from inside fastimport goes through here: raw system calls, no errno, no
- * cancellation points, no allocation. Results are the kernel's: >= 0, or -errno (see intro(2), syscall(2)).
+ * The library exports open(), stat() and their family, so its own code must not call them by these
+ * names. Every look at the operating system from inside fastimport goes through here: raw system
+ * calls, no errno, no cancellation points, no allocation. Results are the kernel's: >= 0, or -errno
+ * (see intro(2), syscall(2)).
  *
  * Thread rules: safe from any thread and in signal handlers.
  */
@@ -42,20 +43,23 @@ int sys_ftruncate(int fd, off_t size);
 int sys_fallocate(int fd, off_t offset, off_t size);
 int sys_flock(int fd, int operation);
 int sys_fcntl(int fd, int command, long argument);
-/* Moves a descriptor of ours that stays open out of the program's way: it expects 0, 1, 2 and the lowest free ones. */
+/* Moves a descriptor of ours that stays open out of the program's way: it expects 0, 1, 2 and the
+ * lowest free ones. */
 int sys_move_high(int fd);
 int sys_dup3(int fd, int to, int flags);
 off_t sys_lseek(int fd, off_t offset, int whence);
 int sys_fstatfs(int fd, struct statfs *sf);
 void *sys_mmap(size_t size, int prot, int flags, int fd, off_t offset); /* NULL on error */
 void sys_munmap(void *at, size_t size);
-int sys_futex_wait(const void *word, uint32_t expected, int64_t timeout_ns); /* shared between processes */
+int sys_futex_wait(const void *word, uint32_t expected,
+                   int64_t timeout_ns); /* shared between processes */
 void sys_futex_wake(const void *word, int how_many);
 void sys_nap_ns(int64_t ns);
 int64_t sys_now_ns(void); /* CLOCK_MONOTONIC */
 pid_t sys_getpid(void);
 
-/* Reads a whole small file; returns its length, NUL-terminates, cuts at size - 1; -errno on failure. */
+/* Reads a whole small file; returns its length, NUL-terminates, cuts at size - 1; -errno on
+ * failure. */
 ssize_t sys_read_file(const char *path, char *buf, size_t size);
 /* pread/pwrite until all is done or an error; a short read at end of file returns less. */
 ssize_t sys_pread_all(int fd, void *buf, size_t size, off_t offset);

@@ -15,9 +15,12 @@
 #include "base/sys.h"
 #include "cache/tree.h"
 
-enum { GRACE_SECONDS = 60 }; /* a directory without a lock file this old was left by a dead creator */
+enum {
+    GRACE_SECONDS = 60
+}; /* a directory without a lock file this old was left by a dead creator */
 
-static const uint64_t index_capacity = 1ULL << 30; /* address space; blocks are allocated as needed */
+static const uint64_t index_capacity = 1ULL
+                                       << 30; /* address space; blocks are allocated as needed */
 
 static void file_name(const struct node_cache *node, const char *name, char out[512])
 {
@@ -49,7 +52,8 @@ static int make_directory(struct node_cache *node, const char *base, uint64_t no
     int n;
 
     prefix_of(prefix);
-    n = snprintf(node->directory, sizeof node->directory, "%s/%s%016llx", base, prefix, (unsigned long long)nonce);
+    n = snprintf(node->directory, sizeof node->directory, "%s/%s%016llx", base, prefix,
+                 (unsigned long long)nonce);
     if (n >= (int)sizeof node->directory) {
         return -ENAMETOOLONG;
     }
@@ -126,7 +130,8 @@ static bool is_private(int fd)
 {
     struct stat st;
 
-    return sys_fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 0777) == 0700;
+    return sys_fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+           (st.st_mode & 0777) == 0700;
 }
 
 int node_attach(struct node_cache *node, const char *directory, uint64_t nonce)

@@ -42,7 +42,8 @@ int segment_create(struct segment *s, const char *file, size_t capacity, uint32_
                    uint64_t nonce)
 {
     size_t first = header_size(n_ranks);
-    int fd = sys_move_high(sys_open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    int fd =
+        sys_move_high(sys_open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     int error;
 
     if (fd < 0) {

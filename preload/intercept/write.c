@@ -95,7 +95,8 @@ static bool has_path(const char *path)
     return (size_t)path >= 4096 && path[0] != '\0';
 }
 
-/* libc declares that the path is not NULL, and the compiler believes it, unless it cannot know the value. */
+/* libc declares that the path is not NULL, and the compiler believes it, unless it cannot know the
+ * value. */
 static bool is_null(const char *path)
 {
     size_t address = (size_t)path;

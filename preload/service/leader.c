@@ -162,23 +162,6 @@ void leader_farewell(struct service *s)
     free(message);
 }
 
-static struct leader *leader_new(struct service *s)
-{
-    struct leader *l = calloc(1, sizeof *l);
-
-    for (int i = 0; i < SLOTS && l != NULL; i++) {
-        l->slots[i].piece = malloc(WIRE_PIECE);
-        if (l->slots[i].piece == NULL) {
-            return NULL; /* the process is out of memory: a leak is its least trouble */
-        }
-    }
-    if (l != NULL) {
-        l->service = s;
-        stream_reader_init(&l->reader, s->has_cache ? &s->node : NULL);
-    }
-    return l;
-}
-
 static void leader_free(struct leader *l)
 {
     stream_reader_end(&l->reader);
@@ -186,6 +169,27 @@ static void leader_free(struct leader *l)
         free(l->slots[i].piece);
     }
     free(l);
+}
+
+static struct leader *leader_new(struct service *s)
+{
+    struct leader *l = calloc(1, sizeof *l);
+    bool whole = l != NULL;
+
+    if (l == NULL) {
+        return NULL;
+    }
+    l->service = s;
+    stream_reader_init(&l->reader, s->has_cache ? &s->node : NULL);
+    for (int i = 0; i < SLOTS; i++) {
+        l->slots[i].piece = malloc(WIRE_PIECE);
+        whole &= l->slots[i].piece != NULL;
+    }
+    if (!whole) {
+        leader_free(l);
+        return NULL;
+    }
+    return l;
 }
 
 void leader_serve(struct service *s)

@@ -244,7 +244,7 @@ static const char *parse(struct plan *plan, char *text, size_t size)
         return "it is truncated or damaged";
     }
     *end = '\0';
-    line = strtok_r(text, "\n", &save);
+    (void)strtok_r(text, "\n", &save); /* the head */
     line = strtok_r(NULL, "\n", &save);
     if (line == NULL || sscanf(line, "key %" SCNx64, &key) != 1 || key != plan->key) {
         return "it was made for another environment";
