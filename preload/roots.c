@@ -262,6 +262,7 @@ static void add_script(struct table *t, int argc, char **argv)
 
 static void add_python(struct table *t, const struct roots_input *in)
 {
+    const char *conda = getenv("CONDA_PREFIX");
     char path[FI_PATH_MAX];
     ssize_t n = sys_readlink("/proc/self/exe", path, sizeof path - 1);
 
@@ -275,8 +276,8 @@ static void add_python(struct table *t, const struct roots_input *in)
         add_prefix(t, path);
         add_venv_base(t, path);
     }
-    if (getenv("CONDA_PREFIX") != NULL) {
-        add_prefix(t, getenv("CONDA_PREFIX"));
+    if (conda != NULL) {
+        add_prefix(t, conda);
     }
     add_list(t, ROOT_IMPORT, getenv("PYTHONPATH"));
     add_script(t, in->argc, in->argv);

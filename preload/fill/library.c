@@ -145,12 +145,12 @@ static void remember_aliases(const struct fi_closure *closure)
         *a = (struct alias){strdup(l->path), copy_names(l->names)};
         pthread_mutex_lock(&library.aliases_lock);
         if (a->path != NULL && a->names != NULL) {
-            /* the tree keeps it as long as the process lives */
-            tsearch(a, &library.aliases, compare_aliases); // NOLINT(clang-analyzer-unix.Malloc)
+            tsearch(a, &library.aliases,
+                    compare_aliases); /* which keeps it as long as the process lives */
         }
         pthread_mutex_unlock(&library.aliases_lock);
     }
-}
+} // NOLINT(clang-analyzer-unix.Malloc): the tree has it
 
 /* --- the request and the record
  * ----------------------------------------------------------------------------------------- */
