@@ -61,13 +61,13 @@ static int make_directory(struct node_cache *node, const char *base, uint64_t no
     return sys_mkdir(node->directory, 0700);
 }
 
-static int take_lock(struct node_cache *node, int flags)
+static int take_lock(struct node_cache *node, const char *name, int flags)
 {
-    char name[512];
+    char file[512];
     int error;
 
-    file_name(node, "lock", name);
-    node->lock = sys_move_high(sys_open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600));
+    file_name(node, name, file);
+    node->lock = sys_move_high(sys_open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600));
     if (node->lock < 0) {
         return node->lock;
     }
@@ -78,10 +78,30 @@ static int take_lock(struct node_cache *node, int flags)
     return error;
 }
 
+/* The lock gets its name when it is held: a job that sweeps at the same time must never see one
+ * that nobody holds. */
+static int make_lock(struct node_cache *node)
+{
+    char from[512];
+    char to[512];
+    int error = take_lock(node, "lock.new", O_CREAT | O_EXCL);
+
+    if (error != 0) {
+        return error;
+    }
+    file_name(node, "lock.new", from);
+    file_name(node, "lock", to);
+    error = sys_rename(from, to);
+    if (error != 0) {
+        sys_close(node->lock);
+    }
+    return error;
+}
+
 static int populate(struct node_cache *node, uint32_t n_ranks, uint64_t nonce)
 {
     char name[512];
-    int error = take_lock(node, O_CREAT | O_EXCL);
+    int error = make_lock(node);
 
     if (error != 0) {
         return error;
@@ -151,7 +171,7 @@ int node_attach(struct node_cache *node, const char *directory, uint64_t nonce)
     }
     strcpy(node->directory, directory);
     node->directory_length = strlen(directory);
-    error = take_lock(node, 0);
+    error = take_lock(node, "lock", 0);
     if (error != 0) {
         return error;
     }
