@@ -66,6 +66,12 @@ struct patience {
     uint64_t progress;
 };
 
+static bool is_full(const struct fill *f)
+{
+    return atomic_load_explicit(&f->node->index.header->full, memory_order_relaxed) != 0;
+}
+
+/* (An answer that has no room in the index will never come.) */
 static bool still_hopes(const struct fill *f, struct patience *p)
 {
     uint64_t progress =
@@ -76,7 +82,8 @@ static bool still_hopes(const struct fill *f, struct patience *p)
         p->progress = progress;
         p->last_sign = now;
     }
-    return now - p->last_sign < f->wait_ns && now - p->started < f->wait_ns * LONGEST_WAIT;
+    return !is_full(f) && now - p->last_sign < f->wait_ns &&
+           now - p->started < f->wait_ns * LONGEST_WAIT;
 }
 
 /* Sleeps until the record is there, `until` is over, or the service has changed its state. */
@@ -206,7 +213,7 @@ const struct record *fill_get(struct fill *f, const struct fi_query *q, enum fal
     const struct record *r;
 
     *why = FALLBACK_TIMEOUT;
-    if (atomic_load_explicit(&f->node->index.header->full, memory_order_relaxed)) {
+    if (is_full(f)) {
         *why = FALLBACK_NO_MEMORY;
         return NULL;
     }

@@ -338,6 +338,8 @@ void root_serve(struct service *s)
         if (!worked && (all_leave(root) || is_quiet(root))) {
             break;
         }
+        /* the ranks of this node have no broadcasts to tell them that somebody is there */
+        atomic_fetch_add_explicit(&s->node.index.header->progress, 1, memory_order_relaxed);
         service_rest(s, worked);
     }
     work_stop();
