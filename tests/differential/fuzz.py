@@ -104,10 +104,34 @@ class Fuzzer:
             found[int(number)] = [line for line in lines if line != b"== end"]
         return found
 
+    @staticmethod
+    def fatal(found):
+        """The sequence at which a program died, or None."""
+        dead = [n for n, lines in found.items() if lines and lines[-1].startswith(b"(run failed")]
+        return dead[0] if dead else None
+
     def differing(self, side, first, count):
-        """The sequences of which the transcripts differ, in order."""
-        plain, other = self.transcript("plain", first, count), self.transcript(side, first, count)
-        return [n for n in range(first, first + count) if plain.get(n, []) != other.get(n, [])], plain, other
+        """The sequences of which the transcripts differ, in order. One that kills the program plain, too (it may
+        truncate a library that it has loaded) is left out."""
+        bad, plain, other = [], {}, {}
+        end = first + count
+        while first < end:
+            part = self.transcript("plain", first, end - first)
+            dead = self.fatal(part)
+            stop = end if dead is None else dead
+            if dead is None and len(part) != end - first:
+                raise runs.RunFailed(f"plain, only {len(part)} of {end - first} sequences ended")
+            plain |= part
+            if stop > first:
+                if dead is not None:  # as many trees stand beside each other as with the library
+                    plain |= self.transcript("plain", first, stop - first)
+                other |= self.transcript(side, first, stop - first)
+            bad += [n for n in range(first, stop) if plain.get(n, []) != other.get(n, [])]
+            if dead is not None:
+                other[dead] = plain[dead]
+                print(f"note: sequence {dead} dies without the library: {plain[dead][-1].decode(errors='replace')}")
+            first = stop + 1
+        return bad, plain, other
 
     def differs(self, side, sequence, only):
         return bool(self.differing_one(side, sequence, only))
