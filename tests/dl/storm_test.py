@@ -119,7 +119,7 @@ import ctypes, os, sys, time
 sys.path.insert(0, {storm!r})
 import storm000
 storm000.run()
-print(os.getpid(), flush=True)
+os.write(1, b"%d\\n" % os.getpid())
 time.sleep(12)
 """
 
