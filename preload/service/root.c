@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "fill/ahead.h"
 #include "report/report.h"
 #include "service/farewell.h"
 #include "service/internal.h"
@@ -14,7 +15,7 @@
 enum {
     SLOTS = 4,            /* broadcasts in flight */
     RECEIVES = 8,         /* receives for requests that are posted */
-    HELPERS = 2,          /* threads that look up what others ask for */
+    HELPERS = 4,          /* threads that look up what others ask for */
     PLAN_HELPERS = 16,    /* with a plan: requests in flight at the file system */
     MOST_COUNTERS = 4096, /* ranks of one node in a farewell */
 };
@@ -295,6 +296,11 @@ static void end_bulk(struct root *r)
     }
 }
 
+static bool give_to_helper(const struct fi_query *q)
+{
+    return work_put(WORK_AHEAD, q);
+}
+
 static bool prepare(struct root *r, struct service *s)
 {
     r->service = s;
@@ -316,6 +322,7 @@ static bool prepare(struct root *r, struct service *s)
         expect_farewell(r);
     }
     work_start(&s->fill, s->plan.n > 0 ? PLAN_HELPERS : HELPERS);
+    ahead_start(&s->fill, &s->policy, give_to_helper);
     begin_bulk(r);
     return true;
 }
