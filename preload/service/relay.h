@@ -24,7 +24,7 @@
 
 enum {
     RELAY_FANOUT = 2,
-    RELAY_FRAMES = 8,
+    RELAY_FRAMES = 4,
 };
 
 struct relay_place {

@@ -15,7 +15,7 @@
 #include "policy.h"
 
 enum {
-    WIRE_FRAME = 256 << 10, /* a frame at most, head and bytes */
+    WIRE_FRAME = 512 << 10, /* a frame at most, head and bytes */
     WIRE_REQUESTS = 16384,
     WIRE_TAG_REQUESTS = 1,
     WIRE_TAG_FAREWELL = 2,
