@@ -74,7 +74,7 @@ void service_rest(struct service *s, bool worked)
     } else {
         sys_nap_ns(s->nap_ns);
     }
-    if (s->in_flight) {
+    if (s->in_flight && now - s->last_work < idle_after_ns) { /* else the other side has stopped */
         most = NAP_BUSY_NS;
     }
     s->nap_ns = s->nap_ns * 2 < most ? s->nap_ns * 2 : most;
