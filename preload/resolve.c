@@ -105,10 +105,12 @@ static const struct stat *known_stat(const char *path, size_t length)
  * not.) */
 static bool is_searchable(const char *path, size_t length)
 {
-    const struct stat *st;
+    const struct record *r = get_prefix(RECORD_STAT, 0, path, length);
+    const struct stat *st = known_stat(path, length);
 
-    (void)get_prefix(RECORD_STAT, 0, path, length);
-    st = known_stat(path, length);
+    if (r != NULL) {
+        record_mark_used(r);
+    }
     return (st != NULL && (st->st_mode & 0111) == 0111) ||
            is_success(get_prefix(RECORD_ACCESS, X_OK | RECORD_EFFECTIVE, path, length));
 }

@@ -18,6 +18,7 @@ void fill_init(struct fill *f, struct node_cache *node, bool is_root, uint64_t m
     f->node = node;
     f->limits.max_file = max_file;
     f->is_root = is_root;
+    f->planned = false;
     f->wait_ns = (int64_t)wait_ms * 1000000;
     atomic_init(&f->patience_ns, PATIENCE_START_NS);
 }
@@ -34,6 +35,12 @@ static bool served(const struct fill *f)
     enum service_state state = state_of(f);
 
     return state == SERVICE_RUNNING || state == SERVICE_STARTING;
+}
+
+static bool bulk_is_coming(const struct fill *f)
+{
+    return atomic_load_explicit(&f->node->index.header->bulk, memory_order_relaxed) != 0 ||
+           (f->planned && state_of(f) == SERVICE_STARTING);
 }
 
 /* Does this process look for itself? */
@@ -181,7 +188,7 @@ static bool claim_and_ask(struct fill *f, const struct fi_query *q)
 /* The way of a rank that is not the root: first the stream, then a request. */
 static const struct record *ask(struct fill *f, const struct hope *h)
 {
-    bool bulk = atomic_load_explicit(&f->node->index.header->bulk, memory_order_relaxed);
+    bool bulk = bulk_is_coming(f);
     int64_t patience =
         bulk ? PATIENCE_BULK_NS : atomic_load_explicit(&f->patience_ns, memory_order_relaxed);
     const struct record *r = await(f, h, sys_now_ns() + patience);

@@ -28,6 +28,7 @@ struct fill {
     struct node_cache *node;
     struct lookup_limits limits;
     bool is_root;
+    bool planned; /* there is a plan, so expect its bulk even before the leader has begun */
     int64_t wait_ns;
     _Atomic int64_t patience_ns; /* before asking */
 };

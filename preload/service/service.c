@@ -218,6 +218,7 @@ static bool join(struct service *s)
         take_counters(s);
         fill_init(&s->fill, &s->node, s->job.rank == s->job.root, s->hello.max_file,
                   s->input.config->wait_ms);
+        s->fill.planned = s->hello.planned > 0;
         if (s->job.rank == s->job.root) {
             library_prepare(&s->fill, &s->policy);
         }
