@@ -55,7 +55,6 @@ static const struct record *get(const struct fi_query *q, const struct fi_query 
     if (r != NULL || resolver.fill == NULL) {
         return r;
     }
-    ahead_of(q);
     return fill_get(resolver.fill, q, listing, why);
 }
 
@@ -172,15 +171,17 @@ static const struct record *get_or_imply(const struct fi_query *q, int *error,
     size_t n = path_parent_length(q->path, q->length);
     struct fi_query listing = query_make(RECORD_LIST, 0, q->path, n);
     const struct record *r;
+    bool is_listed;
 
     *error = implied_error(q->path, q->length);
     if (*error != 0) {
         return NULL;
     }
-    if (n == 0 || segment_find(&resolver.node->index, &listing) != NULL) {
-        return get(q, NULL, why);
+    is_listed = n == 0 || segment_find(&resolver.node->index, &listing) != NULL;
+    if (resolver.fill != NULL) {
+        ahead_of(q);
     }
-    r = get(q, &listing, why);
+    r = get(q, is_listed ? NULL : &listing, why);
     if (r == NULL || r->hash == q->hash) {
         return r;
     }

@@ -229,11 +229,14 @@ static const struct record *get_here(struct fill *f, const struct fi_query *q, u
     return r;
 }
 
-/* A listing that somebody is just reading is worth waiting for. */
+/* A listing that has come meanwhile, or that somebody is just reading. */
 static const struct record *await_listing(struct fill *f, const struct hope *h)
 {
-    if (h->listing == NULL || !segment_claimed(&f->node->index, h->listing->hash)) {
+    if (h->listing == NULL) {
         return NULL;
+    }
+    if (!segment_claimed(&f->node->index, h->listing->hash)) {
+        return segment_find(&f->node->index, h->listing);
     }
     return await(f, h, sys_now_ns() + f->wait_ns);
 }
