@@ -4,9 +4,12 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
+#include "base/sys.h"
 
 struct mpi_functions mpi;
 
@@ -48,22 +51,52 @@ static void *try_open(const char *name, char *why, size_t size)
     return library;
 }
 
-static void *open_library(const char *explicit_name, const char *prefix, char *why, size_t size)
+static bool is_below(const char *prefix, const char *library)
 {
-    const char *mapped = NULL;
     char name[4200];
-    void *library = NULL;
 
-    dl_iterate_phdr(find_mapped, &mapped);
-    if (mapped != NULL) {
-        if (explicit_name != NULL && strcmp(explicit_name, mapped) != 0) {
-            fi_log(LOG_WARN, "FASTIMPORT_MPI=%s is not used: the program has loaded %s already",
-                   explicit_name, mapped);
-        }
-        return try_open(mapped, why, size);
+    snprintf(name, sizeof name, "%s/lib/%s", prefix, library);
+    return sys_access(name, F_OK, false) == 0;
+}
+
+/* Signs that the program will load an MPI of another ABI: beside that, one of ours would be a
+ * second MPI in the process. (PMIx is what Open MPI is started with; the MPICHs that speak it set
+ * PMI_RANK, too, or are linked to the program.) */
+static const char *sign_of_another_mpi(const char *prefix)
+{
+    if (prefix != NULL && is_below(prefix, "libmpi.so.12")) {
+        return NULL;
     }
-    if (explicit_name != NULL) {
-        return try_open(explicit_name, why, size);
+    if (getenv("OMPI_COMM_WORLD_SIZE") != NULL) {
+        return "the job was started by Open MPI";
+    }
+    if (prefix != NULL && is_below(prefix, "libmpi.so.40")) {
+        return "the environment holds Open MPI (libmpi.so.40)";
+    }
+    if (getenv("PMIX_RANK") != NULL && getenv("PMI_RANK") == NULL) {
+        return "the launcher offers PMIx only, as for Open MPI";
+    }
+    return NULL;
+}
+
+static void *open_mapped(const char *mapped, const char *explicit_name, char *why, size_t size)
+{
+    if (explicit_name != NULL && strcmp(explicit_name, mapped) != 0) {
+        fi_log(LOG_WARN, "FASTIMPORT_MPI=%s is not used: the program has loaded %s already",
+               explicit_name, mapped);
+    }
+    return try_open(mapped, why, size);
+}
+
+static void *open_found(const char *prefix, char *why, size_t size)
+{
+    const char *sign = sign_of_another_mpi(prefix);
+    void *library = NULL;
+    char name[4200];
+
+    if (sign != NULL) {
+        snprintf(why, size, "%s, and fastimport needs an MPI library of the MPICH ABI", sign);
+        return NULL;
     }
     if (prefix != NULL) {
         snprintf(name, sizeof name, "%s/lib/libmpi.so.12", prefix);
@@ -75,11 +108,35 @@ static void *open_library(const char *explicit_name, const char *prefix, char *w
     return library != NULL ? library : try_open("libmpich.so.12", why, size);
 }
 
+static void *open_library(const char *explicit_name, const char *prefix, char *why, size_t size)
+{
+    const char *mapped = NULL;
+
+    dl_iterate_phdr(find_mapped, &mapped);
+    if (mapped != NULL) {
+        return open_mapped(mapped, explicit_name, why, size);
+    }
+    return explicit_name != NULL ? try_open(explicit_name, why, size)
+                                 : open_found(prefix, why, size);
+}
+
+/* Open MPI, whatever its vendor calls it, keeps MPI_COMM_WORLD in an object of this name. */
+static bool is_open_mpi(void *library)
+{
+    return dlsym(library, "ompi_mpi_comm_world") != NULL;
+}
+
 bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t size)
 {
     void *library = open_library(explicit_name, prefix, why, size);
 
     if (library == NULL) {
+        return false;
+    }
+    if (is_open_mpi(library)) {
+        snprintf(
+            why, size,
+            "the program's MPI library is Open MPI, and fastimport needs one of the MPICH ABI");
         return false;
     }
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
