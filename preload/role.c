@@ -84,7 +84,8 @@ struct role_facts role_decide(void)
         return facts;
     }
     facts.is_python = dlsym(RTLD_DEFAULT, "Py_Initialize") != NULL && !is_tool();
-    if (facts.is_python || dlsym(RTLD_DEFAULT, "MPI_Init") != NULL) {
+    /* fastimport has an MPI_Init of its own: the next one counts */
+    if (facts.is_python || dlsym(RTLD_NEXT, "MPI_Init") != NULL) {
         facts.role = ROLE_RANK;
     }
     return facts;

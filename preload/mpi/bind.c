@@ -13,14 +13,22 @@
 
 struct mpi_functions mpi;
 
-static const struct {
+struct function {
     const char *name;
     size_t offset;
-} functions[] = {
-#define X(name) {"MPI_" #name, offsetof(struct mpi_functions, name)},
-#include "mpi/functions.def"
-#undef X
 };
+
+#define X(name) {"MPI_" #name, offsetof(struct mpi_functions, name)},
+static const struct function always[] = {
+#include "mpi/functions.def"
+    {NULL, 0}};
+static const struct function sessions[] = {
+#include "mpi/sessions.def"
+    {NULL, 0}};
+static const struct function world[] = {
+#include "mpi/world.def"
+    {NULL, 0}};
+#undef X
 
 static bool is_mpi_name(const char *path)
 {
@@ -126,9 +134,24 @@ static bool is_open_mpi(void *library)
     return dlsym(library, "ompi_mpi_comm_world") != NULL;
 }
 
+/* NULL, or the name of the first that is missing. */
+static const char *bind_all(void *library, const struct function *functions)
+{
+    for (const struct function *f = functions; f->name != NULL; f++) {
+        void *symbol = dlsym(library, f->name);
+
+        if (symbol == NULL) {
+            return f->name;
+        }
+        memcpy((char *)&mpi + f->offset, &symbol, sizeof symbol);
+    }
+    return NULL;
+}
+
 bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t size)
 {
     void *library = open_library(explicit_name, prefix, why, size);
+    const char *missing;
 
     if (library == NULL) {
         return false;
@@ -139,30 +162,32 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
             "the program's MPI library is Open MPI, and fastimport needs one of the MPICH ABI");
         return false;
     }
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        void *symbol = dlsym(library, functions[i].name);
-
-        if (symbol == NULL) {
-            snprintf(why, size, "the MPI library has no %s (MPI-4 Sessions are needed)",
-                     functions[i].name);
-            return false;
-        }
-        memcpy((char *)&mpi + functions[i].offset, &symbol, sizeof symbol);
+    missing = bind_all(library, always);
+    if (missing == NULL && bind_all(library, sessions) != NULL) {
+        mpi.Session_init = NULL;
+        missing = bind_all(library, world);
     }
-    return true;
+    if (missing != NULL) {
+        snprintf(why, size, "the MPI library has no %s (MPI-3 is needed)", missing);
+    }
+    return missing == NULL;
+}
+
+void *mpi_function(const char *name)
+{
+    const char *mapped = NULL;
+    void *library;
+
+    dl_iterate_phdr(find_mapped, &mapped);
+    library = mapped == NULL ? NULL : dlopen(mapped, RTLD_LAZY | RTLD_NOLOAD);
+    return library == NULL ? NULL : dlsym(library, name);
 }
 
 bool mpi_in_use(void)
 {
-    const char *mapped = NULL;
-    void *library;
     int (*initialized)(int *) = NULL;
     int flag = 0;
 
-    dl_iterate_phdr(find_mapped, &mapped);
-    library = mapped == NULL ? NULL : dlopen(mapped, RTLD_LAZY | RTLD_NOLOAD);
-    if (library != NULL) {
-        *(void **)&initialized = dlsym(library, "MPI_Initialized");
-    }
+    *(void **)&initialized = mpi_function("MPI_Initialized");
     return initialized != NULL && initialized(&flag) == MPI_SUCCESS && flag;
 }
