@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "base/sys.h"
 
+#define NEEDED "an MPI of the MPICH ABI (MPICH, Intel MPI, Cray MPICH, MVAPICH2)"
+
 struct mpi_functions mpi;
 
 struct function {
@@ -54,7 +56,7 @@ static void *try_open(const char *name, char *why, size_t size)
     void *library = dlopen(name, RTLD_LAZY | RTLD_LOCAL);
 
     if (library == NULL) {
-        snprintf(why, size, "cannot load an MPI library: %s", dlerror());
+        snprintf(why, size, "cannot load an MPI library: %s (FASTIMPORT_MPI names it)", dlerror());
     }
     return library;
 }
@@ -103,7 +105,7 @@ static void *open_found(const char *prefix, char *why, size_t size)
     char name[4200];
 
     if (sign != NULL) {
-        snprintf(why, size, "%s, and fastimport needs an MPI library of the MPICH ABI", sign);
+        snprintf(why, size, "%s, and fastimport needs " NEEDED, sign);
         return NULL;
     }
     if (prefix != NULL) {
@@ -148,6 +150,18 @@ static const char *bind_all(void *library, const struct function *functions)
     return NULL;
 }
 
+/* Intel MPI (2021.18) has Sessions, but says MPI_Initialized and refuses the program's MPI_Init
+ * once there is one. */
+static bool has_sound_sessions(void *library)
+{
+    char version[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+    int length = 0;
+
+    return bind_all(library, sessions) == NULL &&
+           mpi.Get_library_version(version, &length) == MPI_SUCCESS &&
+           strncmp(version, "Intel", 5) != 0;
+}
+
 bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t size)
 {
     void *library = open_library(explicit_name, prefix, why, size);
@@ -163,7 +177,7 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
         return false;
     }
     missing = bind_all(library, always);
-    if (missing == NULL && bind_all(library, sessions) != NULL) {
+    if (missing == NULL && !has_sound_sessions(library)) {
         mpi.Session_init = NULL;
         missing = bind_all(library, world);
     }

@@ -16,6 +16,7 @@ static struct {
     pthread_cond_t changed;
     enum ours ours;       /* lock */
     enum program program; /* lock */
+    bool has_main;        /* lock */
     pthread_t main;       /* lock: the thread that called MPI_Init */
     int provided;         /* lock */
     void (*end)(void);
@@ -55,6 +56,14 @@ bool init_is_ours(void)
     return ours;
 }
 
+static void note_main_thread(void)
+{
+    pthread_mutex_lock(&own.lock);
+    own.main = pthread_self();
+    own.has_main = true;
+    pthread_mutex_unlock(&own.lock);
+}
+
 /* Goes from one state to the other, unless the program is in another. */
 static bool advance(enum program from, enum program to)
 {
@@ -64,7 +73,6 @@ static bool advance(enum program from, enum program to)
     did = own.program == from;
     if (did) {
         own.program = to;
-        own.main = from == BEFORE ? pthread_self() : own.main;
     }
     pthread_mutex_unlock(&own.lock);
     return did;
@@ -123,12 +131,19 @@ static bool is_profiler(const struct init_name *name, const void *function)
     return function != NULL && name->name[0] == 'M' && function != mpi_function(name->name);
 }
 
+/* The program's MPI_Init: ours has done the work. */
+static bool takes_ours(const struct init_name *name, const void *next)
+{
+    note_main_thread();
+    return init_is_ours() && !is_profiler(name, next) && advance(BEFORE, RUNNING);
+}
+
 int init_init(struct init_name *name, int *argc, char ***argv)
 {
     int (*next)(int *, char ***);
 
     *(void **)&next = next_function(name);
-    if (init_is_ours() && !is_profiler(name, (void *)next) && advance(BEFORE, RUNNING)) {
+    if (takes_ours(name, (void *)next)) {
         return MPI_SUCCESS;
     }
     return next != NULL ? next(argc, argv) : MPI_ERR_OTHER;
@@ -139,7 +154,7 @@ int init_init_thread(struct init_name *name, int *argc, char ***argv, int requir
     int (*next)(int *, char ***, int, int *);
 
     *(void **)&next = next_function(name);
-    if (init_is_ours() && !is_profiler(name, (void *)next) && advance(BEFORE, RUNNING)) {
+    if (takes_ours(name, (void *)next)) {
         *provided = own.provided;
         return MPI_SUCCESS;
     }
@@ -179,11 +194,13 @@ int init_finalized(struct init_name *name, int *flag)
 
 int init_is_thread_main(struct init_name *name, int *flag)
 {
-    if (!init_is_ours()) {
-        return ask_next(name, flag);
-    }
-    *flag = init_program_initialized() && pthread_equal(own.main, pthread_self());
-    return MPI_SUCCESS;
+    bool known;
+
+    pthread_mutex_lock(&own.lock);
+    known = own.has_main;
+    *flag = known && pthread_equal(own.main, pthread_self());
+    pthread_mutex_unlock(&own.lock);
+    return known ? MPI_SUCCESS : ask_next(name, flag);
 }
 
 int init_finalize(struct init_name *name)
@@ -195,10 +212,10 @@ int init_finalize(struct init_name *name)
     if (next == NULL) {
         return MPI_ERR_OTHER;
     }
-    if (!init_is_ours() || is_profiler(name, (void *)next)) {
+    if (is_profiler(name, (void *)next)) {
         return next();
     }
-    if (!init_program_initialized()) {
+    if (init_is_ours() && !init_program_initialized()) {
         return MPI_ERR_OTHER;
     }
     if (own.end != NULL) {

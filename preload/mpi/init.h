@@ -1,19 +1,22 @@
 /*
  * init.h - MPI_Init and its like, where fastimport has to initialise MPI itself.
  *
- * An MPI library without Sessions (MPICH before 4, Cray MPICH 8, MVAPICH2) works only after
- * MPI_Init, which may be called once. There fastimport's service calls MPI_Init_thread before the
- * program does, with MPI_THREAD_MULTIPLE, and the program's own calls (intercept/mpi.c) are
- * answered here, so that it sees what the standard promises: MPI_Initialized is false until it has
- * called MPI_Init; MPI_Init succeeds once, MPI_Init_thread provides MPI_THREAD_MULTIPLE; the thread
- * that called it is the main thread; MPI_Finalize ends fastimport's service, collective as it is
- * anyway, and then is the library's own. A program that never calls MPI_Init has MPI finalised at
- * its exit.
+ * An MPI library without usable Sessions (MPICH before 4, Cray MPICH 8, MVAPICH2, Intel MPI) works
+ * only after MPI_Init, which may be called once. There fastimport's service calls MPI_Init_thread
+ * before the program does, with MPI_THREAD_MULTIPLE, and the program's own calls (intercept/mpi.c)
+ * are answered here, so that it sees what the standard promises: MPI_Initialized is false until it
+ * has called MPI_Init; MPI_Init succeeds once, MPI_Init_thread provides MPI_THREAD_MULTIPLE; the
+ * thread that called it is the main thread; MPI_Finalize ends fastimport's service, collective as
+ * it is anyway, and then is the library's own. A program that never calls MPI_Init has MPI
+ * finalised at its exit.
  *
- * With Sessions (or without fastimport) every call goes to the next function of its name: that of a
- * profiling library or of MPI. Known limits: a program that takes MPI_Init or MPI_Finalize from
- * dlsym() on the library's handle goes past this; so does a profiling library that was opened with
- * RTLD_LOCAL.
+ * With Sessions, and where fastimport does nothing, the calls go to the next function of their
+ * name: that of a profiling library or of MPI. Two are looked at: MPI_Finalize ends fastimport's
+ * service first, for MPICH puts off what belongs to MPI_Finalize (such as the delete functions of
+ * MPI_COMM_SELF's attributes, by which HDF5 closes its files) while a session is open; and
+ * MPI_Is_thread_main knows the thread that called MPI_Init, for MPICH takes the one that opened the
+ * session. Known limits: a program that takes MPI_Init or MPI_Finalize from dlsym() on the
+ * library's handle goes past this; so does a profiling library that was opened with RTLD_LOCAL.
  *
  * Thread rules: init_open() and init_close() in the service thread; the others anywhere. Results
  * are MPI error codes.

@@ -33,9 +33,26 @@ static void set_request(struct job_request *r, MPI_Request request)
     memcpy(&r->handle, &request, sizeof request);
 }
 
+/* The level has to be asked for: it is the program's, too, whatever its MPI_Init_thread requires
+ * later (MPICH 5). */
+static int open_session(struct job_private *p)
+{
+    MPI_Info info;
+    int e = mpi.Info_create(&info);
+
+    if (e == MPI_SUCCESS) {
+        e = mpi.Info_set(info, "thread_level", "MPI_THREAD_MULTIPLE");
+    }
+    if (e == MPI_SUCCESS) {
+        e = mpi.Session_init(info, MPI_ERRORS_RETURN, &p->session);
+        mpi.Info_free(&info);
+    }
+    return e;
+}
+
 static int open_world_of_session(struct job_private *p)
 {
-    int e = mpi.Session_init(MPI_INFO_NULL, MPI_ERRORS_RETURN, &p->session);
+    int e = open_session(p);
 
     if (e == MPI_SUCCESS) {
         e = mpi.Group_from_session_pset(p->session, "mpi://WORLD", &p->group);

@@ -107,8 +107,7 @@ static bool join_job(struct service *s)
                       roots_prefix(s->input.argv[0], prefix, sizeof prefix);
 
     if (!mpi_bind(s->input.config->mpi, has_prefix ? prefix : NULL, why, sizeof why)) {
-        fi_log(level_of(s, 0), "%s; going on without fastimport (FASTIMPORT_MPI names the library)",
-               why);
+        fi_log(level_of(s, 0), "%s; going on without fastimport", why);
         return false;
     }
     return service_check(s, job_open(&s->job, s->input.role.is_python), "start");
