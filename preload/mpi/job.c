@@ -7,6 +7,7 @@
 
 #include "base/sys.h"
 #include "mpi/bind.h"
+#include "mpi/init.h"
 #include "mpi/place.h"
 
 struct job_private {
@@ -32,10 +33,26 @@ static void set_request(struct job_request *r, MPI_Request request)
     memcpy(&r->handle, &request, sizeof request);
 }
 
-static int open_world(struct job *job)
+/* The level has to be asked for: it is the program's, too, whatever its MPI_Init_thread requires
+ * later (MPICH 5). */
+static int open_session(struct job_private *p)
 {
-    struct job_private *p = job->p;
-    int e = mpi.Session_init(MPI_INFO_NULL, MPI_ERRORS_RETURN, &p->session);
+    MPI_Info info;
+    int e = mpi.Info_create(&info);
+
+    if (e == MPI_SUCCESS) {
+        e = mpi.Info_set(info, "thread_level", "MPI_THREAD_MULTIPLE");
+    }
+    if (e == MPI_SUCCESS) {
+        e = mpi.Session_init(info, MPI_ERRORS_RETURN, &p->session);
+        mpi.Info_free(&info);
+    }
+    return e;
+}
+
+static int open_world_of_session(struct job_private *p)
+{
+    int e = open_session(p);
 
     if (e == MPI_SUCCESS) {
         e = mpi.Group_from_session_pset(p->session, "mpi://WORLD", &p->group);
@@ -44,10 +61,46 @@ static int open_world(struct job *job)
         e = mpi.Comm_create_from_group(p->group, "org.fastimport", MPI_INFO_NULL, MPI_ERRORS_RETURN,
                                        &p->world);
     }
+    return e;
+}
+
+/* Without Sessions MPI is initialised before the program does it. */
+static int open_world_of_init(struct job_private *p)
+{
+    int e = init_open();
+
+    if (e == MPI_SUCCESS) {
+        e = mpi.Comm_dup(MPI_COMM_WORLD, &p->world);
+    }
+    if (e == MPI_SUCCESS) {
+        e = mpi.Comm_set_errhandler(p->world, MPI_ERRORS_RETURN);
+    }
+    return e == MPI_SUCCESS ? mpi.Comm_group(p->world, &p->group) : e;
+}
+
+static int open_world(struct job *job)
+{
+    struct job_private *p = job->p;
+    int e = mpi.Session_init != NULL ? open_world_of_session(p) : open_world_of_init(p);
+
     if (e == MPI_SUCCESS) {
         e = mpi.Comm_rank(p->world, &job->rank);
     }
     return e == MPI_SUCCESS ? mpi.Comm_size(p->world, &job->size) : e;
+}
+
+/* Only the group's ranks take part. */
+static int create_from_group(const struct job_private *p, MPI_Group group, MPI_Comm *comm)
+{
+    enum { TAG = 1 };
+    int e;
+
+    if (mpi.Session_init != NULL) {
+        return mpi.Comm_create_from_group(group, "org.fastimport.leaders", MPI_INFO_NULL,
+                                          MPI_ERRORS_RETURN, comm);
+    }
+    e = mpi.Comm_create_group(p->world, group, TAG, comm);
+    return e == MPI_SUCCESS ? mpi.Comm_set_errhandler(*comm, MPI_ERRORS_RETURN) : e;
 }
 
 /* --- waiting without spinning: other ranks need the core
@@ -222,8 +275,7 @@ static int open_leaders(struct job *job, const int *leaders)
     }
     e = mpi.Group_incl(p->group, job->n_nodes, leaders, &group);
     if (e == MPI_SUCCESS) {
-        e = mpi.Comm_create_from_group(group, "org.fastimport.leaders", MPI_INFO_NULL,
-                                       MPI_ERRORS_RETURN, &p->leaders);
+        e = create_from_group(p, group, &p->leaders);
         mpi.Group_free(&group);
     }
     return e == MPI_SUCCESS ? mpi.Comm_rank(p->leaders, &job->leader) : e;
@@ -371,6 +423,9 @@ bool job_program_finalized(void)
 {
     int flag = 0;
 
+    if (init_is_ours()) {
+        return init_program_finalized();
+    }
     return mpi.Finalized != NULL && mpi.Finalized(&flag) == MPI_SUCCESS && flag;
 }
 
@@ -378,6 +433,9 @@ bool job_program_initialized(void)
 {
     int flag = 0;
 
+    if (init_is_ours()) {
+        return init_program_initialized();
+    }
     return mpi.Initialized != NULL && mpi.Initialized(&flag) == MPI_SUCCESS && flag;
 }
 
@@ -408,7 +466,7 @@ int job_close(struct job *job)
     }
     mpi.Comm_free(&p->world);
     mpi.Group_free(&p->group);
-    return mpi.Session_finalize(&p->session);
+    return mpi.Session_init != NULL ? mpi.Session_finalize(&p->session) : init_close();
 }
 
 void job_library(char *out, size_t size)

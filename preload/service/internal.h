@@ -33,7 +33,8 @@ struct service {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     enum service_phase phase; /* lock */
-    _Atomic int leaving;      /* this rank is at its exit */
+    _Atomic int leaving;      /* this rank is at its exit, or in MPI_Finalize (mpi/init.h) */
+    _Atomic int finished;     /* this rank is at its exit */
 
     /* how the serving loops rest */
     int64_t nap_ns;

@@ -14,6 +14,7 @@
 #include "base/sys.h"
 #include "fill/library.h"
 #include "mpi/bind.h"
+#include "mpi/init.h"
 #include "mpi/slot.h"
 #include "roots.h"
 #include "service/internal.h"
@@ -106,8 +107,7 @@ static bool join_job(struct service *s)
                       roots_prefix(s->input.argv[0], prefix, sizeof prefix);
 
     if (!mpi_bind(s->input.config->mpi, has_prefix ? prefix : NULL, why, sizeof why)) {
-        fi_log(level_of(s, 0), "%s; going on without fastimport (FASTIMPORT_MPI names the library)",
-               why);
+        fi_log(level_of(s, 0), "%s; going on without fastimport", why);
         return false;
     }
     return service_check(s, job_open(&s->job, s->input.role.is_python), "start");
@@ -342,12 +342,52 @@ static bool wait_past(struct service *s, enum service_phase from, uint64_t ms)
     return error == 0;
 }
 
+bool service_is_here(void)
+{
+    return the_service.pid != 0 && the_service.pid == sys_getpid();
+}
+
+/* A rank that fails on its own must die at once, as it would without us; one that fails after the
+ * program's MPI_Finalize has company, and gets a little time to close in order. */
+static uint64_t finish_limit_ms(int status)
+{
+    return status == 0 ? 0 : PATIENT_FINISH_MS;
+}
+
+/* Tells the service that this rank leaves, and waits until it has. */
+static void end_service(struct service *s, int status)
+{
+    if (s->has_cache) {
+        atomic_fetch_add(&s->node.index.header->leaving, 1);
+        segment_ring(&s->node.index);
+    }
+    if (s->phase != PHASE_SERVING || (status != 0 && !job_program_finalized())) {
+        return;
+    }
+    fflush(NULL);
+    pthread_mutex_lock(&s->lock);
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    wait_past(s, PHASE_SERVING, finish_limit_ms(status));
+}
+
+/* In the program's MPI_Finalize, where the service has no session of its own. */
+static void end_before_finalize(void)
+{
+    struct service *s = &the_service;
+
+    if (service_is_here() && atomic_exchange(&s->leaving, 1) == 0) {
+        end_service(s, 0);
+    }
+}
+
 bool service_start(const struct service_input *input, struct service_result *result)
 {
     struct service *s = &the_service;
     int error;
 
     s->input = *input;
+    init_at_finalize(end_before_finalize);
     error = start_thread(s);
     if (error != 0) {
         fi_log(LOG_WARN, "cannot start a thread: %s; going on without fastimport", strerror(error));
@@ -369,18 +409,6 @@ bool service_start(const struct service_input *input, struct service_result *res
     return true;
 }
 
-bool service_is_here(void)
-{
-    return the_service.pid != 0 && the_service.pid == sys_getpid();
-}
-
-/* A rank that fails on its own must die at once, as it would without us; one that fails after the
- * program's MPI_Finalize has company, and gets a little time to close in order. */
-static uint64_t finish_limit_ms(int status)
-{
-    return status == 0 ? 0 : PATIENT_FINISH_MS;
-}
-
 void service_attached(const struct node_cache *node, bool was_rank)
 {
     the_service.pid = sys_getpid();
@@ -392,32 +420,15 @@ void service_finish(int status)
 {
     struct service *s = &the_service;
 
-    if (!service_is_here() || atomic_exchange(&s->leaving, 1) != 0) {
+    if (!service_is_here() || atomic_exchange(&s->finished, 1) != 0) {
         return;
     }
     if (s->phase == PHASE_ABANDONED) {
         slot_abandon();
+    } else if (s->phase != PHASE_ATTACHED && atomic_exchange(&s->leaving, 1) == 0) {
+        end_service(s, status);
     }
-    if (s->phase == PHASE_ABANDONED || s->phase == PHASE_ATTACHED) {
-        node_leave(&s->node);
-        return;
-    }
-    if (s->has_cache) {
-        atomic_fetch_add(&s->node.index.header->leaving, 1);
-        segment_ring(&s->node.index);
-    }
-    if (s->phase != PHASE_SERVING || (status != 0 && !job_program_finalized())) {
-        if (s->has_cache) {
-            node_leave(&s->node);
-        }
-        return;
-    }
-    fflush(NULL);
-    pthread_mutex_lock(&s->lock);
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
-    wait_past(s, PHASE_SERVING, finish_limit_ms(status));
-    if (s->has_cache) {
+    if (s->has_cache || s->phase == PHASE_ABANDONED || s->phase == PHASE_ATTACHED) {
         node_leave(&s->node);
     }
 }
