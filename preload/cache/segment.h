@@ -38,7 +38,7 @@ struct segment_request {
 };
 
 struct segment_header {
-    uint64_t magic;
+    _Atomic uint64_t magic; /* written last */
     uint32_t version;
     uint32_t header_size;
     uint64_t capacity; /* of the mapping */
