@@ -9,6 +9,7 @@
 #include "base/log.h"
 
 struct mpi_functions mpi;
+static _Atomic bool bound;
 
 static const struct {
     const char *name;
@@ -92,7 +93,13 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
         }
         memcpy((char *)&mpi + functions[i].offset, &symbol, sizeof symbol);
     }
+    bound = true;
     return true;
+}
+
+bool mpi_is_bound(void)
+{
+    return bound;
 }
 
 bool mpi_in_use(void)

@@ -27,6 +27,9 @@ extern struct mpi_functions mpi;
  * with a sentence in why. */
 bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t size);
 
+/* Has mpi_bind() succeeded? */
+bool mpi_is_bound(void);
+
 /* Does this process have an MPI library that somebody has initialised with MPI_Init? */
 bool mpi_in_use(void);
 

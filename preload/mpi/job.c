@@ -2,6 +2,7 @@
 #include "mpi/job.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,13 @@ static int open_world(struct job *job)
 /* --- waiting without spinning: other ranks need the core
  * ------------------------------------------------------------ */
 
+static _Atomic uint64_t rounds; /* of waiting */
+
+uint64_t job_signs_of_life(void)
+{
+    return atomic_load_explicit(&rounds, memory_order_relaxed);
+}
+
 static int wait_napping(MPI_Request request)
 {
     struct job_request r;
@@ -63,6 +71,7 @@ static int wait_napping(MPI_Request request)
     set_request(&r, request);
     while (e == MPI_SUCCESS && !done) {
         e = job_done(&r, &done, NULL);
+        atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed);
         if (!done) {
             sys_nap_ns(nap);
             nap = nap < 5000000 ? nap * 2 : nap;

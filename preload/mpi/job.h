@@ -50,6 +50,9 @@ void job_cancel(struct job_request *request);
 bool job_program_finalized(void);
 bool job_program_initialized(void);
 
+/* Grows while something here waits: from another thread, tells waiting from being stuck in MPI. */
+uint64_t job_signs_of_life(void);
+
 /* Waits (napping) until every rank is here, then closes everything. */
 int job_close(struct job *job);
 

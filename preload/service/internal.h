@@ -40,9 +40,14 @@ struct service {
     bool in_flight; /* a large transfer is under way: naps stay short, as MPI works only when it is
                        asked */
     int64_t last_work;
-    bool said_farewell; /* leader: the root knows that this node leaves */
-    bool broken;        /* an MPI call failed: nothing more is done with MPI */
+    bool said_farewell;      /* leader: the root knows that this node leaves */
+    bool broken;             /* an MPI call failed: nothing is served any more */
+    bool closed;             /* the session was closed in order */
+    _Atomic uint64_t rounds; /* of the loops: signs of life for a thread that waits for this one */
 };
+
+/* Silence after which something that must answer at the exit is taken for dead. */
+int64_t service_patience_ns(const struct service *service);
 
 /* The loops. They return after END. */
 void root_serve(struct service *service);

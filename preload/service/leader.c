@@ -192,6 +192,13 @@ static struct leader *leader_new(struct service *s)
     return l;
 }
 
+/* Nobody of the node needs anything more, and the root, which sends signs of life, is silent: its
+ * END will not come. */
+static bool is_forsaken(const struct service *s)
+{
+    return s->said_farewell && sys_now_ns() - s->last_work > service_patience_ns(s);
+}
+
 void leader_serve(struct service *s)
 {
     struct leader *l = leader_new(s);
@@ -201,7 +208,7 @@ void leader_serve(struct service *s)
         return;
     }
     expect_block(l, 0);
-    while (!l->ended && !s->broken) {
+    while (!l->ended && !s->broken && !is_forsaken(s)) {
         bool worked = receive(l);
 
         worked |= store(l);
@@ -213,5 +220,7 @@ void leader_serve(struct service *s)
         s->in_flight = l->slots[0].piece_due || l->slots[1].piece_due;
         service_rest(s, worked);
     }
-    leader_free(l);
+    if (l->ended) { /* else MPI may still write into what it was given */
+        leader_free(l);
+    }
 }

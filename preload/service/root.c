@@ -231,31 +231,44 @@ static bool pieces_in_flight(const struct root *r)
     return false;
 }
 
+static bool slots_free(struct root *r, const struct slot *only)
+{
+    bool all = true;
+
+    for (int i = 0; i < SLOTS; i++) {
+        if (only == NULL || only == &r->slots[i]) {
+            all &= slot_free(r, &r->slots[i]);
+        }
+    }
+    return all;
+}
+
+/* Until one slot is free, or (NULL) all; a leader that takes nothing any more is not waited for. */
+static void await_slots(struct root *r, const struct slot *only)
+{
+    struct service *s = r->service;
+    int64_t start = sys_now_ns();
+
+    while (!slots_free(r, only) && !s->broken) {
+        if (sys_now_ns() - start > service_patience_ns(s)) {
+            service_check(s, -1, "broadcast to a silent node");
+        }
+        service_rest(s, false);
+    }
+}
+
 /* The last block. Afterwards nobody of the leaders waits for a broadcast. */
 static void say_end(struct root *r)
 {
-    struct slot *slot;
-    bool free_slots = false;
+    struct slot *slot = &r->slots[r->next_slot];
 
-    for (;;) {
-        slot = &r->slots[r->next_slot];
-        if (slot_free(r, slot) || r->service->broken) {
-            break;
-        }
-        service_rest(r->service, false);
-    }
+    await_slots(r, slot);
     if (r->service->job.n_nodes > 1 && !r->service->broken) {
         slot->block.size = 0;
         slot->block.follows = 0;
         post(r, slot, WIRE_END);
     }
-    while (!free_slots && !r->service->broken) {
-        free_slots = true;
-        for (int i = 0; i < SLOTS; i++) {
-            free_slots &= slot_free(r, &r->slots[i]);
-        }
-        service_rest(r->service, free_slots);
-    }
+    await_slots(r, NULL);
 }
 
 /* The plan's entries go to the helpers, in order; what they find is broadcast like all else. */
@@ -388,10 +401,10 @@ static void write_report(struct root *r)
 
 void root_collect(struct service *s)
 {
-    while (!s->broken && !all_leave(root)) {
+    while (root != NULL && !s->broken && !all_leave(root)) {
         service_rest(s, take_farewells(root));
     }
-    if (s->broken) {
+    if (s->broken || root == NULL) {
         return;
     }
     add_counters(root, s->node.index.header->counters, s->node.index.header->n_ranks);

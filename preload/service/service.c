@@ -24,6 +24,8 @@ enum {
     NAP_MAX_NS = 1000000,
     NAP_IDLE_NS = 5000000, /* when nothing has happened for IDLE_AFTER_NS */
     PATIENT_FINISH_MS = 5000,
+    SLICE_MS = 250,
+    PATIENCE = 6, /* in units of FASTIMPORT_WAIT_MS */
 };
 
 static const int64_t idle_after_ns = 1000000000;
@@ -58,12 +60,18 @@ bool service_node_leaves(const struct service *s)
     return atomic_load(&s->node.index.header->leaving) >= s->node.index.header->n_ranks;
 }
 
+int64_t service_patience_ns(const struct service *s)
+{
+    return (int64_t)s->input.config->wait_ms * 1000000 * PATIENCE;
+}
+
 void service_rest(struct service *s, bool worked)
 {
     int64_t now = sys_now_ns();
     int64_t most =
         now - s->last_work > idle_after_ns && !atomic_load(&s->leaving) ? NAP_IDLE_NS : NAP_MAX_NS;
 
+    atomic_fetch_add_explicit(&s->rounds, 1, memory_order_relaxed);
     if (worked) {
         s->last_work = now;
         s->nap_ns = NAP_MIN_NS;
@@ -260,13 +268,14 @@ static void serve(struct service *s)
     }
 }
 
-/* The exit, in order: counters to the root, then all ranks close the session together. */
+/* The exit, in order: counters to the root, then all ranks close the session together. After a
+ * failure, too: the others wait for this rank. */
 static void leave(struct service *s)
 {
     bool served = s->hello.usable && s->hello.roots_size > 0;
 
     if (s->job.node_rank == 0 && served) {
-        while (!s->broken && !service_node_leaves(s)) {
+        while (!service_node_leaves(s)) {
             service_rest(s, false);
         }
         if (s->job.rank == s->job.root) {
@@ -275,9 +284,7 @@ static void leave(struct service *s)
             leader_farewell(s);
         }
     }
-    if (!s->broken) {
-        service_check(s, job_close(&s->job), "close");
-    }
+    s->closed = service_check(s, job_close(&s->job), "close");
 }
 
 static void *service_thread(void *argument)
@@ -380,6 +387,47 @@ static uint64_t finish_limit_ms(int status)
     return status == 0 ? 0 : PATIENT_FINISH_MS;
 }
 
+static uint64_t signs_of_life(const struct service *s)
+{
+    return atomic_load_explicit(&s->rounds, memory_order_relaxed) + job_signs_of_life();
+}
+
+/* Waits for the service to close, ms at most (0: as long as it lives; the other ranks may take
+ * hours to come). */
+static void await_close(struct service *s, uint64_t ms)
+{
+    int64_t start = sys_now_ns();
+    int64_t last_sign = start;
+    uint64_t signs = signs_of_life(s);
+
+    while (!wait_past(s, PHASE_SERVING, SLICE_MS)) {
+        int64_t now = sys_now_ns();
+
+        if (signs_of_life(s) != signs) {
+            signs = signs_of_life(s);
+            last_sign = now;
+        }
+        if (now - last_sign > service_patience_ns(s)) {
+            fi_log(LOG_WARN,
+                   "the service thread has been stuck in MPI for %lld ms: not waiting for it",
+                   (long long)(service_patience_ns(s) / 1000000));
+            return;
+        }
+        if (ms != 0 && now - start > (int64_t)ms * 1000000) {
+            return;
+        }
+    }
+}
+
+/* The launcher takes a process that leaves PMI open for a crashed one: what MPI cannot close any
+ * more is closed without it, unless that is the program's own affair. */
+static void close_slot(const struct service *s)
+{
+    if (!s->closed && mpi_is_bound() && (!job_program_initialized() || job_program_finalized())) {
+        slot_finalize();
+    }
+}
+
 void service_attached(const struct node_cache *node, bool was_rank)
 {
     the_service.pid = sys_getpid();
@@ -406,6 +454,9 @@ void service_finish(int status)
         segment_ring(&s->node.index);
     }
     if (s->phase != PHASE_SERVING || (status != 0 && !job_program_finalized())) {
+        if (s->phase != PHASE_SERVING) {
+            close_slot(s);
+        }
         if (s->has_cache) {
             node_leave(&s->node);
         }
@@ -415,7 +466,8 @@ void service_finish(int status)
     pthread_mutex_lock(&s->lock);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
-    wait_past(s, PHASE_SERVING, finish_limit_ms(status));
+    await_close(s, finish_limit_ms(status));
+    close_slot(s);
     if (s->has_cache) {
         node_leave(&s->node);
     }
