@@ -9,4 +9,5 @@ include tests/differential/rules.mk
 include tests/mpi/rules.mk
 include tests/dl/rules.mk
 include tests/tool/rules.mk
+include tests/faults/rules.mk
 include tests/suites/rules.mk

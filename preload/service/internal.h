@@ -30,6 +30,7 @@ struct service {
     struct plan plan; /* root only */
     bool has_cache;
 
+    pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     enum service_phase phase; /* lock */
@@ -48,6 +49,12 @@ struct service {
 
 /* Silence after which something that must answer at the exit is taken for dead. */
 int64_t service_patience_ns(const struct service *service);
+
+extern struct service the_service;
+
+/* For the program's threads: waits until the phase is no longer `from`; false when the time is over
+ * first. ms 0: for ever. */
+bool service_wait_past(struct service *service, enum service_phase from, uint64_t ms);
 
 /* The loops. They return after END. */
 void root_serve(struct service *service);

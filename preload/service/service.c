@@ -23,17 +23,21 @@ enum {
     NAP_BUSY_NS = 50000,
     NAP_MAX_NS = 1000000,
     NAP_IDLE_NS = 5000000, /* when nothing has happened for IDLE_AFTER_NS */
-    PATIENT_FINISH_MS = 5000,
-    SLICE_MS = 250,
-    PATIENCE = 6, /* in units of FASTIMPORT_WAIT_MS */
+    PATIENCE = 6,          /* in units of FASTIMPORT_WAIT_MS */
 };
 
 static const int64_t idle_after_ns = 1000000000;
 
-static struct service the_service = {
+struct service the_service = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .changed = PTHREAD_COND_INITIALIZER,
 };
+
+/* What goes wrong everywhere at once is said by the lowest ranks only. */
+static enum log_level level_of(const struct service *s, int highest_rank)
+{
+    return s->input.role.rank <= highest_rank ? LOG_WARN : LOG_INFO;
+}
 
 bool service_check(struct service *s, int error, const char *what)
 {
@@ -42,8 +46,9 @@ bool service_check(struct service *s, int error, const char *what)
     }
     if (!s->broken) {
         s->broken = true;
-        fi_log(LOG_WARN, "MPI %s failed (error %d): fastimport stops here, the program goes on",
-               what, error);
+        fi_log(s->phase == PHASE_JOINING ? level_of(s, 0) : LOG_WARN,
+               "%s%s failed (error %d): fastimport stops here, the program goes on",
+               error > 0 ? "MPI " : "", what, error);
         if (s->has_cache) {
             atomic_store(&s->node.index.header->state, SERVICE_DEAD);
             segment_announce(&s->node.index);
@@ -94,12 +99,6 @@ static void set_phase(struct service *s, enum service_phase phase)
     s->phase = phase;
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
-}
-
-/* What goes wrong everywhere at once is said by the lowest ranks only. */
-static enum log_level level_of(const struct service *s, int highest_rank)
-{
-    return s->input.role.rank <= highest_rank ? LOG_WARN : LOG_INFO;
 }
 
 /* --- joining
@@ -313,21 +312,16 @@ static void *service_thread(void *argument)
 static int start_thread(struct service *s)
 {
     sigset_t all, before;
-    pthread_t thread;
     int error;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&thread, NULL, service_thread, s);
+    error = pthread_create(&s->thread, NULL, service_thread, s);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error == 0) {
-        pthread_detach(thread);
-    }
     return error;
 }
 
-/* Waits until the phase is no longer `from`; false when the time is over first. ms 0: for ever. */
-static bool wait_past(struct service *s, enum service_phase from, uint64_t ms)
+bool service_wait_past(struct service *s, enum service_phase from, uint64_t ms)
 {
     struct timespec until;
     int error = 0;
@@ -360,7 +354,7 @@ bool service_start(const struct service_input *input, struct service_result *res
         return false;
     }
     s->pid = sys_getpid();
-    if (!wait_past(s, PHASE_JOINING, input->config->join_ms)) {
+    if (!service_wait_past(s, PHASE_JOINING, input->config->join_ms)) {
         fi_log(level_of(s, 1), /* rank 0 may be the missing one */
                "not all ranks have joined within %llu ms (one may be no Python and no MPI "
                "program); going on without "
@@ -378,97 +372,4 @@ bool service_start(const struct service_input *input, struct service_result *res
 bool service_is_here(void)
 {
     return the_service.pid != 0 && the_service.pid == sys_getpid();
-}
-
-/* A rank that fails on its own must die at once, as it would without us; one that fails after the
- * program's MPI_Finalize has company, and gets a little time to close in order. */
-static uint64_t finish_limit_ms(int status)
-{
-    return status == 0 ? 0 : PATIENT_FINISH_MS;
-}
-
-static uint64_t signs_of_life(const struct service *s)
-{
-    return atomic_load_explicit(&s->rounds, memory_order_relaxed) + job_signs_of_life();
-}
-
-/* Waits for the service to close, ms at most (0: as long as it lives; the other ranks may take
- * hours to come). */
-static void await_close(struct service *s, uint64_t ms)
-{
-    int64_t start = sys_now_ns();
-    int64_t last_sign = start;
-    uint64_t signs = signs_of_life(s);
-
-    while (!wait_past(s, PHASE_SERVING, SLICE_MS)) {
-        int64_t now = sys_now_ns();
-
-        if (signs_of_life(s) != signs) {
-            signs = signs_of_life(s);
-            last_sign = now;
-        }
-        if (now - last_sign > service_patience_ns(s)) {
-            fi_log(LOG_WARN,
-                   "the service thread has been stuck in MPI for %lld ms: not waiting for it",
-                   (long long)(service_patience_ns(s) / 1000000));
-            return;
-        }
-        if (ms != 0 && now - start > (int64_t)ms * 1000000) {
-            return;
-        }
-    }
-}
-
-/* The launcher takes a process that leaves PMI open for a crashed one: what MPI cannot close any
- * more is closed without it, unless that is the program's own affair. */
-static void close_slot(const struct service *s)
-{
-    if (!s->closed && mpi_is_bound() && (!job_program_initialized() || job_program_finalized())) {
-        slot_finalize();
-    }
-}
-
-void service_attached(const struct node_cache *node, bool was_rank)
-{
-    the_service.pid = sys_getpid();
-    the_service.node = *node;
-    the_service.phase = was_rank ? PHASE_ABANDONED : PHASE_ATTACHED;
-}
-
-void service_finish(int status)
-{
-    struct service *s = &the_service;
-
-    if (!service_is_here() || atomic_exchange(&s->leaving, 1) != 0) {
-        return;
-    }
-    if (s->phase == PHASE_ABANDONED) {
-        slot_abandon();
-    }
-    if (s->phase == PHASE_ABANDONED || s->phase == PHASE_ATTACHED) {
-        node_leave(&s->node);
-        return;
-    }
-    if (s->has_cache) {
-        atomic_fetch_add(&s->node.index.header->leaving, 1);
-        segment_ring(&s->node.index);
-    }
-    if (s->phase != PHASE_SERVING || (status != 0 && !job_program_finalized())) {
-        if (s->phase != PHASE_SERVING) {
-            close_slot(s);
-        }
-        if (s->has_cache) {
-            node_leave(&s->node);
-        }
-        return;
-    }
-    fflush(NULL);
-    pthread_mutex_lock(&s->lock);
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
-    await_close(s, finish_limit_ms(status));
-    close_slot(s);
-    if (s->has_cache) {
-        node_leave(&s->node);
-    }
 }
