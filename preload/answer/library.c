@@ -53,8 +53,7 @@ static int restore_name(struct dl_phdr_info *info, size_t size, void *node_)
     if (name == NULL || strncmp(name, node->directory, node->directory_length) != 0) {
         return 0;
     }
-    if (naming.mapped != NULL && naming.given != NULL && strcmp(name, naming.mapped) == 0 &&
-        strlen(naming.given) <= strlen(name)) {
+    if (naming.mapped != NULL && naming.given != NULL && strcmp(name, naming.mapped) == 0) {
         memcpy(name, naming.given, strlen(naming.given) + 1);
     } else {
         answer_original_name(node, name);
@@ -361,6 +360,12 @@ static bool has_path(const struct linkmap_list *map, const char *path)
     return false;
 }
 
+/* Can the name in the link map become the given one? */
+static bool has_room_for_name(const char *target)
+{
+    return naming.given == NULL || strlen(naming.given) <= strlen(target);
+}
+
 static void *answer_item(struct load *l, const struct record *record,
                          const struct library_item *item, const char *absolute, int flags,
                          const struct library_calls *calls)
@@ -370,7 +375,7 @@ static void *answer_item(struct load *l, const struct record *record,
 
     if (has_path(l->map, item->path)) {
         handle = calls->dlopen(item->path, flags);
-    } else if (!choose_target(l, item, absolute, target)) {
+    } else if (!choose_target(l, item, absolute, target) || !has_room_for_name(target)) {
         return NULL;
     } else if ((flags & RTLD_NOLOAD) == 0) {
         naming.mapped = target;

@@ -280,7 +280,7 @@ int job_open(struct job *job, bool candidate)
  * --------------------------------------------------------------------------------------------------
  */
 
-enum { TAG_NODE = 7 };
+enum { TAG_NODE = 7, TAG_SUM = 8 };
 
 int job_share_node(struct job *job, void *bytes, size_t size)
 {
@@ -297,6 +297,27 @@ int job_share_node(struct job *job, void *bytes, size_t size)
         if (e == MPI_SUCCESS) {
             e = wait_napping(request);
         }
+    }
+    return e;
+}
+
+int job_sum_node(struct job *job, int mine, int *sum)
+{
+    const struct job_private *p = job->p;
+    MPI_Request request = MPI_REQUEST_NULL;
+    int e = MPI_SUCCESS;
+
+    *sum = mine;
+    if (job->node_rank != 0) {
+        e = mpi.Isend(&mine, 1, MPI_INT, p->node[0], TAG_SUM, p->world, &request);
+        return e == MPI_SUCCESS ? wait_napping(request) : e;
+    }
+    for (int i = 1; i < job->node_size && e == MPI_SUCCESS; i++) {
+        int other = 0;
+
+        e = mpi.Irecv(&other, 1, MPI_INT, p->node[i], TAG_SUM, p->world, &request);
+        e = e == MPI_SUCCESS ? wait_napping(request) : e;
+        *sum += other;
     }
     return e;
 }

@@ -33,6 +33,8 @@ int job_open(struct job *job, bool candidate);
 /* From the node's leader to its node; from the root to all. They wait, napping; used at start only.
  */
 int job_share_node(struct job *job, void *bytes, size_t size);
+/* To the leader: the sum of what its node's ranks say. Others get nothing. */
+int job_sum_node(struct job *job, int mine, int *sum);
 int job_share_all(struct job *job, void *bytes, size_t size);
 
 /* Non-blocking operations. Buffers stay valid until job_done() says yes (or job_close). */

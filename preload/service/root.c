@@ -363,11 +363,16 @@ void root_serve(struct service *s)
     }
 }
 
-static void release(struct root *r)
+static void cancel_receives(struct root *r)
 {
     for (int i = 0; i < RECEIVES && r->service->job.n_nodes > 1; i++) {
         job_cancel(&r->receives[i]);
     }
+}
+
+static void release(struct root *r)
+{
+    cancel_receives(r);
     for (int i = 0; i < SLOTS; i++) {
         free(r->slots[i].piece);
     }
@@ -404,7 +409,11 @@ void root_collect(struct service *s)
     while (root != NULL && !s->broken && !all_leave(root)) {
         service_rest(s, take_farewells(root));
     }
-    if (s->broken || root == NULL) {
+    if (root == NULL) {
+        return;
+    }
+    if (s->broken) { /* MPI may still write into what it was given */
+        cancel_receives(root);
         return;
     }
     add_counters(root, s->node.index.header->counters, s->node.index.header->n_ranks);

@@ -120,6 +120,20 @@ static bool join_job(struct service *s)
     return service_check(s, job_open(&s->job, s->input.role.is_python), "start");
 }
 
+/* A rank that could not attach cannot say in the segment that it leaves: it counts as gone. */
+static bool count_absent(struct service *s)
+{
+    int absent;
+
+    if (!service_check(s, job_sum_node(&s->job, !s->has_cache, &absent), "send")) {
+        return false;
+    }
+    if (s->job.node_rank == 0) {
+        atomic_fetch_add(&s->node.index.header->leaving, (uint32_t)absent);
+    }
+    return true;
+}
+
 /* The leader makes the node cache, the others attach to it. */
 static bool open_cache(struct service *s)
 {
@@ -135,6 +149,7 @@ static bool open_cache(struct service *s)
                    "names another place)",
                    s->input.config->dir, strerror(-error));
         } else {
+            s->has_cache = true; /* to be left, whatever comes */
             place.usable = 1;
             place.nonce = s->node.index.header->nonce;
             strcpy(place.directory, s->node.directory);
@@ -151,7 +166,7 @@ static bool open_cache(struct service *s)
         }
     }
     s->has_cache = place.usable && error == 0;
-    return true;
+    return !place.usable || count_absent(s);
 }
 
 static void open_plan(struct service *s)
