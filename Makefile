@@ -3,6 +3,7 @@
 #   make                 build/libfastimport.so and its companions
 #   make V=1             show every command
 #   make SANITIZE=address,undefined   the same in build-san/, with sanitizers
+#   make SANITIZE=thread              the same in build-tsan/, by which `make test-races` looks for data races
 #   make coverage        what part of preload/ the tests reach, in build-cov/
 #   make lint            clang-format, clang-tidy, cppcheck
 #   make deps            install what the build, the tests and the demo need (Debian 12)
@@ -19,7 +20,7 @@ COVERAGE ?=
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$(2)')
 
-B := $(if $(SANITIZE),build-san,$(if $(COVERAGE),build-cov,build))
+B := $(if $(SANITIZE),$(if $(filter thread,$(SANITIZE)),build-tsan,build-san),$(if $(COVERAGE),build-cov,build))
 CC := gcc
 MPICC := mpicc.mpich
 CPPFLAGS += -D_GNU_SOURCE
@@ -87,6 +88,6 @@ coverage:
 	$(Q)/usr/bin/python3 -B tests/coverage build-cov preload
 
 clean:
-	rm -rf build build-san build-cov
+	rm -rf build build-san build-tsan build-cov
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

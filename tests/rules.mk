@@ -10,4 +10,5 @@ include tests/mpi/rules.mk
 include tests/mpis/rules.mk
 include tests/dl/rules.mk
 include tests/tool/rules.mk
+include tests/faults/rules.mk
 include tests/suites/rules.mk

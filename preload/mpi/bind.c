@@ -14,6 +14,7 @@
 #define NEEDED "an MPI of the MPICH ABI (MPICH, Intel MPI, Cray MPICH, MVAPICH2)"
 
 struct mpi_functions mpi;
+static _Atomic bool bound;
 
 struct function {
     const char *name;
@@ -184,7 +185,8 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
     if (missing != NULL) {
         snprintf(why, size, "the MPI library has no %s (MPI-3 is needed)", missing);
     }
-    return missing == NULL;
+    bound = missing == NULL;
+    return bound;
 }
 
 void *mpi_function(const char *name)
@@ -197,6 +199,11 @@ void *mpi_function(const char *name)
     return library == NULL ? NULL : dlsym(library, name);
 }
 
+bool mpi_is_bound(void)
+{
+    return bound;
+}
+
 bool mpi_in_use(void)
 {
     int (*initialized)(int *) = NULL;
@@ -204,4 +211,15 @@ bool mpi_in_use(void)
 
     *(void **)&initialized = mpi_function("MPI_Initialized");
     return initialized != NULL && initialized(&flag) == MPI_SUCCESS && flag;
+}
+
+void mpi_version(char *out, size_t size)
+{
+    char version[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+    int length = 0;
+
+    mpi.Get_library_version(version, &length);
+    version[strcspn(version, "\n")] = '\0';
+    strncpy(out, version, size - 1);
+    out[size - 1] = '\0';
 }

@@ -33,6 +33,11 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
 
 /* A function of the MPI library that is mapped, by name; NULL: there is none. */
 void *mpi_function(const char *name);
+/* Has mpi_bind() succeeded? */
+bool mpi_is_bound(void);
+
+/* The library's version, first line; after mpi_bind(). */
+void mpi_version(char *out, size_t size);
 
 /* Does this process have an MPI library that somebody has initialised with MPI_Init? */
 bool mpi_in_use(void);

@@ -90,12 +90,22 @@ static bool has_reached(enum program state)
 
 bool init_program_initialized(void)
 {
-    return has_reached(RUNNING);
+    int flag = 0;
+
+    if (init_is_ours()) {
+        return has_reached(RUNNING);
+    }
+    return mpi.Initialized != NULL && mpi.Initialized(&flag) == MPI_SUCCESS && flag;
 }
 
 bool init_program_finalized(void)
 {
-    return has_reached(FINALIZED);
+    int flag = 0;
+
+    if (init_is_ours()) {
+        return has_reached(FINALIZED);
+    }
+    return mpi.Finalized != NULL && mpi.Finalized(&flag) == MPI_SUCCESS && flag;
 }
 
 int init_close(void)

@@ -30,8 +30,10 @@
  * MPI_THREAD_MULTIPLE; MPI is initialised then, too, and the program is answered as above. */
 int init_open(void);
 
-/* Did init_open() initialise MPI in this process (or its parent)? Then: how far is the program? */
+/* Did init_open() initialise MPI in this process (or its parent)? */
 bool init_is_ours(void);
+
+/* Has the program itself called these? */
 bool init_program_initialized(void);
 bool init_program_finalized(void);
 

@@ -2,6 +2,7 @@
 #include "mpi/job.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +107,13 @@ static int create_from_group(const struct job_private *p, MPI_Group group, MPI_C
 /* --- waiting without spinning: other ranks need the core
  * ------------------------------------------------------------ */
 
+static _Atomic uint64_t rounds; /* of waiting */
+
+uint64_t job_signs_of_life(void)
+{
+    return atomic_load_explicit(&rounds, memory_order_relaxed);
+}
+
 static int wait_napping(MPI_Request request)
 {
     struct job_request r;
@@ -116,6 +124,7 @@ static int wait_napping(MPI_Request request)
     set_request(&r, request);
     while (e == MPI_SUCCESS && !done) {
         e = job_done(&r, &done, NULL);
+        atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed);
         if (!done) {
             sys_nap_ns(nap);
             nap = nap < 5000000 ? nap * 2 : nap;
@@ -323,7 +332,7 @@ int job_open(struct job *job, bool candidate)
  * --------------------------------------------------------------------------------------------------
  */
 
-enum { TAG_NODE = 7 };
+enum { TAG_NODE = 7, TAG_SUM = 8 };
 
 int job_share_node(struct job *job, void *bytes, size_t size)
 {
@@ -340,6 +349,27 @@ int job_share_node(struct job *job, void *bytes, size_t size)
         if (e == MPI_SUCCESS) {
             e = wait_napping(request);
         }
+    }
+    return e;
+}
+
+int job_sum_node(struct job *job, int mine, int *sum)
+{
+    const struct job_private *p = job->p;
+    MPI_Request request = MPI_REQUEST_NULL;
+    int e = MPI_SUCCESS;
+
+    *sum = mine;
+    if (job->node_rank != 0) {
+        e = mpi.Isend(&mine, 1, MPI_INT, p->node[0], TAG_SUM, p->world, &request);
+        return e == MPI_SUCCESS ? wait_napping(request) : e;
+    }
+    for (int i = 1; i < job->node_size && e == MPI_SUCCESS; i++) {
+        int other = 0;
+
+        e = mpi.Irecv(&other, 1, MPI_INT, p->node[i], TAG_SUM, p->world, &request);
+        e = e == MPI_SUCCESS ? wait_napping(request) : e;
+        *sum += other;
     }
     return e;
 }
@@ -419,26 +449,6 @@ void job_cancel(struct job_request *r)
     }
 }
 
-bool job_program_finalized(void)
-{
-    int flag = 0;
-
-    if (init_is_ours()) {
-        return init_program_finalized();
-    }
-    return mpi.Finalized != NULL && mpi.Finalized(&flag) == MPI_SUCCESS && flag;
-}
-
-bool job_program_initialized(void)
-{
-    int flag = 0;
-
-    if (init_is_ours()) {
-        return init_program_initialized();
-    }
-    return mpi.Initialized != NULL && mpi.Initialized(&flag) == MPI_SUCCESS && flag;
-}
-
 /* A barrier that does not spin: ranks may be here long before the last one. (With one rank there is
  * nothing to wait for, and MPICH 4.0.2 has not set up what MPI_Test would drive.) */
 static int gather_all(struct job *job)
@@ -467,15 +477,4 @@ int job_close(struct job *job)
     mpi.Comm_free(&p->world);
     mpi.Group_free(&p->group);
     return mpi.Session_init != NULL ? mpi.Session_finalize(&p->session) : init_close();
-}
-
-void job_library(char *out, size_t size)
-{
-    char version[MPI_MAX_LIBRARY_VERSION_STRING] = "";
-    int length = 0;
-
-    mpi.Get_library_version(version, &length);
-    version[strcspn(version, "\n")] = '\0';
-    strncpy(out, version, size - 1);
-    out[size - 1] = '\0';
 }

@@ -15,9 +15,12 @@
  * it. */
 bool slot_claim(void);
 
-/* For a process that will end with PMI open and no MPI left that could close it (after exec, or
- * while the join is stuck): says PMI-1's "finalize". Nothing is done if the program has an MPI
- * library that it initialised. */
+/* For a process that will end with PMI open and no MPI that could close it (the join is stuck, or
+ * an MPI call has failed): says PMI-1's "finalize". */
+void slot_finalize(void);
+
+/* The same after exec; nothing is done if the new program has an MPI library that it initialised.
+ */
 void slot_abandon(void);
 
 #endif

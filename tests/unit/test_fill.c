@@ -268,15 +268,16 @@ static void the_end_of_the_service_wakes_who_waits(void **state)
 
 struct crowd {
     pthread_t thread;
+    const struct fi_query *wants;
     const struct record *got;
 };
 
-static void *ask_too(void *crowd)
+static void *ask_too(void *crowd_)
 {
-    struct fi_query q = query("file");
+    struct crowd *crowd = crowd_;
     enum fallback_reason why;
 
-    ((struct crowd *)crowd)->got = fill_get(&asker, &q, NULL, &why);
+    crowd->got = fill_get(&asker, crowd->wants, NULL, &why);
     return NULL;
 }
 
@@ -284,11 +285,13 @@ static void many_that_want_the_same_ask_once(void **state)
 {
     struct crowd crowd[8] = {{0}};
     struct leader leader = {.play = answer_after_signs_of_life};
+    struct fi_query q = query("file");
     pthread_t thread;
 
     (void)state;
     atomic_store(&asker.patience_ns, 0);
     for (int i = 0; i < 8; i++) {
+        crowd[i].wants = &q;
         pthread_create(&crowd[i].thread, NULL, ask_too, &crowd[i]);
     }
     pthread_create(&thread, NULL, lead, &leader);
