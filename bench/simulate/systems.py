@@ -32,16 +32,20 @@ class System:
     service_share: float = 0.0  # of a shared core that each node's service takes while the job starts (emulator)
     store_byte: float = 1 / 2e9  # writing to the node cache
     poll: float = 20e-6  # a service's nap while there is work (preload/service/service.c, NAP_MIN_NS)
+    poll_max: float = 1e-3  # and when there is none (NAP_MAX_NS)
     request: float = 2e-6  # the root's time for one request
     record: float = 1e-6  # a record's handling
     patience: float = 2e-3  # preload/fill/fill.c, PATIENCE_START_NS
     patience_max: float = 20e-3
     patience_bulk: float = 100e-3
     helpers: int = 16  # preload/service/root.c, PLAN_HELPERS
-    slots: int = 4  # broadcasts in flight, preload/service/root.c
-    piece: int = 1 << 20  # preload/service/wire.h
-    algorithm: str = "mpich"  # of a broadcast: mpich, or chain (a pipelined binary tree of our own)
+    piece: int = 512 << 10  # a frame (preload/service/wire.h, WIRE_FRAME)
+    frames: int = 4  # that a relay holds (preload/service/relay.h, RELAY_FRAMES)
+    fanout: int = 2  # of the tree (RELAY_FANOUT)
+    eager: int = 8 << 10  # larger messages wait for the receiver to look (MPICH, UCX: about this on shared memory and InfiniBand)
+    algorithm: str = "relay"  # the tree as built; or mpich: MPI_Ibcast by MPICH's choice, which it replaced
     # staging tool
+    chunk: int = 1 << 20  # bcast-tool/stage
     archive: float = 100e6  # bytes of the packed environment
     unpacked: float = 300e6
     unpack_byte: float = 1 / 470e6  # zstd: 345 MiB in 0.73 s on the machine of this page
@@ -74,8 +78,6 @@ def broadcast_steps(system, size, nodes):
     transfer, deep = size * system.gap_byte, depth(nodes)
     if nodes == 1:
         return 0.0, 0.0, 0.0, 0
-    if system.algorithm == "chain":
-        return 2 * transfer, 0.0, step + 2 * transfer, deep
     if size < 12288 or nodes < 8:
         return deep * (system.overhead + transfer), 0.0, step + transfer, deep
     if size < 512 << 10 and nodes & (nodes - 1) == 0:
