@@ -27,7 +27,7 @@ class System:
     overhead: float = 0.5e-6
     gap_byte: float = 1 / 10e9
     # fastimport
-    join: float = 0.05  # processor time of a rank for joining, beyond a bare MPI start (calibrated on one idle machine)
+    join: float = 0.014  # processor time of a rank for joining, beyond a bare MPI start (bench/calibrate: results/machine.json)
     lookup_cpu: float = 30e-6  # the root's own work for a look-up, beyond the file system's (calibrated likewise)
     service_share: float = 0.0  # of a shared core that each node's service takes while the job starts (emulator)
     store_byte: float = 1 / 2e9  # writing to the node cache
@@ -55,12 +55,14 @@ NAMED = {
     "nfs": System("nfs", "one server: 0.2 ms round trip, 20,000 operations/s, 10 Gbit/s (assumed, a usual filer); NFS client "
                   "caches names for acdirmin = 30 s, nfs(5)", rtt=200e-6, meta=50e-6, bandwidth=1.2e9, node_bandwidth=1.2e9,
                   cache_timeout=30.0),
-    "lustre": System("lustre", "mdtest on one metadata server: just over 2,000 stats/s with one thread (0.4 ms each), 400,000 to "
-                     "500,000/s with 240 threads; opens cost more, so 100,000/s is taken (Dell HPC Lustre Storage with Intel "
-                     "Omni-Path, white paper, figure 13); locks do not time out; data 20 GB/s, 5 GB/s a client (assumed)",
-                     rtt=390e-6, meta=10e-6, bandwidth=20e9, node_bandwidth=5e9),
-    "gpfs": System("gpfs", "assumed: metadata on several servers, 0.3 ms, 50,000 operations/s for one directory tree; data 20 GB/s, "
-                   "5 GB/s a client", rtt=280e-6, meta=20e-6, bandwidth=20e9, node_bandwidth=5e9),
+    "lustre": System("lustre", "one metadata server, mdtest: 2,000 stats/s with one thread (0.4 ms and more each); 240 threads: 500,000 "
+                     "stats/s, 27,000 creates/s; an open for reading is between these, 100,000/s is taken; single client reads 1.3 GB/s "
+                     "(Dell HPC Lustre Storage Solution with Intel Omni-Path, white paper, pages 18 and 21, figure 13); all together "
+                     "18.5 GB/s (the same with Mellanox EDR, figure 10); locks do not time out",
+                     rtt=390e-6, meta=10e-6, bandwidth=18.5e9, node_bandwidth=1.3e9),
+    "gpfs": System("gpfs", "Spectrum Scale 5.0.4, mdtest: 37,300 opens and reads of 4 KiB files/s; sequential reads 20.5 GB/s sustained (Dell "
+                   "EMC Ready Solution for HPC PixStor Storage, Administrator Guide, table 6: the solution without the capacity expansion); "
+                   "0.3 ms for one operation and 5 GB/s a client are assumed", rtt=273e-6, meta=27e-6, bandwidth=20.5e9, node_bandwidth=5e9),
 }
 
 
