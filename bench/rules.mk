@@ -64,3 +64,4 @@ bench-keep:
 
 .PHONY: bench-keep
 include bench/hotpath/rules.mk
+include bench/bulk/rules.mk
