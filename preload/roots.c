@@ -290,7 +290,15 @@ static bool add_venv_base(struct table *t, const char *prefix)
     return true;
 }
 
-/* What sys.path[0] will be: the script's directory, or the script that is a directory itself. */
+static bool is_source(const char *script)
+{
+    const char *dot = strrchr(script, '.');
+
+    return dot != NULL && (strcmp(dot, ".py") == 0 || strcmp(dot, ".pyc") == 0);
+}
+
+/* What sys.path[0] will be: the script's directory; or the script itself, which may be a directory
+ * or a zip file. */
 static void add_script(struct table *t, int argc, char **argv)
 {
     const char *script = program_script(argc, argv);
@@ -301,9 +309,11 @@ static void add_script(struct table *t, int argc, char **argv)
     if (script == NULL || strlen(script) >= sizeof directory) {
         return;
     }
-    if (sys_stat(script, &st) == 0 && S_ISDIR(st.st_mode)) {
+    if (!is_source(script) && sys_stat(script, &st) == 0) {
         add(t, ROOT_IMPORT, script);
-        return;
+        if (S_ISDIR(st.st_mode)) {
+            return;
+        }
     }
     strcpy(directory, script);
     slash = strrchr(script, '/');
