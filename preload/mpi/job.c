@@ -360,15 +360,6 @@ int job_share_all(struct job *job, void *bytes, size_t size)
  * -------------------------------------------------------------------------------------------------------------
  */
 
-int job_post_broadcast(struct job *job, void *bytes, size_t size, struct job_request *r)
-{
-    MPI_Request request = MPI_REQUEST_NULL;
-    int e = mpi.Ibcast(bytes, (int)size, MPI_BYTE, 0, job->p->leaders, &request);
-
-    set_request(r, request);
-    return e;
-}
-
 int job_post_send(struct job *job, const void *bytes, size_t size, int leader, int tag,
                   struct job_request *r)
 {
@@ -379,10 +370,22 @@ int job_post_send(struct job *job, const void *bytes, size_t size, int leader, i
     return e;
 }
 
-int job_post_receive(struct job *job, void *bytes, size_t size, int tag, struct job_request *r)
+int job_post_handover(struct job *job, const void *bytes, size_t size, int leader, int tag,
+                      struct job_request *r)
 {
     MPI_Request request = MPI_REQUEST_NULL;
-    int e = mpi.Irecv(bytes, (int)size, MPI_BYTE, MPI_ANY_SOURCE, tag, job->p->leaders, &request);
+    int e = mpi.Issend(bytes, (int)size, MPI_BYTE, leader, tag, job->p->leaders, &request);
+
+    set_request(r, request);
+    return e;
+}
+
+int job_post_receive(struct job *job, void *bytes, size_t size, int leader, int tag,
+                     struct job_request *r)
+{
+    MPI_Request request = MPI_REQUEST_NULL;
+    int source = leader == JOB_ANYONE ? MPI_ANY_SOURCE : leader;
+    int e = mpi.Irecv(bytes, (int)size, MPI_BYTE, source, tag, job->p->leaders, &request);
 
     set_request(r, request);
     return e;

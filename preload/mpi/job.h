@@ -4,7 +4,7 @@
  *
  * The only callers are service threads (design rule: never a collective in a user's thread), one at
  * a time in each process. Collective calls here are made by all ranks in the same order: job_open,
- * job_share_*, job_close; those on the leaders' communicator (job_post_broadcast) by leaders only.
+ * job_share_*, job_close.
  * Errors are MPI error codes (0: success); after an error the job is broken and must only be
  * abandoned.
  */
@@ -35,13 +35,16 @@ int job_open(struct job *job, bool candidate);
 int job_share_node(struct job *job, void *bytes, size_t size);
 int job_share_all(struct job *job, void *bytes, size_t size);
 
-/* Non-blocking operations. Buffers stay valid until job_done() says yes (or job_close). */
-int job_post_broadcast(struct job *job, void *bytes, size_t size,
-                       struct job_request *request); /* leaders, from the root */
+/* Non-blocking operations between leaders, told apart by a tag. Buffers stay valid until job_done()
+ * says yes (or job_close). A handover is a send that is finished only when the other side has begun
+ * to receive. leader: the other one, by its rank among leaders; a receive may say JOB_ANYONE. */
+enum { JOB_ANYONE = -1 };
 int job_post_send(struct job *job, const void *bytes, size_t size, int leader, int tag,
                   struct job_request *request);
-int job_post_receive(struct job *job, void *bytes, size_t size, int tag,
+int job_post_receive(struct job *job, void *bytes, size_t size, int leader, int tag,
                      struct job_request *request);
+int job_post_handover(struct job *job, const void *bytes, size_t size, int leader, int tag,
+                      struct job_request *request);
 /* Is it finished? With a receive, *size is what came. */
 int job_done(struct job_request *request, bool *done, size_t *size);
 void job_cancel(struct job_request *request);

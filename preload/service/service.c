@@ -75,7 +75,7 @@ void service_rest(struct service *s, bool worked)
     } else {
         sys_nap_ns(s->nap_ns);
     }
-    if (s->in_flight) {
+    if (s->in_flight && now - s->last_work < idle_after_ns) { /* else the other side has stopped */
         most = NAP_BUSY_NS;
     }
     s->nap_ns = s->nap_ns * 2 < most ? s->nap_ns * 2 : most;
@@ -218,6 +218,7 @@ static bool join(struct service *s)
         take_counters(s);
         fill_init(&s->fill, &s->node, s->job.rank == s->job.root, s->hello.max_file,
                   s->input.config->wait_ms);
+        s->fill.planned = s->hello.planned > 0;
         if (s->job.rank == s->job.root) {
             library_prepare(&s->fill, &s->policy);
         }
