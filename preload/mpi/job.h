@@ -55,7 +55,10 @@ bool job_program_initialized(void);
 /* Grows while something here waits: from another thread, tells waiting from being stuck in MPI. */
 uint64_t job_signs_of_life(void);
 
-/* Waits (napping) until every rank is here, then closes everything. */
+/* Waits (napping) until every rank is here. */
+int job_meet(struct job *job);
+/* Closes everything, after job_meet(). May call back into the program, for the attributes of its
+ * communicators. */
 int job_close(struct job *job);
 
 /* MPI's library version, first line. */
