@@ -451,7 +451,7 @@ void job_cancel(struct job_request *r)
 
 /* A barrier that does not spin: ranks may be here long before the last one. (With one rank there is
  * nothing to wait for, and MPICH 4.0.2 has not set up what MPI_Test would drive.) */
-static int gather_all(struct job *job)
+int job_meet(struct job *job)
 {
     MPI_Request request = MPI_REQUEST_NULL;
     int e;
@@ -466,11 +466,7 @@ static int gather_all(struct job *job)
 int job_close(struct job *job)
 {
     struct job_private *p = job->p;
-    int e = gather_all(job);
 
-    if (e != MPI_SUCCESS) {
-        return e;
-    }
     if (p->leaders != MPI_COMM_NULL) {
         mpi.Comm_free(&p->leaders);
     }
