@@ -19,10 +19,6 @@ bool slot_claim(void);
  * an MPI call has failed): says PMI-1's "finalize". */
 void slot_finalize(void);
 
-/* PMI's barrier, as MPI does it when a session is closed: for a rank that goes another way, while
- * others close theirs. */
-void slot_meet(void);
-
 /* The same as slot_finalize() after exec; nothing is done if the new program has an MPI library
  * that it initialised.
  */

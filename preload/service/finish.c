@@ -99,12 +99,7 @@ static void close_slot(struct service *s)
     if (s->closed) {
         return;
     }
-    if (s->abrupt && s->met) {
-        slot_meet();
-        slot_finalize();
-        return;
-    }
-    if (s->has_cache) {
+    if (s->has_cache && !s->nobody_closes) {
         atomic_fetch_add(&s->node.index.header->given_up, 1);
     }
     if (mpi_is_bound() && !program_uses_mpi()) {

@@ -295,6 +295,7 @@ static void serve(struct service *s)
 static void leave(struct service *s)
 {
     bool served = s->hello.usable && s->hello.roots_size > 0;
+    bool abrupt;
 
     if (s->job.node_rank == 0 && served) {
         while (!service_node_leaves(s)) {
@@ -306,9 +307,9 @@ static void leave(struct service *s)
             leader_farewell(s);
         }
     }
-    if (service_check(s, job_meet(&s->job), "close")) {
-        s->met = true;
-        s->closed = !s->abrupt && service_check(s, job_close(&s->job), "close");
+    if (service_check(s, job_meet(&s->job, s->abrupt, &abrupt), "close")) {
+        s->nobody_closes = abrupt;
+        s->closed = !abrupt && service_check(s, job_close(&s->job), "close");
     }
 }
 
