@@ -3,9 +3,11 @@
 #   make                 build/libfastimport.so and its companions
 #   make V=1             show every command
 #   make SANITIZE=address,undefined   the same in build-san/, with sanitizers
+#   make SANITIZE=thread              the same in build-tsan/, by which `make test-races` looks for data races
 #   make coverage        what part of preload/ the tests reach, in build-cov/
 #   make lint            clang-format, clang-tidy, cppcheck
 #   make deps            install what the build, the tests and the demo need (Debian 12)
+#   make deps-long       what check-long needs, too: Open MPI, Slurm
 #
 # Each room has a rules.mk that names its programs, tests and lint sources.
 
@@ -19,7 +21,7 @@ COVERAGE ?=
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$(2)')
 
-B := $(if $(SANITIZE),build-san,$(if $(COVERAGE),build-cov,build))
+B := $(if $(SANITIZE),$(if $(filter thread,$(SANITIZE)),build-tsan,build-san),$(if $(COVERAGE),build-cov,build))
 CC := gcc
 MPICC := mpicc.mpich
 CPPFLAGS += -D_GNU_SOURCE
@@ -44,7 +46,7 @@ include bcast-tool/rules.mk
 include bench/rules.mk
 include tests/rules.mk
 
-.PHONY: all deps check check-long test demo bench lint coverage clean
+.PHONY: all deps deps-long check check-long test demo bench lint coverage clean
 .PHONY: all deps check check-long test demo bench lint clean
 
 all: $(PROGRAMS)
@@ -58,6 +60,9 @@ $(B)/obj/%.o: %.c
 deps:
 	$(Q).ci/deps
 
+deps-long:
+	$(Q).ci/deps long
+
 # `check` is what a new user calls: it installs, builds and tests. `test` only tests.
 check: deps
 	$(Q)$(MAKE) --no-print-directory test
@@ -66,7 +71,7 @@ test: all $(TESTS)
 	$(Q)tests/summary $(B)
 
 # The rest, which takes long: huge archives, many packages, more fuzzing.
-check-long: deps
+check-long: deps-long
 	$(Q)$(MAKE) --no-print-directory all $(TESTS_LONG)
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)rm -f $(B)/test-results/*.tally
@@ -87,6 +92,6 @@ coverage:
 	$(Q)/usr/bin/python3 -B tests/coverage build-cov preload
 
 clean:
-	rm -rf build build-san build-cov
+	rm -rf build build-san build-tsan build-cov
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -279,6 +279,20 @@ bool written_original(int fd, char path[FI_PATH_MAX])
     return resolve_active && !fi_inside() && reopen_path(resolver.node, fd, path);
 }
 
+/* What is open becomes the original as long as that can be opened. */
+static void hold_open(const struct written_before *before)
+{
+    if (!before->was_there) {
+        return;
+    }
+    if (S_ISDIR(before->st.st_mode) || S_ISLNK(before->st.st_mode)) {
+        reopen_all(resolver.node);
+        directory_hold_all();
+    } else if (S_ISREG(before->st.st_mode)) {
+        reopen_file(resolver.node, &before->st, before->path.text);
+    }
+}
+
 void written_closing(struct written_before *before, int dirfd, const char *path)
 {
     struct fi_path *p = &before->path;
@@ -287,7 +301,7 @@ void written_closing(struct written_before *before, int dirfd, const char *path)
     if (before->matters) {
         before->has_directory = stat_directory(p, &before->directory);
         before->was_there = sys_stat(p->text, &before->st) == 0;
-        directory_hold_all();
+        hold_open(before);
     }
 }
 
@@ -320,15 +334,7 @@ void written_remember(struct written_before *before, int dirfd, const char *path
     }
     before->has_directory = stat_directory(p, &before->directory);
     before->was_there = sys_lstat(p->text, &before->st) == 0;
-    if (!before->was_there) {
-        return;
-    }
-    if (S_ISDIR(before->st.st_mode) || S_ISLNK(before->st.st_mode)) {
-        reopen_all(resolver.node);
-        directory_hold_all();
-    } else if (S_ISREG(before->st.st_mode)) {
-        reopen_file(resolver.node, &before->st, p->text);
-    }
+    hold_open(before);
 }
 
 void written_over(struct written_before *before)

@@ -36,26 +36,27 @@ void answer_original_name(const struct node_cache *node, char *name)
     }
 }
 
-/* A plain dlopen keeps a relative name as it was given; it is the tail of the absolute one. Of the
- * dlopen that this thread is in. */
-static __thread struct relative {
-    const char *absolute, *given; /* or NULL */
-} relative;
+/* A plain dlopen keeps the name that it was given: relative, or with parts that the mirror's name
+ * has folded. Of the dlopen that this thread is in. */
+static __thread struct naming {
+    const char *mapped; /* the file that stands for it */
+    const char *given;  /* or NULL: the original name is right */
+} naming;
 
 /* dlpi_name is the link map's own l_name, which ld.so will free; its lock is held here. */
-static int restore_name(struct dl_phdr_info *info, size_t size, void *node)
+static int restore_name(struct dl_phdr_info *info, size_t size, void *node_)
 {
+    const struct node_cache *node = node_;
     char *name = (char *)info->dlpi_name;
-    bool ours;
 
     (void)size;
-    if (name == NULL) {
+    if (name == NULL || strncmp(name, node->directory, node->directory_length) != 0) {
         return 0;
     }
-    ours = strncmp(name, named_by->directory, named_by->directory_length) == 0;
-    answer_original_name(node, name);
-    if (ours && relative.given != NULL && strcmp(name, relative.absolute) == 0) {
-        memmove(name, relative.given, strlen(relative.given) + 1);
+    if (naming.mapped != NULL && naming.given != NULL && strcmp(name, naming.mapped) == 0) {
+        memcpy(name, naming.given, strlen(naming.given) + 1);
+    } else {
+        answer_original_name(node, name);
     }
     return 0;
 }
@@ -359,6 +360,12 @@ static bool has_path(const struct linkmap_list *map, const char *path)
     return false;
 }
 
+/* Can the name in the link map become the given one? */
+static bool has_room_for_name(const char *target)
+{
+    return naming.given == NULL || strlen(naming.given) <= strlen(target);
+}
+
 static void *answer_item(struct load *l, const struct record *record,
                          const struct library_item *item, const char *absolute, int flags,
                          const struct library_calls *calls)
@@ -368,9 +375,10 @@ static void *answer_item(struct load *l, const struct record *record,
 
     if (has_path(l->map, item->path)) {
         handle = calls->dlopen(item->path, flags);
-    } else if (!choose_target(l, item, absolute, target)) {
+    } else if (!choose_target(l, item, absolute, target) || !has_room_for_name(target)) {
         return NULL;
     } else if ((flags & RTLD_NOLOAD) == 0) {
+        naming.mapped = target;
         return load(l, record, target, flags, calls);
     } else if ((item->bits & LIBRARY_OURS) != 0) {
         handle = calls->dlopen(target, flags);
@@ -386,7 +394,7 @@ void *answer_library(const struct node_cache *node, const struct record *record,
     struct load l = {.node = node, .map = &map};
     struct library_item item;
     char absolute[FI_PATH_MAX];
-    struct relative outer = relative;
+    struct naming outer = naming;
     size_t at = 0;
     void *handle;
 
@@ -394,9 +402,9 @@ void *answer_library(const struct node_cache *node, const struct record *record,
         return NULL;
     }
     make_absolute(given == NULL ? item.path : given, absolute);
-    relative = (struct relative){absolute, given == NULL || given[0] == '/' ? NULL : given};
+    naming = (struct naming){NULL, given};
     handle = answer_item(&l, record, &item, absolute, flags, calls);
-    relative = outer;
+    naming = outer;
     if (handle == NULL) {
         (void)dlerror(); /* ours; the real call will say what is wrong */
     }

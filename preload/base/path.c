@@ -20,19 +20,18 @@ static bool append_all(struct fi_path *out, const char *path)
     while (*path != '\0') {
         size_t length = strcspn(path, "/");
         bool dot = length == 1 && path[0] == '.';
+        bool dotdot = length == 2 && path[0] == '.' && path[1] == '.';
 
         if (length == 0) {
             path++;
             continue;
         }
-        if (length == 2 && path[0] == '.' && path[1] == '.') {
-            out->has_dotdot = true;
-        }
+        out->has_dotdot |= dotdot;
         if (!dot && !append(out, path, length)) {
             return false;
         }
         path += length;
-        out->must_be_directory = *path == '/' || dot;
+        out->must_be_directory = *path == '/' || dot || dotdot;
     }
     return true;
 }

@@ -18,7 +18,7 @@ enum { FI_PATH_MAX = 4096, FI_NAME_MAX = 255 };
 struct fi_path {
     char text[FI_PATH_MAX]; /* normal form, NUL-terminated */
     size_t length;
-    bool must_be_directory; /* it ended in "/" or "/." */
+    bool must_be_directory; /* it ended in "/", "/." or "/.." */
     bool has_dotdot;
 };
 

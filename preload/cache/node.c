@@ -137,7 +137,9 @@ int node_create(struct node_cache *node, const char *base, uint32_t n_ranks)
     }
     error = populate(node, n_ranks, nonce);
     if (error != 0) {
-        tree_remove(AT_FDCWD, node->directory);
+        if (tree_remove(AT_FDCWD, node->directory) != 0) { /* no descriptors: it is empty */
+            sys_unlinkat(AT_FDCWD, node->directory, AT_REMOVEDIR);
+        }
         return error;
     }
     node->may_execute = has_exec(node->directory);

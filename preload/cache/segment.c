@@ -34,8 +34,7 @@ static void init_header(struct segment_header *h, size_t capacity, uint32_t n_ra
     }
     atomic_store(&h->tail, h->header_size);
     atomic_store(&h->reserved, h->header_size);
-    atomic_thread_fence(memory_order_release);
-    h->magic = magic;
+    atomic_store_explicit(&h->magic, magic, memory_order_release);
 }
 
 int segment_create(struct segment *s, const char *file, size_t capacity, uint32_t n_ranks,
@@ -71,10 +70,11 @@ int segment_create(struct segment *s, const char *file, size_t capacity, uint32_
 
 static bool header_sound(const struct segment_header *h, size_t size, uint64_t nonce)
 {
-    return h->magic == magic && h->version == SEGMENT_VERSION && h->nonce == nonce &&
-           h->capacity == size && h->n_ranks < 1 << 20 &&
-           h->header_size == header_size(h->n_ranks) && h->header_size <= size &&
-           atomic_load(&h->tail) <= size && atomic_load(&h->reserved) <= size;
+    return atomic_load_explicit(&h->magic, memory_order_acquire) == magic &&
+           h->version == SEGMENT_VERSION && h->nonce == nonce && h->capacity == size &&
+           h->n_ranks < 1 << 20 && h->header_size == header_size(h->n_ranks) &&
+           h->header_size <= size && atomic_load(&h->tail) <= size &&
+           atomic_load(&h->reserved) <= size;
 }
 
 static int map_file(struct segment *s, int fd)
@@ -99,10 +99,10 @@ int segment_attach(struct segment *s, const char *file, uint64_t nonce)
     int fd = sys_move_high(sys_open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0));
     int error;
 
+    *s = (struct segment){.fd = fd};
     if (fd < 0) {
         return fd;
     }
-    *s = (struct segment){.fd = fd};
     error = map_file(s, fd);
     if (error == 0 && !header_sound(s->header, s->mapped, nonce)) {
         error = -EPROTO;

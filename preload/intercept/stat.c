@@ -161,7 +161,8 @@ static bool has_name(const char *path)
     return (size_t)path >= 4096 && path[0] != '\0';
 }
 
-/* By descriptor: a mirror file's answer is the original's. */
+/* By descriptor: a mirror file's answer is the original's. (Flags that mean nothing are refused
+ * with a path only, by Linux from 6.11 on.) */
 static int statx_of_fd(int fd, int flags, unsigned mask, struct statx *stx)
 {
     char path[FI_PATH_MAX];
@@ -170,7 +171,7 @@ static int statx_of_fd(int fd, int flags, unsigned mask, struct statx *stx)
         answer_fstatx(resolver.node, stx);
         return 0;
     }
-    return statx(AT_FDCWD, path, flags & ~AT_EMPTY_PATH, mask, stx);
+    return statx(AT_FDCWD, path, flags & AT_STATX_SYNC_TYPE, mask, stx);
 }
 
 FI_EXPORT int statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx)

@@ -2,11 +2,13 @@
 #include "mpi/job.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/sys.h"
 #include "mpi/bind.h"
+#include "mpi/init.h"
 #include "mpi/place.h"
 
 struct job_private {
@@ -32,10 +34,26 @@ static void set_request(struct job_request *r, MPI_Request request)
     memcpy(&r->handle, &request, sizeof request);
 }
 
-static int open_world(struct job *job)
+/* The level has to be asked for: it is the program's, too, whatever its MPI_Init_thread requires
+ * later (MPICH 5). */
+static int open_session(struct job_private *p)
 {
-    struct job_private *p = job->p;
-    int e = mpi.Session_init(MPI_INFO_NULL, MPI_ERRORS_RETURN, &p->session);
+    MPI_Info info;
+    int e = mpi.Info_create(&info);
+
+    if (e == MPI_SUCCESS) {
+        e = mpi.Info_set(info, "thread_level", "MPI_THREAD_MULTIPLE");
+    }
+    if (e == MPI_SUCCESS) {
+        e = mpi.Session_init(info, MPI_ERRORS_RETURN, &p->session);
+        mpi.Info_free(&info);
+    }
+    return e;
+}
+
+static int open_world_of_session(struct job_private *p)
+{
+    int e = open_session(p);
 
     if (e == MPI_SUCCESS) {
         e = mpi.Group_from_session_pset(p->session, "mpi://WORLD", &p->group);
@@ -44,14 +62,57 @@ static int open_world(struct job *job)
         e = mpi.Comm_create_from_group(p->group, "org.fastimport", MPI_INFO_NULL, MPI_ERRORS_RETURN,
                                        &p->world);
     }
+    return e;
+}
+
+/* Without Sessions MPI is initialised before the program does it. */
+static int open_world_of_init(struct job_private *p)
+{
+    int e = init_open();
+
+    if (e == MPI_SUCCESS) {
+        e = mpi.Comm_dup(MPI_COMM_WORLD, &p->world);
+    }
+    if (e == MPI_SUCCESS) {
+        e = mpi.Comm_set_errhandler(p->world, MPI_ERRORS_RETURN);
+    }
+    return e == MPI_SUCCESS ? mpi.Comm_group(p->world, &p->group) : e;
+}
+
+static int open_world(struct job *job)
+{
+    struct job_private *p = job->p;
+    int e = mpi.Session_init != NULL ? open_world_of_session(p) : open_world_of_init(p);
+
     if (e == MPI_SUCCESS) {
         e = mpi.Comm_rank(p->world, &job->rank);
     }
     return e == MPI_SUCCESS ? mpi.Comm_size(p->world, &job->size) : e;
 }
 
+/* Only the group's ranks take part. */
+static int create_from_group(const struct job_private *p, MPI_Group group, MPI_Comm *comm)
+{
+    enum { TAG = 1 };
+    int e;
+
+    if (mpi.Session_init != NULL) {
+        return mpi.Comm_create_from_group(group, "org.fastimport.leaders", MPI_INFO_NULL,
+                                          MPI_ERRORS_RETURN, comm);
+    }
+    e = mpi.Comm_create_group(p->world, group, TAG, comm);
+    return e == MPI_SUCCESS ? mpi.Comm_set_errhandler(*comm, MPI_ERRORS_RETURN) : e;
+}
+
 /* --- waiting without spinning: other ranks need the core
  * ------------------------------------------------------------ */
+
+static _Atomic uint64_t rounds; /* of waiting */
+
+uint64_t job_signs_of_life(void)
+{
+    return atomic_load_explicit(&rounds, memory_order_relaxed);
+}
 
 static int wait_napping(MPI_Request request)
 {
@@ -63,6 +124,7 @@ static int wait_napping(MPI_Request request)
     set_request(&r, request);
     while (e == MPI_SUCCESS && !done) {
         e = job_done(&r, &done, NULL);
+        atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed);
         if (!done) {
             sys_nap_ns(nap);
             nap = nap < 5000000 ? nap * 2 : nap;
@@ -222,8 +284,7 @@ static int open_leaders(struct job *job, const int *leaders)
     }
     e = mpi.Group_incl(p->group, job->n_nodes, leaders, &group);
     if (e == MPI_SUCCESS) {
-        e = mpi.Comm_create_from_group(group, "org.fastimport.leaders", MPI_INFO_NULL,
-                                       MPI_ERRORS_RETURN, &p->leaders);
+        e = create_from_group(p, group, &p->leaders);
         mpi.Group_free(&group);
     }
     return e == MPI_SUCCESS ? mpi.Comm_rank(p->leaders, &job->leader) : e;
@@ -271,7 +332,7 @@ int job_open(struct job *job, bool candidate)
  * --------------------------------------------------------------------------------------------------
  */
 
-enum { TAG_NODE = 7 };
+enum { TAG_NODE = 7, TAG_SUM = 8 };
 
 int job_share_node(struct job *job, void *bytes, size_t size)
 {
@@ -288,6 +349,27 @@ int job_share_node(struct job *job, void *bytes, size_t size)
         if (e == MPI_SUCCESS) {
             e = wait_napping(request);
         }
+    }
+    return e;
+}
+
+int job_sum_node(struct job *job, int mine, int *sum)
+{
+    const struct job_private *p = job->p;
+    MPI_Request request = MPI_REQUEST_NULL;
+    int e = MPI_SUCCESS;
+
+    *sum = mine;
+    if (job->node_rank != 0) {
+        e = mpi.Isend(&mine, 1, MPI_INT, p->node[0], TAG_SUM, p->world, &request);
+        return e == MPI_SUCCESS ? wait_napping(request) : e;
+    }
+    for (int i = 1; i < job->node_size && e == MPI_SUCCESS; i++) {
+        int other = 0;
+
+        e = mpi.Irecv(&other, 1, MPI_INT, p->node[i], TAG_SUM, p->world, &request);
+        e = e == MPI_SUCCESS ? wait_napping(request) : e;
+        *sum += other;
     }
     return e;
 }
@@ -367,23 +449,9 @@ void job_cancel(struct job_request *r)
     }
 }
 
-bool job_program_finalized(void)
-{
-    int flag = 0;
-
-    return mpi.Finalized != NULL && mpi.Finalized(&flag) == MPI_SUCCESS && flag;
-}
-
-bool job_program_initialized(void)
-{
-    int flag = 0;
-
-    return mpi.Initialized != NULL && mpi.Initialized(&flag) == MPI_SUCCESS && flag;
-}
-
 /* A barrier that does not spin: ranks may be here long before the last one. (With one rank there is
  * nothing to wait for, and MPICH 4.0.2 has not set up what MPI_Test would drive.) */
-static int gather_all(struct job *job)
+int job_meet(struct job *job)
 {
     MPI_Request request = MPI_REQUEST_NULL;
     int e;
@@ -398,26 +466,11 @@ static int gather_all(struct job *job)
 int job_close(struct job *job)
 {
     struct job_private *p = job->p;
-    int e = gather_all(job);
 
-    if (e != MPI_SUCCESS) {
-        return e;
-    }
     if (p->leaders != MPI_COMM_NULL) {
         mpi.Comm_free(&p->leaders);
     }
     mpi.Comm_free(&p->world);
     mpi.Group_free(&p->group);
-    return mpi.Session_finalize(&p->session);
-}
-
-void job_library(char *out, size_t size)
-{
-    char version[MPI_MAX_LIBRARY_VERSION_STRING] = "";
-    int length = 0;
-
-    mpi.Get_library_version(version, &length);
-    version[strcspn(version, "\n")] = '\0';
-    strncpy(out, version, size - 1);
-    out[size - 1] = '\0';
+    return mpi.Session_init != NULL ? mpi.Session_finalize(&p->session) : init_close();
 }

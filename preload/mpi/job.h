@@ -33,6 +33,8 @@ int job_open(struct job *job, bool candidate);
 /* From the node's leader to its node; from the root to all. They wait, napping; used at start only.
  */
 int job_share_node(struct job *job, void *bytes, size_t size);
+/* To the leader: the sum of what its node's ranks say. Others get nothing. */
+int job_sum_node(struct job *job, int mine, int *sum);
 int job_share_all(struct job *job, void *bytes, size_t size);
 
 /* Non-blocking operations between leaders, told apart by a tag. Buffers stay valid until job_done()
@@ -49,15 +51,14 @@ int job_post_handover(struct job *job, const void *bytes, size_t size, int leade
 int job_done(struct job_request *request, bool *done, size_t *size);
 void job_cancel(struct job_request *request);
 
-/* Has the program finalised its own MPI? */
-bool job_program_finalized(void);
-bool job_program_initialized(void);
+/* Grows while something here waits: from another thread, tells waiting from being stuck in MPI. */
+uint64_t job_signs_of_life(void);
 
-/* Waits (napping) until every rank is here, then closes everything. */
+/* Waits (napping) until every rank is here. */
+int job_meet(struct job *job);
+/* Closes everything, after job_meet(). May call back into the program, for the attributes of its
+ * communicators. */
 int job_close(struct job *job);
-
-/* MPI's library version, first line. */
-void job_library(char *out, size_t size);
 
 struct job_request {
     int64_t handle; /* an MPI_Request, whatever its type */

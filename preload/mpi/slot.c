@@ -38,19 +38,35 @@ bool slot_claim(void)
     return fd < 0 || (!is_closed(fd) && syscall(SYS_fcntl, fd, F_SETLK, &lock) == 0);
 }
 
-void slot_abandon(void)
+static void say(const char *line)
 {
-    static const char finalize[] = "cmd=finalize\n";
     char answer[64];
     int fd = slot_fd();
     struct pollfd end = {.fd = fd, .events = POLLIN};
 
-    if (fd < 0 || mpi_in_use() || is_closed(fd)) {
+    if (fd < 0 || is_closed(fd)) {
         return;
     }
     /* the launcher answers, and takes it ill if nobody reads */
-    if (send(fd, finalize, sizeof finalize - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0 &&
+    if (send(fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) > 0 &&
         poll(&end, 1, ANSWER_MS) > 0) {
         (void)!recv(fd, answer, sizeof answer, MSG_DONTWAIT);
+    }
+}
+
+void slot_finalize(void)
+{
+    say("cmd=finalize\n");
+}
+
+void slot_meet(void)
+{
+    say("cmd=barrier_in\n");
+}
+
+void slot_abandon(void)
+{
+    if (!mpi_in_use()) {
+        slot_finalize();
     }
 }

@@ -15,9 +15,17 @@
  * it. */
 bool slot_claim(void);
 
-/* For a process that will end with PMI open and no MPI left that could close it (after exec, or
- * while the join is stuck): says PMI-1's "finalize". Nothing is done if the program has an MPI
- * library that it initialised. */
+/* For a process that will end with PMI open and no MPI that could close it (the join is stuck, or
+ * an MPI call has failed): says PMI-1's "finalize". */
+void slot_finalize(void);
+
+/* PMI's barrier, as MPI does it when a session is closed: for a rank that goes another way, while
+ * others close theirs. */
+void slot_meet(void);
+
+/* The same as slot_finalize() after exec; nothing is done if the new program has an MPI library
+ * that it initialised.
+ */
 void slot_abandon(void);
 
 #endif

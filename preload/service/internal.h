@@ -30,19 +30,37 @@ struct service {
     struct plan plan; /* root only */
     bool has_cache;
 
+    pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     enum service_phase phase; /* lock */
-    _Atomic int leaving;      /* this rank is at its exit */
+    _Atomic int leaving;      /* this rank is at its exit, or in MPI_Finalize (mpi/init.h) */
+    _Atomic int finished;     /* this rank is at its exit */
 
     /* how the serving loops rest */
     int64_t nap_ns;
     bool in_flight; /* a large transfer is under way: naps stay short, as MPI works only when it is
                        asked */
     int64_t last_work;
-    bool said_farewell; /* leader: the root knows that this node leaves */
-    bool broken;        /* an MPI call failed: nothing more is done with MPI */
+    bool said_farewell;      /* leader: the root knows that this node leaves */
+    bool broken;             /* an MPI call failed: nothing is served any more */
+    bool abrupt;             /* the program's MPI must not be called back any more */
+    bool met;                /* all ranks have come to close */
+    bool closed;             /* the session was closed in order */
+    _Atomic uint64_t rounds; /* of the loops: signs of life for a thread that waits for this one */
 };
+
+/* Silence after which something that must answer at the exit is taken for dead. */
+int64_t service_patience_ns(const struct service *service);
+
+extern struct service the_service;
+
+/* For the program's threads: waits until the phase is no longer `from`; false when the time is over
+ * first. ms 0: for ever. */
+bool service_wait_past(struct service *service, enum service_phase from, uint64_t ms);
+
+/* In the program's MPI_Finalize, where the service has no session of its own: finish.c. */
+void service_end_before_finalize(void);
 
 /* The loops. They return after END. */
 void root_serve(struct service *service);

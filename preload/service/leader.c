@@ -132,12 +132,19 @@ static struct leader *leader_new(struct service *s)
     return l;
 }
 
+/* Nobody of the node needs anything more, and the root, which sends signs of life, is silent: its
+ * END will not come. */
+static bool is_forsaken(const struct service *s)
+{
+    return s->said_farewell && sys_now_ns() - s->last_work > service_patience_ns(s);
+}
+
 /* After END, too, until the children have it. */
 void leader_serve(struct service *s)
 {
     struct leader *l = leader_new(s);
 
-    while (!s->broken && !(l->ended && !relay_in_flight(&l->relay))) {
+    while (!s->broken && !is_forsaken(s) && !(l->ended && !relay_in_flight(&l->relay))) {
         bool worked = receive(l);
 
         worked |= forward(l);
@@ -147,7 +154,7 @@ void leader_serve(struct service *s)
         }
         service_rest(s, worked);
     }
-    if (l != NULL) {
+    if (l != NULL && l->ended) { /* else MPI may still write into what it was given */
         leader_free(l);
     }
 }

@@ -5,6 +5,8 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "fill/ahead.h"
+#include "mpi/bind.h"
 #include "report/report.h"
 #include "service/farewell.h"
 #include "service/internal.h"
@@ -14,7 +16,7 @@
 
 enum {
     RECEIVES = 8,         /* receives for requests that are posted */
-    HELPERS = 2,          /* threads that look up what others ask for */
+    HELPERS = 4,          /* threads that look up what others ask for */
     PLAN_HELPERS = 16,    /* with a plan: requests in flight at the file system */
     MOST_COUNTERS = 4096, /* ranks of one node in a farewell */
 };
@@ -195,15 +197,20 @@ static bool is_quiet(const struct root *r)
     return sys_now_ns() - s->last_work > (int64_t)s->input.config->idle_ms * 1000000 && work_idle();
 }
 
-/* The last frame. Afterwards nobody of the leaders waits for another. */
+/* The last frame. Afterwards nobody of the leaders waits for another. A leader that takes nothing
+ * any more is not waited for. */
 static void say_end(struct root *r)
 {
     struct service *s = r->service;
+    int64_t start = sys_now_ns();
     bool said = s->job.n_nodes == 1;
 
     while (!s->broken && (!said || relay_in_flight(&r->relay))) {
         said = said || post_empty(r, WIRE_END);
         service_check(s, relay_work(&r->relay), "relay");
+        if (sys_now_ns() - start > service_patience_ns(s)) {
+            service_check(s, -1, "broadcast to a silent node");
+        }
         service_rest(s, false);
     }
 }
@@ -241,6 +248,11 @@ static void end_bulk(struct root *r)
     atomic_store(&s->node.index.header->bulk, 0);
 }
 
+static bool give_to_helper(const struct fi_query *q)
+{
+    return work_put(WORK_AHEAD, q);
+}
+
 static bool prepare(struct root *r, struct service *s)
 {
     r->service = s;
@@ -260,6 +272,7 @@ static bool prepare(struct root *r, struct service *s)
         expect_farewell(r);
     }
     work_start(&s->fill, s->plan.n > 0 ? PLAN_HELPERS : HELPERS);
+    ahead_start(&s->fill, &s->policy, give_to_helper);
     begin_bulk(r);
     return true;
 }
@@ -294,11 +307,16 @@ void root_serve(struct service *s)
     }
 }
 
-static void release(struct root *r)
+static void cancel_receives(struct root *r)
 {
     for (int i = 0; i < RECEIVES && r->service->job.n_nodes > 1; i++) {
         job_cancel(&r->receives[i]);
     }
+}
+
+static void release(struct root *r)
+{
+    cancel_receives(r);
     relay_close(&r->relay);
     stream_writer_end(&r->writer);
     free(r->farewell);
@@ -324,16 +342,20 @@ static void write_report(struct root *r)
                  (double)r->bulk_ns / 1e9, r->bulk_bytes},
     };
 
-    job_library(library, sizeof library);
+    mpi_version(library, sizeof library);
     report_write(s->input.config->report, &facts, r->counters, r->n_counters);
 }
 
 void root_collect(struct service *s)
 {
-    while (!s->broken && !all_leave(root)) {
+    while (root != NULL && !s->broken && !all_leave(root)) {
         service_rest(s, take_farewells(root));
     }
-    if (s->broken) {
+    if (root == NULL) {
+        return;
+    }
+    if (s->broken) { /* MPI may still write into what it was given */
+        cancel_receives(root);
         return;
     }
     add_counters(root, s->node.index.header->counters, s->node.index.header->n_ranks);

@@ -14,6 +14,7 @@
 #include "base/sys.h"
 #include "fill/library.h"
 #include "mpi/bind.h"
+#include "mpi/init.h"
 #include "mpi/slot.h"
 #include "roots.h"
 #include "service/internal.h"
@@ -23,15 +24,21 @@ enum {
     NAP_BUSY_NS = 50000,
     NAP_MAX_NS = 1000000,
     NAP_IDLE_NS = 5000000, /* when nothing has happened for IDLE_AFTER_NS */
-    PATIENT_FINISH_MS = 5000,
+    PATIENCE = 6,          /* in units of FASTIMPORT_WAIT_MS */
 };
 
 static const int64_t idle_after_ns = 1000000000;
 
-static struct service the_service = {
+struct service the_service = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .changed = PTHREAD_COND_INITIALIZER,
 };
+
+/* What goes wrong everywhere at once is said by the lowest ranks only. */
+static enum log_level level_of(const struct service *s, int highest_rank)
+{
+    return s->input.role.rank <= highest_rank ? LOG_WARN : LOG_INFO;
+}
 
 bool service_check(struct service *s, int error, const char *what)
 {
@@ -40,8 +47,9 @@ bool service_check(struct service *s, int error, const char *what)
     }
     if (!s->broken) {
         s->broken = true;
-        fi_log(LOG_WARN, "MPI %s failed (error %d): fastimport stops here, the program goes on",
-               what, error);
+        fi_log(s->phase == PHASE_JOINING ? level_of(s, 0) : LOG_WARN,
+               "%s%s failed (error %d): fastimport stops here, the program goes on",
+               error > 0 ? "MPI " : "", what, error);
         if (s->has_cache) {
             atomic_store(&s->node.index.header->state, SERVICE_DEAD);
             segment_announce(&s->node.index);
@@ -58,12 +66,18 @@ bool service_node_leaves(const struct service *s)
     return atomic_load(&s->node.index.header->leaving) >= s->node.index.header->n_ranks;
 }
 
+int64_t service_patience_ns(const struct service *s)
+{
+    return (int64_t)s->input.config->wait_ms * 1000000 * PATIENCE;
+}
+
 void service_rest(struct service *s, bool worked)
 {
     int64_t now = sys_now_ns();
     int64_t most =
         now - s->last_work > idle_after_ns && !atomic_load(&s->leaving) ? NAP_IDLE_NS : NAP_MAX_NS;
 
+    atomic_fetch_add_explicit(&s->rounds, 1, memory_order_relaxed);
     if (worked) {
         s->last_work = now;
         s->nap_ns = NAP_MIN_NS;
@@ -88,12 +102,6 @@ static void set_phase(struct service *s, enum service_phase phase)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* What goes wrong everywhere at once is said by the lowest ranks only. */
-static enum log_level level_of(const struct service *s, int highest_rank)
-{
-    return s->input.role.rank <= highest_rank ? LOG_WARN : LOG_INFO;
-}
-
 /* --- joining
  * ---------------------------------------------------------------------------------------------------
  */
@@ -106,11 +114,30 @@ static bool join_job(struct service *s)
                       roots_prefix(s->input.argv[0], prefix, sizeof prefix);
 
     if (!mpi_bind(s->input.config->mpi, has_prefix ? prefix : NULL, why, sizeof why)) {
-        fi_log(level_of(s, 0), "%s; going on without fastimport (FASTIMPORT_MPI names the library)",
-               why);
+        fi_log(level_of(s, 0), "%s; going on without fastimport", why);
         return false;
     }
     return service_check(s, job_open(&s->job, s->input.role.is_python), "start");
+}
+
+/* A rank that could not attach cannot say in the segment that it leaves: it counts as gone. */
+static bool count_absent(struct service *s)
+{
+    int absent;
+
+    if (!service_check(s, job_sum_node(&s->job, !s->has_cache, &absent), "send")) {
+        return false;
+    }
+    if (s->job.node_rank == 0) {
+        atomic_fetch_add(&s->node.index.header->leaving, (uint32_t)absent);
+    }
+    return true;
+}
+
+static void introduce_leader(struct segment_header *h)
+{
+    h->leader_namespace = sys_pid_namespace();
+    atomic_store(&h->leader, sys_getpid());
 }
 
 /* The leader makes the node cache, the others attach to it. */
@@ -128,6 +155,8 @@ static bool open_cache(struct service *s)
                    "names another place)",
                    s->input.config->dir, strerror(-error));
         } else {
+            introduce_leader(s->node.index.header);
+            s->has_cache = true; /* to be left, whatever comes */
             place.usable = 1;
             place.nonce = s->node.index.header->nonce;
             strcpy(place.directory, s->node.directory);
@@ -144,7 +173,7 @@ static bool open_cache(struct service *s)
         }
     }
     s->has_cache = place.usable && error == 0;
-    return true;
+    return !place.usable || count_absent(s);
 }
 
 static void open_plan(struct service *s)
@@ -218,6 +247,7 @@ static bool join(struct service *s)
         take_counters(s);
         fill_init(&s->fill, &s->node, s->job.rank == s->job.root, s->hello.max_file,
                   s->input.config->wait_ms);
+        s->fill.planned = s->hello.planned > 0;
         if (s->job.rank == s->job.root) {
             library_prepare(&s->fill, &s->policy);
         }
@@ -260,13 +290,14 @@ static void serve(struct service *s)
     }
 }
 
-/* The exit, in order: counters to the root, then all ranks close the session together. */
+/* The exit, in order: counters to the root, then all ranks close the session together. After a
+ * failure, too: the others wait for this rank. */
 static void leave(struct service *s)
 {
     bool served = s->hello.usable && s->hello.roots_size > 0;
 
     if (s->job.node_rank == 0 && served) {
-        while (!s->broken && !service_node_leaves(s)) {
+        while (!service_node_leaves(s)) {
             service_rest(s, false);
         }
         if (s->job.rank == s->job.root) {
@@ -275,8 +306,9 @@ static void leave(struct service *s)
             leader_farewell(s);
         }
     }
-    if (!s->broken) {
-        service_check(s, job_close(&s->job), "close");
+    if (service_check(s, job_meet(&s->job), "close")) {
+        s->met = true;
+        s->closed = !s->abrupt && service_check(s, job_close(&s->job), "close");
     }
 }
 
@@ -306,21 +338,16 @@ static void *service_thread(void *argument)
 static int start_thread(struct service *s)
 {
     sigset_t all, before;
-    pthread_t thread;
     int error;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&thread, NULL, service_thread, s);
+    error = pthread_create(&s->thread, NULL, service_thread, s);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error == 0) {
-        pthread_detach(thread);
-    }
     return error;
 }
 
-/* Waits until the phase is no longer `from`; false when the time is over first. ms 0: for ever. */
-static bool wait_past(struct service *s, enum service_phase from, uint64_t ms)
+bool service_wait_past(struct service *s, enum service_phase from, uint64_t ms)
 {
     struct timespec until;
     int error = 0;
@@ -341,19 +368,25 @@ static bool wait_past(struct service *s, enum service_phase from, uint64_t ms)
     return error == 0;
 }
 
+bool service_is_here(void)
+{
+    return the_service.pid != 0 && the_service.pid == sys_getpid();
+}
+
 bool service_start(const struct service_input *input, struct service_result *result)
 {
     struct service *s = &the_service;
     int error;
 
     s->input = *input;
+    init_at_finalize(service_end_before_finalize);
     error = start_thread(s);
     if (error != 0) {
         fi_log(LOG_WARN, "cannot start a thread: %s; going on without fastimport", strerror(error));
         return false;
     }
     s->pid = sys_getpid();
-    if (!wait_past(s, PHASE_JOINING, input->config->join_ms)) {
+    if (!service_wait_past(s, PHASE_JOINING, input->config->join_ms)) {
         fi_log(level_of(s, 1), /* rank 0 may be the missing one */
                "not all ranks have joined within %llu ms (one may be no Python and no MPI "
                "program); going on without "
@@ -366,57 +399,4 @@ bool service_start(const struct service_input *input, struct service_result *res
     }
     *result = (struct service_result){&s->node, &s->fill, &s->policy};
     return true;
-}
-
-bool service_is_here(void)
-{
-    return the_service.pid != 0 && the_service.pid == sys_getpid();
-}
-
-/* A rank that fails on its own must die at once, as it would without us; one that fails after the
- * program's MPI_Finalize has company, and gets a little time to close in order. */
-static uint64_t finish_limit_ms(int status)
-{
-    return status == 0 ? 0 : PATIENT_FINISH_MS;
-}
-
-void service_attached(const struct node_cache *node, bool was_rank)
-{
-    the_service.pid = sys_getpid();
-    the_service.node = *node;
-    the_service.phase = was_rank ? PHASE_ABANDONED : PHASE_ATTACHED;
-}
-
-void service_finish(int status)
-{
-    struct service *s = &the_service;
-
-    if (!service_is_here() || atomic_exchange(&s->leaving, 1) != 0) {
-        return;
-    }
-    if (s->phase == PHASE_ABANDONED) {
-        slot_abandon();
-    }
-    if (s->phase == PHASE_ABANDONED || s->phase == PHASE_ATTACHED) {
-        node_leave(&s->node);
-        return;
-    }
-    if (s->has_cache) {
-        atomic_fetch_add(&s->node.index.header->leaving, 1);
-        segment_ring(&s->node.index);
-    }
-    if (s->phase != PHASE_SERVING || (status != 0 && !job_program_finalized())) {
-        if (s->has_cache) {
-            node_leave(&s->node);
-        }
-        return;
-    }
-    fflush(NULL);
-    pthread_mutex_lock(&s->lock);
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
-    wait_past(s, PHASE_SERVING, finish_limit_ms(status));
-    if (s->has_cache) {
-        node_leave(&s->node);
-    }
 }

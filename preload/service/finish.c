@@ -1,0 +1,170 @@
+/* finish.c - the end of a process that has joined the service, or attached to a cache; see
+ * service.h. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/guard.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "mpi/bind.h"
+#include "mpi/init.h"
+#include "mpi/slot.h"
+#include "service/internal.h"
+
+enum { PATIENT_FINISH_MS = 5000, SLICE_MS = 250, CANCEL_NS = 5000000 };
+
+/* A rank that fails before the program's MPI_Finalize dies at once, and its launcher ends the job,
+ * as without us; one that fails after it has company, and gets a little time to close in order.
+ * Where the program does not use MPI, the others would go on without it, and so they do. */
+static uint64_t finish_limit_ms(int status)
+{
+    return status == 0 || !init_program_finalized() ? 0 : PATIENT_FINISH_MS;
+}
+
+/* It must end it itself, or is a crashed one. */
+static bool program_uses_mpi(void)
+{
+    return init_program_initialized() && !init_program_finalized();
+}
+
+static uint64_t signs_of_life(const struct service *s)
+{
+    return atomic_load_explicit(&s->rounds, memory_order_relaxed) + job_signs_of_life();
+}
+
+/* Was the leader killed? (Launchers end the job then, unless they are told not to.) */
+static bool leader_is_gone(const struct segment_header *h)
+{
+    pid_t leader = atomic_load(&h->leader);
+
+    return leader > 0 && h->leader_namespace == sys_pid_namespace() && kill(leader, 0) != 0 &&
+           errno == ESRCH;
+}
+
+/* A rank of this node has given up, or is lost: then the session can be closed by nobody. */
+static bool is_hopeless(const struct service *s)
+{
+    const struct segment_header *h = s->node.index.header;
+
+    return s->has_cache && (atomic_load(&h->given_up) > 0 || leader_is_gone(h));
+}
+
+/* Waits for the service to close, ms at most (0: as long as it lives; the other ranks may take
+ * hours to come). */
+static void await_close(struct service *s, uint64_t ms)
+{
+    int64_t start = sys_now_ns();
+    int64_t last_sign = start;
+    uint64_t signs = signs_of_life(s);
+
+    while (!service_wait_past(s, PHASE_SERVING, SLICE_MS)) {
+        int64_t now = sys_now_ns();
+
+        if (signs_of_life(s) != signs && !is_hopeless(s)) {
+            signs = signs_of_life(s);
+            last_sign = now;
+        }
+        if (now - last_sign > service_patience_ns(s)) {
+            fi_log(is_hopeless(s) ? LOG_INFO : LOG_WARN,
+                   "the service thread has been stuck in MPI for %lld ms: not waiting for it",
+                   (long long)(service_patience_ns(s) / 1000000));
+            return;
+        }
+        if (ms != 0 && now - start > (int64_t)ms * 1000000) {
+            return;
+        }
+    }
+}
+
+/* The thread would take the launcher's answer to what we say, and complain of it: it waits in MPI
+ * for ranks that never come. (pthread_cancel(3) aborts where it cannot load libgcc_s.) */
+static void stop_thread(struct service *s)
+{
+    if (s->phase == PHASE_JOINING || s->phase == PHASE_SERVING) {
+        fi_enter();
+        if (dlopen("libgcc_s.so.1", RTLD_NOW) != NULL) {
+            pthread_cancel(s->thread);
+            sys_nap_ns(CANCEL_NS);
+        }
+        fi_leave();
+    }
+}
+
+/* The launcher takes a process that leaves PMI open for a crashed one: what MPI cannot close any
+ * more is closed without it, unless that is the program's own affair. */
+static void close_slot(struct service *s)
+{
+    if (s->closed) {
+        return;
+    }
+    if (s->abrupt && s->met) {
+        slot_meet();
+        slot_finalize();
+        return;
+    }
+    if (s->has_cache) {
+        atomic_fetch_add(&s->node.index.header->given_up, 1);
+    }
+    if (mpi_is_bound() && !program_uses_mpi()) {
+        stop_thread(s);
+        slot_finalize();
+    }
+}
+
+void service_attached(const struct node_cache *node, bool was_rank)
+{
+    the_service.pid = sys_getpid();
+    the_service.node = *node;
+    the_service.phase = was_rank ? PHASE_ABANDONED : PHASE_ATTACHED;
+}
+
+/* Tells the service that this rank leaves, and waits until it has closed. */
+static void end_service(struct service *s, int status, bool abrupt)
+{
+    if (s->has_cache) {
+        atomic_fetch_add(&s->node.index.header->leaving, 1);
+        segment_ring(&s->node.index);
+    }
+    if (s->phase == PHASE_SERVING) {
+        if (status != 0 && program_uses_mpi()) {
+            return;
+        }
+        if (!abrupt) {
+            fflush(NULL);
+        }
+        s->abrupt = abrupt && init_program_initialized();
+        pthread_mutex_lock(&s->lock);
+        pthread_cond_broadcast(&s->changed);
+        pthread_mutex_unlock(&s->lock);
+        await_close(s, finish_limit_ms(status));
+    }
+    close_slot(s);
+}
+
+void service_end_before_finalize(void)
+{
+    struct service *s = &the_service;
+
+    if (service_is_here() && atomic_exchange(&s->leaving, 1) == 0) {
+        end_service(s, 0, false);
+    }
+}
+
+void service_finish(int status, bool abrupt)
+{
+    struct service *s = &the_service;
+
+    if (!service_is_here() || atomic_exchange(&s->finished, 1) != 0) {
+        return;
+    }
+    if (s->phase == PHASE_ABANDONED) {
+        slot_abandon();
+    } else if (s->phase != PHASE_ATTACHED && atomic_exchange(&s->leaving, 1) == 0) {
+        end_service(s, status, abrupt);
+    }
+    if (s->has_cache || s->phase == PHASE_ABANDONED || s->phase == PHASE_ATTACHED) {
+        node_leave(&s->node);
+    }
+}
