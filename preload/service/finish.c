@@ -110,11 +110,20 @@ void service_attached(const struct node_cache *node, bool was_rank)
     the_service.phase = was_rank ? PHASE_ABANDONED : PHASE_ATTACHED;
 }
 
+/* True for the first call only. */
+static bool begin_leaving(struct service *s, bool abrupt)
+{
+    int before = NOT_LEAVING;
+
+    return atomic_compare_exchange_strong(
+        &s->leaving, &before, abrupt && job_program_initialized() ? LEAVING_ABRUPTLY : LEAVING);
+}
+
 void service_finish(int status, bool abrupt)
 {
     struct service *s = &the_service;
 
-    if (!service_is_here() || atomic_exchange(&s->leaving, 1) != 0) {
+    if (!service_is_here() || !begin_leaving(s, abrupt)) {
         return;
     }
     if (s->phase == PHASE_ABANDONED) {
@@ -140,7 +149,6 @@ void service_finish(int status, bool abrupt)
     if (!abrupt) {
         fflush(NULL);
     }
-    s->abrupt = abrupt && job_program_initialized();
     pthread_mutex_lock(&s->lock);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);

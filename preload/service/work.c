@@ -29,7 +29,7 @@ static struct {
     int running; /* service thread only */
 } work = {.lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
 
-static const uint8_t record_flags[WORK_QUEUES] = {
+static const uint8_t flags_of_queue[WORK_QUEUES] = {
     [WORK_REQUEST] = RECORD_BY_REQUEST,
     [WORK_LIBRARY] = RECORD_PLANNED,
     [WORK_PLAN] = RECORD_PLANNED,
@@ -90,7 +90,7 @@ static void *helper(void *unused)
         struct fi_query q = query_make(item->kind, item->argument, item->path, item->length);
 
         pthread_mutex_unlock(&work.lock);
-        fill_for_others(work.fill, &q, record_flags[queue]);
+        fill_for_others(work.fill, &q, flags_of_queue[queue]);
         free(item);
         pthread_mutex_lock(&work.lock);
         done(queue);
