@@ -30,6 +30,10 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
 /* Has mpi_bind() succeeded? */
 bool mpi_is_bound(void);
 
+/* Can a thread that is in MPI be cancelled? (pthread_cancel(3) aborts where it cannot load
+ * libgcc_s.) */
+bool mpi_is_cancellable(void);
+
 /* Does this process have an MPI library that somebody has initialised with MPI_Init? */
 bool mpi_in_use(void);
 

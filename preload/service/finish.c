@@ -1,6 +1,5 @@
 /* finish.c - the end of a process that has joined the service, or attached to a cache; see
  * service.h. */
-#include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -77,11 +76,10 @@ static void await_close(struct service *s, uint64_t ms)
 }
 
 /* The thread would take the launcher's answer to what we say, and complain of it: it waits in MPI
- * for ranks that never come. (pthread_cancel(3) aborts where it cannot load libgcc_s.) */
+ * for ranks that never come. */
 static void stop_thread(struct service *s)
 {
-    if ((s->phase == PHASE_JOINING || s->phase == PHASE_SERVING) &&
-        dlopen("libgcc_s.so.1", RTLD_NOW) != NULL) {
+    if ((s->phase == PHASE_JOINING || s->phase == PHASE_SERVING) && mpi_is_cancellable()) {
         pthread_cancel(s->thread);
         sys_nap_ns(CANCEL_NS);
     }
