@@ -7,6 +7,7 @@
 #   make coverage        what part of preload/ the tests reach, in build-cov/
 #   make lint            clang-format, clang-tidy, cppcheck
 #   make deps            install what the build, the tests and the demo need (Debian 12)
+#   make deps-long       what check-long needs, too: Open MPI, Slurm
 #
 # Each room has a rules.mk that names its programs, tests and lint sources.
 
@@ -45,7 +46,7 @@ include bcast-tool/rules.mk
 include bench/rules.mk
 include tests/rules.mk
 
-.PHONY: all deps check check-long test demo bench lint coverage clean
+.PHONY: all deps deps-long check check-long test demo bench lint coverage clean
 .PHONY: all deps check check-long test demo bench lint clean
 
 all: $(PROGRAMS)
@@ -59,6 +60,9 @@ $(B)/obj/%.o: %.c
 deps:
 	$(Q).ci/deps
 
+deps-long:
+	$(Q).ci/deps long
+
 # `check` is what a new user calls: it installs, builds and tests. `test` only tests.
 check: deps
 	$(Q)$(MAKE) --no-print-directory test
@@ -67,7 +71,7 @@ test: all $(TESTS)
 	$(Q)tests/summary $(B)
 
 # The rest, which takes long: huge archives, many packages, more fuzzing.
-check-long: deps
+check-long: deps-long
 	$(Q)$(MAKE) --no-print-directory all $(TESTS_LONG)
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)rm -f $(B)/test-results/*.tally

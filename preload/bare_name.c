@@ -112,7 +112,7 @@ bool bare_name_resolve(const char *name, const void *caller, uint64_t question,
     }
     count_add(&fi_count->intercepted[CALL_DL], 1);
     if (r == NULL && resolver.fill != NULL) {
-        r = fill_get(resolver.fill, &q, &why);
+        r = fill_get(resolver.fill, &q, NULL, &why);
     }
     if (r == NULL || (record_flags(r) & RECORD_UNAVAILABLE) != 0) {
         return fall_back(r == NULL ? why : FALLBACK_UNAVAILABLE);

@@ -11,6 +11,7 @@
 #include "affected.h"
 #include "base/sys.h"
 #include "cache/change.h"
+#include "fill/ahead.h"
 
 struct resolver resolver;
 bool resolve_active;
@@ -43,13 +44,18 @@ static const struct record *find(enum record_kind kind, uint64_t argument, const
     return segment_find(&resolver.node->index, &q);
 }
 
-/* The record for the query: from the node cache, or got by the fill. */
-static const struct record *get(const struct fi_query *q, enum fallback_reason *why)
+/* The record for the query, or the listing if that comes first: from the node cache, or got by the
+ * fill. */
+static const struct record *get(const struct fi_query *q, const struct fi_query *listing,
+                                enum fallback_reason *why)
 {
     const struct record *r = segment_find(&resolver.node->index, q);
 
     *why = FALLBACK_ENDED;
-    return r != NULL || resolver.fill == NULL ? r : fill_get(resolver.fill, q, why);
+    if (r != NULL || resolver.fill == NULL) {
+        return r;
+    }
+    return fill_get(resolver.fill, q, listing, why);
 }
 
 /* The same for a part of a path. */
@@ -67,7 +73,7 @@ static const struct record *get_prefix(enum record_kind kind, uint64_t argument,
     memcpy(copy, path, length);
     copy[length] = '\0';
     q = query_make(kind, argument, copy, length);
-    return get(&q, &why);
+    return get(&q, NULL, &why);
 }
 
 static bool is_success(const struct record *r)
@@ -98,8 +104,12 @@ static const struct stat *known_stat(const char *path, size_t length)
  * not.) */
 static bool is_searchable(const char *path, size_t length)
 {
+    const struct record *r = get_prefix(RECORD_STAT, 0, path, length);
     const struct stat *st = known_stat(path, length);
 
+    if (r != NULL) {
+        record_mark_used(r);
+    }
     return (st != NULL && (st->st_mode & 0111) == 0111) ||
            is_success(get_prefix(RECORD_ACCESS, X_OK | RECORD_EFFECTIVE, path, length));
 }
@@ -117,7 +127,11 @@ static bool listing_lacks(const char *directory, size_t length, const char *name
     }
     memcpy(copy, name, name_length);
     copy[name_length] = '\0';
-    return record_list_find(list, copy) == NULL;
+    if (record_list_find(list, copy) != NULL) {
+        return false;
+    }
+    record_mark_used(list);
+    return true;
 }
 
 /* ENOENT or ENOTDIR if some directory on the way is known not to exist, not to be one, or not to
@@ -147,6 +161,32 @@ static int implied_error(const char *path, size_t length)
         child = n;
     }
     return 0;
+}
+
+/* The record, or an error that follows from others: from those that are there, or from the
+ * directory's listing if that comes first. NULL with neither: *why. */
+static const struct record *get_or_imply(const struct fi_query *q, int *error,
+                                         enum fallback_reason *why)
+{
+    size_t n = path_parent_length(q->path, q->length);
+    struct fi_query listing = query_make(RECORD_LIST, 0, q->path, n);
+    const struct record *r;
+    bool is_listed;
+
+    *error = implied_error(q->path, q->length);
+    if (*error != 0) {
+        return NULL;
+    }
+    is_listed = n == 0 || segment_find(&resolver.node->index, &listing) != NULL;
+    if (resolver.fill != NULL) {
+        ahead_of(q);
+    }
+    r = get(q, is_listed ? NULL : &listing, why);
+    if (r == NULL || r->hash == q->hash) {
+        return r;
+    }
+    *error = implied_error(q->path, q->length);
+    return *error != 0 ? NULL : get(q, NULL, why);
 }
 
 /* --- what this node has changed
@@ -354,7 +394,7 @@ static bool resolve_slowly(enum call_family family, enum record_kind kind, uint6
     struct fi_query q;
     enum fallback_reason why;
     const struct record *r;
-    int error;
+    int error = 0;
 
     if (!make_subject(&s, path) || !is_ours(s.path, s.length)) {
         return false;
@@ -366,11 +406,10 @@ static bool resolve_slowly(enum call_family family, enum record_kind kind, uint6
     q = query_make(kind, argument, s.path, s.length);
     r = segment_find(&resolver.node->index, &q);
     if (r == NULL) {
-        error = implied_error(s.path, s.length);
+        r = get_or_imply(&q, &error, &why);
         if (error != 0) {
             return deliver(family, NULL, error, answer);
         }
-        r = get(&q, &why);
     }
     if (r == NULL) {
         return fall_back(why);

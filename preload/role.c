@@ -14,12 +14,19 @@ static const char *const rank_variables[] = {
     "PMI_RANK",    "PMI_ID",      "PMIX_RANK",   "OMPI_COMM_WORLD_RANK",
     "MPIRUN_RANK", "PALS_RANKID", "ALPS_APP_PE", "SLURM_PROCID"};
 
+/* A batch script of Slurm has SLURM_PROCID=0, too; but no step, for srun has not yet started one.
+ */
+static bool is_in_force(const char *variable)
+{
+    return strcmp(variable, "SLURM_PROCID") != 0 || getenv("SLURM_STEP_ID") != NULL;
+}
+
 static int launcher_rank(void)
 {
     for (size_t i = 0; i < sizeof rank_variables / sizeof *rank_variables; i++) {
         const char *text = getenv(rank_variables[i]);
 
-        if (text != NULL && text[0] >= '0' && text[0] <= '9') {
+        if (text != NULL && is_in_force(rank_variables[i]) && text[0] >= '0' && text[0] <= '9') {
             return (int)strtol(text, NULL, 10);
         }
     }
@@ -77,7 +84,8 @@ struct role_facts role_decide(void)
         return facts;
     }
     facts.is_python = dlsym(RTLD_DEFAULT, "Py_Initialize") != NULL && !is_tool();
-    if (facts.is_python || dlsym(RTLD_DEFAULT, "MPI_Init") != NULL) {
+    /* fastimport has an MPI_Init of its own: the next one counts */
+    if (facts.is_python || dlsym(RTLD_NEXT, "MPI_Init") != NULL) {
         facts.role = ROLE_RANK;
     }
     return facts;

@@ -1,11 +1,13 @@
 /* roots.c - see roots.h */
 #include "roots.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -207,6 +209,50 @@ static bool prefix_of_program(const char *program, char *out, size_t size)
     return true;
 }
 
+/* Of the Python in this process; false if it does not say. */
+static bool python_version(int *major, int *minor)
+{
+    const char *(*get)(void);
+
+    *(void **)&get = dlsym(RTLD_DEFAULT, "Py_GetVersion");
+    return get != NULL && sscanf(get(), "%d.%d", major, minor) == 2;
+}
+
+/* Is Python's library installed below? By the landmark that Python itself looks for (getpath.py).
+ */
+static bool holds_python(const char *prefix)
+{
+    static const char *const libraries[] = {"lib", "lib64"};
+    char name[FI_PATH_MAX + 64];
+    int major, minor;
+
+    if (!python_version(&major, &minor)) {
+        return true;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "%s/%s/python%d.%d/os.py", prefix, libraries[i], major, minor);
+        if (sys_access(name, F_OK, false) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The nearest directory above the one of this file that holds Python's library: "/p/bin/python3" ->
+ * "/p". A program that embeds Python may lie anywhere: what is above it is no environment. */
+static bool search_up(char *file)
+{
+    size_t n = path_parent_length(file, strlen(file));
+
+    while ((n = path_parent_length(file, n)) > 1) {
+        file[n] = '\0';
+        if (holds_python(file)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool roots_prefix(const char *argv0, char *out, size_t size)
 {
     const char *name = argv0;
@@ -220,8 +266,8 @@ bool roots_prefix(const char *argv0, char *out, size_t size)
            !program.has_dotdot && prefix_of_program(program.text, out, size);
 }
 
-/* A virtual environment names its base: "home = /sw/python/bin" (PEP 405). */
-static void add_venv_base(struct table *t, const char *prefix)
+/* A virtual environment names its base: "home = /sw/python/bin" (PEP 405). False: it is none. */
+static bool add_venv_base(struct table *t, const char *prefix)
 {
     char name[FI_PATH_MAX];
     char text[4096];
@@ -229,7 +275,7 @@ static void add_venv_base(struct table *t, const char *prefix)
 
     if (!path_join(name, sizeof name, prefix, "pyvenv.cfg") ||
         sys_read_file(name, text, sizeof text) <= 0) {
-        return;
+        return false;
     }
     for (char *line = text; line != NULL; line = strchr(line, '\n')) {
         line += *line == '\n';
@@ -238,19 +284,36 @@ static void add_venv_base(struct table *t, const char *prefix)
             if (prefix_of_program(base, base, sizeof base)) {
                 add_prefix(t, base);
             }
-            return;
+            break;
         }
     }
+    return true;
 }
 
+static bool is_source(const char *script)
+{
+    const char *dot = strrchr(script, '.');
+
+    return dot != NULL && (strcmp(dot, ".py") == 0 || strcmp(dot, ".pyc") == 0);
+}
+
+/* What sys.path[0] will be: the script's directory; or the script itself, which may be a directory
+ * or a zip file. */
 static void add_script(struct table *t, int argc, char **argv)
 {
     const char *script = program_script(argc, argv);
     char directory[FI_PATH_MAX];
+    struct stat st;
     const char *slash;
 
     if (script == NULL || strlen(script) >= sizeof directory) {
         return;
+    }
+    if (!is_source(script) && sys_stat(script, &st) == 0) {
+        add(t, ROOT_IMPORT, script);
+        if (S_ISDIR(st.st_mode)) {
+            return;
+        }
     }
     strcpy(directory, script);
     slash = strrchr(script, '/');
@@ -260,21 +323,33 @@ static void add_script(struct table *t, int argc, char **argv)
     add(t, ROOT_IMPORT, directory);
 }
 
+/* Where the interpreter is installed: by its executable, or, where a program embeds it, by
+ * libpython. */
+static void add_installation(struct table *t)
+{
+    char path[FI_PATH_MAX];
+    ssize_t n = sys_readlink("/proc/self/exe", path, sizeof path - 1);
+    void *symbol = dlsym(RTLD_DEFAULT, "Py_Initialize");
+    Dl_info library;
+
+    path[n > 0 ? n : 0] = '\0';
+    if (search_up(path)) {
+        add_prefix(t, path);
+    } else if (symbol != NULL && dladdr(symbol, &library) != 0 &&
+               canonical(library.dli_fname, path) && search_up(path)) {
+        add_prefix(t, path);
+    }
+}
+
 static void add_python(struct table *t, const struct roots_input *in)
 {
     const char *conda = getenv("CONDA_PREFIX");
     char path[FI_PATH_MAX];
-    ssize_t n = sys_readlink("/proc/self/exe", path, sizeof path - 1);
 
-    if (n > 0) {
-        path[n] = '\0';
-        if (prefix_of_program(path, path, sizeof path)) {
-            add_prefix(t, path);
-        }
-    }
-    if (in->argc > 0 && roots_prefix(in->argv[0], path, sizeof path)) {
+    add_installation(t);
+    if (in->argc > 0 && roots_prefix(in->argv[0], path, sizeof path) &&
+        (add_venv_base(t, path) || holds_python(path))) {
         add_prefix(t, path);
-        add_venv_base(t, path);
     }
     if (conda != NULL) {
         add_prefix(t, conda);

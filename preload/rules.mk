@@ -15,11 +15,11 @@ $(B)/obj/preload/%.o: CFLAGS_ROOM := -fPIC -fvisibility=hidden -ftls-model=initi
 $(B)/obj/preload/intercept/%.o: CFLAGS_ROOM += -fno-builtin -U_FORTIFY_SOURCE
 
 # The export map is anonymous: with a named version node none of the interposed calls would bind.
-$(B)/exports.map: preload/intercept/symbols.def
+$(B)/exports.map: preload/intercept/symbols.def preload/intercept/mpi.def
 	@mkdir -p $(@D)
 	$(call say,MAP,$@)
 	$(Q)printf '{ global: fastimport_libraries_mapped; %s; local: *; };\n' \
-	  "$$($(CC) -E -P -x c -D'X(r,n,p)=@n@' $< | grep -o '@[^@]*@' | tr -d '@ ' | sort | paste -sd';')" > $@
+	  "$$(cat $^ | $(CC) -E -P -x c -D'X(r,n,p)=@n@' - | grep -o '@[^@]*@' | tr -d '@ ' | sort | paste -sd';')" > $@
 
 $(B)/libfastimport.so: $(PRELOAD_OBJ) $(B)/exports.map
 	$(call say,LD,$@)

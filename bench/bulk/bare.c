@@ -2,17 +2,33 @@
  * bare.c - the yardstick for the plan's bulk: a chunked MPI_Bcast of as many bytes between the
  * leaders of the same nodes.
  *
- *     bcast-bare BYTES CHUNK        one rank a node; rank 0 prints seconds and MB/s
+ *     bcast-bare BYTES CHUNK [DIRECTORY]     one rank a node; rank 0 prints seconds
  *
- * Nothing is read or written: what fastimport does on top (reading, storing on every node) is its
- * own cost.
+ * Without a directory nothing is read or written: MPI alone. With one, each rank writes what it has
+ * to a file there (and removes it), as anything must that leaves a copy on every node. The time is
+ * from a barrier before to a barrier after.
  */
+#include <fcntl.h>
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static double broadcast(char *buffer, long long bytes, int chunk)
+static void store(int file, const char *buffer, int size)
+{
+    for (int done = 0; file >= 0 && done < size;) {
+        ssize_t n = write(file, buffer + done, (size_t)(size - done));
+
+        if (n <= 0) {
+            perror("bcast-bare: write");
+            MPI_Abort(MPI_COMM_WORLD, 1);
+        }
+        done += (int)n;
+    }
+}
+
+static double broadcast(char *buffer, long long bytes, int chunk, int file)
 {
     double start;
 
@@ -22,9 +38,25 @@ static double broadcast(char *buffer, long long bytes, int chunk)
         int n = bytes - done < chunk ? (int)(bytes - done) : chunk;
 
         MPI_Bcast(buffer, n, MPI_BYTE, 0, MPI_COMM_WORLD);
+        store(file, buffer, n);
     }
     MPI_Barrier(MPI_COMM_WORLD);
     return MPI_Wtime() - start;
+}
+
+static int open_file(const char *directory)
+{
+    char name[4096];
+    int file;
+
+    snprintf(name, sizeof name, "%s/bcast-bare.XXXXXX", directory);
+    file = mkstemp(name);
+    if (file < 0) {
+        perror(name);
+        MPI_Abort(MPI_COMM_WORLD, 1);
+    }
+    unlink(name);
+    return file;
 }
 
 int main(int argc, char **argv)
@@ -36,15 +68,15 @@ int main(int argc, char **argv)
     int rank;
 
     if (buffer == NULL) {
-        fprintf(stderr, "usage: bcast-bare BYTES CHUNK\n");
+        fprintf(stderr, "usage: bcast-bare BYTES CHUNK [DIRECTORY]\n");
         return 2;
     }
     memset(buffer, 1, (size_t)chunk);
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    seconds = broadcast(buffer, bytes, chunk);
+    seconds = broadcast(buffer, bytes, chunk, argc > 3 ? open_file(argv[3]) : -1);
     if (rank == 0) {
-        printf("%.6f %.1f\n", seconds, (double)bytes / seconds / 1e6);
+        printf("%.6f\n", seconds);
     }
     MPI_Finalize();
     free(buffer);

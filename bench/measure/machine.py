@@ -24,6 +24,27 @@ LIBRARY = BUILD / "libfastimport.so"
 CLIENT = {"rtt": 200, "meta-us": 50, "bandwidth": 500, "readahead": 1024}
 
 
+def busy(seconds=0.2):
+    """The share of this machine's processors that is in use."""
+    def read():
+        with open("/proc/stat", encoding="ascii") as f:
+            ticks = [int(word) for word in f.readline().split()[1:9]]
+        return sum(ticks), ticks[3] + ticks[4]
+    all_before, idle_before = read()
+    time.sleep(seconds)
+    all_after, idle_after = read()
+    return 1 - (idle_after - idle_before) / max(1, all_after - all_before)
+
+
+def wait_for_quiet(limit):
+    """Until other work leaves the processors alone, at most so many seconds. False: it did not."""
+    until = time.monotonic() + limit
+    while limit and busy() > 0.1:
+        if time.monotonic() > until:
+            return False
+    return True
+
+
 class JobFailed(Exception):
     """A job did not do what it should; the message is for the user."""
 

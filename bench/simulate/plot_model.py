@@ -10,7 +10,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
 STYLE = {"plain": ("#c0392b", "-", "without fastimport"), "cold": ("#2471a3", "-", "fastimport, cold"),
-         "warm": ("#1e8449", "-", "fastimport, warm"), "warm, tree": ("#1e8449", ":", "warm, own broadcast tree"),
+         "warm": ("#1e8449", "-", "fastimport, warm"), "warm, Ibcast": ("#1e8449", ":", "warm, by MPI_Ibcast"),
          "staging": ("#7d3c98", "-", "staging tool + start"), "bound cold": ("#2471a3", "--", "bound, cold"),
          "bound warm": ("#1e8449", "--", "bound, warm")}
 

@@ -1,19 +1,22 @@
 """The ways to start a job, replayed from a trace: plain, staged, and fastimport cold and warm.
 
 Nodes that behave alike are one group with a weight: what it asks of a shared server costs weight times as much. Plain runs
-have up to MOST_GROUPS groups; under fastimport a group is a depth of the broadcast's tree. Ranks of a node beyond the first
+have up to MOST_GROUPS groups; under fastimport a group is a depth of the tree of leaders (relay.py). Ranks of a node beyond the first
 RANKS_ALIKE have cores of their own and do the same at the same time.
 """
 
 import dataclasses
 import math
 
+import relay
 from engine import Endless, Engine, Server, Signal
 from systems import broadcast_steps, depth
 from trace_file import DATA, totals
 
 MOST_GROUPS = 100
 RANKS_ALIKE = 2
+CHUNKS = 8  # of the staging tool in flight
+RECORD = 64  # bytes of the stream for an answer, beside a file's
 TICK = 2e-3  # of a service's load, of the order of its naps
 
 
@@ -33,6 +36,7 @@ class World:
         self.cpu = Server(system.cores, system.crowd) if system.cores else Endless()
         self.metadata, self.data = Server(), Server()
         self.result, self.last, self.finished = Result(0.0), 0.0, 0
+        self.frames = []  # of fastimport's stream
 
     def request(self, kind, size, weight=1, link=None):
         """One operation of `weight` nodes; yields until it is answered."""
@@ -124,9 +128,9 @@ def staged(system, trace, nodes, ranks_per_node):
 
 def staging(system, trace, nodes, ranks_per_node):
     """The staging tool and then a local start: reading, broadcasting and unpacking overlap, chunk by chunk."""
-    chunks = max(1, math.ceil(system.archive / system.piece))
-    busy, first, per_step, steps = broadcast_steps(system, system.piece, nodes)
-    stages = (system.piece / min(system.bandwidth, system.node_bandwidth), max(busy, (first + per_step * steps) / system.slots),
+    chunks = max(1, math.ceil(system.archive / system.chunk))
+    busy, first, per_step, steps = broadcast_steps(system, system.chunk, nodes)
+    stages = (system.chunk / min(system.bandwidth, system.node_bandwidth), max(busy, (first + per_step * steps) / CHUNKS),
               system.unpacked / chunks * system.unpack_byte)
     local = staged(system, trace, nodes, ranks_per_node).seconds
     return Result(max(stages) * chunks + first + per_step * steps + sum(stages) + local, 0, system.archive)
@@ -136,10 +140,10 @@ def staging(system, trace, nodes, ranks_per_node):
 
 
 class Group:
-    """Nodes at one depth of the tree: which steps' answers have come."""
+    """Nodes that are alike: which steps' answers have come, and which were asked for."""
 
     def __init__(self, weight, level, steps):
-        self.weight, self.level = weight, level
+        self.weight, self.level, self.asked = weight, level, set()
         self.arrived = [Signal() for _ in range(steps)]
 
 
@@ -152,10 +156,18 @@ class Job:
         self.here = [Signal() for _ in range(n)]  # on the root's node
         self.pending, self.wake = [], Signal()
         self.service = Server()  # the root's service thread
-        self.left, self.slots = n, [0.0] * system.slots
-        self.groups = [Group(w, level, n) for w, level in tree_levels(nodes, system)]
+        self.left = n
+        self.relay, relays = relay.tree(self.world, nodes)
+        self.groups = [Group(r.weight, level, n) for r, level in zip(relays, self.levels(len(relays)))]
+        for r, group in zip(relays, self.groups):
+            self.world.engine.start(r.run(group.arrived))
         self.ranks = ranks_per_node if system.cores else min(ranks_per_node, RANKS_ALIKE)
         self.all_ranks = nodes * ranks_per_node
+
+    def levels(self, n):
+        """Of each group, the depth."""
+        s = self.world.system
+        return [relay.depth_of(i + 1, s.fanout) if s.cores else i + 1 for i in range(n)]
 
     def answer(self, i):
         """A look-up of the root is done."""
@@ -164,7 +176,7 @@ class Job:
         self.world.engine.set(self.wake)
 
     def batch(self):
-        """The next block of the stream: (steps that are complete with it, bytes)."""
+        """The next frame of the stream."""
         done, size = [], 0
         while self.pending and size < self.world.system.piece:
             i, left = self.pending[0]
@@ -175,32 +187,36 @@ class Job:
             else:
                 done.append(i)
                 self.pending.pop(0)
-        return done, size
+        return relay.Frame(done, size + RECORD * len(done))
 
     def broadcaster(self):
-        """The root's service: naps, takes what is there, sends it; at most `slots` broadcasts are under way."""
+        """The root's service: naps, takes what is there, sends it to all."""
         s, engine = self.world.system, self.world.engine
+        send = self.down_the_tree if s.algorithm == "relay" else Ibcast(self).send
         while self.left:
             if not self.pending:
                 self.wake = Signal()
                 yield self.wake
-            yield engine.now + s.poll / 2
-            yield self.slots[0]
-            done, size = self.batch()
-            busy, first, per_step, steps = broadcast_steps(s, size + 64 * len(done), self.nodes)
-            yield self.service.reserve(engine.now, busy + s.overhead + len(done) * s.record)
-            self.slots = [*self.slots[1:], engine.now + first + per_step * steps]
-            for group in self.groups:
-                engine.start(self.deliver(group, done, size, first + per_step * min(steps, group.level if steps <= depth(self.nodes)
-                                                                                    else steps)))
-            self.left -= len(done)
+                yield engine.now + self.relay.nap()
+            yield from send()
 
-    def deliver(self, group, done, size, delay):
+    def frame(self):
+        """Reads it back from the root's own node cache."""
         s, engine = self.world.system, self.world.engine
-        yield engine.now + delay
-        yield self.world.cpu.reserve(engine.now, size * (s.store_byte + (s.gap_byte if s.cores else 0)) + len(done) * s.record)
-        for i in done:
-            engine.set(group.arrived[i])
+        frame = self.batch()
+        yield self.service.reserve(engine.now, s.overhead + len(frame.steps) * s.record)
+        yield self.world.compute(frame.size * s.gap_byte)
+        self.left -= len(frame.steps)
+        return frame
+
+    def down_the_tree(self):
+        k = len(self.world.frames)
+        yield self.relay.room(k)
+        frame = yield from self.frame()
+        self.world.frames.append(frame)
+        self.relay.pass_on(k, frame)
+        self.relay.done_with(k)
+        self.relay.last = self.world.engine.now
 
     def look_up(self, i):
         """The root's look-up of a step on the real file system, and into its node cache."""
@@ -254,8 +270,10 @@ class Job:
                 continue
             yield signal, engine.now + (s.patience_bulk if self.bulk else patience)
             if not signal.is_set:
-                self.world.result.requests += group.weight
-                self.service.reserve(engine.now, group.weight * s.request)
+                if i not in group.asked:  # one rank of the node does
+                    group.asked.add(i)
+                    self.world.result.requests += group.weight
+                    self.service.reserve(engine.now, group.weight * s.request)
                 patience = min(2 * patience, s.patience_max)
                 yield signal
         self.world.finish()
@@ -287,14 +305,29 @@ class Job:
         return self.world.run()
 
 
-def tree_levels(nodes, system):
-    """(how many nodes, at which depth) of a binomial tree without its root; each node by itself where cores are shared."""
-    if nodes == 1:
-        return []
-    levels = [bin(node).count("1") for node in range(1, nodes)]
-    if system.cores:
-        return [(1, level) for level in levels]
-    return [(levels.count(level), level) for level in sorted(set(levels))]
+class Ibcast:
+    """What the tree replaced: MPI's own broadcast, of which `frames` are under way."""
+
+    def __init__(self, job):
+        self.job, self.world = job, job.world
+        self.slots = [0.0] * self.world.system.frames
+
+    def send(self):
+        s, engine, job = self.world.system, self.world.engine, self.job
+        yield self.slots[0]
+        frame = yield from job.frame()
+        busy, first, per_step, steps = broadcast_steps(s, frame.size, job.nodes)
+        yield job.service.reserve(engine.now, busy)
+        self.slots = [*self.slots[1:], engine.now + first + per_step * steps]
+        for group in job.groups:
+            engine.start(self.deliver(group, frame, first + per_step * (min(group.level, steps) if steps <= depth(job.nodes) else steps)))
+
+    def deliver(self, group, frame, delay):
+        s, engine = self.world.system, self.world.engine
+        yield engine.now + delay
+        yield self.world.cpu.reserve(engine.now, frame.size * (s.store_byte + (s.gap_byte if s.cores else 0)) + len(frame.steps) * s.record)
+        for step in frame.steps:
+            engine.set(group.arrived[step])
 
 
 def cold(system, trace, nodes, ranks_per_node):

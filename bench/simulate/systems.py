@@ -27,21 +27,25 @@ class System:
     overhead: float = 0.5e-6
     gap_byte: float = 1 / 10e9
     # fastimport
-    join: float = 0.05  # processor time of a rank for joining, beyond a bare MPI start (calibrated on one idle machine)
+    join: float = 0.014  # processor time of a rank for joining, beyond a bare MPI start (bench/calibrate: results/machine.json)
     lookup_cpu: float = 30e-6  # the root's own work for a look-up, beyond the file system's (calibrated likewise)
     service_share: float = 0.0  # of a shared core that each node's service takes while the job starts (emulator)
     store_byte: float = 1 / 2e9  # writing to the node cache
     poll: float = 20e-6  # a service's nap while there is work (preload/service/service.c, NAP_MIN_NS)
+    poll_max: float = 1e-3  # and when there is none (NAP_MAX_NS)
     request: float = 2e-6  # the root's time for one request
     record: float = 1e-6  # a record's handling
     patience: float = 2e-3  # preload/fill/fill.c, PATIENCE_START_NS
     patience_max: float = 20e-3
     patience_bulk: float = 100e-3
     helpers: int = 16  # preload/service/root.c, PLAN_HELPERS
-    slots: int = 4  # broadcasts in flight, preload/service/root.c
-    piece: int = 1 << 20  # preload/service/wire.h
-    algorithm: str = "mpich"  # of a broadcast: mpich, or chain (a pipelined binary tree of our own)
+    piece: int = 512 << 10  # a frame (preload/service/wire.h, WIRE_FRAME)
+    frames: int = 4  # that a relay holds (preload/service/relay.h, RELAY_FRAMES)
+    fanout: int = 2  # of the tree (RELAY_FANOUT)
+    eager: int = 8 << 10  # larger messages wait for the receiver to look (MPICH, UCX: about this on shared memory and InfiniBand)
+    algorithm: str = "relay"  # the tree as built; or mpich: MPI_Ibcast by MPICH's choice, which it replaced
     # staging tool
+    chunk: int = 1 << 20  # bcast-tool/stage
     archive: float = 100e6  # bytes of the packed environment
     unpacked: float = 300e6
     unpack_byte: float = 1 / 470e6  # zstd: 345 MiB in 0.73 s on the machine of this page
@@ -51,12 +55,14 @@ NAMED = {
     "nfs": System("nfs", "one server: 0.2 ms round trip, 20,000 operations/s, 10 Gbit/s (assumed, a usual filer); NFS client "
                   "caches names for acdirmin = 30 s, nfs(5)", rtt=200e-6, meta=50e-6, bandwidth=1.2e9, node_bandwidth=1.2e9,
                   cache_timeout=30.0),
-    "lustre": System("lustre", "mdtest on one metadata server: just over 2,000 stats/s with one thread (0.4 ms each), 400,000 to "
-                     "500,000/s with 240 threads; opens cost more, so 100,000/s is taken (Dell HPC Lustre Storage with Intel "
-                     "Omni-Path, white paper, figure 13); locks do not time out; data 20 GB/s, 5 GB/s a client (assumed)",
-                     rtt=390e-6, meta=10e-6, bandwidth=20e9, node_bandwidth=5e9),
-    "gpfs": System("gpfs", "assumed: metadata on several servers, 0.3 ms, 50,000 operations/s for one directory tree; data 20 GB/s, "
-                   "5 GB/s a client", rtt=280e-6, meta=20e-6, bandwidth=20e9, node_bandwidth=5e9),
+    "lustre": System("lustre", "one metadata server, mdtest: 2,000 stats/s with one thread (0.4 ms and more each); 240 threads: 500,000 "
+                     "stats/s, 27,000 creates/s; an open for reading is between these, 100,000/s is taken; single client reads 1.3 GB/s "
+                     "(Dell HPC Lustre Storage solution with Intel Omni-Path, white paper, section 4.1 and figure 13); all together "
+                     "18.5 GB/s (the same with Mellanox Infiniband EDR, figure 10); locks do not time out",
+                     rtt=390e-6, meta=10e-6, bandwidth=18.5e9, node_bandwidth=1.3e9),
+    "gpfs": System("gpfs", "Spectrum Scale 5.0.4, mdtest: 37,300 opens and reads of 4 KiB files/s; sequential reads 20.5 GB/s sustained (Dell "
+                   "EMC Ready Solution for HPC PixStor Storage, Administrator Guide, page 35, the solution without the capacity expansion); "
+                   "0.3 ms for one operation and 5 GB/s a client are assumed", rtt=273e-6, meta=27e-6, bandwidth=20.5e9, node_bandwidth=5e9),
 }
 
 
@@ -74,8 +80,6 @@ def broadcast_steps(system, size, nodes):
     transfer, deep = size * system.gap_byte, depth(nodes)
     if nodes == 1:
         return 0.0, 0.0, 0.0, 0
-    if system.algorithm == "chain":
-        return 2 * transfer, 0.0, step + 2 * transfer, deep
     if size < 12288 or nodes < 8:
         return deep * (system.overhead + transfer), 0.0, step + transfer, deep
     if size < 512 << 10 and nodes & (nodes - 1) == 0:

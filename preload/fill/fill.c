@@ -18,6 +18,7 @@ void fill_init(struct fill *f, struct node_cache *node, bool is_root, uint64_t m
     f->node = node;
     f->limits.max_file = max_file;
     f->is_root = is_root;
+    f->planned = false;
     f->wait_ns = (int64_t)wait_ms * 1000000;
     atomic_init(&f->patience_ns, PATIENCE_START_NS);
 }
@@ -34,6 +35,12 @@ static bool served(const struct fill *f)
     enum service_state state = state_of(f);
 
     return state == SERVICE_RUNNING || state == SERVICE_STARTING;
+}
+
+static bool bulk_is_coming(const struct fill *f)
+{
+    return atomic_load_explicit(&f->node->index.header->bulk, memory_order_relaxed) != 0 ||
+           (f->planned && state_of(f) == SERVICE_STARTING);
 }
 
 /* Does this process look for itself? */
@@ -86,15 +93,28 @@ static bool still_hopes(const struct fill *f, struct patience *p)
            now - p->started < f->wait_ns * LONGEST_WAIT;
 }
 
+/* What is waited for: an answer, or the listing from which it may follow (NULL: none). */
+struct hope {
+    const struct fi_query *answer;
+    const struct fi_query *listing;
+};
+
+static const struct record *arrived(const struct segment *s, const struct hope *h)
+{
+    const struct record *r = segment_find(s, h->answer);
+
+    return r != NULL || h->listing == NULL ? r : segment_find(s, h->listing);
+}
+
 /* Sleeps until the record is there, `until` is over, or the service has changed its state. */
-static const struct record *await(struct fill *f, const struct fi_query *q, int64_t until)
+static const struct record *await(struct fill *f, const struct hope *h, int64_t until)
 {
     struct segment *s = &f->node->index;
     bool before = served(f);
 
     for (;;) {
         uint32_t generation = atomic_load(&s->header->generation);
-        const struct record *r = segment_find(s, q);
+        const struct record *r = arrived(s, h);
         int64_t left = until - sys_now_ns();
 
         if (r != NULL || left <= 0 || served(f) != before) {
@@ -131,13 +151,13 @@ static void give_up(struct fill *f)
 }
 
 /* Waits in slices of at most 100 ms, so that a dead service is noticed. */
-static const struct record *await_answer(struct fill *f, const struct fi_query *q)
+static const struct record *await_answer(struct fill *f, const struct hope *h)
 {
     struct patience p = {sys_now_ns(), sys_now_ns(), 0};
     const struct record *r = NULL;
 
     while (r == NULL && served(f) && still_hopes(f, &p)) {
-        r = await(f, q, sys_now_ns() + 100000000);
+        r = await(f, h, sys_now_ns() + 100000000);
     }
     if (r == NULL && served(f) && sys_now_ns() - p.last_sign >= f->wait_ns) {
         give_up(f);
@@ -166,21 +186,21 @@ static bool claim_and_ask(struct fill *f, const struct fi_query *q)
 }
 
 /* The way of a rank that is not the root: first the stream, then a request. */
-static const struct record *ask(struct fill *f, const struct fi_query *q)
+static const struct record *ask(struct fill *f, const struct hope *h)
 {
-    bool bulk = atomic_load_explicit(&f->node->index.header->bulk, memory_order_relaxed);
+    bool bulk = bulk_is_coming(f);
     int64_t patience =
         bulk ? PATIENCE_BULK_NS : atomic_load_explicit(&f->patience_ns, memory_order_relaxed);
-    const struct record *r = await(f, q, sys_now_ns() + patience);
+    const struct record *r = await(f, h, sys_now_ns() + patience);
     bool mine;
 
     if (r != NULL) {
         return r;
     }
-    mine = claim_and_ask(f, q);
-    r = await_answer(f, q);
+    mine = claim_and_ask(f, h->answer);
+    r = await_answer(f, h);
     if (mine) {
-        segment_unclaim(&f->node->index, asking(q));
+        segment_unclaim(&f->node->index, asking(h->answer));
     }
     if (r != NULL && !bulk) {
         learn(f, r);
@@ -192,11 +212,12 @@ static const struct record *ask(struct fill *f, const struct fi_query *q)
 static const struct record *get_here(struct fill *f, const struct fi_query *q, uint8_t flags)
 {
     struct segment *s = &f->node->index;
+    const struct hope hope = {q, NULL};
     const struct record *r;
 
     if (!segment_claim(s, q->hash)) {
         if (segment_claimed(s, q->hash)) {
-            r = await(f, q, sys_now_ns() + f->wait_ns);
+            r = await(f, &hope, sys_now_ns() + f->wait_ns);
             if (r != NULL) {
                 return r;
             }
@@ -208,8 +229,22 @@ static const struct record *get_here(struct fill *f, const struct fi_query *q, u
     return r;
 }
 
-const struct record *fill_get(struct fill *f, const struct fi_query *q, enum fallback_reason *why)
+/* A listing that has come meanwhile, or that somebody is just reading. */
+static const struct record *await_listing(struct fill *f, const struct hope *h)
 {
+    if (h->listing == NULL) {
+        return NULL;
+    }
+    if (!segment_claimed(&f->node->index, h->listing->hash)) {
+        return segment_find(&f->node->index, h->listing);
+    }
+    return await(f, h, sys_now_ns() + f->wait_ns);
+}
+
+const struct record *fill_get(struct fill *f, const struct fi_query *q,
+                              const struct fi_query *listing, enum fallback_reason *why)
+{
+    const struct hope hope = {q, listing};
     const struct record *r;
 
     *why = FALLBACK_TIMEOUT;
@@ -220,13 +255,16 @@ const struct record *fill_get(struct fill *f, const struct fi_query *q, enum fal
     if (!looks_itself(f)) {
         int64_t start = sys_now_ns();
 
-        r = ask(f, q);
+        r = ask(f, &hope);
         count_add(&fi_count->waiting_ns, (uint64_t)(sys_now_ns() - start));
         if (r != NULL || !looks_itself(f)) {
             return r;
         }
     }
-    r = get_here(f, q, flags_now(f));
+    r = await_listing(f, &hope);
+    if (r == NULL) {
+        r = get_here(f, q, flags_now(f));
+    }
     if (r == NULL) {
         *why = FALLBACK_NO_MEMORY;
     }
@@ -236,6 +274,12 @@ const struct record *fill_get(struct fill *f, const struct fi_query *q, enum fal
 const struct record *fill_search(struct fill *f, const struct fi_query *q)
 {
     return get_here(f, q, flags_now(f) | RECORD_SEARCHED);
+}
+
+void fill_claimed(struct fill *f, const struct fi_query *q)
+{
+    look(f, q, flags_now(f));
+    segment_unclaim(&f->node->index, q->hash);
 }
 
 void fill_for_others(struct fill *f, const struct fi_query *q, uint8_t flags)

@@ -10,6 +10,9 @@
  *
  * While the plan's bulk is on its way a rank is more patient: what it needs is probably in it.
  *
+ * Many an answer follows from a directory's listing, which may be on its way, too: who waits for
+ * the one waits for the other.
+ *
  * Every wait has a bound: after `wait_ns` without a sign of life from the service the node goes on
  * alone.
  *
@@ -25,6 +28,7 @@ struct fill {
     struct node_cache *node;
     struct lookup_limits limits;
     bool is_root;
+    bool planned; /* there is a plan, so expect its bulk even before the leader has begun */
     int64_t wait_ns;
     _Atomic int64_t patience_ns; /* before asking */
 };
@@ -33,12 +37,17 @@ void fill_init(struct fill *fill, struct node_cache *node, bool is_root, uint64_
                uint64_t wait_ms);
 
 /* The record for the query, got by whatever way; NULL with *why if the caller must make the real
- * call. */
+ * call. With a listing (of the directory; else NULL) that record is returned instead if it comes
+ * first. */
 const struct record *fill_get(struct fill *fill, const struct fi_query *query,
-                              enum fallback_reason *why);
+                              const struct fi_query *listing, enum fallback_reason *why);
 
 /* The same in the root's own search for libraries: what is looked up is marked RECORD_SEARCHED. */
 const struct record *fill_search(struct fill *fill, const struct fi_query *query);
+
+/* The root's work ahead (ahead.h): looks up what the caller has claimed, and gives the claim back.
+ */
+void fill_claimed(struct fill *fill, const struct fi_query *query);
 
 /* The root's work for others: looks the query up unless it is there or under way. flags:
  * RECORD_BY_REQUEST or RECORD_PLANNED. */

@@ -8,6 +8,7 @@
 
 #include "base/sys.h"
 #include "mpi/bind.h"
+#include "mpi/init.h"
 #include "mpi/place.h"
 
 struct job_private {
@@ -33,10 +34,26 @@ static void set_request(struct job_request *r, MPI_Request request)
     memcpy(&r->handle, &request, sizeof request);
 }
 
-static int open_world(struct job *job)
+/* The level has to be asked for: it is the program's, too, whatever its MPI_Init_thread requires
+ * later (MPICH 5). */
+static int open_session(struct job_private *p)
 {
-    struct job_private *p = job->p;
-    int e = mpi.Session_init(MPI_INFO_NULL, MPI_ERRORS_RETURN, &p->session);
+    MPI_Info info;
+    int e = mpi.Info_create(&info);
+
+    if (e == MPI_SUCCESS) {
+        e = mpi.Info_set(info, "thread_level", "MPI_THREAD_MULTIPLE");
+    }
+    if (e == MPI_SUCCESS) {
+        e = mpi.Session_init(info, MPI_ERRORS_RETURN, &p->session);
+        mpi.Info_free(&info);
+    }
+    return e;
+}
+
+static int open_world_of_session(struct job_private *p)
+{
+    int e = open_session(p);
 
     if (e == MPI_SUCCESS) {
         e = mpi.Group_from_session_pset(p->session, "mpi://WORLD", &p->group);
@@ -45,10 +62,46 @@ static int open_world(struct job *job)
         e = mpi.Comm_create_from_group(p->group, "org.fastimport", MPI_INFO_NULL, MPI_ERRORS_RETURN,
                                        &p->world);
     }
+    return e;
+}
+
+/* Without Sessions MPI is initialised before the program does it. */
+static int open_world_of_init(struct job_private *p)
+{
+    int e = init_open();
+
+    if (e == MPI_SUCCESS) {
+        e = mpi.Comm_dup(MPI_COMM_WORLD, &p->world);
+    }
+    if (e == MPI_SUCCESS) {
+        e = mpi.Comm_set_errhandler(p->world, MPI_ERRORS_RETURN);
+    }
+    return e == MPI_SUCCESS ? mpi.Comm_group(p->world, &p->group) : e;
+}
+
+static int open_world(struct job *job)
+{
+    struct job_private *p = job->p;
+    int e = mpi.Session_init != NULL ? open_world_of_session(p) : open_world_of_init(p);
+
     if (e == MPI_SUCCESS) {
         e = mpi.Comm_rank(p->world, &job->rank);
     }
     return e == MPI_SUCCESS ? mpi.Comm_size(p->world, &job->size) : e;
+}
+
+/* Only the group's ranks take part. */
+static int create_from_group(const struct job_private *p, MPI_Group group, MPI_Comm *comm)
+{
+    enum { TAG = 1 };
+    int e;
+
+    if (mpi.Session_init != NULL) {
+        return mpi.Comm_create_from_group(group, "org.fastimport.leaders", MPI_INFO_NULL,
+                                          MPI_ERRORS_RETURN, comm);
+    }
+    e = mpi.Comm_create_group(p->world, group, TAG, comm);
+    return e == MPI_SUCCESS ? mpi.Comm_set_errhandler(*comm, MPI_ERRORS_RETURN) : e;
 }
 
 /* --- waiting without spinning: other ranks need the core
@@ -231,8 +284,7 @@ static int open_leaders(struct job *job, const int *leaders)
     }
     e = mpi.Group_incl(p->group, job->n_nodes, leaders, &group);
     if (e == MPI_SUCCESS) {
-        e = mpi.Comm_create_from_group(group, "org.fastimport.leaders", MPI_INFO_NULL,
-                                       MPI_ERRORS_RETURN, &p->leaders);
+        e = create_from_group(p, group, &p->leaders);
         mpi.Group_free(&group);
     }
     return e == MPI_SUCCESS ? mpi.Comm_rank(p->leaders, &job->leader) : e;
@@ -338,15 +390,6 @@ int job_share_all(struct job *job, void *bytes, size_t size)
  * -------------------------------------------------------------------------------------------------------------
  */
 
-int job_post_broadcast(struct job *job, void *bytes, size_t size, struct job_request *r)
-{
-    MPI_Request request = MPI_REQUEST_NULL;
-    int e = mpi.Ibcast(bytes, (int)size, MPI_BYTE, 0, job->p->leaders, &request);
-
-    set_request(r, request);
-    return e;
-}
-
 int job_post_send(struct job *job, const void *bytes, size_t size, int leader, int tag,
                   struct job_request *r)
 {
@@ -357,10 +400,22 @@ int job_post_send(struct job *job, const void *bytes, size_t size, int leader, i
     return e;
 }
 
-int job_post_receive(struct job *job, void *bytes, size_t size, int tag, struct job_request *r)
+int job_post_handover(struct job *job, const void *bytes, size_t size, int leader, int tag,
+                      struct job_request *r)
 {
     MPI_Request request = MPI_REQUEST_NULL;
-    int e = mpi.Irecv(bytes, (int)size, MPI_BYTE, MPI_ANY_SOURCE, tag, job->p->leaders, &request);
+    int e = mpi.Issend(bytes, (int)size, MPI_BYTE, leader, tag, job->p->leaders, &request);
+
+    set_request(r, request);
+    return e;
+}
+
+int job_post_receive(struct job *job, void *bytes, size_t size, int leader, int tag,
+                     struct job_request *r)
+{
+    MPI_Request request = MPI_REQUEST_NULL;
+    int source = leader == JOB_ANYONE ? MPI_ANY_SOURCE : leader;
+    int e = mpi.Irecv(bytes, (int)size, MPI_BYTE, source, tag, job->p->leaders, &request);
 
     set_request(r, request);
     return e;
@@ -394,20 +449,6 @@ void job_cancel(struct job_request *r)
     }
 }
 
-bool job_program_finalized(void)
-{
-    int flag = 0;
-
-    return mpi.Finalized != NULL && mpi.Finalized(&flag) == MPI_SUCCESS && flag;
-}
-
-bool job_program_initialized(void)
-{
-    int flag = 0;
-
-    return mpi.Initialized != NULL && mpi.Initialized(&flag) == MPI_SUCCESS && flag;
-}
-
 /* Does not spin: ranks may be here long before the last one. (With one rank there is
  * nothing to wait for, and MPICH 4.0.2 has not set up what MPI_Test would drive.) */
 int job_meet(struct job *job, bool mine, bool *any)
@@ -434,16 +475,5 @@ int job_close(struct job *job)
     }
     mpi.Comm_free(&p->world);
     mpi.Group_free(&p->group);
-    return mpi.Session_finalize(&p->session);
-}
-
-void job_library(char *out, size_t size)
-{
-    char version[MPI_MAX_LIBRARY_VERSION_STRING] = "";
-    int length = 0;
-
-    mpi.Get_library_version(version, &length);
-    version[strcspn(version, "\n")] = '\0';
-    strncpy(out, version, size - 1);
-    out[size - 1] = '\0';
+    return mpi.Session_init != NULL ? mpi.Session_finalize(&p->session) : init_close();
 }

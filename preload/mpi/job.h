@@ -4,7 +4,7 @@
  *
  * The only callers are service threads (design rule: never a collective in a user's thread), one at
  * a time in each process. Collective calls here are made by all ranks in the same order: job_open,
- * job_share_*, job_close; those on the leaders' communicator (job_post_broadcast) by leaders only.
+ * job_share_*, job_close.
  * Errors are MPI error codes (0: success); after an error the job is broken and must only be
  * abandoned.
  */
@@ -37,20 +37,19 @@ int job_share_node(struct job *job, void *bytes, size_t size);
 int job_sum_node(struct job *job, int mine, int *sum);
 int job_share_all(struct job *job, void *bytes, size_t size);
 
-/* Non-blocking operations. Buffers stay valid until job_done() says yes (or job_close). */
-int job_post_broadcast(struct job *job, void *bytes, size_t size,
-                       struct job_request *request); /* leaders, from the root */
+/* Non-blocking operations between leaders, told apart by a tag. Buffers stay valid until job_done()
+ * says yes (or job_close). A handover is a send that is finished only when the other side has begun
+ * to receive. leader: the other one, by its rank among leaders; a receive may say JOB_ANYONE. */
+enum { JOB_ANYONE = -1 };
 int job_post_send(struct job *job, const void *bytes, size_t size, int leader, int tag,
                   struct job_request *request);
-int job_post_receive(struct job *job, void *bytes, size_t size, int tag,
+int job_post_receive(struct job *job, void *bytes, size_t size, int leader, int tag,
                      struct job_request *request);
+int job_post_handover(struct job *job, const void *bytes, size_t size, int leader, int tag,
+                      struct job_request *request);
 /* Is it finished? With a receive, *size is what came. */
 int job_done(struct job_request *request, bool *done, size_t *size);
 void job_cancel(struct job_request *request);
-
-/* Has the program finalised its own MPI? */
-bool job_program_finalized(void);
-bool job_program_initialized(void);
 
 /* Grows while something here waits: from another thread, tells waiting from being stuck in MPI. */
 uint64_t job_signs_of_life(void);
@@ -60,9 +59,6 @@ int job_meet(struct job *job, bool mine, bool *any);
 /* Closes everything, after job_meet(). May call back into the program, for the attributes of its
  * communicators, and needs all ranks. */
 int job_close(struct job *job);
-
-/* MPI's library version, first line. */
-void job_library(char *out, size_t size);
 
 struct job_request {
     int64_t handle; /* an MPI_Request, whatever its type */

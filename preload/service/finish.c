@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "mpi/bind.h"
+#include "mpi/init.h"
 #include "mpi/slot.h"
 #include "service/internal.h"
 
@@ -17,13 +18,13 @@ enum { PATIENT_FINISH_MS = 5000, SLICE_MS = 250, CANCEL_NS = 5000000 };
  * Where the program does not use MPI, the others would go on without it, and so they do. */
 static uint64_t finish_limit_ms(int status)
 {
-    return status == 0 || !job_program_finalized() ? 0 : PATIENT_FINISH_MS;
+    return status == 0 || !init_program_finalized() ? 0 : PATIENT_FINISH_MS;
 }
 
 /* It must end it itself, or is a crashed one. */
 static bool program_uses_mpi(void)
 {
-    return job_program_initialized() && !job_program_finalized();
+    return init_program_initialized() && !init_program_finalized();
 }
 
 static uint64_t signs_of_life(const struct service *s)
@@ -114,45 +115,53 @@ static bool begin_leaving(struct service *s, bool abrupt)
     int before = NOT_LEAVING;
 
     return atomic_compare_exchange_strong(
-        &s->leaving, &before, abrupt && job_program_initialized() ? LEAVING_ABRUPTLY : LEAVING);
+        &s->leaving, &before, abrupt && init_program_initialized() ? LEAVING_ABRUPTLY : LEAVING);
+}
+
+/* Tells the service that this rank leaves, and waits until it has closed. */
+static void end_service(struct service *s, int status, bool abrupt)
+{
+    if (s->has_cache) {
+        atomic_fetch_add(&s->node.index.header->leaving, 1);
+        segment_ring(&s->node.index);
+    }
+    if (s->phase == PHASE_SERVING) {
+        if (status != 0 && program_uses_mpi()) {
+            return;
+        }
+        if (!abrupt) {
+            fflush(NULL);
+        }
+        pthread_mutex_lock(&s->lock);
+        pthread_cond_broadcast(&s->changed);
+        pthread_mutex_unlock(&s->lock);
+        await_close(s, finish_limit_ms(status));
+    }
+    close_slot(s);
+}
+
+void service_end_before_finalize(void)
+{
+    struct service *s = &the_service;
+
+    if (service_is_here() && begin_leaving(s, false)) {
+        end_service(s, 0, false);
+    }
 }
 
 void service_finish(int status, bool abrupt)
 {
     struct service *s = &the_service;
 
-    if (!service_is_here() || !begin_leaving(s, abrupt)) {
+    if (!service_is_here() || atomic_exchange(&s->finished, 1) != 0) {
         return;
     }
     if (s->phase == PHASE_ABANDONED) {
         slot_abandon();
+    } else if (s->phase != PHASE_ATTACHED && begin_leaving(s, abrupt)) {
+        end_service(s, status, abrupt);
     }
-    if (s->phase == PHASE_ABANDONED || s->phase == PHASE_ATTACHED) {
-        node_leave(&s->node);
-        return;
-    }
-    if (s->has_cache) {
-        atomic_fetch_add(&s->node.index.header->leaving, 1);
-        segment_ring(&s->node.index);
-    }
-    if (s->phase != PHASE_SERVING || (status != 0 && program_uses_mpi())) {
-        if (s->phase != PHASE_SERVING) {
-            close_slot(s);
-        }
-        if (s->has_cache) {
-            node_leave(&s->node);
-        }
-        return;
-    }
-    if (!abrupt) {
-        fflush(NULL);
-    }
-    pthread_mutex_lock(&s->lock);
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
-    await_close(s, finish_limit_ms(status));
-    close_slot(s);
-    if (s->has_cache) {
+    if (s->has_cache || s->phase == PHASE_ABANDONED || s->phase == PHASE_ATTACHED) {
         node_leave(&s->node);
     }
 }

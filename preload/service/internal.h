@@ -37,7 +37,8 @@ struct service {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     enum service_phase phase; /* lock */
-    _Atomic int leaving;      /* enum leaving: this rank is at its exit */
+    _Atomic int leaving;      /* enum leaving: at the exit, or in MPI_Finalize (mpi/init.h) */
+    _Atomic int finished;     /* this rank is at its exit */
 
     /* how the serving loops rest */
     int64_t nap_ns;
@@ -59,6 +60,9 @@ extern struct service the_service;
 /* For the program's threads: waits until the phase is no longer `from`; false when the time is over
  * first. ms 0: for ever. */
 bool service_wait_past(struct service *service, enum service_phase from, uint64_t ms);
+
+/* In the program's MPI_Finalize, where the service has no session of its own: finish.c. */
+void service_end_before_finalize(void);
 
 /* The loops. They return after END. */
 void root_serve(struct service *service);

@@ -1,40 +1,32 @@
-/* root.c - the loop of the root: what it looks up is broadcast, what others ask for is looked up.
+/* root.c - the loop of the root: what it looks up is sent to all, what others ask for is looked up.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "fill/ahead.h"
+#include "mpi/bind.h"
 #include "report/report.h"
 #include "service/farewell.h"
 #include "service/internal.h"
+#include "service/relay.h"
 #include "service/stream.h"
 #include "service/work.h"
 
 enum {
-    SLOTS = 4,            /* broadcasts in flight */
     RECEIVES = 8,         /* receives for requests that are posted */
-    HELPERS = 2,          /* threads that look up what others ask for */
+    HELPERS = 4,          /* threads that look up what others ask for */
     PLAN_HELPERS = 16,    /* with a plan: requests in flight at the file system */
     MOST_COUNTERS = 4096, /* ranks of one node in a farewell */
 };
 
 static const int64_t heartbeat_ns = 500000000;
 
-struct slot {
-    struct wire_block block;
-    char *piece;
-    struct job_request block_request;
-    struct job_request piece_request;
-    bool block_busy;
-    bool piece_busy;
-};
-
 struct root {
     struct service *service;
     struct stream_writer writer;
-    struct slot slots[SLOTS];
-    unsigned next_slot;
+    struct relay relay;
     int64_t last_broadcast;
     char requests[RECEIVES][WIRE_REQUESTS];
     struct job_request receives[RECEIVES];
@@ -56,66 +48,50 @@ struct root {
 
 static struct root *root; /* between root_serve and root_collect */
 
-static bool slot_free(struct root *r, struct slot *slot)
+static void post(struct root *r, struct wire_frame *frame, enum wire_type type)
 {
-    struct service *s = r->service;
-    bool done;
-
-    if (slot->block_busy &&
-        service_check(s, job_done(&slot->block_request, &done, NULL), "broadcast")) {
-        slot->block_busy = !done;
-    }
-    if (slot->piece_busy &&
-        service_check(s, job_done(&slot->piece_request, &done, NULL), "broadcast")) {
-        slot->piece_busy = !done;
-    }
-    return !slot->block_busy && !slot->piece_busy;
-}
-
-/* Sends a slot's block, and its piece if there is one. */
-static void post(struct root *r, struct slot *slot, enum wire_type type)
-{
-    struct service *s = r->service;
-
-    slot->block.type = type;
-    slot->block_busy = service_check(
-        s, job_post_broadcast(&s->job, &slot->block, sizeof slot->block, &slot->block_request),
-        "broadcast");
-    if (slot->block.follows > 0 && slot->block_busy) {
-        slot->piece_busy = service_check(
-            s, job_post_broadcast(&s->job, slot->piece, slot->block.follows, &slot->piece_request),
-            "broadcast");
-    }
-    r->next_slot = (r->next_slot + 1) % SLOTS;
+    frame->type = type;
+    service_check(r->service, relay_send(&r->relay, frame), "relay");
     r->last_broadcast = sys_now_ns();
     count_add(&fi_count->blocks_broadcast, 1);
-    count_add(&fi_count->bytes_broadcast, slot->block.size + slot->block.follows);
+    count_add(&fi_count->bytes_broadcast, frame->size);
 }
 
-/* Broadcasts the next part of the stream, if there is any and a slot is free. */
+static bool post_empty(struct root *r, enum wire_type type)
+{
+    struct wire_frame *frame = relay_room(&r->relay);
+
+    if (frame != NULL) {
+        frame->size = 0;
+        post(r, frame, type);
+    }
+    return frame != NULL;
+}
+
+/* Sends the next part of the stream, if there is any and room for it. */
 static bool broadcast(struct root *r)
 {
-    struct slot *slot = &r->slots[r->next_slot];
+    struct wire_frame *frame;
 
-    if (r->service->job.n_nodes == 1 || !slot_free(r, slot)) {
+    if (r->service->job.n_nodes == 1 ||
+        !service_check(r->service, relay_work(&r->relay), "relay")) {
         return false;
     }
-    slot->block.size =
-        (uint32_t)stream_write(&r->writer, slot->block.bytes, sizeof slot->block.bytes);
-    slot->block.follows = 0;
-    if (slot->block.size == sizeof slot->block.bytes && slot->piece != NULL) {
-        slot->block.follows = (uint32_t)stream_write(&r->writer, slot->piece, WIRE_PIECE);
+    frame = relay_room(&r->relay);
+    if (frame == NULL) {
+        return false;
     }
+    frame->size = (uint32_t)stream_write(&r->writer, frame->bytes, WIRE_FRAME - sizeof *frame);
     if (r->writer.broken) {
         service_check(r->service, -1, "stream (a file of the node cache cannot be read back)");
         return false;
     }
-    if (slot->block.size > 0) {
-        post(r, slot, WIRE_DATA);
+    if (frame->size > 0) {
+        post(r, frame, WIRE_DATA);
         return true;
     }
     if (sys_now_ns() - r->last_broadcast > heartbeat_ns) {
-        post(r, slot, WIRE_HEARTBEAT);
+        post_empty(r, WIRE_HEARTBEAT);
     }
     return false;
 }
@@ -125,8 +101,8 @@ static void listen(struct root *r, int i)
     struct service *s = r->service;
 
     service_check(s,
-                  job_post_receive(&s->job, r->requests[i], WIRE_REQUESTS, WIRE_TAG_REQUESTS,
-                                   &r->receives[i]),
+                  job_post_receive(&s->job, r->requests[i], WIRE_REQUESTS, JOB_ANYONE,
+                                   WIRE_TAG_REQUESTS, &r->receives[i]),
                   "receive");
 }
 
@@ -174,8 +150,8 @@ static void expect_farewell(struct root *r)
     struct service *s = r->service;
 
     service_check(s,
-                  job_post_receive(&s->job, r->farewell, r->farewell_room, WIRE_TAG_FAREWELL,
-                                   &r->farewell_request),
+                  job_post_receive(&s->job, r->farewell, r->farewell_room, JOB_ANYONE,
+                                   WIRE_TAG_FAREWELL, &r->farewell_request),
                   "receive");
 }
 
@@ -221,54 +197,22 @@ static bool is_quiet(const struct root *r)
     return sys_now_ns() - s->last_work > (int64_t)s->input.config->idle_ms * 1000000 && work_idle();
 }
 
-static bool pieces_in_flight(const struct root *r)
-{
-    for (int i = 0; i < SLOTS; i++) {
-        if (r->slots[i].piece_busy) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool slots_free(struct root *r, const struct slot *only)
-{
-    bool all = true;
-
-    for (int i = 0; i < SLOTS; i++) {
-        if (only == NULL || only == &r->slots[i]) {
-            all &= slot_free(r, &r->slots[i]);
-        }
-    }
-    return all;
-}
-
-/* Until one slot is free, or (NULL) all; a leader that takes nothing any more is not waited for. */
-static void await_slots(struct root *r, const struct slot *only)
+/* The last frame. Afterwards nobody of the leaders waits for another. A leader that takes nothing
+ * any more is not waited for. */
+static void say_end(struct root *r)
 {
     struct service *s = r->service;
     int64_t start = sys_now_ns();
+    bool said = s->job.n_nodes == 1;
 
-    while (!slots_free(r, only) && !s->broken) {
+    while (!s->broken && (!said || relay_in_flight(&r->relay))) {
+        said = said || post_empty(r, WIRE_END);
+        service_check(s, relay_work(&r->relay), "relay");
         if (sys_now_ns() - start > service_patience_ns(s)) {
             service_check(s, -1, "broadcast to a silent node");
         }
         service_rest(s, false);
     }
-}
-
-/* The last block. Afterwards nobody of the leaders waits for a broadcast. */
-static void say_end(struct root *r)
-{
-    struct slot *slot = &r->slots[r->next_slot];
-
-    await_slots(r, slot);
-    if (r->service->job.n_nodes > 1 && !r->service->broken) {
-        slot->block.size = 0;
-        slot->block.follows = 0;
-        post(r, slot, WIRE_END);
-    }
-    await_slots(r, NULL);
 }
 
 /* The plan's entries go to the helpers, in order; what they find is broadcast like all else. */
@@ -292,20 +236,21 @@ static void begin_bulk(struct root *r)
 static void end_bulk(struct root *r)
 {
     struct service *s = r->service;
-    struct slot *slot = &r->slots[r->next_slot];
+    bool alone = s->job.n_nodes == 1;
 
-    if (!r->bulk || !work_idle() || !slot_free(r, slot) ||
-        (s->job.n_nodes > 1 && !stream_is_drained(&r->writer))) {
+    if (!r->bulk || !work_idle() || (!alone && !stream_is_drained(&r->writer)) ||
+        (!alone && !post_empty(r, WIRE_BULK_DONE))) {
         return;
     }
     r->bulk = false;
     r->bulk_ns = sys_now_ns() - r->bulk_began;
     r->bulk_bytes = atomic_load(&s->node.index.header->content_bytes);
     atomic_store(&s->node.index.header->bulk, 0);
-    if (s->job.n_nodes > 1) {
-        slot->block.size = slot->block.follows = 0;
-        post(r, slot, WIRE_BULK_DONE);
-    }
+}
+
+static bool give_to_helper(const struct fi_query *q)
+{
+    return work_put(WORK_AHEAD, q);
 }
 
 static bool prepare(struct root *r, struct service *s)
@@ -316,19 +261,18 @@ static bool prepare(struct root *r, struct service *s)
     r->farewell_room = farewell_room(MOST_COUNTERS, s->hello.planned);
     r->farewell = malloc(r->farewell_room);
     r->counters = calloc((size_t)s->job.size, sizeof *r->counters);
-    for (int i = 0; i < SLOTS; i++) {
-        r->slots[i].piece = malloc(WIRE_PIECE);
-    }
     if (r->farewell == NULL || r->counters == NULL) {
         return false;
     }
     if (s->job.n_nodes > 1) {
+        service_check(s, relay_open(&r->relay, &s->job), "relay");
         for (int i = 0; i < RECEIVES; i++) {
             listen(r, i);
         }
         expect_farewell(r);
     }
     work_start(&s->fill, s->plan.n > 0 ? PLAN_HELPERS : HELPERS);
+    ahead_start(&s->fill, &s->policy, give_to_helper);
     begin_bulk(r);
     return true;
 }
@@ -347,7 +291,7 @@ void root_serve(struct service *s)
         worked |= take_local_requests(root);
         worked |= take_farewells(root);
         end_bulk(root);
-        s->in_flight = pieces_in_flight(root);
+        s->in_flight = relay_in_flight(&root->relay);
         if (!worked && (all_leave(root) || is_quiet(root))) {
             break;
         }
@@ -373,9 +317,7 @@ static void cancel_receives(struct root *r)
 static void release(struct root *r)
 {
     cancel_receives(r);
-    for (int i = 0; i < SLOTS; i++) {
-        free(r->slots[i].piece);
-    }
+    relay_close(&r->relay);
     stream_writer_end(&r->writer);
     free(r->farewell);
     free(r->counters);
@@ -400,7 +342,7 @@ static void write_report(struct root *r)
                  (double)r->bulk_ns / 1e9, r->bulk_bytes},
     };
 
-    job_library(library, sizeof library);
+    mpi_version(library, sizeof library);
     report_write(s->input.config->report, &facts, r->counters, r->n_counters);
 }
 

@@ -14,6 +14,7 @@
 #include "base/sys.h"
 #include "fill/library.h"
 #include "mpi/bind.h"
+#include "mpi/init.h"
 #include "mpi/slot.h"
 #include "roots.h"
 #include "service/internal.h"
@@ -87,7 +88,7 @@ void service_rest(struct service *s, bool worked)
     } else {
         sys_nap_ns(s->nap_ns);
     }
-    if (s->in_flight) {
+    if (s->in_flight && now - s->last_work < idle_after_ns) { /* else the other side has stopped */
         most = NAP_BUSY_NS;
     }
     s->nap_ns = s->nap_ns * 2 < most ? s->nap_ns * 2 : most;
@@ -113,8 +114,7 @@ static bool join_job(struct service *s)
                       roots_prefix(s->input.argv[0], prefix, sizeof prefix);
 
     if (!mpi_bind(s->input.config->mpi, has_prefix ? prefix : NULL, why, sizeof why)) {
-        fi_log(level_of(s, 0), "%s; going on without fastimport (FASTIMPORT_MPI names the library)",
-               why);
+        fi_log(level_of(s, 0), "%s; going on without fastimport", why);
         return false;
     }
     return service_check(s, job_open(&s->job, s->input.role.is_python), "start");
@@ -247,6 +247,7 @@ static bool join(struct service *s)
         take_counters(s);
         fill_init(&s->fill, &s->node, s->job.rank == s->job.root, s->hello.max_file,
                   s->input.config->wait_ms);
+        s->fill.planned = s->hello.planned > 0;
         if (s->job.rank == s->job.root) {
             library_prepare(&s->fill, &s->policy);
         }
@@ -369,12 +370,18 @@ bool service_wait_past(struct service *s, enum service_phase from, uint64_t ms)
     return error == 0;
 }
 
+bool service_is_here(void)
+{
+    return the_service.pid != 0 && the_service.pid == sys_getpid();
+}
+
 bool service_start(const struct service_input *input, struct service_result *result)
 {
     struct service *s = &the_service;
     int error;
 
     s->input = *input;
+    init_at_finalize(service_end_before_finalize);
     error = start_thread(s);
     if (error != 0) {
         fi_log(LOG_WARN, "cannot start a thread: %s; going on without fastimport", strerror(error));
@@ -394,9 +401,4 @@ bool service_start(const struct service_input *input, struct service_result *res
     }
     *result = (struct service_result){&s->node, &s->fill, &s->policy};
     return true;
-}
-
-bool service_is_here(void)
-{
-    return the_service.pid != 0 && the_service.pid == sys_getpid();
 }

@@ -1,10 +1,9 @@
 /*
  * wire.h - the messages between the services of the nodes: layout only.
  *
- * Root to leaders, by broadcast: a block, of fixed size, that carries stream bytes and says whether
- * a larger piece follows in a broadcast of its own. Leaders to the root, point to point: requests,
- * and at the end a farewell. All processes of a job run the same binary of one architecture: no
- * byte order is converted.
+ * Root to leaders, down a tree (relay.h): frames, each of them one message that carries stream
+ * bytes. Leaders to the root, directly: requests, and at the end a farewell. All processes of a job
+ * run the same binary of one architecture: no byte order is converted.
  */
 #ifndef FASTIMPORT_SERVICE_WIRE_H
 #define FASTIMPORT_SERVICE_WIRE_H
@@ -16,20 +15,19 @@
 #include "policy.h"
 
 enum {
-    WIRE_BLOCK = 4096,
-    WIRE_PIECE = 1 << 20,
+    WIRE_FRAME = 512 << 10, /* a frame at most, head and bytes */
     WIRE_REQUESTS = 16384,
     WIRE_TAG_REQUESTS = 1,
     WIRE_TAG_FAREWELL = 2,
+    WIRE_TAG_STREAM = 3,
 };
 
 enum wire_type { WIRE_DATA = 1, WIRE_HEARTBEAT, WIRE_BULK_DONE, WIRE_END };
 
-struct wire_block {
+struct wire_frame {
     uint32_t type;
-    uint32_t size;    /* bytes in here */
-    uint32_t follows; /* bytes in the broadcast that follows; 0: none does */
-    char bytes[WIRE_BLOCK - 12];
+    uint32_t size; /* bytes in here; the message is no longer than they need */
+    char bytes[];
 };
 
 /* Requests are packed one behind the other, each padded to 8. */

@@ -13,8 +13,13 @@ struct item {
     enum record_kind kind;
     uint64_t argument;
     size_t length;
-    char path[];
+    bool busy; /* of the pool only */
+    char *path;
 };
+
+/* WORK_AHEAD comes out of the program's own calls, and some of these out of its signal handlers: no
+ * malloc. */
+enum { POOL = 16, POOL_PATH = 512 };
 
 static struct {
     pthread_mutex_t lock;
@@ -23,10 +28,11 @@ static struct {
     struct item **last[WORK_QUEUES]; /* lock */
     int busy;                        /* lock: threads at work */
     bool library_busy;               /* lock */
+    bool running;                    /* lock: there are threads */
     bool stopping;                   /* lock */
     struct fill *fill;
-    int wanted;
-    int running; /* service thread only */
+    struct item pool[POOL]; /* lock */
+    char pool_path[POOL][POOL_PATH];
 } work = {.lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
 
 static const uint8_t flags_of_queue[WORK_QUEUES] = {
@@ -35,9 +41,60 @@ static const uint8_t flags_of_queue[WORK_QUEUES] = {
     [WORK_PLAN] = RECORD_PLANNED,
 };
 
+static bool is_pooled(const struct item *item)
+{
+    return item >= work.pool && item < work.pool + POOL;
+}
+
+/* With the lock held. */
+static struct item *take_from_pool(size_t path_length)
+{
+    for (int i = 0; i < POOL && path_length < POOL_PATH; i++) {
+        if (!work.pool[i].busy) {
+            work.pool[i].busy = true;
+            work.pool[i].path = work.pool_path[i];
+            return &work.pool[i];
+        }
+    }
+    return NULL;
+}
+
+static struct item *allocate(size_t path_length)
+{
+    struct item *item = malloc(sizeof *item + path_length + 1);
+
+    if (item != NULL) {
+        item->path = (char *)(item + 1);
+    }
+    return item;
+}
+
+/* With the lock held. */
+static void release(struct item *item)
+{
+    if (is_pooled(item)) {
+        item->busy = false;
+    } else {
+        free(item);
+    }
+}
+
+static void fill_in(struct item *item, const struct fi_query *q)
+{
+    item->next = NULL;
+    item->kind = q->kind;
+    item->argument = q->argument;
+    item->length = q->length;
+    memcpy(item->path, q->path, q->length);
+    item->path[q->length] = '\0';
+}
+
 /* A queue that a thread may take from now, or WORK_QUEUES. */
 static enum work_queue choose(void)
 {
+    if (work.first[WORK_AHEAD] != NULL) {
+        return WORK_AHEAD;
+    }
     if (work.first[WORK_REQUEST] != NULL) {
         return WORK_REQUEST;
     }
@@ -90,9 +147,13 @@ static void *helper(void *unused)
         struct fi_query q = query_make(item->kind, item->argument, item->path, item->length);
 
         pthread_mutex_unlock(&work.lock);
-        fill_for_others(work.fill, &q, flags_of_queue[queue]);
-        free(item);
+        if (queue == WORK_AHEAD) {
+            fill_claimed(work.fill, &q);
+        } else {
+            fill_for_others(work.fill, &q, flags_of_queue[queue]);
+        }
         pthread_mutex_lock(&work.lock);
+        release(item);
         done(queue);
     }
     pthread_mutex_unlock(&work.lock);
@@ -101,39 +162,48 @@ static void *helper(void *unused)
 
 void work_start(struct fill *fill, int threads)
 {
+    pthread_t thread;
+    bool running = false;
+
     work.fill = fill;
-    work.wanted = threads;
     for (int i = 0; i < WORK_QUEUES; i++) {
         work.last[i] = &work.first[i];
     }
-}
-
-static void start_threads(void)
-{
-    pthread_t thread;
-
-    while (work.running < work.wanted && pthread_create(&thread, NULL, helper, NULL) == 0) {
+    while (threads-- > 0 && pthread_create(&thread, NULL, helper, NULL) == 0) {
         pthread_detach(thread);
-        work.running++;
+        running = true;
     }
+    pthread_mutex_lock(&work.lock);
+    work.running = running;
+    pthread_mutex_unlock(&work.lock);
 }
 
-void work_put(enum work_queue queue, const struct fi_query *q)
+/* With the lock held. */
+static void append(enum work_queue queue, struct item *item)
 {
-    struct item *item = malloc(sizeof *item + q->length + 1);
-
-    if (item == NULL) {
-        return;
-    }
-    *item = (struct item){NULL, q->kind, q->argument, q->length};
-    memcpy(item->path, q->path, q->length);
-    item->path[q->length] = '\0';
-    start_threads();
-    pthread_mutex_lock(&work.lock);
     *work.last[queue] = item;
     work.last[queue] = &item->next;
     pthread_cond_signal(&work.arrived);
+}
+
+bool work_put(enum work_queue queue, const struct fi_query *q)
+{
+    struct item *item = queue == WORK_AHEAD ? NULL : allocate(q->length);
+    bool taken;
+
+    pthread_mutex_lock(&work.lock);
+    if (queue == WORK_AHEAD) {
+        item = take_from_pool(q->length);
+    }
+    taken = item != NULL && work.running && !work.stopping;
+    if (taken) {
+        fill_in(item, q);
+        append(queue, item);
+    } else if (item != NULL) {
+        release(item);
+    }
     pthread_mutex_unlock(&work.lock);
+    return taken;
 }
 
 bool work_idle(void)

@@ -2,13 +2,14 @@
  * work.h - the root's helpers: threads that look up what other ranks ask for, and what the plan
  * says.
  *
- * Three queues: requests come first, since somebody waits for them, then the plan; the plan's
- * libraries are done in order, by one thread at a time (fill/library.h).
+ * Four queues: what the root's own program will ask next (fill/ahead.h) and requests come first,
+ * since somebody waits for them, then the plan; the plan's libraries are done in order, by one
+ * thread at a time (fill/library.h).
  *
- * So the service thread never waits for a file system. Threads start with the first request and end
- * after work_stop(), which does not wait for them (one may be stuck in a hanging file system). A
- * request that cannot be queued is dropped: the rank that waits for it makes the real call in the
- * end.
+ * So the service thread never waits for a file system. work_start() and work_stop() are the service
+ * thread's; work_put() may be called by any thread between them. work_stop() does not wait for the
+ * threads (one may be stuck in a hanging file system); they finish what is queued. A request that
+ * cannot be queued is dropped: the rank that waits for it makes the real call in the end.
  */
 #ifndef FASTIMPORT_SERVICE_WORK_H
 #define FASTIMPORT_SERVICE_WORK_H
@@ -16,8 +17,10 @@
 #include "fill/fill.h"
 
 void work_start(struct fill *fill, int threads);
-enum work_queue { WORK_REQUEST, WORK_LIBRARY, WORK_PLAN, WORK_QUEUES };
-void work_put(enum work_queue queue, const struct fi_query *query);
+enum work_queue { WORK_AHEAD, WORK_REQUEST, WORK_LIBRARY, WORK_PLAN, WORK_QUEUES };
+/* WORK_AHEAD: the caller holds the key's claim, which goes over to the helper. False: not queued.
+ */
+bool work_put(enum work_queue queue, const struct fi_query *query);
 bool work_idle(void);
 void work_stop(void);
 

@@ -13,6 +13,7 @@ import harness
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(harness.ROOT / "bench/simulate"))
 import engine  # noqa: E402
+import relay  # noqa: E402
 import starts  # noqa: E402
 import systems  # noqa: E402
 
@@ -134,7 +135,10 @@ class Starts(unittest.TestCase):
         self.assertAlmostEqual(starts.plain(emulator, trace, 1, 1).seconds, 0.1 + (2e-3 + 1e-3 + 1e-3) + 2e-3)
 
     def test_tree_levels(self):
-        self.assertEqual(starts.tree_levels(8, SYSTEM), [(3, 1), (3, 2), (1, 3)])
+        self.assertEqual(relay.levels(8, 2), [2, 4, 1])
+        self.assertEqual(relay.levels(1, 2), [])
+        self.assertEqual(sum(relay.levels(10000, 3)), 9999)
+        self.assertEqual([relay.depth_of(i, 2) for i in (0, 1, 2, 3, 6, 7)], [0, 1, 1, 2, 2, 3])
         self.assertEqual(systems.depth(10000), 14)
 
 

@@ -167,8 +167,8 @@ def test_mpi_fails_at_the_start():
 
 
 def test_mpi_fails_while_serving():
-    for function, rank in ("Ibcast", 0), ("Ibcast", 1), ("Isend", 1), ("Test", 0), ("Test", 1):
-        first = {"Ibcast": 6, "Test": 60, "Isend": 1}[function]
+    for function, rank in ("Issend", 0), ("Irecv", 1), ("Isend", 1), ("Test", 0), ("Test", 1):
+        first = {"Issend": 6, "Irecv": 9, "Test": 60, "Isend": 1}[function]
         survives(f"MPI_{function}:{first}:1:FAIL", "failed", most=2, rank=rank, nodes=2)
 
 

@@ -1,7 +1,7 @@
 """Runs jobs for the tests beside this file, and the tests.
 
 Each test is a function whose name begins with test_; give names as arguments to run only these. Needs root (mounts).
-Closes with "N passed, N failed".
+Closes with "N passed, N failed[, N skipped]".
 """
 
 import contextlib
@@ -95,19 +95,26 @@ def check_done(done, output=None, code=0):
     check("fastimport" not in done.stderr, f"unexpected message: {done.stderr}")
 
 
+class Skipped(Exception):
+    """What the test is about cannot be had here; the text says what and why."""
+
+
 def run_all(module, names):
     tests = {n: f for n, f in module.items() if n.startswith("test_") and (not names or n in names)}
-    failed = 0
+    failed = skipped = 0
     for name, test in tests.items():
         start = time.monotonic()
         try:
             test()
             print(f"ok    {name} ({time.monotonic() - start:.1f} s)", flush=True)
+        except Skipped as reason:
+            skipped += 1
+            print(f"skip  {name}: {reason}", flush=True)
         except (AssertionError, subprocess.TimeoutExpired) as error:
             failed += 1
             print(f"FAIL  {name}: {error}", flush=True)
         except Exception:  # a test that cannot run has failed, too
             failed += 1
             print(f"FAIL  {name}: {traceback.format_exc()}", flush=True)
-    print(f"{len(tests) - failed} passed, {failed} failed")
+    print(f"{len(tests) - failed - skipped} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed else 0

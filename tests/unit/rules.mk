@@ -18,6 +18,9 @@ $(UNIT_TESTS:%=$(B)/tests/unit/%): $(B)/tests/unit/%: $(UNIT_OBJ)/test_%.o $(UNI
 	$(Q)$(CC) $(LDFLAGS) $(UNIT_FAULTS:%=-Wl,--wrap=%) -rdynamic -o $@ $^ -lcmocka -pthread
 
 $(B)/tests/unit/roots: LDFLAGS += -Wl,--wrap=sys_read_file
+COMMA := ,
+# The network is simulated.
+$(B)/tests/unit/relay: LDFLAGS += $(addprefix -Wl$(COMMA)--wrap=job_,post_handover post_receive done cancel)
 
 $(UNIT_TESTS:%=test-unit-%): test-unit-%: $(B)/tests/unit/%
 	@B=$(B) TEST_TIMEOUT=60 tests/run unit-$* $<

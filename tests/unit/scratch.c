@@ -27,6 +27,13 @@ int scratch_setup(void **state)
     return mkdtemp(directory) == NULL ? -1 : 0;
 }
 
+int scratch_setup_outside_dev(void **state)
+{
+    (void)state;
+    strcpy(directory, "/tmp/unit-XXXXXX");
+    return mkdtemp(directory) == NULL ? -1 : 0;
+}
+
 int scratch_teardown(void **state)
 {
     (void)state;

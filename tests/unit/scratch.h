@@ -19,6 +19,8 @@
 #include <cmocka.h>
 
 int scratch_setup(void **state);
+/* The same where a policy may say OURS. */
+int scratch_setup_outside_dev(void **state);
 int scratch_teardown(void **state);
 
 /* The directory (on tmpfs where there is one), and names in it. The result of scratch_path() is

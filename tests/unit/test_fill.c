@@ -82,7 +82,7 @@ static const struct record *get_with(void (*play)(const struct fi_query *), cons
     pthread_t thread;
 
     assert_int_equal(pthread_create(&thread, NULL, lead, &leader), 0);
-    r = fill_get(&asker, &q, why);
+    r = fill_get(&asker, &q, NULL, why);
     sys_nap_ns(5 * MS);
     atomic_store(&leader.stop, true);
     pthread_join(thread, NULL);
@@ -120,17 +120,17 @@ static void the_root_looks_itself(void **state)
 {
     struct fi_query q = query("file");
     enum fallback_reason why;
-    const struct record *r = fill_get(&root, &q, &why);
+    const struct record *r = fill_get(&root, &q, NULL, &why);
 
     (void)state;
     assert_non_null(r);
     assert_int_equal(r->error, 0);
     assert_int_equal(r->flags, 0); /* goes to all */
     assert_false(segment_claimed(&node.index, q.hash));
-    assert_ptr_equal(fill_get(&root, &q, &why), r);
+    assert_ptr_equal(fill_get(&root, &q, NULL, &why), r);
     atomic_store(&node.index.header->state, SERVICE_ENDED);
     q = query("later");
-    assert_int_equal(fill_get(&root, &q, &why)->flags & RECORD_LOCAL, RECORD_LOCAL);
+    assert_int_equal(fill_get(&root, &q, NULL, &why)->flags & RECORD_LOCAL, RECORD_LOCAL);
 }
 
 static void *stream_soon(void *q)
@@ -150,9 +150,59 @@ static void what_the_stream_brings_is_not_asked_for(void **state)
     (void)state;
     atomic_store(&asker.patience_ns, 500 * MS);
     assert_int_equal(pthread_create(&thread, NULL, stream_soon, &q), 0);
-    assert_non_null(fill_get(&asker, &q, &why));
+    assert_non_null(fill_get(&asker, &q, NULL, &why));
     pthread_join(thread, NULL);
     assert_false(segment_next_request(&node.index, &q, path));
+}
+
+static void *list_soon(void *q)
+{
+    sys_nap_ns(MS / 2);
+    fill_for_others(&root, q, 0);
+    return NULL;
+}
+
+static void *read_claimed_soon(void *q)
+{
+    sys_nap_ns(MS / 2);
+    fill_claimed(&root, q);
+    return NULL;
+}
+
+static void a_listing_that_comes_first_is_returned(void **state)
+{
+    struct fi_query q = query("missing");
+    struct fi_query listing = query_make(RECORD_LIST, 0, scratch(), strlen(scratch()));
+    enum fallback_reason why;
+    const struct record *r;
+    pthread_t thread;
+    char path[4096];
+
+    (void)state;
+    atomic_store(&asker.patience_ns, 500 * MS);
+    assert_int_equal(pthread_create(&thread, NULL, list_soon, &listing), 0);
+    r = fill_get(&asker, &q, &listing, &why);
+    pthread_join(thread, NULL);
+    assert_int_equal(r->kind, RECORD_LIST);
+    assert_false(segment_next_request(&node.index, &q, path));
+}
+
+static void the_root_waits_for_a_listing_that_is_being_read(void **state)
+{
+    struct fi_query q = query("missing");
+    struct fi_query listing = query_make(RECORD_LIST, 0, scratch(), strlen(scratch()));
+    enum fallback_reason why;
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(fill_get(&root, &q, &listing, &why)->kind, RECORD_STAT); /* nobody reads it */
+    assert_true(segment_claim(&node.index, listing.hash));
+    q = query("missing, too");
+    assert_int_equal(fill_get(&root, &q, &listing, &why)->kind, RECORD_STAT); /* the bound */
+    q = query("missing as well");
+    assert_int_equal(pthread_create(&thread, NULL, read_claimed_soon, &listing), 0);
+    assert_int_equal(fill_get(&root, &q, &listing, &why)->kind, RECORD_LIST);
+    pthread_join(thread, NULL);
 }
 
 static void a_request_is_answered(void **state)
@@ -227,7 +277,7 @@ static void *ask_too(void *crowd_)
     struct crowd *crowd = crowd_;
     enum fallback_reason why;
 
-    crowd->got = fill_get(&asker, crowd->wants, &why);
+    crowd->got = fill_get(&asker, crowd->wants, NULL, &why);
     return NULL;
 }
 
@@ -264,13 +314,13 @@ static void a_dead_holder_of_a_claim_is_passed_by(void **state)
 
     (void)state;
     assert_true(segment_claim(&node.index, q.hash));
-    assert_non_null(fill_get(&root, &q, &why));
+    assert_non_null(fill_get(&root, &q, NULL, &why));
     assert_in_range(sys_now_ns() - start, (int64_t)WAIT_MS * MS / 2, 10LL * WAIT_MS * MS);
     q = query("other");
     assert_true(
         segment_claim(&node.index, q.hash + SEGMENT_CLAIMS)); /* another key in the same place */
     start = sys_now_ns();
-    assert_non_null(fill_get(&root, &q, &why));
+    assert_non_null(fill_get(&root, &q, NULL, &why));
     assert_in_range(sys_now_ns() - start, 0, (int64_t)WAIT_MS * MS / 2);
     q = query("file2");
     assert_true(segment_claim(&node.index, q.hash));
@@ -287,9 +337,9 @@ static void a_full_index_is_a_reason(void **state)
     fault_arm(FAULT_sys_fallocate, -28, 0, ALWAYS);
     q.length = strlen(q.path);
     node.index.header->tail = node.index.header->reserved;
-    assert_null(fill_get(&root, &q, &why));
+    assert_null(fill_get(&root, &q, NULL, &why));
     assert_int_equal(why, FALLBACK_NO_MEMORY);
-    assert_null(fill_get(&asker, &q, &why)); /* does not even wait */
+    assert_null(fill_get(&asker, &q, NULL, &why)); /* does not even wait */
     assert_int_equal(why, FALLBACK_NO_MEMORY);
 }
 
@@ -303,7 +353,7 @@ static void a_full_ring_is_no_end(void **state)
     while (segment_ask(&node.index, &filler)) {
     }
     capture_begin();
-    assert_non_null(fill_get(&asker, &q, &why)); /* after the bound */
+    assert_non_null(fill_get(&asker, &q, NULL, &why)); /* after the bound */
     capture_end();
 }
 
@@ -364,6 +414,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fill_test(the_root_looks_itself),
         fill_test(what_the_stream_brings_is_not_asked_for),
+        fill_test(a_listing_that_comes_first_is_returned),
+        fill_test(the_root_waits_for_a_listing_that_is_being_read),
         fill_test(a_request_is_answered),
         fill_test(a_slow_root_is_waited_for),
         fill_test(silence_has_a_bound),

@@ -24,6 +24,7 @@ static int forget(void **state)
     for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++) {
         unsetenv(launchers[i]);
     }
+    unsetenv("SLURM_STEP_ID");
     unsetenv("FASTIMPORT");
     unsetenv(ROLE_NODE_VARIABLE);
     return 0;
@@ -46,6 +47,7 @@ static void is_a_rank_under_each_launcher(void **state)
 
         forget(NULL);
         setenv(launchers[i], "12", 1);
+        setenv("SLURM_STEP_ID", "0", 1);
         f = role_decide();
         assert_int_equal(f.role, ROLE_RANK);
         assert_int_equal(f.rank, 12);
@@ -53,6 +55,15 @@ static void is_a_rank_under_each_launcher(void **state)
         setenv(launchers[i], "none", 1);
         assert_int_equal(role_decide().role, ROLE_PASSIVE);
     }
+}
+
+static void is_passive_in_a_batch_script(void **state)
+{
+    (void)state;
+    setenv("SLURM_PROCID", "0", 1);
+    assert_int_equal(role_decide().role, ROLE_PASSIVE);
+    setenv("SLURM_STEP_ID", "0", 1);
+    assert_int_equal(role_decide().role, ROLE_RANK);
 }
 
 static void is_passive_when_switched_off(void **state)
@@ -114,6 +125,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(is_passive_without_a_launcher, forget),
         cmocka_unit_test_setup(is_a_rank_under_each_launcher, forget),
+        cmocka_unit_test_setup(is_passive_in_a_batch_script, forget),
         cmocka_unit_test_setup(is_passive_when_switched_off, forget),
         cmocka_unit_test_setup(is_attached_below_a_rank, forget),
         cmocka_unit_test_setup(distrusts_a_bad_node_variable, forget),

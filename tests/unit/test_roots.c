@@ -180,6 +180,7 @@ static void finds_the_script_behind_options(void **state)
     assert_true(COMMAND("python", "-uX", "dev", "@/app/main.py"));
     assert_true(COMMAND("python", "-uXcpu", "@/app/main.py"));
     assert_true(COMMAND("python", "--check-hash-based-pycs", "always", "@/app/main.py"));
+    assert_true(COMMAND("python", "@/app")); /* it has a __main__.py */
     assert_false(COMMAND("python", "-c", "pass", "@/app/main.py"));
     assert_false(COMMAND("python", "-m", "module", "@/app/main.py"));
     assert_false(COMMAND("python", "-um", "module", "@/app/main.py"));

@@ -1,0 +1,15 @@
+# bench/bulk: the plan's bulk against a bare broadcast.
+
+PROGRAMS += $(B)/bcast-bare
+LINT_SRC += bench/bulk/bare.c
+
+$(B)/obj/bench/bulk/bare.o: CPPFLAGS_ROOM = $(MPI_INCLUDE)
+$(B)/obj/bench/bulk/bare.o $(B)/bcast-bare: SAN :=
+$(B)/bcast-bare: CC := $(MPICC)
+$(B)/bcast-bare: $(B)/obj/bench/bulk/bare.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ $(LDFLAGS) -o $@
+
+.PHONY: bench-bulk
+bench-bulk: all
+	$(Q)bench/bulk/run --output $(BENCH_OUT)/bulk

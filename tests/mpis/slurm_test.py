@@ -1,0 +1,90 @@
+#!/usr/bin/python3
+"""srun with PMI-2 starts the ranks, on two nodes of a private Slurm; what a batch script starts itself is left alone."""
+
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+import installed  # noqa: E402
+from installed import environment  # noqa: E402
+import jobs  # noqa: E402
+from jobs import LIBRARY, PYTHON, check, sharedjob  # noqa: E402
+from private_slurm import slurm  # noqa: E402
+
+PROGRAM = """
+import asyncio, decimal, email.message, json, sqlite3, os, sys
+from mpi4py import MPI
+os.write(1, b"%d of %d\\n" % (MPI.COMM_WORLD.allreduce(MPI.COMM_WORLD.rank), MPI.COMM_WORLD.size))
+sys.exit(int(sys.argv[1]))
+"""
+PMI2 = "/usr/lib/x86_64-linux-gnu/libpmi2.so.0"  # Intel MPI opens it itself
+SETTINGS = {"LD_PRELOAD": LIBRARY, "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off"}
+
+
+def srun(cluster, python, preload, code=0, kind="pmi2", report=None):
+    words = {"I_MPI_PMI_LIBRARY": PMI2, "FI_PROVIDER": "tcp", **(SETTINGS if preload else {}), **({"FASTIMPORT_REPORT": report} if report else {})}
+    with tempfile.TemporaryDirectory() as scratch:
+        command = ["srun", f"--mpi={kind}", "-N", 2, "-n", 4, "--overcommit", "-K0", "env", *(f"{k}={v}" for k, v in words.items()), python,
+                   jobs.script(scratch, PROGRAM), code]
+        return subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90, env=cluster)
+
+
+def serves(python, version):
+    with slurm(2) as cluster, tempfile.TemporaryDirectory() as scratch:
+        plain, job = srun(cluster, python, False), srun(cluster, python, True, report=f"{scratch}/report")
+        check((job.returncode, job.stdout) == (plain.returncode, plain.stdout) == (0, "6 of 4\n" * 4), f"{plain} {job}")
+        check("fastimport: " not in job.stderr, job.stderr)
+        facts = sharedjob.read_json(f"{scratch}/report")
+        check((facts["ranks_reporting"], facts["nodes"]) == (4, 2) and facts["mpi"].startswith(version), str(facts))
+        check(facts["calls"]["open"]["served"] > 200 and facts["bytes_broadcast"] > 1000000, str(facts))
+        print(f"    {facts['mpi']}: 4 ranks on 2 nodes, {facts['calls']['open']['served']} opens served", flush=True)
+
+
+def test_mpich_of_debian():
+    serves(PYTHON, "MPICH Version:\t4.0.2")
+
+
+def test_mpich_5():
+    serves(environment("mpich>=5", "mpi4py") / "bin/python", "MPICH Version:      5.")
+
+
+def test_mpich_without_sessions():
+    serves(environment("mpich==3.4.3", "mpi4py") / "bin/python", "MPICH Version:\t3.4")
+
+
+def test_intel_mpi():
+    check(pathlib.Path(PMI2).exists(), f"{PMI2} is missing: make deps-long")
+    serves(environment("impi-rt", "mpi4py") / "bin/python", "Intel(R) MPI Library")
+
+
+def test_exit_code():
+    with slurm(2) as cluster:
+        plain, job = srun(cluster, PYTHON, False, code=3), srun(cluster, PYTHON, True, code=3)
+        check((job.returncode, job.stdout) == (plain.returncode, plain.stdout) == (3, "6 of 4\n" * 4), f"{plain} {job}")
+
+
+def test_a_launcher_without_pmi():
+    """--mpi=none starts four programs that know nothing of each other."""
+    with slurm(2) as cluster:
+        plain, job = srun(cluster, PYTHON, False, kind="none"), srun(cluster, PYTHON, True, kind="none")
+        check((job.returncode, job.stdout) == (plain.returncode, plain.stdout) == (0, "0 of 1\n" * 4), f"{plain} {job}")
+
+
+def test_python_in_a_batch_script():
+    """It has SLURM_PROCID, but is no rank."""
+    with slurm(1) as cluster, tempfile.TemporaryDirectory() as scratch:
+        batch = pathlib.Path(scratch, "batch")
+        exports = " ".join(f"{k}={v}" for k, v in SETTINGS.items())
+        batch.write_text(f"#!/bin/sh\nexport {exports} FASTIMPORT_REPORT={scratch}/report\n{PYTHON} -c 'import json; print(1)'\n")
+        subprocess.run(["sbatch", "--wait", "-n", "1", "-o", f"{scratch}/out", batch], check=True, timeout=90, env=cluster,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        check(pathlib.Path(scratch, "out").read_text() == "1\n", pathlib.Path(scratch, "out").read_text())
+        check(not pathlib.Path(scratch, "report").exists(), "a batch script's Python took itself for a rank")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by tests/run, when the time is over: the daemons must go, too
+    sys.exit(jobs.run_all(globals(), sys.argv[1:]))
