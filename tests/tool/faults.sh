@@ -102,13 +102,16 @@ settled() { # settled NODES...: within two seconds nothing is left
     nothing_left "$@"
 }
 fresh_nodes
-check "the stream is under way" launch_big
-kill -KILL "$(rank_pid 2)"
-wait $job; rc=$?
-check "a killed rank ends the job with a failure" test $rc -ne 0
-check "... the launcher names it" grep -q 'EXIT CODE: ' "$W/out"
-check "... no partial tree is left" settled 0 1 2 3
-check "... a rerun succeeds" rerun
+for victim in 2 0; do
+    [ $victim = 0 ] && fresh_nodes
+    check "the stream is under way" launch_big
+    kill -KILL "$(rank_pid $victim)"
+    wait $job; rc=$?
+    check "killed rank $victim ends the job with a failure" test $rc -ne 0
+    check "... the launcher names it" grep -q 'EXIT CODE: ' "$W/out"
+    check "... no partial tree is left" settled 0 1 2 3
+    check "... a rerun succeeds" rerun
+done
 
 fresh_nodes
 check "the stream is under way" launch_big
