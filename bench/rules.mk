@@ -59,6 +59,7 @@ bench-keep:
 	cp $(BENCH_OUT)/startup/results.md bench/results/startup.md
 	cp $(BENCH_OUT)/model/model.svg $(BENCH_OUT)/model/model.png $(BENCH_OUT)/model/model.md $(BENCH_OUT)/model/validation.md bench/results
 	cp $(BENCH_OUT)/calibrate/machine.json $(BENCH_OUT)/calibrate/trace.json $(BENCH_OUT)/trace/trace.txt bench/results
+	if [ -e $(BENCH_OUT)/bulk/bulk.md ]; then cp $(BENCH_OUT)/bulk/bulk.md $(BENCH_OUT)/bulk/bulk.csv bench/results; fi
 	if [ -e $(BENCH_OUT)/pandas/results.md ]; then cp $(BENCH_OUT)/pandas/results.md bench/results/startup-pandas.md; fi
 	bench/measure/front.py $(BENCH_OUT)/startup/results.json $(BENCH_OUT)/model/model.json >bench/results/README-tables.md
 

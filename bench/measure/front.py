@@ -10,6 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import summary  # noqa: E402
 
 MODES = ("plain", "cold", "warm")
+REQUEST = 2e-6  # systems.py
 
 
 def measured(results):
@@ -26,10 +27,10 @@ def measured(results):
 
 
 def modelled(points, system):
-    modes = ("plain", "cold", "warm", "cold, tree", "warm, tree", "bound cold", "bound warm")
+    modes = ("plain", "cold", "warm", "bound cold", "bound warm", "cold, Ibcast", "warm, Ibcast")
     at = {(p["nodes"], p["mode"]): p["seconds"] for p in points if p["system"] == system}
     rows = [[f"{nodes:,}", f"{64 * nodes:,}", *(f"{at[nodes, m]:,.2f}" for m in modes)] for nodes in dict.fromkeys(n for n, _ in at)]
-    return summary.table(["nodes", "ranks", "without fastimport", "cold", "warm", "cold, own tree", "warm, own tree", "bound, cold", "bound, warm"], rows)
+    return summary.table(["nodes", "ranks", "without fastimport", "cold", "warm", "bound, cold", "bound, warm", "cold, by MPI_Ibcast", "warm, by MPI_Ibcast"], rows)
 
 
 def worst(points, mode, bound, most):
@@ -41,8 +42,8 @@ def worst(points, mode, bound, most):
 def limits(points):
     """What the model says of fastimport's own protocol."""
     text = "| | up to 256 nodes | up to 10,000 nodes | goal |\n| --- | ---: | ---: | ---: |\n"
-    for mode, bound, goal in (("cold", "bound cold", "1.5"), ("warm", "bound warm", "1.2"), ("cold, tree", "bound cold", "1.5"),
-                              ("warm, tree", "bound warm", "1.2")):
+    for mode, bound, goal in (("cold", "bound cold", "1.5"), ("warm", "bound warm", "1.2"), ("cold, Ibcast", "bound cold", "1.5"),
+                              ("warm, Ibcast", "bound warm", "1.2")):
         text += f"| {mode} / {bound}, worst of the three systems | {worst(points, mode, bound, 256):.2f} | {worst(points, mode, bound, 10000):.2f} | {goal} |\n"
     return text
 
@@ -74,27 +75,47 @@ Emulated shared file system, 2 cores for everything; {load} ([method](../README.
 {limits}
 What limits fastimport, in the model:
 
-- **The broadcast that MPI picks.** MPICH's own choice for MPI_Ibcast (MPIR_Ibcast_intra_sched_auto; a tuned build may choose otherwise) is a scatter and a ring for
-  messages of 12 KiB or more on 8 or more processes (512 KiB, for powers of two): p - 1 steps, each of which waits for a nap of a service in between. From about 1,000 nodes on this is nearly the whole startup. A tree of
-  fastimport's own, with pieces of the same size in a pipeline ("own tree"), brings {cold} and {warm} instead of {cold_ring} and {warm_ring} times the bound at 10,000 nodes.
-  Smaller pieces (which stay below the ring's threshold) or more broadcasts in flight help until then.
-- **Naps.** A service naps 20 us to 1 ms between looks at MPI. With the ring each step pays it; with a tree only its depth does.
-- **Requests at the root.** A rank asks when it has waited longer than its patience (2 to 20 ms cold, 100 ms during the bulk). While broadcasts keep pace hardly any does.
-  When they do not, every node asks, again and again: {requests:,.0f} requests at 10,000 nodes, cold, for answers that are on their way already.
-- **Libraries one at a time.** The plan's bulk looks up one shared library after another, so its length is their round trips: with few nodes and a slow file
-  system it sets the warm start.
+- **The root's own look-ups** are nearly all of a cold start: one after another, as Python asks for them, a round trip each. Only a plan helps. Twice the round trip makes it {rtt:.0f}% longer.
+- **Python's own imports** are nearly all of a warm start. What comes on top is to join the job and, with few nodes and a slow file system, **libraries one at a time**: the bulk
+  looks up one shared library after another.
+- **The tree is no limit**: at 10,000 nodes it is 13 levels deep, and a start takes {grow_cold:.0f}% (cold) and {grow_warm:.0f}% (warm) longer than on one node. Neither the frames' size, nor their number, nor
+  more children a node change it by more than some percent ([sensitivity](model.md)). Before, MPI_Ibcast sent the pieces: MPICH's own choice (MPIR_Ibcast_intra_sched_auto; a tuned build
+  may choose otherwise) is a scatter and a ring for 12 KiB or more on 8 or more processes (512 KiB, for powers of two), p - 1 steps, each of which waits for a nap of a service:
+  {cold_ring:.1f} and {warm_ring:.1f} times the bound at 10,000 nodes.
+- **Naps.** A service naps 20 us to 1 ms between looks at MPI, and each level of the tree waits for one. 5 ms instead of 1 ms would make a warm start on 1,024 nodes {naps:.0f}% longer.
+- **Requests at the root.** A rank asks when it has waited longer than its patience (2 to 20 ms cold, 100 ms during the bulk), one rank a node, for what the root is
+  looking up in that moment: {requests:,.0f} requests at 10,000 nodes in a cold start. That is {request_ms:.0f} ms of the root's time, and does not show.
+
+What the model says should be built next: nothing in the way down. On the way up, leaders could pass requests on to their parent and drop those for what is under way already; the root would see
+two requests for a name instead of one a node. It pays only where all ranks ask for what the root never does (a program whose rank 0 imports something else): then 10,000 nodes ask for
+each name at once, 20 ms of the root's time a name.
 """
+
+
+def growth(points, mode):
+    """Percent that the largest job takes longer than one node."""
+    at = {p["nodes"]: p["seconds"] for p in points if p["mode"] == mode}
+    return 100 * (at[max(at)] / at[min(at)] - 1)
+
+
+def sensitivity(page, name, factor, column):
+    """A percentage of the sensitivity table in model.md."""
+    row = next(line for line in page.splitlines() if line.startswith(f"| {name} | x {factor} |"))
+    return float(row.split("|")[column].strip(" %"))
 
 
 def main():
     results, points = (json.loads(pathlib.Path(path).read_text()) for path in sys.argv[1:3])
+    page = pathlib.Path(sys.argv[2]).with_name("model.md").read_text()
     system = "lustre"
-    ratio = {m: worst([p for p in points if p["system"] == system], m, f"bound {m.split(',')[0]}", 10000) for m in ("cold", "warm", "cold, tree", "warm, tree")}
-    requests = max(p["requests"] for p in points if p["mode"] == "cold" and p["system"] == system)
+    mine = [p for p in points if p["system"] == system]
+    ratio = {m: worst(mine, m, f"bound {m.split(',')[0]}", 10000) for m in ("cold, Ibcast", "warm, Ibcast")}
+    requests = max(p["requests"] for p in mine if p["mode"] == "cold")
     about = results["text"].split(";")
     print(PAGE.format(command=f"`{results['command'].replace(' --output build/bench/startup', '')}` and `bench/model`", load=f"{about[-3].strip()},{about[-2]}",
                       measured=measured(results), modelled=modelled(points, system), system=system, limits=limits(points), requests=requests,
-                      cold=f"{ratio['cold, tree']:.2f}", warm=f"{ratio['warm, tree']:.2f}", cold_ring=f"{ratio['cold']:.1f}", warm_ring=f"{ratio['warm']:.1f}"), end="")
+                      request_ms=1000 * requests * REQUEST, rtt=sensitivity(page, "rtt", 2, 5), naps=sensitivity(page, "poll_max", 5, 6),
+                      grow_cold=growth(mine, "cold"), grow_warm=growth(mine, "warm"), cold_ring=ratio["cold, Ibcast"], warm_ring=ratio["warm, Ibcast"]), end="")
 
 
 main()

@@ -57,11 +57,11 @@ NAMED = {
                   cache_timeout=30.0),
     "lustre": System("lustre", "one metadata server, mdtest: 2,000 stats/s with one thread (0.4 ms and more each); 240 threads: 500,000 "
                      "stats/s, 27,000 creates/s; an open for reading is between these, 100,000/s is taken; single client reads 1.3 GB/s "
-                     "(Dell HPC Lustre Storage Solution with Intel Omni-Path, white paper, pages 18 and 21, figure 13); all together "
-                     "18.5 GB/s (the same with Mellanox EDR, figure 10); locks do not time out",
+                     "(Dell HPC Lustre Storage solution with Intel Omni-Path, white paper, section 4.1 and figure 13); all together "
+                     "18.5 GB/s (the same with Mellanox Infiniband EDR, figure 10); locks do not time out",
                      rtt=390e-6, meta=10e-6, bandwidth=18.5e9, node_bandwidth=1.3e9),
     "gpfs": System("gpfs", "Spectrum Scale 5.0.4, mdtest: 37,300 opens and reads of 4 KiB files/s; sequential reads 20.5 GB/s sustained (Dell "
-                   "EMC Ready Solution for HPC PixStor Storage, Administrator Guide, table 6: the solution without the capacity expansion); "
+                   "EMC Ready Solution for HPC PixStor Storage, Administrator Guide, page 35, the solution without the capacity expansion); "
                    "0.3 ms for one operation and 5 GB/s a client are assumed", rtt=273e-6, meta=27e-6, bandwidth=20.5e9, node_bandwidth=5e9),
 }
 

@@ -237,6 +237,13 @@ pid_t sys_getpid(void)
     return (pid_t)CALL1(SYS_getpid, 0);
 }
 
+uint64_t sys_pid_namespace(void)
+{
+    struct stat st;
+
+    return sys_stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
+}
+
 ssize_t sys_pread_all(int fd, void *buf, size_t size, off_t offset)
 {
     size_t done = 0;

@@ -57,6 +57,8 @@ void sys_futex_wake(const void *word, int how_many);
 void sys_nap_ns(int64_t ns);
 int64_t sys_now_ns(void); /* CLOCK_MONOTONIC */
 pid_t sys_getpid(void);
+/* The inode of the namespace in which that is meant; 0: not known. */
+uint64_t sys_pid_namespace(void);
 
 /* Reads a whole small file; returns its length, NUL-terminates, cuts at size - 1; -errno on
  * failure. */

@@ -55,12 +55,14 @@ struct segment_header {
     _Atomic uint32_t waiters;
     _Atomic uint32_t doorbell; /* futex: the leader's service sleeps on it */
     _Atomic uint32_t leader_sleeps;
-    _Atomic uint32_t state;         /* enum service_state */
-    _Atomic uint32_t bulk;          /* the plan's records are on their way */
-    _Atomic uint64_t progress;      /* blocks received; tells a slow service from a dead one */
-    _Atomic uint32_t bypasses;      /* number of RECORD_BYPASS: 0 spares the look-up */
-    _Atomic uint32_t unnoted;       /* a change could not be noted: answer nothing (change.h) */
-    _Atomic uint32_t leaving;       /* ranks of this node that are at their exit */
+    _Atomic uint32_t state;    /* enum service_state */
+    _Atomic uint32_t bulk;     /* the plan's records are on their way */
+    _Atomic uint64_t progress; /* blocks received; tells a slow service from a dead one */
+    _Atomic uint32_t bypasses; /* number of RECORD_BYPASS: 0 spares the look-up */
+    _Atomic uint32_t unnoted;  /* a change could not be noted: answer nothing (change.h) */
+    _Atomic uint32_t leaving;  /* ranks of this node that are at their exit */
+    _Atomic int32_t leader;    /* its process id, in the namespace of this inode: */
+    uint64_t leader_namespace;
     _Atomic uint32_t given_up;      /* ranks of this node that could not close the session */
     _Atomic uint64_t content_bytes; /* in the mirror */
 

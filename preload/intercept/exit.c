@@ -18,7 +18,7 @@ static int (*program_main)(int, char **, char **);
 static void leave(int status, void *unused)
 {
     (void)unused;
-    service_finish(status);
+    service_finish(status, false);
 }
 
 static int main_with_handler(int argc, char **argv, char **environment)
@@ -39,7 +39,7 @@ FI_EXPORT int __libc_start_main(int (*main)(int, char **, char **), int argc, ch
 FI_EXPORT void _exit(int status)
 {
     if (service_is_here()) {
-        service_finish(status);
+        service_finish(status, true);
     }
     real()->_exit(status);
     __builtin_unreachable();

@@ -449,28 +449,27 @@ void job_cancel(struct job_request *r)
     }
 }
 
-/* A barrier that does not spin: ranks may be here long before the last one. (With one rank there is
+/* Does not spin: ranks may be here long before the last one. (With one rank there is
  * nothing to wait for, and MPICH 4.0.2 has not set up what MPI_Test would drive.) */
-static int gather_all(struct job *job)
+int job_meet(struct job *job, bool mine, bool *any)
 {
     MPI_Request request = MPI_REQUEST_NULL;
-    int e;
+    int said = mine;
+    int most = mine;
+    int e = MPI_SUCCESS;
 
-    if (job->size == 1) {
-        return MPI_SUCCESS;
+    if (job->size > 1) {
+        e = mpi.Iallreduce(&said, &most, 1, MPI_INT, MPI_MAX, job->p->world, &request);
+        e = e == MPI_SUCCESS ? wait_napping(request) : e;
     }
-    e = mpi.Ibarrier(job->p->world, &request);
-    return e == MPI_SUCCESS ? wait_napping(request) : e;
+    *any = most != 0;
+    return e;
 }
 
 int job_close(struct job *job)
 {
     struct job_private *p = job->p;
-    int e = gather_all(job);
 
-    if (e != MPI_SUCCESS) {
-        return e;
-    }
     if (p->leaders != MPI_COMM_NULL) {
         mpi.Comm_free(&p->leaders);
     }

@@ -54,7 +54,10 @@ void job_cancel(struct job_request *request);
 /* Grows while something here waits: from another thread, tells waiting from being stuck in MPI. */
 uint64_t job_signs_of_life(void);
 
-/* Waits (napping) until every rank is here, then closes everything. */
+/* Waits (napping) until every rank is here; *any: is `mine` true in one of them? */
+int job_meet(struct job *job, bool mine, bool *any);
+/* Closes everything, after job_meet(). May call back into the program, for the attributes of its
+ * communicators, and needs all ranks. */
 int job_close(struct job *job);
 
 struct job_request {

@@ -19,7 +19,8 @@ bool slot_claim(void);
  * an MPI call has failed): says PMI-1's "finalize". */
 void slot_finalize(void);
 
-/* The same after exec; nothing is done if the new program has an MPI library that it initialised.
+/* The same as slot_finalize() after exec; nothing is done if the new program has an MPI library
+ * that it initialised.
  */
 void slot_abandon(void);
 

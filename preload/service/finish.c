@@ -1,6 +1,8 @@
 /* finish.c - the end of a process that has joined the service, or attached to a cache; see
  * service.h. */
 #include <dlfcn.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/guard.h"
@@ -13,11 +15,18 @@
 
 enum { PATIENT_FINISH_MS = 5000, SLICE_MS = 250, CANCEL_NS = 5000000 };
 
-/* A rank that fails on its own must die at once, as it would without us; one that fails after the
- * program's MPI_Finalize has company, and gets a little time to close in order. */
+/* A rank that fails before the program's MPI_Finalize dies at once, and its launcher ends the job,
+ * as without us; one that fails after it has company, and gets a little time to close in order.
+ * Where the program does not use MPI, the others would go on without it, and so they do. */
 static uint64_t finish_limit_ms(int status)
 {
-    return status == 0 ? 0 : PATIENT_FINISH_MS;
+    return status == 0 || !init_program_finalized() ? 0 : PATIENT_FINISH_MS;
+}
+
+/* It must end it itself, or is a crashed one. */
+static bool program_uses_mpi(void)
+{
+    return init_program_initialized() && !init_program_finalized();
 }
 
 static uint64_t signs_of_life(const struct service *s)
@@ -25,10 +34,21 @@ static uint64_t signs_of_life(const struct service *s)
     return atomic_load_explicit(&s->rounds, memory_order_relaxed) + job_signs_of_life();
 }
 
-/* A rank of this node has given up: then the session can be closed by nobody. */
+/* Was the leader killed? (Launchers end the job then, unless they are told not to.) */
+static bool leader_is_gone(const struct segment_header *h)
+{
+    pid_t leader = atomic_load(&h->leader);
+
+    return leader > 0 && h->leader_namespace == sys_pid_namespace() && kill(leader, 0) != 0 &&
+           errno == ESRCH;
+}
+
+/* A rank of this node has given up, or is lost: then the session can be closed by nobody. */
 static bool is_hopeless(const struct service *s)
 {
-    return s->has_cache && atomic_load(&s->node.index.header->given_up) > 0;
+    const struct segment_header *h = s->node.index.header;
+
+    return s->has_cache && (atomic_load(&h->given_up) > 0 || leader_is_gone(h));
 }
 
 /* Waits for the service to close, ms at most (0: as long as it lives; the other ranks may take
@@ -79,10 +99,10 @@ static void close_slot(struct service *s)
     if (s->closed) {
         return;
     }
-    if (s->has_cache) {
+    if (s->has_cache && !s->nobody_closes) {
         atomic_fetch_add(&s->node.index.header->given_up, 1);
     }
-    if (mpi_is_bound() && (!init_program_initialized() || init_program_finalized())) {
+    if (mpi_is_bound() && !program_uses_mpi()) {
         stop_thread(s);
         slot_finalize();
     }
@@ -96,17 +116,20 @@ void service_attached(const struct node_cache *node, bool was_rank)
 }
 
 /* Tells the service that this rank leaves, and waits until it has closed. */
-static void end_service(struct service *s, int status)
+static void end_service(struct service *s, int status, bool abrupt)
 {
     if (s->has_cache) {
         atomic_fetch_add(&s->node.index.header->leaving, 1);
         segment_ring(&s->node.index);
     }
     if (s->phase == PHASE_SERVING) {
-        if (status != 0 && !init_program_finalized()) {
+        if (status != 0 && program_uses_mpi()) {
             return;
         }
-        fflush(NULL);
+        if (!abrupt) {
+            fflush(NULL);
+        }
+        s->abrupt = abrupt && init_program_initialized();
         pthread_mutex_lock(&s->lock);
         pthread_cond_broadcast(&s->changed);
         pthread_mutex_unlock(&s->lock);
@@ -120,11 +143,11 @@ void service_end_before_finalize(void)
     struct service *s = &the_service;
 
     if (service_is_here() && atomic_exchange(&s->leaving, 1) == 0) {
-        end_service(s, 0);
+        end_service(s, 0, false);
     }
 }
 
-void service_finish(int status)
+void service_finish(int status, bool abrupt)
 {
     struct service *s = &the_service;
 
@@ -134,7 +157,7 @@ void service_finish(int status)
     if (s->phase == PHASE_ABANDONED) {
         slot_abandon();
     } else if (s->phase != PHASE_ATTACHED && atomic_exchange(&s->leaving, 1) == 0) {
-        end_service(s, status);
+        end_service(s, status, abrupt);
     }
     if (s->has_cache || s->phase == PHASE_ABANDONED || s->phase == PHASE_ATTACHED) {
         node_leave(&s->node);

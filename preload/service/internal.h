@@ -44,6 +44,8 @@ struct service {
     int64_t last_work;
     bool said_farewell;      /* leader: the root knows that this node leaves */
     bool broken;             /* an MPI call failed: nothing is served any more */
+    bool abrupt;             /* the program's MPI must not be called back any more */
+    bool nobody_closes;      /* one of the ranks is abrupt: all leave the session open */
     bool closed;             /* the session was closed in order */
     _Atomic uint64_t rounds; /* of the loops: signs of life for a thread that waits for this one */
 };

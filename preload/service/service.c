@@ -134,6 +134,12 @@ static bool count_absent(struct service *s)
     return true;
 }
 
+static void introduce_leader(struct segment_header *h)
+{
+    h->leader_namespace = sys_pid_namespace();
+    atomic_store(&h->leader, sys_getpid());
+}
+
 /* The leader makes the node cache, the others attach to it. */
 static bool open_cache(struct service *s)
 {
@@ -149,6 +155,7 @@ static bool open_cache(struct service *s)
                    "names another place)",
                    s->input.config->dir, strerror(-error));
         } else {
+            introduce_leader(s->node.index.header);
             s->has_cache = true; /* to be left, whatever comes */
             place.usable = 1;
             place.nonce = s->node.index.header->nonce;
@@ -288,6 +295,7 @@ static void serve(struct service *s)
 static void leave(struct service *s)
 {
     bool served = s->hello.usable && s->hello.roots_size > 0;
+    bool abrupt;
 
     if (s->job.node_rank == 0 && served) {
         while (!service_node_leaves(s)) {
@@ -299,7 +307,10 @@ static void leave(struct service *s)
             leader_farewell(s);
         }
     }
-    s->closed = service_check(s, job_close(&s->job), "close");
+    if (service_check(s, job_meet(&s->job, s->abrupt, &abrupt), "close")) {
+        s->nobody_closes = abrupt;
+        s->closed = !abrupt && service_check(s, job_close(&s->job), "close");
+    }
 }
 
 static void *service_thread(void *argument)

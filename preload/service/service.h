@@ -36,8 +36,10 @@ struct service_input {
 /* True: the results are good until the process ends. False: a line said why, go on without. */
 bool service_start(const struct service_input *input, struct service_result *result);
 
-/* status: the exit status of this process. Does nothing in a forked child. */
-void service_finish(int status);
+/* status: the exit status of this process. abrupt: it ends by _exit(2), in the middle of the
+ * program (whose Python may hold a lock that its MPI callbacks want). Does nothing in a forked
+ * child. */
+void service_finish(int status, bool abrupt);
 
 /* For an attached process: at its exit it gives up the cache. was_rank: it was a rank and has
  * called exec; at its end the launcher must be told that MPI is closed. */

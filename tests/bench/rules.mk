@@ -25,14 +25,17 @@ test-make-env:
 	$(Q)B=$(B) tests/run make-env /usr/bin/python3 tests/bench/make_env_test.py
 
 # The tools that measure, look and predict.
-TESTS += test-bench-startup test-bench-trace test-bench-model
-.PHONY: test-bench-startup test-bench-trace test-bench-model
+TESTS += test-bench-startup test-bench-trace test-bench-model test-bench-bulk
+.PHONY: test-bench-startup test-bench-trace test-bench-model test-bench-bulk
 
 test-bench-startup: all
 	$(Q)B=$(B) tests/run bench-startup $(PRIVATE) /usr/bin/python3 tests/bench/startup_test.py
 
 test-bench-trace:
 	$(Q)B=$(B) tests/run bench-trace /usr/bin/python3 tests/bench/trace_test.py
+
+test-bench-bulk: all
+	$(Q)B=$(B) tests/run bench-bulk $(PRIVATE) /usr/bin/python3 tests/bench/bulk_test.py
 
 test-bench-model:
 	$(Q)B=$(B) tests/run bench-model /usr/bin/python3 tests/bench/model_test.py

@@ -27,7 +27,7 @@ class Fuzzer:
     def __init__(self, args, work):
         self.args = args
         self.work = work
-        self.tree = f"{work}/tmpfs/a/b/judge-tree"  # some levels below what must not be touched
+        self.tree = f"{work}/tmpfs/a/b/c/d/e/f/judge-tree"  # some levels below what others change meanwhile
         built = os.path.abspath(args.build)
         self.program = f"{built}/differential"
         self.liar = f"{built}/interpose/liar.so"

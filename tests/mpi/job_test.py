@@ -107,15 +107,20 @@ def test_exit_codes():
 
 
 def test_one_rank_fails():
-    start = time.monotonic()
-    done = python_job("""
-        import os, sys, time, json
-        if os.environ["PMI_RANK"] == "1":
-            sys.exit(9)
-        time.sleep(20)
-        """)
-    check(done.returncode == 9, f"exit {done.returncode}: {done.stderr}")
-    check(time.monotonic() - start < 15, "the job outlived its failed rank")
+    """One that has not initialised MPI is nobody's business: the others go on, as without the library. Of one that has, the
+    launcher ends the job."""
+    for first, output in ("pass", "on\n"), ("from mpi4py import MPI", ""):
+        start = time.monotonic()
+        done = python_job(f"""
+            import os, sys, time, json
+            {first}
+            if os.environ["PMI_RANK"] == "1":
+                os._exit(9)
+            time.sleep({1 if output else 20})
+            os.write(1, b"on\\n")
+            """)
+        check(done.returncode == 9 and done.stdout.startswith(output), f"exit {done.returncode}: {done.stdout} {done.stderr}")
+        check(time.monotonic() - start < 15, "the job outlived its failed rank")
 
 
 def test_mpi_abort():

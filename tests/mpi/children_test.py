@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+"""Descendants of a rank: right answers, from the node cache where they can be, and never MPI; also when the job is over."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+import jobs  # noqa: E402
+from jobs import BUILD, LIBRARY, cache_place, caches, check, check_done, python_job  # noqa: E402
+
+def test_exec_in_all_ways():
+    """fork and exec, posix_spawn, vfork (subprocess), with the environment and without: attached if it has it, never with MPI."""
+    child = "import json, os; t = open('/proc/self/maps').read(); print('mpich' in t, '/index' in t, len(json.dumps([1])))"
+    with cache_place() as place:
+        done = python_job(f"""
+            import os, subprocess, sys
+            child = {child!r}
+            def read(start):
+                r, w = os.pipe()
+                os.set_inheritable(w, True)
+                pid = start(w)
+                os.close(w)
+                text = os.fdopen(r).read()
+                assert os.waitpid(pid, 0)[1] == 0
+                return text.strip()
+            def forked(environment):
+                def start(w):
+                    pid = os.fork()
+                    if pid == 0:
+                        os.dup2(w, 1)
+                        os.execve(sys.executable, [sys.executable, "-c", child], environment)
+                    return pid
+                return read(start)
+            def spawned(environment):
+                return read(lambda w: os.posix_spawn(sys.executable, [sys.executable, "-c", child], environment,
+                                                     file_actions=[(os.POSIX_SPAWN_DUP2, w, 1)]))
+            def vforked(environment):
+                return subprocess.run([sys.executable, "-c", child], env=environment, capture_output=True, text=True, check=True,
+                                      close_fds=False).stdout.strip()
+            for way in forked, spawned, vforked:
+                got = way(dict(os.environ)), way({{}}), way({{"LD_PRELOAD": os.environ["LD_PRELOAD"]}})
+                assert got == ("False True 3", "False False 3", "False False 3"), (way, got)
+            os.write(1, b"good\\n")
+            """, env={"FASTIMPORT_DIR": place}, timeout=120)
+        check_done(done, "good\n" * 2)
+        check(not caches(place), f"left: {caches(place)}")
+
+
+def test_a_daemon_outlives_the_job():
+    """It keeps working when the job is over, and the cache goes when it ends."""
+    with cache_place() as place, tempfile.TemporaryDirectory() as scratch:
+        done = python_job(f"""
+            import os, sys, subprocess, time
+            if os.environ["PMI_RANK"] == "0":
+                subprocess.Popen([sys.executable, "-c", '''if True:
+                    import os, time
+                    time.sleep(2)
+                    import decimal, xml.dom.minidom, json
+                    os.listdir(os.path.dirname(json.__file__))
+                    open("{scratch}/done", "w").write(str(decimal.Decimal(2).sqrt()))
+                    '''], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+                time.sleep(0.5)
+            import json
+            """, env={"FASTIMPORT_DIR": place})
+        check_done(done, "")
+        check(not os.path.exists(f"{scratch}/done"), "the daemon did not outlive the job: this tests nothing")
+        for _ in range(100):
+            if os.path.exists(f"{scratch}/done") and not caches(place):
+                break
+            time.sleep(0.1)
+        check(open(f"{scratch}/done").read().startswith("1.4142"), "the daemon failed")
+        check(not caches(place), f"left: {caches(place)}")
+
+
+def test_forked_child_goes_on_after_its_parent():
+    with cache_place() as place, tempfile.TemporaryDirectory() as scratch:
+        done = python_job(f"""
+            import os, time
+            if os.fork() == 0:
+                os.setsid()
+                [os.close(fd) for fd in (0, 1, 2)]
+                time.sleep(1.5)
+                import decimal, json
+                open(f"{scratch}/{{os.environ['PMI_RANK']}}", "w").write("done")
+                os._exit(0)
+            import json
+            """, env={"FASTIMPORT_DIR": place})
+        check(done.returncode == 0, done.stderr)
+        time.sleep(3)
+        check(sorted(os.listdir(scratch)) == ["0", "1"], f"{os.listdir(scratch)}")
+
+
+# --- secrets and privileges ---------------------------------------------------------------------------------------------
+
+
+def test_logs_and_reports_keep_secrets():
+    """Nothing of the environment that is not a setting of fastimport goes into log, report, plan or cache."""
+    with tempfile.TemporaryDirectory() as scratch:
+        done = python_job("import json, os; os.write(1, b'on\\n')", env={
+            "FASTIMPORT_LOG": "debug", "FASTIMPORT_LOG_FILE": f"{scratch}/log", "FASTIMPORT_REPORT": f"{scratch}/report",
+            "FASTIMPORT_PLAN": f"{scratch}/plan", "MY_TOKEN": "swordfish-4711"})
+        check(done.returncode == 0, done.stderr)
+        names = os.listdir(scratch)
+        check({"log", "report", "plan"} <= set(names), f"{names}")
+        for name in names:
+            check(b"swordfish" not in open(f"{scratch}/{name}", "rb").read(), name)
+        check("swordfish" not in done.stderr, done.stderr)
+
+
+def test_setuid_programs_are_left_alone():
+    """AT_SECURE: no message, no cache, whatever the environment says. (ld.so loads a preload there only from system folders.)"""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch, cache_place() as place:
+        library = "/usr/lib/x86_64-linux-gnu/libfastimport-setuid-test.so"
+        program = f"{scratch}/crowd"
+        subprocess.run(["cp", str(BUILD / "tests/mpi/crowd"), program], check=True)
+        subprocess.run(["cp", str(LIBRARY), library], check=True)
+        try:
+            os.chmod(scratch, 0o755)
+            os.chmod(library, 0o4755)
+            command = [program, "/usr/lib/python3.11/json", "1", "1"]
+            env = {"LD_PRELOAD": os.path.basename(library), "PMI_RANK": "0", "FASTIMPORT_FS": "all", "FASTIMPORT_DIR": place,
+                   "FASTIMPORT_LOG": "debug", "FASTIMPORT_MPI": "/nonexistent"}
+            os.chmod(program, 0o755)
+            usual = subprocess.run(command, env=env, capture_output=True, text=True, user=65534, timeout=20)
+            check("cannot load" in usual.stderr, f"without setuid it should be a rank: {usual}")
+            os.chmod(program, 0o4755)
+            secure = subprocess.run(command, env=env, capture_output=True, text=True, user=65534, timeout=20)
+            check(secure.returncode == 0 and secure.stdout == usual.stdout and secure.stderr == "", f"{secure}")
+        finally:
+            os.unlink(library)
+
+
+if __name__ == "__main__":
+    sys.exit(jobs.run_all(globals(), sys.argv[1:]))

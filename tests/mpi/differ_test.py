@@ -1,0 +1,181 @@
+#!/usr/bin/python3
+"""Ranks that differ, in what they are and in how they end: exit code and output of each job are those of a plain run."""
+
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+import jobs  # noqa: E402
+from jobs import BUILD, LIBRARY, MPIEXEC, PYTHON, cache_place, caches, check, script  # noqa: E402
+
+MEMBER, BYSTANDER = str(BUILD / "tests/mpi/member"), str(BUILD / "tests/mpi/bystander")
+SETTINGS = {"FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", "FASTIMPORT_JOIN_MS": "2500"}
+
+
+def run(parts, place=None, options=()):
+    """parts: [(ranks, command)]; one MPMD job, with the library if there is a place for its caches."""
+    argv = [MPIEXEC, *options]
+    for ranks, command in parts:
+        env = ["env", f"LD_PRELOAD={LIBRARY}", f"FASTIMPORT_DIR={place}", *[f"{k}={v}" for k, v in SETTINGS.items()]] if place else []
+        argv += [":"] * (len(argv) > 1 + len(options)) + ["-n", str(ranks), *env, *map(str, command)]
+    start = time.monotonic()
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    done.seconds = time.monotonic() - start
+    return done
+
+
+def own_lines(done):
+    """What the ranks wrote, without the launcher's words on a job that was ended."""
+    return sorted(line for line in done.stdout.partition("\n=====")[0].splitlines() if line)
+
+
+def alike(parts, says=None, left=False, options=()):
+    """Runs the job without and with the library. says: the one message that is expected."""
+    plain = run(parts, options=options)
+    with cache_place() as place:
+        done = run(parts, place, options)
+        about = f"{parts}: plain exit {plain.returncode}, {plain.stdout!r}; with the library {done.returncode}\n{done.stdout}{done.stderr}"
+        check(done.returncode == plain.returncode, about)
+        check(own_lines(done) == own_lines(plain), about)
+        messages = [line for line in done.stderr.splitlines() if "fastimport" in line]
+        check(len(messages) <= 2 if says else not messages, about)  # rank 0 may be no Python: rank 1 says it, too
+        check(says is None or (messages and all(says in line for line in messages)), about)
+        check(left or not caches(place), f"left: {caches(place)}: {about}")
+    return plain, done
+
+
+def python(text):
+    """A rank's command; the script lives as long as the test."""
+    place = tempfile.TemporaryDirectory()
+    scripts.append(place)
+    return [PYTHON, "-u", script(place.name, text)]
+
+
+scripts = []
+SUM = """
+from mpi4py import MPI
+import array, json, os, sys
+total = array.array("i", [0])
+MPI.COMM_WORLD.Allreduce(array.array("i", [MPI.COMM_WORLD.rank]), total)
+os.write(1, f"sum {total[0]}\\n".encode())
+"""
+WORK = "import json, decimal, os, sys; os.write(1, f'{len(json.dumps([1]))} {decimal.Decimal(2)}\\n'.encode())"
+
+
+def test_python_and_c_programs_of_mpi():
+    alike([(2, python(SUM)), (1, [MEMBER])])
+    alike([(1, [MEMBER]), (2, python(SUM))])
+    alike([(2, [MEMBER])])
+
+
+def test_pythons_and_a_program_of_another_kind():
+    """Which never joins: the others go on, and the job lives until it ends, too."""
+    plain, done = alike([(2, python(WORK)), (1, [BYSTANDER, "4000"])], "not all ranks have joined")
+    check(done.seconds > 3.9 and plain.seconds > 3.9, f"{plain.seconds} {done.seconds}")
+    alike([(1, [BYSTANDER, "0"]), (2, python(WORK))], "not all ranks have joined")
+
+
+def test_exit_codes_where_a_rank_never_joins():
+    alike([(1, python(WORK + "; import sys; sys.exit(3)")), (1, [BYSTANDER, "3000"])], "not all ranks have joined")
+    alike([(1, python(WORK)), (1, [BYSTANDER, "3000", "5"])], "not all ranks have joined")
+
+
+def test_ways_to_end():
+    for end in ("import sys; sys.exit(0)", "import sys; sys.exit(3)", "os._exit(0)", "os._exit(4)", "raise SystemExit('words')", "1/0",
+                "import os; os.kill(os.getpid(), 15)", "os.abort()"):
+        signal = "kill" in end or "abort" in end
+        alike([(1 if signal else 2, python(f"{WORK}\n{end}"))], left=signal)
+    alike([(1, python(f"{WORK}\nsys.exit(3)")), (2, python(f"import time; time.sleep(1)\n{WORK}"))])
+
+
+def test_ways_to_end_after_mpi():
+    for end in ("pass", "import sys; sys.exit(3)", "MPI.Finalize(); os._exit(0)", "MPI.Finalize(); sys.exit(6)", "MPI.COMM_WORLD.Abort(7)"):
+        alike([(2, python(f"{SUM}\nMPI.COMM_WORLD.barrier()\n{end}"))], left="Abort" in end)
+    alike([(1, python(f"{SUM}\nMPI.Finalize(); os._exit(0)")), (1, python(SUM)), (1, [MEMBER])])
+
+
+def test_a_c_program_aborts():
+    alike([(1, python("""
+        from mpi4py import MPI
+        MPI.COMM_WORLD.allreduce(MPI.COMM_WORLD.rank)
+        MPI.COMM_WORLD.barrier()
+        """)), (1, [MEMBER, "9"])], left=True)
+
+
+def test_rank_0_ends_first():
+    alike([(1, python(WORK)), (2, python("import time; time.sleep(1)\n" + WORK))])
+    alike([(1, [BYSTANDER, "0"]), (1, python(WORK))], "not all ranks have joined")
+
+
+def test_communicators_of_the_program():
+    alike([(4, python("""
+        from mpi4py import MPI
+        import os, json
+        world = MPI.COMM_WORLD
+        half = world.Split(world.rank % 2, world.rank)
+        node = world.Split_type(MPI.COMM_TYPE_SHARED)
+        copy = half.Dup()
+        if world.rank % 2:
+            import decimal
+        os.write(1, f"{copy.allreduce(world.rank)} {node.size} {world.size}\\n".encode())
+        copy.Free(), half.Free()
+        """))])
+
+
+def test_thread_levels():
+    for level in "single", "funneled", "serialized", "multiple":
+        alike([(2, python(f"""
+            import mpi4py
+            mpi4py.rc.thread_level = {level!r}
+            from mpi4py import MPI
+            import os
+            os.write(1, f"{{MPI.Query_thread() >= MPI.THREAD_{level.upper()}}} {{MPI.COMM_WORLD.allreduce(1)}}\\n".encode())
+            """))])
+
+
+def test_mpi_is_never_initialised():
+    alike([(2, python("import mpi4py; mpi4py.rc.initialize = False\nfrom mpi4py import MPI\nimport os, json\n"
+                      "os.write(1, f'{MPI.Is_initialized()}\\\\n'.encode())"))])
+
+
+def test_futures():
+    text = """
+        from mpi4py.futures import MPIPoolExecutor
+        import os
+        def work(x):
+            import json, decimal
+            return int(decimal.Decimal(x) ** 2)
+        if __name__ == "__main__":
+            with MPIPoolExecutor() as pool:
+                os.write(1, f"{sorted(pool.map(work, range(9)))}\\n".encode())
+        """
+    command = python(text)
+    alike([(3, [PYTHON, "-m", "mpi4py.futures", command[-1]])])
+
+
+def test_the_root_is_lost_and_the_launcher_does_not_notice():
+    """A shell around Python keeps the launcher's connection open. The others go on, and end."""
+    text = """
+        import os, signal, time, json
+        if os.environ["PMI_RANK"] == "0":
+            time.sleep(0.3)
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(1)
+        import decimal, email.mime.text
+        os.write(1, b"done\\n")
+        os.close(1)
+        """
+    SETTINGS["FASTIMPORT_WAIT_MS"] = "300"
+    try:
+        with cache_place() as place:
+            done = run([(3, ["bash", "-c", " ".join(map(str, python(text))) + " || sleep 5"])], place)
+    finally:
+        del SETTINGS["FASTIMPORT_WAIT_MS"]
+    check(done.stdout == "done\n" * 2 and done.returncode == 0 and done.seconds < 20, f"{done} {done.seconds}")
+    check(done.stderr.count("no sign of life from the root") == 1, done.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(jobs.run_all(globals(), sys.argv[1:]))

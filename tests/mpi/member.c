@@ -1,0 +1,20 @@
+/* member.c - an MPI program without Python, for jobs of unlike programs: adds up the ranks, or aborts with argv[1]. */
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(int argc, char **argv)
+{
+    int rank, sum, provided;
+
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Allreduce(&rank, &sum, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
+    if (argc > 1) {
+        MPI_Abort(MPI_COMM_WORLD, atoi(argv[1]));
+    }
+    printf("sum %d\n", sum);
+    fflush(stdout);
+    MPI_Finalize();
+    return 0;
+}

@@ -1,0 +1,70 @@
+#!/usr/bin/python3
+"""Many threads import and open at once, in every rank: what they see is what they see without the library.
+
+    threads_test.py [--tsan] [TEST...]    --tsan: C programs only, with ThreadSanitizer; any data race is a failure
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+import jobs  # noqa: E402
+from jobs import BUILD, ROOT, LIBRARY, cache_place, check, local_job, plain_job, python_job, script, sharedjob  # noqa: E402
+
+TSAN = "--tsan" in sys.argv
+CROWD = str(BUILD / "tests/mpi/crowd")
+
+
+def tsan_settings(log):
+    runtime = subprocess.check_output(["gcc", "-print-file-name=libtsan.so"], text=True).strip()
+    return {"LD_PRELOAD": f"{os.path.realpath(runtime)}:{LIBRARY}",
+            "TSAN_OPTIONS": f"log_path={log} exitcode=0 report_thread_leaks=0 suppressions={ROOT}/tests/mpi/tsan.supp ignore_noninstrumented_modules=1"}
+
+
+def crowd(ranks, threads, rounds):
+    with tempfile.TemporaryDirectory() as scratch, cache_place() as place:
+        report = f"{scratch}/report"
+        command = [CROWD, os.path.dirname(os.__file__) + "/asyncio", str(threads), str(rounds)]
+        env = {"FASTIMPORT_DIR": place, "FASTIMPORT_REPORT": report, "FASTIMPORT_PATH": os.path.dirname(os.__file__)}
+        done = local_job(command, ranks, env | (tsan_settings(f"{scratch}/tsan") if TSAN else {}), timeout=200)
+        plain = plain_job(command, 1)
+        races = "".join(open(f"{scratch}/{n}").read() for n in os.listdir(scratch) if n.startswith("tsan"))
+        check("ThreadSanitizer" not in races, races[:6000])
+        check(done.returncode == 0 and set(done.stdout.split()) == set(plain.stdout.split()) and len(set(plain.stdout.split())) == 1,
+              f"{done.returncode} {set(done.stdout.split())} {set(plain.stdout.split())}\n{done.stderr}")
+        check(done.stdout.count("\n") == ranks * threads, done.stdout)
+        served = sharedjob.read_json(report)["calls"]
+        check(served["open"]["served"] > ranks * threads * rounds, str(served))
+
+
+def test_threads_of_c():
+    crowd(4, 8, 1 if TSAN else 3)
+    crowd(1, 16, 1 if TSAN else 3)
+
+
+def test_threads_of_python():
+    if TSAN:
+        return
+    done = python_job("""
+        import importlib, os, threading
+        names = [n for n in "json decimal email.mime.text xml.dom.minidom csv sqlite3 ctypes asyncio logging.config unittest http.client "
+                 "concurrent.futures tarfile zipfile lzma bz2 hashlib ssl difflib statistics".split()]
+        seen, barrier = {}, threading.Barrier(12)
+        def work(i):
+            barrier.wait()
+            for n in names[i:] + names[:i]:
+                module = importlib.import_module(n)
+                seen[i, n] = len(open(module.__file__, "rb").read()), os.stat(module.__file__).st_ino, len(os.listdir(os.path.dirname(module.__file__)))
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(12)]
+        [t.start() for t in threads], [t.join() for t in threads]
+        assert len(seen) == 12 * len(names) and all(seen[i, n] == seen[0, n] for i, n in seen)
+        os.write(1, f"{sum(v[0] for v in seen.values())}\\n".encode())
+        """, ranks=4, timeout=120)
+    lines = done.stdout.split()
+    check(done.returncode == 0 and len(lines) == 4 and len(set(lines)) == 1, f"{done}")
+
+
+if __name__ == "__main__":
+    sys.exit(jobs.run_all(globals(), [a for a in sys.argv[1:] if a != "--tsan"]))
