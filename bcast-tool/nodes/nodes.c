@@ -10,6 +10,9 @@
 
 #include "base/io.h"
 
+#define NAP_MIN 20 /* microseconds */
+#define NAP_MAX 2000
+
 static int usable_cores(void)
 {
     cpu_set_t set;
@@ -149,16 +152,18 @@ void nodes_settle(struct nodes *n, const struct place_id *mine)
     number(n);
 }
 
+/* A message through a tree of ranks takes several naps in a row, so they start short; they grow
+ * with the time waited, of which they add at most an eighth. */
 void nodes_wait(MPI_Request *r)
 {
     int done = 0;
-    unsigned nap = 20;
+    double start = io_now();
     for (;;) {
         MPI_Test(r, &done, MPI_STATUS_IGNORE);
         if (done)
             return;
-        io_nap(nap);
-        nap = nap < 2000 ? nap * 2 : nap;
+        double nap = (io_now() - start) * 1e6 / 8;
+        io_nap(nap < NAP_MIN ? NAP_MIN : nap < NAP_MAX ? (unsigned)nap : NAP_MAX);
     }
 }
 
