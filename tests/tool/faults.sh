@@ -225,5 +225,11 @@ on_nodes 2 stage "$W/missing.tar" --to "$W/local/none"
 check "no archive" refused 'missing.tar.*No such file'
 on_nodes 2 stage "$W/a.tar.gz" --to "$W/local/no/where"
 check "no parent directory" refused 'No such file'
+fresh_nodes
+mkdir "$W/n0/sub" # and not on node 1, of which two ranks see that
+PPN=2 on_nodes 2 stage "$W/a.tar.gz" --to "$W/local/sub/env" --allow-failed 1 --failed-nodes "$W/failed"
+check "no parent directory on one node is one failed node, however many ranks it has" test $rc -eq 0
+check "... which is named once" test "$(wc -l <"$W/failed")" -eq 1
+check "... and the other is staged" test -e "$W/n0/sub/env/d1/data"
 
 finish
