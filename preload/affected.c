@@ -89,7 +89,7 @@ static enum step step(struct walk *w, size_t n)
     if (r == NULL) {
         return error != 0 ? STEP_END : STEP_AFFECTED;
     }
-    if (r->error != 0 || (r->flags & RECORD_UNAVAILABLE) != 0) {
+    if (r->error != 0 || (record_flags(r) & RECORD_UNAVAILABLE) != 0) {
         return r->error != 0 ? STEP_END : STEP_AFFECTED;
     }
     s = record_payload(r);

@@ -114,7 +114,7 @@ bool bare_name_resolve(const char *name, const void *caller, uint64_t question,
     if (r == NULL && resolver.fill != NULL) {
         r = fill_get(resolver.fill, &q, NULL, &why);
     }
-    if (r == NULL || (r->flags & RECORD_UNAVAILABLE) != 0) {
+    if (r == NULL || (record_flags(r) & RECORD_UNAVAILABLE) != 0) {
         return fall_back(r == NULL ? why : FALLBACK_UNAVAILABLE);
     }
     if (is_bypassed(r)) {

@@ -78,7 +78,7 @@ static const struct record *get_prefix(enum record_kind kind, uint64_t argument,
 
 static bool is_success(const struct record *r)
 {
-    return r != NULL && r->error == 0 && (r->flags & RECORD_UNAVAILABLE) == 0;
+    return r != NULL && r->error == 0 && (record_flags(r) & RECORD_UNAVAILABLE) == 0;
 }
 
 /* --- what follows from other records
@@ -379,7 +379,7 @@ static bool resolve_at_once(enum call_family family, const struct fi_query *q,
 {
     const struct record *r = segment_find(&resolver.node->index, q);
 
-    if (r == NULL || (r->flags & RECORD_UNAVAILABLE) != 0 ||
+    if (r == NULL || (record_flags(r) & RECORD_UNAVAILABLE) != 0 ||
         policy_verdict(resolver.policy, q->path, q->length) != OURS) {
         return false;
     }
@@ -414,7 +414,7 @@ static bool resolve_slowly(enum call_family family, enum record_kind kind, uint6
     if (r == NULL) {
         return fall_back(why);
     }
-    if ((r->flags & RECORD_UNAVAILABLE) != 0 || !is_acceptable(r, s.must_be_directory) ||
+    if ((record_flags(r) & RECORD_UNAVAILABLE) != 0 || !is_acceptable(r, s.must_be_directory) ||
         (s.must_be_searchable && !is_searchable(s.path, s.length))) {
         return fall_back(FALLBACK_UNAVAILABLE);
     }

@@ -27,7 +27,7 @@ static const struct record *find(const struct node_cache *node, enum change_key 
 
 static bool covers(const struct record *r, enum change_extent extent)
 {
-    return r != NULL && (r->flags & extent) == extent;
+    return r != NULL && (record_flags(r) & extent) == extent;
 }
 
 bool change_unnoted(const struct node_cache *node)
@@ -122,7 +122,7 @@ bool change_note_inode(struct node_cache *node, const struct stat *st, const cha
     size_t n = strnlen(path, sizeof payload.path - 1);
     const struct record *known = find(node, CHANGE_INODE, &key, sizeof key);
     const struct change_inode *c = known == NULL ? NULL : inode_payload(known);
-    uint8_t flags = (uint8_t)(extent | (known == NULL ? 0 : known->flags & RECORD_TREE));
+    uint8_t flags = (uint8_t)(extent | (known == NULL ? 0 : record_flags(known) & RECORD_TREE));
 
     if (covers(known, flags) && c != NULL && n > 0 && strcmp(c->path, path) == 0) {
         return true;

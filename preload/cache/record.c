@@ -100,7 +100,7 @@ static bool payload_valid(const struct record *r)
     default:
         break;
     }
-    if (r->error != 0 || (r->flags & RECORD_UNAVAILABLE) != 0) {
+    if (r->error != 0 || (record_flags(r) & RECORD_UNAVAILABLE) != 0) {
         return true;
     }
     switch ((enum record_kind)r->kind) {

@@ -114,10 +114,16 @@ static inline uint32_t record_size_for(size_t path_length, size_t payload_size)
            record_round8(payload_size);
 }
 
+/* RECORD_USED may come at any time, from any process; the others are as they were published. */
+static inline uint8_t record_flags(const struct record *r)
+{
+    return __atomic_load_n(&r->flags, __ATOMIC_RELAXED);
+}
+
 /* Writes only once, so that a shared cache line stays shared. */
 static inline void record_mark_used(const struct record *r)
 {
-    if ((__atomic_load_n(&r->flags, __ATOMIC_RELAXED) & RECORD_USED) == 0) {
+    if ((record_flags(r) & RECORD_USED) == 0) {
         __atomic_fetch_or((uint8_t *)&r->flags, RECORD_USED, __ATOMIC_RELAXED);
     }
 }

@@ -57,7 +57,7 @@ static bool listed(const char *directory, size_t length, const char *name, unsig
     const struct record *r = segment_find(&ahead.fill->node->index, &list);
     const struct record_list_entry *e = NULL;
 
-    if (r != NULL && r->error == 0 && (r->flags & RECORD_UNAVAILABLE) == 0) {
+    if (r != NULL && r->error == 0 && (record_flags(r) & RECORD_UNAVAILABLE) == 0) {
         e = record_list_find(r, name);
     }
     return e != NULL && e->type == type;

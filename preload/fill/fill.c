@@ -128,7 +128,7 @@ static void learn(struct fill *f, const struct record *r)
 {
     int64_t patience = atomic_load_explicit(&f->patience_ns, memory_order_relaxed);
 
-    if ((r->flags & RECORD_BY_REQUEST) != 0) {
+    if ((record_flags(r) & RECORD_BY_REQUEST) != 0) {
         patience /= 4;
     } else {
         patience *= 2;

@@ -33,7 +33,7 @@ static const struct record *cached(enum record_kind kind, uint64_t argument, con
     if (r == NULL) {
         r = fill_search(library.fill, &q);
     }
-    return r == NULL || (r->flags & RECORD_UNAVAILABLE) != 0 ? NULL : r;
+    return r == NULL || (record_flags(r) & RECORD_UNAVAILABLE) != 0 ? NULL : r;
 }
 
 static bool is_real_directory(void *context, const char *path, size_t length)
@@ -58,7 +58,7 @@ static const struct record *cached_file(const char *path)
     struct fi_query whole = query_make(RECORD_CONTENT, 0, path, strlen(path));
     const struct record *r = segment_find(&library.fill->node->index, &whole);
 
-    return r != NULL && (r->flags & RECORD_UNAVAILABLE) == 0
+    return r != NULL && (record_flags(r) & RECORD_UNAVAILABLE) == 0
                ? r
                : cached(RECORD_CONTENT, RECORD_MAPPED, path);
 }

@@ -204,6 +204,11 @@ bool mpi_is_bound(void)
     return bound;
 }
 
+bool mpi_is_cancellable(void)
+{
+    return dlopen("libgcc_s.so.1", RTLD_NOW) != NULL;
+}
+
 bool mpi_in_use(void)
 {
     int (*initialized)(int *) = NULL;

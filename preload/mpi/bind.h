@@ -39,6 +39,10 @@ bool mpi_is_bound(void);
 /* The library's version, first line; after mpi_bind(). */
 void mpi_version(char *out, size_t size);
 
+/* Can a thread that is in MPI be cancelled? (pthread_cancel(3) aborts where it cannot load
+ * libgcc_s.) */
+bool mpi_is_cancellable(void);
+
 /* Does this process have an MPI library that somebody has initialised with MPI_Init? */
 bool mpi_in_use(void);
 

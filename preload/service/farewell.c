@@ -12,7 +12,8 @@ static const struct record *next_planned(const struct segment *segment, uint64_t
 {
     const struct record *r;
 
-    while ((r = segment_walk(segment, position)) != NULL && (r->flags & RECORD_PLANNED) == 0) {
+    while ((r = segment_walk(segment, position)) != NULL &&
+           (record_flags(r) & RECORD_PLANNED) == 0) {
     }
     return r;
 }
@@ -30,7 +31,7 @@ size_t farewell_write(const struct segment *segment, char *out)
         if (head.n_bits % 8 == 0) {
             bits[head.n_bits / 8] = 0;
         }
-        if ((r->flags & RECORD_USED) != 0) {
+        if ((record_flags(r) & RECORD_USED) != 0) {
             bits[head.n_bits / 8] |= (char)(1 << head.n_bits % 8);
         }
         head.n_bits++;

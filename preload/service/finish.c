@@ -1,11 +1,9 @@
 /* finish.c - the end of a process that has joined the service, or attached to a cache; see
  * service.h. */
-#include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 
-#include "base/guard.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "mpi/bind.h"
@@ -79,16 +77,12 @@ static void await_close(struct service *s, uint64_t ms)
 }
 
 /* The thread would take the launcher's answer to what we say, and complain of it: it waits in MPI
- * for ranks that never come. (pthread_cancel(3) aborts where it cannot load libgcc_s.) */
+ * for ranks that never come. */
 static void stop_thread(struct service *s)
 {
-    if (s->phase == PHASE_JOINING || s->phase == PHASE_SERVING) {
-        fi_enter();
-        if (dlopen("libgcc_s.so.1", RTLD_NOW) != NULL) {
-            pthread_cancel(s->thread);
-            sys_nap_ns(CANCEL_NS);
-        }
-        fi_leave();
+    if ((s->phase == PHASE_JOINING || s->phase == PHASE_SERVING) && mpi_is_cancellable()) {
+        pthread_cancel(s->thread);
+        sys_nap_ns(CANCEL_NS);
     }
 }
 
@@ -115,6 +109,15 @@ void service_attached(const struct node_cache *node, bool was_rank)
     the_service.phase = was_rank ? PHASE_ABANDONED : PHASE_ATTACHED;
 }
 
+/* True for the first call only. */
+static bool begin_leaving(struct service *s, bool abrupt)
+{
+    int before = NOT_LEAVING;
+
+    return atomic_compare_exchange_strong(
+        &s->leaving, &before, abrupt && init_program_initialized() ? LEAVING_ABRUPTLY : LEAVING);
+}
+
 /* Tells the service that this rank leaves, and waits until it has closed. */
 static void end_service(struct service *s, int status, bool abrupt)
 {
@@ -129,7 +132,6 @@ static void end_service(struct service *s, int status, bool abrupt)
         if (!abrupt) {
             fflush(NULL);
         }
-        s->abrupt = abrupt && init_program_initialized();
         pthread_mutex_lock(&s->lock);
         pthread_cond_broadcast(&s->changed);
         pthread_mutex_unlock(&s->lock);
@@ -142,7 +144,7 @@ void service_end_before_finalize(void)
 {
     struct service *s = &the_service;
 
-    if (service_is_here() && atomic_exchange(&s->leaving, 1) == 0) {
+    if (service_is_here() && begin_leaving(s, false)) {
         end_service(s, 0, false);
     }
 }
@@ -156,7 +158,7 @@ void service_finish(int status, bool abrupt)
     }
     if (s->phase == PHASE_ABANDONED) {
         slot_abandon();
-    } else if (s->phase != PHASE_ATTACHED && atomic_exchange(&s->leaving, 1) == 0) {
+    } else if (s->phase != PHASE_ATTACHED && begin_leaving(s, abrupt)) {
         end_service(s, status, abrupt);
     }
     if (s->has_cache || s->phase == PHASE_ABANDONED || s->phase == PHASE_ATTACHED) {

@@ -19,6 +19,9 @@ enum service_phase {
     PHASE_ABANDONED
 };
 
+/* Abruptly: the program's MPI must not be called back any more. */
+enum leaving { NOT_LEAVING, LEAVING, LEAVING_ABRUPTLY };
+
 struct service {
     struct service_input input;
     pid_t pid;
@@ -34,7 +37,7 @@ struct service {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     enum service_phase phase; /* lock */
-    _Atomic int leaving;      /* this rank is at its exit, or in MPI_Finalize (mpi/init.h) */
+    _Atomic int leaving;      /* enum leaving: at the exit, or in MPI_Finalize (mpi/init.h) */
     _Atomic int finished;     /* this rank is at its exit */
 
     /* how the serving loops rest */
@@ -44,7 +47,6 @@ struct service {
     int64_t last_work;
     bool said_farewell;      /* leader: the root knows that this node leaves */
     bool broken;             /* an MPI call failed: nothing is served any more */
-    bool abrupt;             /* the program's MPI must not be called back any more */
     bool nobody_closes;      /* one of the ranks is abrupt: all leave the session open */
     bool closed;             /* the session was closed in order */
     _Atomic uint64_t rounds; /* of the loops: signs of life for a thread that waits for this one */

@@ -324,7 +324,7 @@ static void mark_libraries(const struct segment *segment)
 
     while ((r = segment_walk(segment, &position)) != NULL) {
         if (r->kind == RECORD_LIBRARY && r->error == 0 &&
-            (r->flags & (RECORD_UNAVAILABLE | RECORD_USED)) == RECORD_USED) {
+            (record_flags(r) & (RECORD_UNAVAILABLE | RECORD_USED)) == RECORD_USED) {
             library_mark_files(segment, r);
         }
     }
@@ -333,8 +333,8 @@ static void mark_libraries(const struct segment *segment)
 /* Was it asked for in this run? */
 static bool is_used(const struct record *r)
 {
-    return r != NULL &&
-           ((r->flags & RECORD_USED) != 0 || (r->flags & (RECORD_PLANNED | RECORD_SEARCHED)) == 0);
+    return r != NULL && ((record_flags(r) & RECORD_USED) != 0 ||
+                         (record_flags(r) & (RECORD_PLANNED | RECORD_SEARCHED)) == 0);
 }
 
 /* Entries of before: marked ones are young again, the others grow older. */
@@ -365,10 +365,10 @@ static int by_hash(const void *a, const void *b)
 static bool is_new(const struct record *r)
 {
     if (!is_plannable(r->kind) ||
-        (r->flags & (RECORD_LOCAL | RECORD_UNAVAILABLE | RECORD_PLANNED)) != 0) {
+        (record_flags(r) & (RECORD_LOCAL | RECORD_UNAVAILABLE | RECORD_PLANNED)) != 0) {
         return false;
     }
-    return (r->flags & (RECORD_SEARCHED | RECORD_USED)) != RECORD_SEARCHED ||
+    return (record_flags(r) & (RECORD_SEARCHED | RECORD_USED)) != RECORD_SEARCHED ||
            (r->kind == RECORD_CONTENT && r->error == 0);
 }
 

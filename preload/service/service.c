@@ -61,7 +61,7 @@ bool service_check(struct service *s, int error, const char *what)
 bool service_node_leaves(const struct service *s)
 {
     if (!s->has_cache) {
-        return atomic_load(&s->leaving);
+        return atomic_load(&s->leaving) != NOT_LEAVING;
     }
     return atomic_load(&s->node.index.header->leaving) >= s->node.index.header->n_ranks;
 }
@@ -307,7 +307,8 @@ static void leave(struct service *s)
             leader_farewell(s);
         }
     }
-    if (service_check(s, job_meet(&s->job, s->abrupt, &abrupt), "close")) {
+    if (service_check(s, job_meet(&s->job, atomic_load(&s->leaving) == LEAVING_ABRUPTLY, &abrupt),
+                      "close")) {
         s->nobody_closes = abrupt;
         s->closed = !abrupt && service_check(s, job_close(&s->job), "close");
     }

@@ -35,7 +35,7 @@ static struct {
     char pool_path[POOL][POOL_PATH];
 } work = {.lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
 
-static const uint8_t record_flags[WORK_QUEUES] = {
+static const uint8_t flags_of_queue[WORK_QUEUES] = {
     [WORK_REQUEST] = RECORD_BY_REQUEST,
     [WORK_LIBRARY] = RECORD_PLANNED,
     [WORK_PLAN] = RECORD_PLANNED,
@@ -150,7 +150,7 @@ static void *helper(void *unused)
         if (queue == WORK_AHEAD) {
             fill_claimed(work.fill, &q);
         } else {
-            fill_for_others(work.fill, &q, record_flags[queue]);
+            fill_for_others(work.fill, &q, flags_of_queue[queue]);
         }
         pthread_mutex_lock(&work.lock);
         release(item);

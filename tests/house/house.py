@@ -50,7 +50,6 @@ NAMED_FUNCTIONS = {
     ("report/report.o", "rename"): "the same",
     ("report/report.o", "unlink"): "the same",
     ("mpi/bind.o", "dlopen"): "the MPI library, with the guard held",
-    ("service/finish.o", "dlopen"): "libgcc_s, which pthread_cancel needs, with the guard held",
 }
 
 

@@ -1,4 +1,5 @@
-/* bystander.c - neither Python nor MPI: says a word and ends after argv[1] milliseconds with argv[2]. */
+/* bystander.c - neither Python nor MPI: says a word and ends after argv[1] milliseconds with
+ * argv[2]. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,6 +1,7 @@
 /*
- * crowd.c - many threads open, read, stat and list the same files at once: crowd DIRECTORY THREADS ROUNDS. Each thread prints
- * one sum of all it saw, and the sums must be the same everywhere. Exports Py_Initialize, by which it is taken for a Python.
+ * crowd.c - many threads open, read, stat and list the same files at once: crowd DIRECTORY THREADS
+ * ROUNDS. Each thread prints one sum of all it saw, and the sums must be the same everywhere.
+ * Exports Py_Initialize, by which it is taken for a Python.
  */
 #include <dirent.h>
 #include <fcntl.h>

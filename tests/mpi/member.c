@@ -1,4 +1,5 @@
-/* member.c - an MPI program without Python, for jobs of unlike programs: adds up the ranks, or aborts with argv[1]. */
+/* member.c - an MPI program without Python, for jobs of unlike programs: adds up the ranks, or
+ * aborts with argv[1]. */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
