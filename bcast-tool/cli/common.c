@@ -22,6 +22,7 @@ int on_every_node(const struct settings *s, node_work *work)
     struct fault f = {0};
     struct agreement a = {0};
     nodes_open(&n);
+    nodes_elect(&n);
     if (n.leader >= 0) {
         struct report *all = io_alloc((size_t)n.n * sizeof *all);
         work(s, &n, &f);

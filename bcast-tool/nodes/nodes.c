@@ -10,6 +10,9 @@
 
 #include "base/io.h"
 
+#define NAP_MIN 20 /* microseconds */
+#define NAP_MAX 2000
+
 static int usable_cores(void)
 {
     cpu_set_t set;
@@ -17,20 +20,20 @@ static int usable_cores(void)
     return n > 0 ? n : 1;
 }
 
-static void elect(struct nodes *n)
+/* Is this rank the first of its node, as MPI sees nodes? Blocks and spins: see nodes_settle. */
+static bool first_of_node(void)
 {
     MPI_Comm node;
-    int node_rank;
-    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, n->rank, MPI_INFO_NULL, &node);
+    int rank, node_rank;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &node);
     MPI_Comm_rank(node, &node_rank);
     MPI_Comm_free(&node);
-    MPI_Comm_split(MPI_COMM_WORLD, node_rank == 0 ? 0 : MPI_UNDEFINED, n->rank, &n->leaders);
+    return node_rank == 0;
 }
 
 static void number(struct nodes *n)
 {
-    n->leader = -1;
-    n->n = 0;
     if (n->leaders == MPI_COMM_NULL)
         return;
     MPI_Comm_rank(n->leaders, &n->leader);
@@ -47,13 +50,20 @@ void nodes_open(struct nodes *n)
     MPI_Get_processor_name(name, &length);
     snprintf(n->name, sizeof n->name, "%.40s (rank %d)", name, n->rank);
     n->cores = n->all_cores = usable_cores();
-    elect(n);
+    n->leaders = MPI_COMM_NULL;
+    n->leader = -1;
+    n->n = 0;
+}
+
+void nodes_elect(struct nodes *n)
+{
+    MPI_Comm_split(MPI_COMM_WORLD, first_of_node() ? 0 : MPI_UNDEFINED, n->rank, &n->leaders);
     number(n);
 }
 
 void nodes_close(struct nodes *n)
 {
-    if (n->leaders != MPI_COMM_NULL)
+    if (n->leaders != MPI_COMM_NULL && n->leaders != MPI_COMM_WORLD)
         MPI_Comm_free(&n->leaders);
     MPI_Finalize();
 }
@@ -70,45 +80,90 @@ uint64_t nodes_machine(void)
     return XXH3_64bits(id, n > 0 ? (size_t)n : 0);
 }
 
+/* What each rank tells the others. */
+struct claim {
+    struct place_id place;
+    uint64_t stands; /* 1: this rank may become a leader */
+};
+
 static bool same(const struct place_id *a, const struct place_id *b)
 {
-    return a->machine == b->machine && a->device == b->device && a->inode == b->inode;
+    return a->inode != 0 && a->machine == b->machine && a->device == b->device &&
+           a->inode == b->inode;
+}
+
+static void gather(const struct claim *mine, struct claim *all)
+{
+    MPI_Request r;
+    MPI_Iallgather(mine, sizeof *mine, MPI_BYTE, all, sizeof *mine, MPI_BYTE, MPI_COMM_WORLD, &r);
+    nodes_wait(&r);
+    MPI_Wait(&r, MPI_STATUS_IGNORE);
+}
+
+static bool any_unknown(const struct claim *all, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (all[i].place.inode == 0)
+            return true;
+    return false;
+}
+/* Is claim `i` the first of those for its place? */
+static bool first_claim(const struct claim *all, int i)
+{
+    for (int before = 0; before < i; before++)
+        if (all[before].stands && same(&all[before].place, &all[i].place))
+            return false;
+    return all[i].stands;
+}
+
+static int count_leaders(bool leads)
+{
+    MPI_Request r;
+    int mine = leads, all = 0;
+    MPI_Iallreduce(&mine, &all, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD, &r);
+    nodes_wait(&r);
+    MPI_Wait(&r, MPI_STATUS_IGNORE);
+    return all;
+}
+
+static void share_cores(struct nodes *n, const struct claim *all)
+{
+    int sharers = 0;
+    for (int i = 0; i < n->size; i++)
+        sharers += all[i].place.machine == all[n->rank].place.machine && first_claim(all, i);
+    n->cores = sharers > 0 && n->cores / sharers > 1 ? n->cores / sharers : 1;
 }
 
 void nodes_settle(struct nodes *n, const struct place_id *mine)
 {
-    MPI_Request r;
-    MPI_Comm fewer;
-    int sharers = 0;
-    bool first = true;
-    if (n->leaders == MPI_COMM_NULL)
-        return;
-    struct place_id *all = io_alloc((size_t)n->n * sizeof *all);
-    MPI_Iallgather(mine, sizeof *mine, MPI_BYTE, all, sizeof *mine, MPI_BYTE, n->leaders, &r);
-    nodes_wait(&r);
-    MPI_Wait(&r, MPI_STATUS_IGNORE);
-    for (int i = 0; i < n->n; i++) {
-        sharers += all[i].machine == mine->machine;
-        first = first && (i >= n->leader || mine->inode == 0 || !same(&all[i], mine));
+    struct claim claim = {*mine, 1}, *all = io_alloc((size_t)n->size * sizeof *all);
+    gather(&claim, all);
+    if (any_unknown(all, n->size)) {
+        claim.stands = first_of_node();
+        gather(&claim, all);
     }
+    bool leads = first_claim(all, n->rank);
+    share_cores(n, all);
     free(all);
-    n->cores = sharers > 0 && n->cores / sharers > 1 ? n->cores / sharers : 1;
-    MPI_Comm_split(n->leaders, first ? 0 : MPI_UNDEFINED, n->leader, &fewer);
-    MPI_Comm_free(&n->leaders);
-    n->leaders = fewer;
+    if (count_leaders(leads) == n->size)
+        n->leaders = MPI_COMM_WORLD;
+    else
+        MPI_Comm_split(MPI_COMM_WORLD, leads ? 0 : MPI_UNDEFINED, n->rank, &n->leaders);
     number(n);
 }
 
+/* A message through a tree of ranks takes several naps in a row, so they start short; they grow
+ * with the time waited, of which they add at most an eighth. */
 void nodes_wait(MPI_Request *r)
 {
     int done = 0;
-    unsigned nap = 20;
+    double start = io_now();
     for (;;) {
         MPI_Test(r, &done, MPI_STATUS_IGNORE);
         if (done)
             return;
-        io_nap(nap);
-        nap = nap < 2000 ? nap * 2 : nap;
+        double nap = (io_now() - start) * 1e6 / 8;
+        io_nap(nap < NAP_MIN ? NAP_MIN : nap < NAP_MAX ? (unsigned)nap : NAP_MAX);
     }
 }
 

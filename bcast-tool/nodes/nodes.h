@@ -1,4 +1,5 @@
-/* Who is who in the job: one leader a node, found by MPI_COMM_TYPE_SHARED, not by host names.
+/* Who is who in the job: one leader a node, found by what it writes to or by MPI_COMM_TYPE_SHARED,
+ * not by host names.
  *
  * All functions are collective over the communicator they name and are called by one thread (the
  * one that called nodes_open). Waiting naps instead of spinning: the node's cores have other work.
@@ -13,7 +14,7 @@
 #include "base/fault.h"
 
 struct nodes {
-    MPI_Comm leaders; /* MPI_COMM_NULL in ranks that are no leader */
+    MPI_Comm leaders; /* MPI_COMM_NULL in ranks that are no leader; MPI_COMM_WORLD if all are */
     int rank, size;   /* in MPI_COMM_WORLD */
     int leader, n;    /* this rank's number among the leaders, or -1; how many leaders */
     char name[64];    /* of this node, as MPI tells it */
@@ -26,11 +27,17 @@ struct place_id {
     uint64_t machine, device, inode;
 };
 
+/* Starts MPI; there are no leaders yet. */
 void nodes_open(struct nodes *n);
 void nodes_close(struct nodes *n);
 
-/* Leaders: those that share their place with an earlier leader resign (their `leader` becomes -1),
- * and cores are divided among the leaders of one machine. */
+/* Elects the first rank of each node, as MPI sees nodes. */
+void nodes_elect(struct nodes *n);
+
+/* Instead of nodes_elect, where it is known what each rank would write to: elects the first rank of
+ * each place, and divides a machine's cores among its leaders. Making communicators blocks and
+ * spins in MPI, on cores that others start up on: it is done only if there are more ranks than
+ * leaders, or a rank whose place is not known (inode 0; then only the first of a node stands). */
 void nodes_settle(struct nodes *n, const struct place_id *mine);
 
 /* The machine's number for place_id: from its boot ID. */

@@ -234,9 +234,10 @@ static bool finished(struct channel *c)
     return all;
 }
 
-#define NAP_MIN                                                                                    \
-    200 /* microseconds: several chunks are in flight, and the cores are needed for unpacking */
-#define NAP_MAX 1000
+/* Microseconds. Each look costs a turn of MPI's progress engine on a core that the node needs for
+ * unpacking, and with several chunks in flight a late look delays nobody. */
+#define NAP_MIN 500
+#define NAP_MAX 2000
 
 void channel_pump(struct channel *c, void (*tick)(void *), void *context)
 {

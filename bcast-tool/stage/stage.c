@@ -330,11 +330,9 @@ void stage_run(struct nodes *nodes, struct guardian *guardian, const struct stag
     r->start = io_now();
     *result = (struct stage_result){.outcome = STAGE_FAILED};
     mode_t mask = umask(0);
-    if (nodes->leader >= 0) {
-        place_open(&r->place, o->dir, &r->fault);
-        struct place_id id = place_id(&r->place);
-        nodes_settle(nodes, &id);
-    }
+    place_open(&r->place, o->dir, &r->fault);
+    struct place_id id = place_id(&r->place);
+    nodes_settle(nodes, &id);
     if (nodes->leader >= 0)
         run_leader(r);
     place_close(&r->place);

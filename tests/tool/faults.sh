@@ -102,13 +102,16 @@ settled() { # settled NODES...: within two seconds nothing is left
     nothing_left "$@"
 }
 fresh_nodes
-check "the stream is under way" launch_big
-kill -KILL "$(rank_pid 2)"
-wait $job; rc=$?
-check "a killed rank ends the job with a failure" test $rc -ne 0
-check "... the launcher names it" grep -q 'EXIT CODE: ' "$W/out"
-check "... no partial tree is left" settled 0 1 2 3
-check "... a rerun succeeds" rerun
+for victim in 2 0; do
+    [ $victim = 0 ] && fresh_nodes
+    check "the stream is under way" launch_big
+    kill -KILL "$(rank_pid $victim)"
+    wait $job; rc=$?
+    check "killed rank $victim ends the job with a failure" test $rc -ne 0
+    check "... the launcher names it" grep -q 'EXIT CODE: ' "$W/out"
+    check "... no partial tree is left" settled 0 1 2 3
+    check "... a rerun succeeds" rerun
+done
 
 fresh_nodes
 check "the stream is under way" launch_big
@@ -222,5 +225,11 @@ on_nodes 2 stage "$W/missing.tar" --to "$W/local/none"
 check "no archive" refused 'missing.tar.*No such file'
 on_nodes 2 stage "$W/a.tar.gz" --to "$W/local/no/where"
 check "no parent directory" refused 'No such file'
+fresh_nodes
+mkdir "$W/n0/sub" # and not on node 1, of which two ranks see that
+PPN=2 on_nodes 2 stage "$W/a.tar.gz" --to "$W/local/sub/env" --allow-failed 1 --failed-nodes "$W/failed"
+check "no parent directory on one node is one failed node, however many ranks it has" test $rc -eq 0
+check "... which is named once" test "$(wc -l <"$W/failed")" -eq 1
+check "... and the other is staged" test -e "$W/n0/sub/env/d1/data"
 
 finish
