@@ -14,10 +14,11 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "cache/left.h"
 #include "cache/mirror.h"
 #include "fill/library.h"
 
-enum { NAME_MAX_LENGTH = FI_PATH_MAX + 512 };
+enum { NAME_MAX_LENGTH = FI_PATH_MAX + 512, WHY_MAX = 256 };
 
 /* --- original names
  * ------------------------------------------------------------------------------------------------------
@@ -71,11 +72,12 @@ __attribute__((visibility("default"))) void fastimport_libraries_mapped(void)
  */
 
 struct load {
-    const struct node_cache *node;
+    struct node_cache *node;
     const struct linkmap_list *map;
     char **needed; /* owned */
     size_t n, room;
-    char *rpath; /* owned; where bare names are found, in order; NULL: there are none */
+    char *rpath;       /* owned; where bare names are found, in order; NULL: there are none */
+    char why[WHY_MAX]; /* it cannot be */
 };
 
 static void forget(struct load *l)
@@ -219,6 +221,11 @@ static bool need_item(struct load *l, const struct library_item *item)
         return true;
     }
     if (!need_odd_names(l, item, loaded, &odd)) {
+        snprintf(l->why, sizeof l->why, "ld.so would search for %s under another name", item->path);
+        return false;
+    }
+    if (odd == 0 && !loaded && strchr(item->path, '$') != NULL) {
+        snprintf(l->why, sizeof l->why, "%s has a dollar sign in its name", item->path);
         return false;
     }
     return odd > 0 || loaded ||
@@ -259,6 +266,29 @@ static bool write_file(const char *name, const struct stub *stub)
     return written;
 }
 
+/* What ld.so says names files in the mirror: the tails of these names are the originals'. */
+static void tell(struct load *l, const char *error)
+{
+    char *at = l->why;
+
+    snprintf(l->why, sizeof l->why, "%s", error == NULL ? "" : error);
+    while ((at = strstr(at, l->node->directory)) != NULL) {
+        answer_original_name(l->node, at);
+        at++;
+    }
+}
+
+static void *open_or_tell(struct load *l, const char *file, int flags,
+                          const struct library_calls *calls)
+{
+    void *handle = calls->dlopen(file, flags);
+
+    if (handle == NULL) {
+        tell(l, dlerror());
+    }
+    return handle;
+}
+
 /* ld.so compares names and inodes: every stub, and every helper, has its own. */
 static void *open_stub(struct load *l, int flags, const struct library_calls *calls)
 {
@@ -275,14 +305,17 @@ static void *open_stub(struct load *l, int flags, const struct library_calls *ca
     snprintf(helper_name, sizeof helper_name, "%s/tmp/%d.%u.names.so", l->node->directory,
              (int)sys_getpid(), number);
     if (stub_can_call && (!need(l, helper_name) || !write_file(helper_name, &helper))) {
+        snprintf(l->why, sizeof l->why, "the node cache takes no stub");
         return NULL;
     }
     stub.needed = (const char *const *)l->needed;
     stub.n_needed = l->n;
     named_by = l->node;
     if (write_file(stub_name, &stub)) {
-        handle = calls->dlopen(stub_name, flags);
+        handle = open_or_tell(l, stub_name, flags, calls);
         sys_unlink(stub_name);
+    } else {
+        snprintf(l->why, sizeof l->why, "the node cache takes no stub");
     }
     if (stub_can_call) {
         sys_unlink(helper_name);
@@ -292,10 +325,10 @@ static void *open_stub(struct load *l, int flags, const struct library_calls *ca
 
 /* Opens what the stub has mapped; closes the stub, or keeps it for the symbols that are still to be
  * bound. */
-static void *open_behind(void *stub, const char *target, int flags,
+static void *open_behind(struct load *l, void *stub, const char *target, int flags,
                          const struct library_calls *calls)
 {
-    void *library = calls->dlopen(target, flags);
+    void *library = open_or_tell(l, target, flags, calls);
 
     if (library == NULL || !kept_opened(library, (flags & RTLD_NOW) != 0 ? NULL : stub)) {
         calls->dlclose(stub);
@@ -316,9 +349,7 @@ static void *load(struct load *l, const struct record *record, const char *targe
         if (!stub_can_call) {
             fastimport_libraries_mapped();
         }
-        handle = open_behind(stub, target, flags, calls);
-    } else {
-        fi_log(LOG_DEBUG, "%s is left to ld.so", target);
+        handle = open_behind(l, stub, target, flags, calls);
     }
     forget(l);
     return handle;
@@ -374,8 +405,9 @@ static void *answer_item(struct load *l, const struct record *record,
     void *handle = NULL;
 
     if (has_path(l->map, item->path)) {
-        handle = calls->dlopen(item->path, flags);
+        handle = open_or_tell(l, item->path, flags, calls);
     } else if (!choose_target(l, item, absolute, target) || !has_room_for_name(target)) {
+        snprintf(l->why, sizeof l->why, "its name is too long");
         return NULL;
     } else if ((flags & RTLD_NOLOAD) == 0) {
         naming.mapped = target;
@@ -387,7 +419,7 @@ static void *answer_item(struct load *l, const struct record *record,
     return handle;
 }
 
-void *answer_library(const struct node_cache *node, const struct record *record, const char *given,
+void *answer_library(struct node_cache *node, const struct record *record, const char *given,
                      int flags, const struct library_calls *calls)
 {
     struct linkmap_list map;
@@ -398,7 +430,11 @@ void *answer_library(const struct node_cache *node, const struct record *record,
     size_t at = 0;
     void *handle;
 
-    if (!node->may_execute || !library_next(record, &at, &item) || !linkmap_all(&map)) {
+    if (!library_next(record, &at, &item)) {
+        return NULL;
+    }
+    if (!node->may_execute || !linkmap_all(&map)) {
+        left_note(&node->index, item.path, "nothing can be mapped from the node cache");
         return NULL;
     }
     make_absolute(given == NULL ? item.path : given, absolute);
@@ -407,6 +443,10 @@ void *answer_library(const struct node_cache *node, const struct record *record,
     naming = outer;
     if (handle == NULL) {
         (void)dlerror(); /* ours; the real call will say what is wrong */
+    }
+    if (handle == NULL && (flags & RTLD_NOLOAD) == 0) {
+        fi_log(LOG_DEBUG, "%s is left to ld.so: %s", item.path, l.why);
+        left_note(&node->index, item.path, l.why);
     }
     free(map.objects);
     return handle;

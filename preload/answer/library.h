@@ -33,9 +33,10 @@ struct library_calls {
  * that needs. */
 bool answer_library_fits(const struct record *record);
 
-/* The handle; NULL: make the real call (nothing is left loaded). `given` is how the program named
- * the library: a path, or NULL when it was searched by name. */
-void *answer_library(const struct node_cache *node, const struct record *record, const char *given,
+/* The handle; NULL: make the real call (nothing is left loaded; the reason is noted for the report,
+ * but with RTLD_NOLOAD, cache/left.h). `given` is how the program named the library: a path, or
+ * NULL when it was searched by name. */
+void *answer_library(struct node_cache *node, const struct record *record, const char *given,
                      int flags, const struct library_calls *calls);
 
 /* dlclose(3), and what answer_library() kept for this handle. */

@@ -96,6 +96,7 @@ static bool payload_valid(const struct record *r)
         return r->payload_size == sizeof(struct stat);
     case RECORD_ORIGIN:
     case RECORD_ROOTS:
+    case RECORD_LEFT:
         return text_valid(r);
     default:
         break;

@@ -34,6 +34,7 @@ enum record_kind {
     RECORD_ORIGIN, /* (st_dev, st_ino) of an original, 16 bytes -> the path whose mirror file holds
                     * it; argument as with RECORD_CONTENT. Local */
     RECORD_ROOTS,  /* the table of roots as text (policy.h); path "/". Local */
+    RECORD_LEFT,   /* a library that was left to ld.so (left.h): why, as text. Local */
     RECORD_KINDS
 };
 

@@ -21,7 +21,7 @@
 #include "report/counters.h"
 
 enum {
-    SEGMENT_VERSION = 2,
+    SEGMENT_VERSION = 3,
     SEGMENT_BUCKETS = 1 << 16,
     SEGMENT_CLAIMS = 4096,
     SEGMENT_RING = 128, /* requests waiting for the leader */

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "cache/left.h"
 #include "fill/library_source.h"
 
 static struct {
@@ -318,8 +319,27 @@ static const struct record *publish(struct node_cache *node, const struct fi_que
     return r;
 }
 
-static enum fi_closure_status compute(const struct fi_query *q, bool planned,
-                                      struct fi_closure *closure)
+/* It is asked for, and goes to ld.so. What is nowhere is not worth a word: ld.so will say so. */
+static void tell_why(struct node_cache *node, const char *name, enum fi_closure_status status,
+                     const struct fi_closure *closure)
+{
+    const char *culprit = closure->culprit == NULL ? "" : closure->culprit;
+    char why[FI_PATH_MAX + 64];
+
+    if (status == FI_CLOSURE_NOT_FOUND && strcmp(culprit, name) != 0) {
+        snprintf(why, sizeof why, "needs %s, which was not found", culprit);
+    } else if (status == FI_CLOSURE_NOT_ELF) {
+        snprintf(why, sizeof why, "%s is no sound library for this machine", culprit);
+    } else if (status == FI_CLOSURE_OK && closure->root_is_needed) {
+        snprintf(why, sizeof why, "is needed by a library that it needs");
+    } else {
+        return;
+    }
+    left_note(&node->index, name, why);
+}
+
+static enum fi_closure_status compute(struct node_cache *node, const struct fi_query *q,
+                                      bool planned, struct fi_closure *closure)
 {
     struct context *c = calloc(1, sizeof *c);
     enum fi_closure_status status = FI_CLOSURE_NO_MEMORY;
@@ -338,6 +358,9 @@ static enum fi_closure_status compute(const struct fi_query *q, bool planned,
         };
 
         status = library.compute(&request, closure);
+        if (!planned) {
+            tell_why(node, request.path, status, closure);
+        }
     }
     if (c != NULL) {
         free(c->loaded);
@@ -358,7 +381,7 @@ const struct record *library_lookup(struct node_cache *node, const struct fi_que
     if (library.compute == NULL || (flags & RECORD_LOCAL) != 0) {
         return publish(node, q, flags, NULL);
     }
-    sound = compute(q, planned, &closure) == FI_CLOSURE_OK;
+    sound = compute(node, q, planned, &closure) == FI_CLOSURE_OK;
     if (sound) {
         remember_aliases(&closure);
     }

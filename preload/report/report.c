@@ -10,6 +10,8 @@
 
 #include "base/log.h"
 
+enum { TEXT_LIBRARIES = 20 }; /* named to people; the JSON report has all */
+
 struct spread {
     double min, median, max;
 };
@@ -144,6 +146,21 @@ static void json_plan(FILE *f, const struct report_plan *p)
             megabytes_per_second(p));
 }
 
+static void json_left(FILE *f, const struct report_libraries *left)
+{
+    fprintf(f, "  \"left_to_ld_so\": [");
+    for (size_t i = 0; i < left->n; i++) {
+        const struct report_library *l = &left->items[i];
+
+        fprintf(f, "%s\n    {\"path\": ", i == 0 ? "" : ",");
+        put_string(f, l->path);
+        fprintf(f, ", \"why\": ");
+        put_string(f, l->why);
+        fprintf(f, ", \"nodes\": %u}", l->nodes);
+    }
+    fprintf(f, "],\n  \"left_to_ld_so_unnamed\": %" PRIu64 ",\n", left->omitted);
+}
+
 static void write_json(FILE *f, const struct report_facts *facts, const struct fi_counters *ranks,
                        size_t n)
 {
@@ -156,6 +173,7 @@ static void write_json(FILE *f, const struct report_facts *facts, const struct f
     fprintf(f, ",\n");
     json_roots(f, facts->roots);
     json_calls(f, ranks, n);
+    json_left(f, facts->left);
     json_plan(f, &facts->plan);
     for (size_t i = 0; i < COUNT(scalars); i++) {
         fprintf(f, "  \"%s\": %" PRIu64 ",\n", scalars[i].name,
@@ -170,6 +188,21 @@ static void write_json(FILE *f, const struct report_facts *facts, const struct f
                 s.min, s.median, s.max, i + 1 < COUNT(times) ? "," : "");
     }
     fprintf(f, "}\n");
+}
+
+static void text_left(FILE *f, const struct report_libraries *left)
+{
+    size_t n = left->n < TEXT_LIBRARIES ? left->n : TEXT_LIBRARIES;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct report_library *l = &left->items[i];
+
+        fprintf(f, "  left to ld.so on %u node%s: %s (%s)\n", l->nodes, l->nodes == 1 ? "" : "s",
+                l->path, l->why);
+    }
+    if (left->n - n + left->omitted > 0) {
+        fprintf(f, "  left to ld.so: %" PRIu64 " more\n", left->n - n + left->omitted);
+    }
 }
 
 static void write_text(FILE *f, const struct report_facts *facts, const struct fi_counters *ranks,
@@ -201,6 +234,7 @@ static void write_text(FILE *f, const struct report_facts *facts, const struct f
                     SUM(fallbacks[i]));
         }
     }
+    text_left(f, facts->left);
     for (size_t i = 0; i < COUNT(times); i++) {
         struct spread s = spread_of(ranks, n, times[i].offset, 1e9);
 

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "report/counters.h"
+#include "report/libraries.h"
 
 struct report_plan {
     const char *file;    /* "" : none */
@@ -27,6 +28,7 @@ struct report_facts {
     uint64_t cache_bytes; /* in the root's node cache */
     uint64_t index_bytes;
     struct report_plan plan;
+    const struct report_libraries *left; /* to ld.so */
 };
 
 /* where: "stderr" or a file's name. */

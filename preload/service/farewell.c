@@ -3,9 +3,14 @@
 
 #include <string.h>
 
+#include "cache/left.h"
+
+enum { LEFT_ROOM = 16 << 10 };
+
 size_t farewell_room(size_t n_ranks, size_t n_planned)
 {
-    return sizeof(struct farewell_head) + n_ranks * sizeof(struct fi_counters) + n_planned / 8 + 8;
+    return sizeof(struct farewell_head) + n_ranks * sizeof(struct fi_counters) + n_planned / 8 + 8 +
+           LEFT_ROOM;
 }
 
 static const struct record *next_planned(const struct segment *segment, uint64_t *position)
@@ -18,6 +23,11 @@ static const struct record *next_planned(const struct segment *segment, uint64_t
     return r;
 }
 
+static size_t bytes_of(uint32_t n_bits)
+{
+    return ((size_t)n_bits + 7) / 8;
+}
+
 size_t farewell_write(const struct segment *segment, char *out)
 {
     const struct segment_header *h = segment->header;
@@ -25,6 +35,7 @@ size_t farewell_write(const struct segment *segment, char *out)
     uint64_t position = segment_arena_start(segment);
     char *bits = out + sizeof head + h->n_ranks * sizeof *h->counters;
     const struct record *r;
+    char *left;
 
     memcpy(out + sizeof head, h->counters, h->n_ranks * sizeof *h->counters);
     while ((r = next_planned(segment, &position)) != NULL) {
@@ -36,8 +47,10 @@ size_t farewell_write(const struct segment *segment, char *out)
         }
         head.n_bits++;
     }
+    left = bits + bytes_of(head.n_bits);
+    head.left_size = (uint32_t)left_write(segment, left, LEFT_ROOM, &head.left_omitted);
     memcpy(out, &head, sizeof head);
-    return (size_t)(bits - out) + (head.n_bits + 7) / 8;
+    return (size_t)(left - out) + head.left_size;
 }
 
 static bool mark(const struct segment *segment, const char *bits, uint32_t n_bits)
@@ -55,26 +68,29 @@ static bool mark(const struct segment *segment, const char *bits, uint32_t n_bit
     return i == n_bits;
 }
 
-bool farewell_read(const struct segment *segment, const char *in, size_t size,
-                   const struct fi_counters **counters, size_t *n, bool *complete)
+bool farewell_read(const struct segment *segment, const char *in, size_t size, struct farewell *out)
 {
     struct farewell_head head;
     size_t at = sizeof head;
 
+    *out = (struct farewell){0};
     if (size < sizeof head) {
-        *complete = false;
         return false;
     }
     memcpy(&head, in, sizeof head);
-    if (head.n_counters > (size - at) / sizeof **counters) {
-        *complete = false;
+    if (head.n_counters > (size - at) / sizeof *out->counters) {
         return false;
     }
-    *counters = (const void *)(in + at);
-    *n = head.n_counters;
-    at += head.n_counters * sizeof **counters;
-    if ((head.n_bits + 7) / 8 > size - at || !mark(segment, in + at, head.n_bits)) {
-        *complete = false;
+    out->counters = (const void *)(in + at);
+    out->n_counters = head.n_counters;
+    at += head.n_counters * sizeof *out->counters;
+    if (bytes_of(head.n_bits) > size - at) {
+        return false;
     }
-    return true;
+    out->knows_plan = mark(segment, in + at, head.n_bits);
+    at += bytes_of(head.n_bits);
+    out->left = in + at;
+    out->left_size = head.left_size <= size - at ? head.left_size : 0;
+    out->left_omitted = head.left_omitted;
+    return out->left_size == head.left_size;
 }

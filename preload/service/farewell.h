@@ -1,9 +1,10 @@
 /*
- * farewell.h - what a node tells the root at its end: the counters of its ranks, and which of the
- * plan's records were used.
+ * farewell.h - what a node tells the root at its end: the counters of its ranks, which of the
+ * plan's records were used, and which libraries were left to ld.so.
  *
  * Records that came with the plan's bulk lie in the same order in every segment; a bit for each
- * says whether RECORD_USED is set. Layout: struct farewell_head, the counters, the bits.
+ * says whether RECORD_USED is set. Layout: struct farewell_head, the counters, the bits, the
+ * libraries as text (cache/left.h).
  */
 #ifndef FASTIMPORT_SERVICE_FAREWELL_H
 #define FASTIMPORT_SERVICE_FAREWELL_H
@@ -13,6 +14,18 @@
 struct farewell_head {
     uint32_t n_counters;
     uint32_t n_bits;
+    uint32_t left_size; /* bytes */
+    uint32_t left_omitted;
+};
+
+/* What a farewell says, pointers into the message. */
+struct farewell {
+    const struct fi_counters *counters;
+    size_t n_counters;
+    bool knows_plan; /* the bits were of the same records */
+    const char *left;
+    size_t left_size;
+    uint32_t left_omitted;
 };
 
 /* Room that a farewell needs at most. */
@@ -20,10 +33,9 @@ size_t farewell_room(size_t n_ranks, size_t n_planned);
 
 size_t farewell_write(const struct segment *segment, char *out);
 
-/* Takes a farewell in: marks the records, points *counters at its counters. False if it makes no
- * sense, or if the bits are not of the same records (that node's index was full): *complete is
- * cleared. */
+/* Takes a farewell in and marks the records. False if it makes no sense; what it does say is in
+ * *out all the same. */
 bool farewell_read(const struct segment *segment, const char *in, size_t size,
-                   const struct fi_counters **counters, size_t *n, bool *complete);
+                   struct farewell *out);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "cache/left.h"
 #include "fill/ahead.h"
 #include "mpi/bind.h"
 #include "report/report.h"
@@ -43,6 +44,7 @@ struct root {
     struct job_request farewell_request;
     struct fi_counters *counters; /* of all ranks that left */
     size_t n_counters;
+    struct report_libraries left;
     int nodes_gone;
 };
 
@@ -167,18 +169,18 @@ static void add_counters(struct root *r, const struct fi_counters *c, size_t n)
 static bool take_farewells(struct root *r)
 {
     struct service *s = r->service;
-    const struct fi_counters *counters;
+    struct farewell farewell;
     size_t size = 0;
-    size_t n;
     bool done = false;
 
     if (r->nodes_gone == s->job.n_nodes - 1 ||
         !service_check(s, job_done(&r->farewell_request, &done, &size), "receive") || !done) {
         return false;
     }
-    if (farewell_read(&s->node.index, r->farewell, size, &counters, &n, &r->complete)) {
-        add_counters(r, counters, n);
-    }
+    farewell_read(&s->node.index, r->farewell, size, &farewell);
+    add_counters(r, farewell.counters, farewell.n_counters);
+    report_libraries_add(&r->left, farewell.left, farewell.left_size, farewell.left_omitted);
+    r->complete = r->complete && farewell.knows_plan;
     if (++r->nodes_gone < s->job.n_nodes - 1) {
         expect_farewell(r);
     }
@@ -321,8 +323,20 @@ static void release(struct root *r)
     stream_writer_end(&r->writer);
     free(r->farewell);
     free(r->counters);
+    report_libraries_free(&r->left);
     free(r);
     root = NULL;
+}
+
+/* What this node would say to the root. */
+static void add_own(struct root *r)
+{
+    const struct segment *index = &r->service->node.index;
+    uint32_t omitted;
+    size_t size = left_write(index, r->farewell, r->farewell_room, &omitted);
+
+    add_counters(r, index->header->counters, index->header->n_ranks);
+    report_libraries_add(&r->left, r->farewell, size, omitted);
 }
 
 static void write_report(struct root *r)
@@ -340,6 +354,7 @@ static void write_report(struct root *r)
         .index_bytes = h->reserved,
         .plan = {s->plan.file, s->plan.loaded, s->plan.used, s->plan.missed,
                  (double)r->bulk_ns / 1e9, r->bulk_bytes},
+        .left = &r->left,
     };
 
     mpi_version(library, sizeof library);
@@ -358,7 +373,7 @@ void root_collect(struct service *s)
         cancel_receives(root);
         return;
     }
-    add_counters(root, s->node.index.header->counters, s->node.index.header->n_ranks);
+    add_own(root);
     plan_merge(&s->plan, &s->node.index, root->complete);
     plan_save(&s->plan);
     if (s->input.config->report != NULL) {

@@ -3,7 +3,7 @@
 
 A case is a folder with libraries and the commands that subject.c obeys there. What it prints (handles, dlerror's
 texts, what is loaded and mapped in which order, constructors, which function a name is bound to) must be the same. The
-report must say that libraries came from the node cache, or that they were left to ld.so where a case says so.
+report must say that libraries came from the node cache, or that they were left to ld.so where a case says so: which, and why.
 
 The rules of tests/elf are cases, too, with the order of constructors from LD_DEBUG.
 Give names as arguments to run only these. Closes with "N passed, N failed, N skipped".
@@ -51,6 +51,7 @@ class Case:
     def __init__(self, folder):
         self.folder, self.env, self.exe_flags, self.commands = folder, {}, [], []
         self.wants_fallback = self.debug = False
+        self.left = {}  # what the report must name as left to ld.so: a path in the folder, and what its reason must match
 
     def lib(self, name, *needed, path=None, soname=True, who=None, flags=(), extra=""):
         """A library; `needed` are paths of others. soname: a name, or False for none."""
@@ -131,6 +132,9 @@ def judge(case):
     left = fallbacks["library"] + fallbacks["unavailable"]
     if case.wants_fallback != (left > 0) or (served == 0 and not left):
         raise AssertionError(f"served {served}, fallbacks {fallbacks}")
+    named = {pathlib.Path(l["path"]).relative_to(case.folder).as_posix(): l["why"] for l in report["left_to_ld_so"]}
+    if named.keys() != case.left.keys() or not all(re.search(why, named[name]) for name, why in case.left.items()):
+        raise AssertionError(f"named: {named}")
 
 
 # --- scope, order, names ---------------------------------------------------------------------------------------------
@@ -195,6 +199,7 @@ def test_cycle_through_the_library(case):
     d1 = case.lib("D1", case.folder / "libL.so", who=1)
     name = case.lib("L", d1)
     case.wants_fallback = True
+    case.left = {"libL.so": "^is needed by a library that it needs$"}
     case.commands = [f"open:N:{name}", *SEEN, "exit"]
 
 
@@ -209,6 +214,7 @@ def test_needed_by_path(case):
     d = case.lib("D", soname=False, who=4)
     name = case.lib("L", d)
     case.wants_fallback = True
+    case.left = {"libL.so": "^ld.so would search for /.*/libD.so under another name$"}
     case.commands = [f"open:N:{name}", *SEEN, "close:0", "list"]
 
 
@@ -247,6 +253,8 @@ def test_errors(case):
     (case.folder / "libD.so").unlink()
     undefined = case.lib("undefined", extra="int nowhere(void); int f(void); int f(void) { return nowhere(); }")
     case.wants_fallback = True
+    case.left = {"text.so": "^/.*/text.so is no sound library for this machine$", "libmissing.so": "^needs libD.so, which was not found$",
+                 "libundefined.so": "^/.*/libundefined.so: undefined symbol: nowhere$"}
     case.commands = [f"open:N:{p}" for p in (case.folder / "none.so", case.folder / "text.so", missing, undefined, case.folder)]
     case.commands += [f"open:L:{undefined}", f"open:NO:{missing}", "list", "open:N:libnone.so", "open:N:none/none.so"]
 
@@ -256,6 +264,16 @@ def test_symbols_of_the_caller(case):
     case.lib("D", who=7)
     case.lib("plugin", extra="int who(void); int f(void); int f(void) { return who(); }")
     case.commands = [f"open:NG:{case.folder}/libD.so", f"open:N:{case.folder}/libplugin.so", "call:1:f", "call:1:bound_plugin", "close:0", "list"]
+
+
+def test_static_tls(case):
+    """More thread-local storage of the initial-exec model than ld.so keeps in reserve; then some that fits."""
+    for name, size in (("large", 1 << 20), ("small", 64)):
+        case.lib(name, flags=["-ftls-model=initial-exec"],
+                 extra=f"static __thread char storage[{size}]; char *of(int i); char *of(int i) {{ return storage + i; }}")
+    case.wants_fallback = True
+    case.left = {"liblarge.so": "^/.*/liblarge.so: cannot allocate memory in static TLS block$"}
+    case.commands = [f"open:N:{case.folder}/liblarge.so", f"open:N:{case.folder}/libsmall.so", "call:1:bound_small", "list"]
 
 
 def test_constructor_opens(case):
@@ -303,7 +321,18 @@ BASH = """
 printf '%s\\0' "$target" "${{caller:-}}" "${{#run_env[@]}}" ${{run_env[@]+"${{run_env[@]}}"}} ${{exe_flags[@]+"${{exe_flags[@]}}"}}
 """
 # ld.so opens what these name itself: a path, a library that cannot be loaded; or the file system is not ours to serve.
-LEFT_TO_LD_SO = {"04", "05", "09", "19", "24", "27", "28", "30", "31", "32"}
+LEFT_TO_LD_SO = {
+    "04": ("liba.so", "^needs libc3.so, which was not found$"),
+    "05": ("liba.so", "^needs libc3.so, which was not found$"),
+    "09": ("liba.so", "^/.*/libdep.so has a dollar sign in its name$"),
+    "19": ("liba.so", "^/.*/a/libdep.so is no sound library for this machine$"),
+    "24": ("liba.so", "^needs libgone.so, which was not found$"),
+    "27": ("liba.so", "^/.*/a/libdep.so is no sound library for this machine$"),
+    "28": ("liba.so", "^/.*/a/libdep.so is no sound library for this machine$"),
+    "30": ("sub/liba.so", "^needs libdep.so, which was not found$"),
+    "31": ("program", "^/.*/program is no sound library for this machine$"),
+    "32": ("liba.so", "^is needed by a library that it needs$"),
+}
 # A rank has libm already: its MPI library needs it.
 DIFFERENT = {"22"}
 
@@ -319,6 +348,7 @@ def rule_case(rule):
         first = [f"open:N:{caller}", f"from:0:{target}"] if caller else [f"open:N:{target}"]
         case.commands = [*first, "list", "maps", f"call:{len(first) - 1}:library_function", f"close:{len(first) - 1}", "list"]
         case.wants_fallback = rule[:2] in LEFT_TO_LD_SO
+        case.left = dict([LEFT_TO_LD_SO[rule[:2]]] if case.wants_fallback else [])
     test.__name__ = f"rule_{rule}"
     return test
 

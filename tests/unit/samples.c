@@ -117,6 +117,7 @@ struct record *sample_record(enum record_kind kind, const char *path)
     case RECORD_REALPATH:
     case RECORD_ORIGIN:
     case RECORD_ROOTS:
+    case RECORD_LEFT:
         r = sample_bytes(kind, path, "/some/path", 11);
         break;
     default:
@@ -185,7 +186,8 @@ uint64_t sample_use(const struct record *r)
     const struct record_content *c = record_payload(r);
     uint64_t n = sum(r->path, r->path_length + 1u) + sum(record_payload(r), r->payload_size);
 
-    if (r->kind == RECORD_MIRROR || r->kind == RECORD_ORIGIN || r->kind == RECORD_ROOTS) {
+    if (r->kind == RECORD_MIRROR || r->kind == RECORD_ORIGIN || r->kind == RECORD_ROOTS ||
+        r->kind == RECORD_LEFT) {
         return n +
                (r->kind == RECORD_MIRROR ? sum(c, sizeof(struct stat)) : strlen(record_payload(r)));
     }

@@ -125,6 +125,7 @@ static void impossible_contents_are_refused(void **state)
     REFUSED(RECORD_LIBRARY, char, p[r->payload_size - 1] = 'x');
     REFUSED(RECORD_ROOTS, char, p[10] = 'x');
     REFUSED(RECORD_ORIGIN, char, p[10] = 'x');
+    REFUSED(RECORD_LEFT, char, p[10] = 'x');
     REFUSED(RECORD_STAT, struct record_stat, r->kind = RECORD_KINDS);
     REFUSED(RECORD_STAT, struct record_stat, r->kind = 0);
     REFUSED(RECORD_STAT, struct record_stat, r->kind = RECORD_MIRROR); /* of another size */

@@ -1,0 +1,20 @@
+/*
+ * left.h - libraries that this node left to ld.so, and why: for the report.
+ *
+ * Noted in the index segment (RECORD_LEFT), so that the leader can tell of ranks that are gone.
+ * Only those that exist: one that is nowhere is ld.so's to complain of. Any thread, any process of
+ * the node.
+ */
+#ifndef FASTIMPORT_CACHE_LEFT_H
+#define FASTIMPORT_CACHE_LEFT_H
+
+#include "cache/segment.h"
+
+/* Notes it, once for each path: the first reason stands. Nothing happens when the index is full. */
+void left_note(struct segment *segment, const char *path, const char *why);
+
+/* Writes "path NUL why NUL" for each, as many as fit; returns the bytes written. *omitted: how many
+ * did not fit. */
+size_t left_write(const struct segment *segment, char *out, size_t room, uint32_t *omitted);
+
+#endif
