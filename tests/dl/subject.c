@@ -128,6 +128,8 @@ static void obey(char *command)
     int index = first != NULL ? abs(atoi(first)) % HANDLES : 0;
     void *handle = handles[index];
 
+    first = first == NULL ? "" : first;
+    rest = rest == NULL ? "" : rest;
     if (strcmp(verb, "list") == 0) {
         dl_iterate_phdr(list_one, NULL);
     } else if (strcmp(verb, "exit") == 0) {

@@ -259,8 +259,10 @@ static long stand_in(long a, long b, long c, long d, long e, long f, long g, lon
 {
     int what = FAULT(faults.name);
 
-    while (what == WHAT_HANG) {
-        pause();
+    if (what == WHAT_HANG) {
+        for (;;) {
+            pause();
+        }
     }
     return what != 0 ? 16 /* MPI_ERR_INTERN of MPICH */
                      : mpi_function(a, b, c, d, e, f, g, h, i, j);
