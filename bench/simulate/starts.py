@@ -5,6 +5,8 @@ have up to MOST_GROUPS groups; under fastimport a group is a depth of the tree o
 RANKS_ALIKE have cores of their own and do the same at the same time.
 """
 
+import bisect
+import collections
 import dataclasses
 import math
 
@@ -86,8 +88,8 @@ class Client:
 
 def plain_rank(world, client, sequence):
     s, engine = world.system, world.engine
-    for i, (share, kind, size, _) in enumerate(sequence):
-        yield world.compute(share * s.python)
+    for i, (share, kind, size, *_) in enumerate(sequence):
+        yield world.compute(share * (s.python + s.client))
         known = client.known.get(i)
         if kind == "o":
             yield from world.request(kind, size, client.weight, client.link)
@@ -112,8 +114,8 @@ def plain(system, trace, nodes, ranks_per_node):
 
 
 def staged_rank(world, sequence):
-    for share, _, _, _ in sequence:
-        yield world.compute(share * world.system.python)
+    for step in sequence:
+        yield world.compute(step.share * world.system.python)
     world.finish()
 
 
@@ -147,6 +149,25 @@ class Group:
         self.arrived = [Signal() for _ in range(steps)]
 
 
+class Ahead:
+    """What the root's helpers look up while its program is at something else (preload/fill/ahead.c). A chain begins when the
+    program comes to the first step of its own behind the chain's first; the step after that one needs the chain's last."""
+
+    def __init__(self, trace):
+        own = [i for i, step in enumerate(trace) if not step.chain]
+        chains = collections.defaultdict(list)
+        for i, step in enumerate(trace):
+            chains[step.chain].append(i)
+        self.begin, self.due = collections.defaultdict(list), collections.defaultdict(list)
+        for number, chain in chains.items():
+            begin = min(bisect.bisect(own, chain[0]), len(own) - 1)
+            due = max(begin + 1, bisect.bisect(own, chain[-1]))
+            if number:
+                self.begin[own[begin]].append(list(chain))
+            if number and due < len(own):
+                self.due[own[due]].append(chain[-1])
+
+
 class Job:
     """The root's stream of answers and its way to the groups."""
 
@@ -172,7 +193,7 @@ class Job:
     def answer(self, i):
         """A look-up of the root is done."""
         self.world.engine.set(self.here[i])
-        self.pending.append((i, self.trace[i][2]))
+        self.pending.append((i, self.trace[i].bytes))
         self.world.engine.set(self.wake)
 
     def batch(self):
@@ -220,34 +241,44 @@ class Job:
 
     def look_up(self, i):
         """The root's look-up of a step on the real file system, and into its node cache."""
-        _, kind, size, _ = self.trace[i]
-        yield from self.world.request(kind, size)
+        size = self.trace[i].bytes
+        yield from self.world.request(self.trace[i].kind, size)
         yield self.world.compute(self.world.system.lookup_cpu + size * self.world.system.store_byte)
         self.answer(i)
 
     def root_rank(self):
-        s = self.world.system
+        ahead = Ahead(self.trace)
         yield from self.join()
-        for i, (share, _, _, _) in enumerate(self.trace):
-            yield self.world.compute(share * s.python)
+        for i, step in enumerate(self.trace):
+            yield self.world.compute(step.share * self.world.system.python)
             if self.bulk:
                 yield self.here[i]
-            else:
+            elif not step.chain:
+                for chain in ahead.begin[i]:
+                    self.world.engine.start(self.helper(chain))
+                for last in ahead.due[i]:
+                    yield self.here[last]
                 yield from self.look_up(i)
+        for signal in self.here:
+            yield signal
         self.world.finish()
 
     def local_rank(self):
         yield from self.join()
-        for i, (share, _, _, _) in enumerate(self.trace):
-            yield self.world.compute(share * self.world.system.python)
+        for i, step in enumerate(self.trace):
+            yield self.world.compute(step.share * self.world.system.python)
             yield self.here[i]
         self.world.finish()
 
     def helper(self, queue):
-        """A thread of the root's that looks the plan up."""
-        yield from self.joined()
+        """A thread of the root's that looks up what it is given."""
         while queue:
             yield from self.look_up(queue.pop(0))
+
+    def planner(self, queue):
+        """One that begins before the program does."""
+        yield from self.joined()
+        yield from self.helper(queue)
 
     def joined(self):
         s = self.world.system
@@ -263,8 +294,8 @@ class Job:
         """A rank of another node: waits for the stream, and asks when its patience is over."""
         s, engine, patience = self.world.system, self.world.engine, self.world.system.patience
         yield from self.join()
-        for i, (share, _, _, _) in enumerate(self.trace):
-            yield self.world.compute(share * s.python)
+        for i, step in enumerate(self.trace):
+            yield self.world.compute(step.share * s.python)
             signal = group.arrived[i]
             if signal.is_set:
                 continue
@@ -289,11 +320,11 @@ class Job:
         engine = self.world.engine
         engine.start(self.broadcaster())
         if self.bulk:
-            libraries = [i for i, step in enumerate(self.trace) if step[3]]
-            others = [i for i, step in enumerate(self.trace) if not step[3]]
-            engine.start(self.helper(libraries))
+            libraries = [i for i, step in enumerate(self.trace) if step.library]
+            others = [i for i, step in enumerate(self.trace) if not step.library]
+            engine.start(self.planner(libraries))
             for _ in range(self.world.system.helpers - 1):
-                engine.start(self.helper(others))
+                engine.start(self.planner(others))
         engine.start(self.root_rank())
         for _ in range(self.ranks - 1):
             engine.start(self.local_rank())
@@ -351,8 +382,9 @@ def bound_warm(system, trace, nodes, ranks_per_node):
 
 
 def bound_cold(system, trace, nodes, ranks_per_node):
-    """Nobody knows what comes next: one rank goes through it alone, and the last answer goes down a tree."""
-    alone = plain(dataclasses.replace(system, cores=0), trace, 1, 1)
+    """One rank goes alone through what could not be foreseen, and the last answer goes down a tree."""
+    own = [step for step in trace["root"] if not step.chain]
+    alone = plain(dataclasses.replace(system, cores=0), {"plain": own}, 1, 1)
     local = staged(system, trace, nodes, ranks_per_node).seconds
     seconds = max(alone.seconds, local) + depth(nodes) * (system.latency + 2 * system.overhead)
     return Result(seconds, alone.metadata_ops, alone.bytes)

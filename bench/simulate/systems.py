@@ -17,6 +17,9 @@ class System:
     slack: float = 0.0  # what a sleeping client wakes late (emulator)
     fs_cpu: float = 0.0  # processor time of an operation, client and emulated server
     fs_cpu_byte: float = 0.0
+    client_cpu: float = 0.0  # the client's part of these (for bench/calibrate)
+    client_cpu_byte: float = 0.0
+    client: float = 0.0  # processor time of a rank for page faults and cached names, more than in memory (emulator)
     cache_timeout: float = float("inf")  # of names and attributes, on a client
     # processors
     cores: int = 0  # all nodes share so many; 0: each rank has its own

@@ -1,15 +1,28 @@
-"""A recorded start: what one rank does, step after step. A step is [share, kind, bytes, library].
+"""A recorded start: what one rank does, step after step."""
 
-share    of the processor time of the whole start that passes before the step (they sum to 1)
-kind     m: metadata that a client caches; o: metadata that it asks for each time (open, opendir); d: data; c: data that
-         continues the read before it, for which the client has read ahead
-library  1: a shared library's; fastimport's bulk reads these one after another
-"""
-
+import collections
 import json
 import pathlib
+import typing
 
 ALWAYS, DATA = {"open", "opendir"}, {"d", "c"}
+PAUSE = 1000  # microseconds: a thread that does nothing for so long begins a new chain
+
+
+class Step(typing.NamedTuple):
+    """share    of the processor time of the whole start that passes before the step (they sum to 1)
+    kind     m: metadata that a client caches; o: metadata that it asks for each time (open, opendir); d: data; c: data that
+             continues the read before it, for which the client has read ahead
+    bytes    of data
+    library  1: a shared library's; fastimport's bulk reads these one after another
+    chain    0: the program's own; else the number of a chain of look-ups that a helper of fastimport makes meanwhile
+    """
+
+    share: float
+    kind: str
+    bytes: int
+    library: int
+    chain: int = 0
 
 
 def kind_of(event, before):
@@ -18,14 +31,29 @@ def kind_of(event, before):
     return "o" if event.op in ALWAYS else "m"
 
 
+def chains(events):
+    """For each event the chain that it belongs to. The thread that does most is the program."""
+    own = collections.Counter(event.thread for event in events).most_common(1)[0][0]
+    last, numbers, n = {}, [], 0
+    for event in events:
+        if event.thread != own and event.at - last.get(event.thread, (-PAUSE, 0))[0] >= PAUSE:
+            n += 1
+            last[event.thread] = (event.at, n)
+        elif event.thread != own:
+            last[event.thread] = (event.at, last[event.thread][1])
+        numbers.append(0 if event.thread == own else last[event.thread][1])
+    return numbers
+
+
 def steps(events):
     """Steps from the events (tracing/events.py) of a run on a file system that costs nothing."""
-    events = list(events)
-    gaps = [max(0, b.at - a.at) for a, b in zip(events, events[1:])] + [0]
-    whole = sum(gaps) or 1
-    before = [0, *gaps[:-1]]
-    return [[round(gap / whole, 7), kind_of(event, last), event.bytes, int(".so" in event.path)] for gap, event, last in
-            zip(before, events, [None, *events])]
+    events, before, made, at = list(events), {}, [], None
+    whole = sum(max(0, b.at - a.at) for a, b in zip(events, events[1:])) or 1
+    for event, chain in zip(events, chains(events) if events else []):
+        share = max(0, event.at - (event.at if at is None else at)) / whole
+        made.append(Step(round(share, 7), kind_of(event, before.get(event.thread)), event.bytes, int(".so" in event.path), chain))
+        before[event.thread], at = event, event.at
+    return made
 
 
 def save(path, trace):
@@ -35,11 +63,12 @@ def save(path, trace):
 def load(path):
     trace = json.loads(pathlib.Path(path).read_text())
     for name in ("plain", "root"):
-        if not all(len(step) == 4 for step in trace[name]):
-            raise ValueError(f"{path}: a step of '{name}' has not four fields")
+        if not all(len(step) == len(Step._fields) for step in trace[name]):
+            raise ValueError(f"{path}: a step of '{name}' has not {len(Step._fields)} fields")
+        trace[name] = [Step(*step) for step in trace[name]]
     return trace
 
 
 def totals(sequence):
     """Metadata operations and bytes."""
-    return sum(kind not in DATA for _, kind, _, _ in sequence), sum(size for _, kind, size, _ in sequence if kind in DATA)
+    return sum(step.kind not in DATA for step in sequence), sum(step.bytes for step in sequence if step.kind in DATA)

@@ -10,7 +10,7 @@ DATA = {"read", "write"}
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """One operation. `at` in microseconds since the mount (0: unknown), `seconds` what it took."""
+    """One operation. `at` in microseconds since the mount (0: unknown), `seconds` what it took, `thread` whose it was."""
 
     at: int
     node: int
@@ -19,6 +19,7 @@ class Event:
     missing: bool
     path: str
     seconds: float
+    thread: int = 0
 
 
 def cost(op, size, client):
@@ -34,9 +35,9 @@ def from_sharedfs(lines, client):
         fields = line.rstrip("\n").split("\t")
         if len(fields) != 8 or fields[2] not in METADATA | DATA:
             continue
-        at, node, op, _, _, size, error, path = fields
+        at, node, op, thread, _, size, error, path = fields
         yield Event(int(at), int(node), op, int(size) if op in DATA else 0, op == "lookup_negative" or error == "ENOENT", path,
-                    cost(op, int(size), client))
+                    cost(op, int(size), client), int(thread))
 
 
 CALL = re.compile(r"^(?:\d+ +)?(\d+\.\d+ )?(\w+)\((.*)\) += (-?\d+)(?:<[^>]*>)?(?: (E\w+))?.*<(\d+\.\d+)>$")

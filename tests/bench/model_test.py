@@ -11,14 +11,17 @@ import unittest
 import harness
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(harness.ROOT / "bench/simulate"))
+sys.path[:0] = [str(harness.ROOT / "bench" / room) for room in ("simulate", "tracing")]
 import engine  # noqa: E402
 import relay  # noqa: E402
 import starts  # noqa: E402
 import systems  # noqa: E402
+from events import Event  # noqa: E402
+from trace_file import Step, steps  # noqa: E402
 
 SYSTEM = systems.System(join=0.0, lookup_cpu=0.0, rtt=1e-3, meta=1e-4, bandwidth=1e9, python=0.1)
-TRACE = {name: [[0.01, "m", 0, 0]] * 60 + [[0.01, "o", 0, 0]] * 30 + [[0.01, "d", 10**6, 1]] * 10 for name in ("plain", "root")}
+STEPS = [Step(0.01, "m", 0, 0)] * 60 + [Step(0.01, "o", 0, 0)] * 30 + [Step(0.01, "d", 10**6, 1)] * 10
+TRACE = {"plain": STEPS, "root": STEPS}
 ALONE = 0.1 + 90 * 1.1e-3 + 10 * (1e-3 + 1e-3)  # Python, metadata, data
 
 
@@ -125,14 +128,29 @@ class Starts(unittest.TestCase):
 
     def test_crowded_cores_are_slower(self):
         crowded = dataclasses.replace(SYSTEM, cores=2, crowd=1.5)
-        self.assertAlmostEqual(starts.staged(crowded, TRACE, 1, 2).seconds, 0.1, places=3)
+        self.assertAlmostEqual(starts.staged(crowded, TRACE, 1, 1).seconds, 0.1, places=3)
         self.assertAlmostEqual(starts.staged(crowded, TRACE, 4, 2).seconds, 1.5 * 8 * 0.1 / 2, delta=0.02)
 
     def test_a_read_that_continues_has_no_round_trip(self):
-        trace = {"plain": [[0.5, "d", 10**6, 0], [0.5, "c", 10**6, 0]]}
+        trace = {"plain": [Step(0.5, "d", 10**6, 0), Step(0.5, "c", 10**6, 0)]}
         self.assertAlmostEqual(starts.plain(SYSTEM, trace, 1, 1).seconds, 0.1 + 1e-3 + 2e-3)
         emulator = dataclasses.replace(SYSTEM, cores=1, fs_cpu_byte=2e-9)  # handling and sending overlap: the longer counts
         self.assertAlmostEqual(starts.plain(emulator, trace, 1, 1).seconds, 0.1 + (2e-3 + 1e-3 + 1e-3) + 2e-3)
+
+    def test_what_is_looked_up_ahead_overlaps(self):
+        own, ahead = Step(0.0, "m", 0, 0), [Step(0.0, "m", 0, 0, 1), Step(0.0, "m", 0, 0, 1)]
+        step = SYSTEM.rtt + SYSTEM.meta
+        for steps, rounds in (([own, *ahead, own, own], 4), ([own, ahead[0], own, ahead[1], own], 4), ([own, own, *ahead, own], 4),
+                              ([own, own, own, own, own], 5), ([own, *ahead], 2)):
+            got = starts.cold(SYSTEM, {"plain": steps, "root": steps}, 1, 1)
+            self.assertAlmostEqual(got.seconds, rounds * step, delta=1e-4, msg=steps)
+            self.assertEqual(got.metadata_ops, len(steps))
+
+    def test_a_thread_that_pauses_begins_a_new_chain(self):
+        threads = [(0, 7), (10, 8), (20, 7), (50, 8), (2000, 8), (2010, 7), (2020, 9)]
+        made = steps(Event(at, 0, "lookup", 0, False, "", 0.0, thread) for at, thread in threads)
+        self.assertEqual([step.chain for step in made], [0, 1, 0, 1, 2, 0, 3])
+        self.assertAlmostEqual(sum(step.share for step in made), 1.0, places=5)
 
     def test_tree_levels(self):
         self.assertEqual(relay.levels(8, 2), [2, 4, 1])
