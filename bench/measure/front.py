@@ -75,7 +75,8 @@ Emulated shared file system, 2 cores for everything; {load} ([method](../README.
 {limits}
 What limits fastimport, in the model:
 
-- **The root's own look-ups** are nearly all of a cold start: one after another, as Python asks for them, a round trip each. Only a plan helps. Twice the round trip makes it {rtt:.0f}% longer.
+- **The root's own look-ups** are nearly all of a cold start: one after another, as Python asks for them, a round trip each. Twice the round trip makes it {rtt:.0f}% longer. A module's bytecode
+  takes three in a row (look up, open, read), of which fastimport's helpers put one beside the program's own look-up of the source; the bound has them all beside it. Only a plan does that.
 - **Python's own imports** are nearly all of a warm start. What comes on top is to join the job and, with few nodes and a slow file system, **libraries one at a time**: the bulk
   looks up one shared library after another.
 - **The tree is no limit**: at 10,000 nodes it is 13 levels deep, and a start takes {grow_cold:.0f}% (cold) and {grow_warm:.0f}% (warm) longer than on one node. Neither the frames' size, nor their number, nor

@@ -21,6 +21,7 @@ import sharedjob  # noqa: E402
 
 BUILD = sharedjob.BUILD
 LIBRARY = BUILD / "libfastimport.so"
+ONE_CORE = {"OMP_NUM_THREADS": "1"}  # launchers bind a rank to its cores; here OpenBLAS would spin on all that there are
 CLIENT = {"rtt": 200, "meta-us": 50, "bandwidth": 500, "readahead": 1024}
 
 
@@ -151,7 +152,7 @@ class Emulated(Machine):
     """Emulated nodes of this machine (bench/nodes), the environment on bench/sharedfs."""
 
     def __init__(self, share, programs, env, client, timeout):
-        super().__init__(programs, env, None)
+        super().__init__(programs, ONE_CORE | env, None)
         self.share, self.client, self.timeout = share, CLIENT | client, timeout
         self.copies = None
 
