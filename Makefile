@@ -35,10 +35,8 @@ ALL_CFLAGS = $(CSTD) $(CFLAGS) $(WARN) $(SAN) -MMD -MP
 LDFLAGS += -Wl,-z,defs -Wl,-z,relro,-z,now $(SAN)
 
 PROGRAMS :=     # built by `make`
-TESTS_LONG :=   # phony targets run by `make check-long`
 TESTS :=        # phony targets run by `make check`
 TESTS_LONG :=   # those that take minutes: `make check-long`
-LINT_SRC :=     # C sources given to clang-tidy and cppcheck
 LINT_DIRS := preload bcast-tool tests bench
 
 include preload/rules.mk
@@ -47,7 +45,6 @@ include bench/rules.mk
 include tests/rules.mk
 
 .PHONY: all deps deps-long check check-long test demo bench lint coverage clean
-.PHONY: all deps check check-long test demo bench lint clean
 
 all: $(PROGRAMS)
 
@@ -72,7 +69,6 @@ test: all $(TESTS)
 
 # The rest, which takes long: huge archives, many packages, more fuzzing.
 check-long: deps-long
-	$(Q)$(MAKE) --no-print-directory all $(TESTS_LONG)
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)rm -f $(B)/test-results/*.tally
 	$(Q)$(MAKE) --no-print-directory $(TESTS_LONG)

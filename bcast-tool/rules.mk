@@ -8,7 +8,6 @@ PMB_MPI_CFLAGS := $(shell $(MPICC) -compile_info 2>/dev/null | grep -o -- '-I[^ 
 PMB_LIBS := -larchive -lz -lzstd -lxxhash -ljansson -lpthread
 
 PROGRAMS += $(B)/python-mpi-bcast
-LINT_SRC += $(PMB_SRC) bcast-tool/main.c
 
 $(B)/obj/bcast-tool/%.o: CPPFLAGS_ROOM = -Ibcast-tool $(PMB_MPI_CFLAGS)
 

@@ -1,7 +1,6 @@
 # bench/bulk: the plan's bulk against a bare broadcast.
 
 PROGRAMS += $(B)/bcast-bare
-LINT_SRC += bench/bulk/bare.c
 
 $(B)/obj/bench/bulk/bare.o: CPPFLAGS_ROOM = $(MPI_INCLUDE)
 $(B)/obj/bench/bulk/bare.o $(B)/bcast-bare: SAN :=

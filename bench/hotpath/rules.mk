@@ -1,7 +1,6 @@
 # bench/hotpath: what one call costs.
 
 PROGRAMS += $(B)/hotpath
-LINT_SRC += bench/hotpath/hotpath.c
 
 $(B)/hotpath: $(B)/obj/bench/hotpath/hotpath.o
 	$(call say,LINK,$@)

@@ -2,7 +2,6 @@
 
 ELF_OBJS := $(patsubst %.c,$(B)/obj/%.o,$(wildcard preload/elf/*.c))
 PROGRAMS += $(B)/libfastimport-elf.so
-LINT_SRC += $(wildcard preload/elf/*.c)
 
 $(ELF_OBJS): CPPFLAGS_ROOM := -Ipreload
 $(ELF_OBJS): CFLAGS_ROOM := -fPIC

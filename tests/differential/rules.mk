@@ -5,7 +5,6 @@ DIFFERENTIAL_OBJ := $(patsubst tests/differential/%.c,$(B)/obj/tests/differentia
 
 PROGRAMS += $(DIFFERENTIAL)
 TESTS += test-differential
-LINT_SRC += $(wildcard tests/differential/*.c)
 
 $(B)/obj/tests/differential/%.o: CPPFLAGS_ROOM = -I.
 # UBSan would report the arguments that are wrong on purpose.

@@ -1,7 +1,6 @@
 # tests/dl: dlopen under the library against ld.so alone.
 
 DL_T := $(B)/obj/tests/dl
-LINT_SRC += $(wildcard tests/dl/*.c)
 PROGRAMS += $(DL_T)/subject.o
 ifeq ($(SANITIZE),) # under ASan libraries are left to ld.so: a second namespace cannot hold its runtime
 TESTS += test-dl test-ctypes test-storm

@@ -1,6 +1,5 @@
 # tests/faults: whole jobs with a fault at each boundary below libfastimport.so. The table in preload/DESIGN.md names the tests.
 
-LINT_SRC += $(wildcard tests/faults/*.c)
 PROGRAMS += $(B)/faults.so
 
 $(B)/obj/tests/faults/%.o: CFLAGS_ROOM = -fPIC -fno-builtin -Wno-nonnull

@@ -12,7 +12,6 @@ JUDGE_RUN = B=$(B) tests/run $@ /usr/bin/python3 -B
 
 PROGRAMS += $(JUDGE_PROGRAMS)
 TESTS += test-interpose
-LINT_SRC += $(wildcard tests/interpose/*.c tests/interpose/libs/*.c)
 
 $(B)/obj/tests/interpose/%.o: CPPFLAGS_ROOM = -I.
 # UBSan would report the arguments that are wrong on purpose.

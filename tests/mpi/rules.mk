@@ -1,6 +1,5 @@
 # tests/mpi: whole jobs
 
-LINT_SRC += $(wildcard tests/mpi/*.c)
 PROGRAMS += $(B)/tests/mpi/member $(B)/tests/mpi/bystander $(B)/tests/mpi/crowd
 
 $(B)/tests/mpi/member: tests/mpi/member.c

@@ -6,7 +6,6 @@ PMB_CORE := $(filter-out $(B)/obj/bcast-tool/cli/% $(B)/obj/bcast-tool/nodes/% $
 PMB_TEST_BIN := $(PMB_TESTS:%=$(B)/tests/tool/test_%)
 TESTS += $(PMB_TESTS:%=test-tool-%) test-tool-archives test-tool-environment test-tool-faults
 TESTS_LONG += test-tool-archives-long
-LINT_SRC += $(PMB_TESTS:%=tests/tool/test_%.c)
 
 $(B)/obj/tests/tool/%.o: CPPFLAGS_ROOM = -Ibcast-tool
 

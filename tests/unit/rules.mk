@@ -4,7 +4,6 @@ UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 UNIT_OBJ := $(B)/obj/tests/unit
 UNIT_FAULTS := $(shell awk -F', ' '/^X/ {print $$2}' tests/unit/faults.def) \
     sys_mmap malloc calloc realloc strdup pthread_create
-LINT_SRC += $(wildcard tests/unit/*.c)
 
 TESTS += $(UNIT_TESTS:%=test-unit-%)
 .PHONY: $(UNIT_TESTS:%=test-unit-%) test-unit
