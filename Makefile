@@ -1,4 +1,4 @@
-# fastimport: `make demo` shows it at work, `make check` tests it all.
+# fastimport: `make demo` shows it at work, `make check` tests it.
 #
 #   make                 build/libfastimport.so and its companions
 #   make V=1             show every command

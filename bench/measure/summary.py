@@ -7,7 +7,7 @@ the ranks start MPI at all.
 
 import statistics
 
-WITHOUT_MPI = {"pass"}
+WITHOUT_MPI = {"pass", "storm"}
 TIMED = ("plain", "cold", "warm", "staged")
 
 

@@ -30,10 +30,10 @@ class System:
     overhead: float = 0.5e-6
     gap_byte: float = 1 / 10e9
     # fastimport
-    join: float = 0.014  # processor time of a rank for joining, beyond a bare MPI start (bench/calibrate: results/machine.json)
-    lookup_cpu: float = 30e-6  # the root's own work for a look-up, beyond the file system's (calibrated likewise)
+    join: float = 0.014  # processor time of a rank for joining, beyond a bare MPI start (bench/calibrate's takes its place)
+    lookup_cpu: float = 30e-6  # the root's own work for a look-up, beyond the file system's (likewise)
     service_share: float = 0.0  # of a shared core that each node's service takes while the job starts (emulator)
-    store_byte: float = 1 / 2e9  # writing to the node cache
+    store_byte: float = 1 / 2e9  # writing to the node cache (likewise)
     poll: float = 20e-6  # a service's nap while there is work (preload/service/service.c, NAP_MIN_NS)
     poll_max: float = 1e-3  # and when there is none (NAP_MAX_NS)
     request: float = 2e-6  # the root's time for one request

@@ -171,6 +171,15 @@ int sys_move_high(int fd)
     return fd;
 }
 
+void sys_prepare_high(void)
+{
+    int fd = sys_move_high(sys_open("/", O_PATH | O_CLOEXEC, 0));
+
+    if (fd >= 0) {
+        sys_close(fd);
+    }
+}
+
 int sys_dup3(int fd, int to, int flags)
 {
     return (int)CALL3(SYS_dup3, fd, to, flags);

@@ -46,6 +46,10 @@ int sys_fcntl(int fd, int command, long argument);
 /* Moves a descriptor of ours that stays open out of the program's way: it expects 0, 1, 2 and the
  * lowest free ones. */
 int sys_move_high(int fd);
+/* Makes the kernel's table of descriptors large enough for sys_move_high(). Call it before there
+ * are threads: with them the kernel waits for an RCU grace period, 10 ms and more (expand_fdtable()
+ * in Linux's fs/file.c). */
+void sys_prepare_high(void);
 int sys_dup3(int fd, int to, int flags);
 off_t sys_lseek(int fd, off_t offset, int whence);
 int sys_fstatfs(int fd, struct statfs *sf);

@@ -10,7 +10,6 @@ uint64_t record_hash(enum record_kind kind, uint64_t argument, const char *path,
     return fi_hash(path, path_length, argument * 31 + (uint64_t)kind);
 }
 
-/* Of all that stands still: from `hash` to the end, without the checksum itself. */
 /* Of all that is published: the key, the error, the flags but for RECORD_USED, which changes; path
  * and payload. */
 static uint32_t checksum(const struct record *r)

@@ -26,7 +26,7 @@ enum record_kind {
     RECORD_CONTENT,  /* a regular file: struct record_content; its bytes are in the mirror. argument
                       * 0: all of them;  RECORD_MAPPED: those that ld.so maps, up to the end of the
                       * last PT_LOAD (no debug sections) */
-    RECORD_LIBRARY,  /* dlopen: what to load before it, see answer/library.h */
+    RECORD_LIBRARY,  /* dlopen: what to load before it, see fill/library.h */
     RECORD_BYPASS, /* this node wrote here: never answer for it; argument: a key of change.h. Local
                     */
     RECORD_MIRROR, /* inode of a mirror file -> struct stat of the original; path = 8 bytes. Local
@@ -71,7 +71,7 @@ struct record {
     uint16_t path_length;
     uint8_t kind;
     uint8_t flags;
-    uint32_t check; /* of path and payload: see record_seal() */
+    uint32_t check; /* of key, error, flags, path and payload: see record_seal() */
     char path[];    /* NUL-terminated, padded to 8; then the payload */
 };
 

@@ -5,8 +5,8 @@
  * One sparse file, mapped shared by the ranks of a node and their children. A hash table of chains
  * over an append-only arena: a record is written, made whole, then linked at the head of its chain
  * by compare-and-swap (lock-free for writers of any process, wait-free for readers). Nothing is
- * ever changed or freed, so a pointer to a record is good for as long as the segment is mapped. A
- * newer record for a key hides an older one.
+ * ever changed (but for RECORD_USED) or freed, so a pointer to a record is good for as long as the
+ * segment is mapped. A newer record for a key hides an older one.
  *
  * The arena is at the same time the journal: records lie in it in the order of their allocation,
  * and the root's service walks it to see what to broadcast.

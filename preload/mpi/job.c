@@ -114,10 +114,21 @@ uint64_t job_signs_of_life(void)
     return atomic_load_explicit(&rounds, memory_order_relaxed);
 }
 
+enum { NAP_MIN_NS = 20000, NAP_MAX_NS = 5000000 };
+
+/* A start is several waits in a row, and a nap too long in one holds up the next: naps grow with
+ * the time waited, of which they add at most an eighth. */
+static int64_t nap_after(int64_t waited_ns)
+{
+    int64_t nap = waited_ns / 8;
+
+    return nap < NAP_MIN_NS ? NAP_MIN_NS : nap < NAP_MAX_NS ? nap : NAP_MAX_NS;
+}
+
 static int wait_napping(MPI_Request request)
 {
     struct job_request r;
-    int64_t nap = 20000;
+    int64_t start = sys_now_ns();
     bool done = false;
     int e = MPI_SUCCESS;
 
@@ -126,8 +137,7 @@ static int wait_napping(MPI_Request request)
         e = job_done(&r, &done, NULL);
         atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed);
         if (!done) {
-            sys_nap_ns(nap);
-            nap = nap < 5000000 ? nap * 2 : nap;
+            sys_nap_ns(nap_after(sys_now_ns() - start));
         }
     }
     return e;

@@ -382,6 +382,7 @@ bool service_start(const struct service_input *input, struct service_result *res
 
     s->input = *input;
     init_at_finalize(service_end_before_finalize);
+    sys_prepare_high();
     error = start_thread(s);
     if (error != 0) {
         fi_log(LOG_WARN, "cannot start a thread: %s; going on without fastimport", strerror(error));

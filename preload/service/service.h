@@ -6,7 +6,7 @@
  * into the node cache and passes requests on; in the root it broadcasts what the root looks up. In
  * other ranks it sleeps until the exit. States:
  *
- *   JOINING -> SERVING -> (END: no more requests are taken) PARKED -> LEAVING -> GONE
+ *   JOINING -> SERVING -> LEAVING -> GONE
  *         \-> FAILED (no MPI, no cache, no ranks): the process goes on without fastimport
  *
  * service_finish() is called once, by the rank's own process, at its exit: it ends the service in

@@ -6,7 +6,6 @@ JUDGE_COMMON := $(addprefix $(B)/obj/tests/interpose/,family.o transcript.o)
 JUDGE_LIBS := $(addprefix $(JUDGE)/lib/,module.so caller.so undefined.so missing.so \
     deps/libjudge_leaf.so deps/libjudge_other.so)
 JUDGE_PROGRAMS := $(addprefix $(JUDGE)/,$(JUDGE_FAMILIES) liar.so) $(JUDGE_LIBS)
-# Once the library is among the programs, it is judged; until then the judge only tests itself.
 JUDGED := $(filter $(B)/libfastimport.so,$(PROGRAMS))
 JUDGE_RUN = B=$(B) tests/run $@ /usr/bin/python3 -B
 

@@ -99,12 +99,17 @@ static void a_library_that_cannot_be_loaded_is_left_to_ld_so(void **state)
     const struct library_calls calls = {.dlopen = fake_dlopen};
     struct node_cache node = {.directory = "/nowhere", .directory_length = 8, .may_execute = false};
     struct record *r = library_record(alone, sizeof alone);
+    struct fi_query left = query_make(RECORD_LEFT, 0, "/root/x.so", 10);
 
     (void)state;
+    assert_int_equal(segment_create(&node.index, scratch_path("index"), 1 << 20, 1, 1), 0);
     assert_null(answer_library(&node, r, "/root/x.so", RTLD_NOW, &calls));
     assert_int_equal(opened, 0); /* mounted noexec: not even tried */
     node.may_execute = true;
+    assert_null(answer_library(&node, r, "/root/x.so", RTLD_NOLOAD | RTLD_NOW, &calls));
     assert_null(answer_library(&node, r, "/root/x.so", RTLD_NOW, &calls));
+    assert_non_null(segment_find(&node.index, &left));
+    segment_detach(&node.index);
     free(r);
 }
 
@@ -156,6 +161,9 @@ static struct fi_counters counters[3];
 
 static struct report_facts facts_of_a_job(void)
 {
+    static const struct report_libraries left = {
+        {{(char *)"/sw/\"odd\".so", (char *)"no reason", 2}}, 1, 3};
+
     for (int i = 0; i < 3; i++) {
         counters[i].intercepted[CALL_STAT] = 10;
         counters[i].lookups = 7;
@@ -169,7 +177,8 @@ static struct report_facts facts_of_a_job(void)
                                  .roots = "A/sw/env\nX/tmp\n",
                                  .cache_bytes = 100,
                                  .index_bytes = 23,
-                                 .plan = {.file = ""}};
+                                 .plan = {.file = ""},
+                                 .left = &left};
 }
 
 static void reports_for_people(void **state)
@@ -183,6 +192,8 @@ static void reports_for_people(void **state)
     text = capture_end();
     assert_non_null(strstr(text, "3 ranks on 2 nodes"));
     assert_non_null(strstr(text, "timeout"));
+    assert_non_null(strstr(text, "left to ld.so on 2 nodes: /sw/\"odd\".so (no reason)\n"));
+    assert_non_null(strstr(text, "left to ld.so: 3 more\n"));
     assert_non_null(strstr(text, "min 1.000  median 2.000  max 3.000"));
     capture_begin();
     report_write("stderr", &facts, counters, 0); /* nobody reported */
@@ -203,7 +214,10 @@ static void reports_as_json(void **state)
              "/usr/bin/python3 -c 'import json,sys; r = json.load(open(sys.argv[1])); "
              "sys.exit(not (r[\"ranks\"] == 3 and r[\"lookups\"] == 21 and r[\"mpi\"] == \"A "
              "\\\"quoted\\\\\\\" MPI\\t1\" "
-             "and r[\"waiting_seconds\"][\"median\"] == 2))' %s",
+             "and r[\"waiting_seconds\"][\"median\"] == 2 and "
+             "r[\"left_to_ld_so\"] == [{\"path\": \"/sw/\\\"odd\\\".so\", \"why\": \"no reason\", "
+             "\"nodes\": 2}] "
+             "and r[\"left_to_ld_so_unnamed\"] == 3))' %s",
              scratch_path("r.json"));
     assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
     capture_begin();
