@@ -9,8 +9,8 @@ import itertools
 
 
 class Server:
-    """`n` identical servers with one queue. Requests must come in the order of time, as the engine's do. A service that
-    begins when all the others are busy takes `crowd` times as long (processors whose caches and memory are fought for)."""
+    """`n` identical servers with one queue. Requests must come in the order of time, as the engine's do. With a queue,
+    each service takes `crowd` times as long (processors whose caches are fought for)."""
 
     def __init__(self, n=1, crowd=1.0):
         self.free, self.crowd = [0.0] * n, crowd
@@ -18,8 +18,7 @@ class Server:
     def reserve(self, now, service):
         """The time at which the service is done."""
         start = max(now, self.free[0])
-        alone = len(self.free) == 1 or min(self.free[1:3]) <= start
-        done = start + service * (1.0 if alone else self.crowd)
+        done = start + service * (self.crowd if start > now else 1.0)
         heapq.heapreplace(self.free, done)
         return done
 

@@ -128,7 +128,7 @@ class Starts(unittest.TestCase):
 
     def test_crowded_cores_are_slower(self):
         crowded = dataclasses.replace(SYSTEM, cores=2, crowd=1.5)
-        self.assertAlmostEqual(starts.staged(crowded, TRACE, 1, 1).seconds, 0.1, places=3)
+        self.assertAlmostEqual(starts.staged(crowded, TRACE, 1, 2).seconds, 0.1, places=3)
         self.assertAlmostEqual(starts.staged(crowded, TRACE, 4, 2).seconds, 1.5 * 8 * 0.1 / 2, delta=0.02)
 
     def test_a_read_that_continues_has_no_round_trip(self):
