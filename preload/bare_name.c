@@ -74,7 +74,7 @@ static size_t make_key(const char *name, const void *caller, char key[FI_PATH_MA
     if (object != NULL && !linkmap_has(&map, name) && search_touches_root(&map, object, name)) {
         n = library_key(key, FI_PATH_MAX, name, object);
     }
-    free(map.objects);
+    linkmap_free(&map);
     return n;
 }
 

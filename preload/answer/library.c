@@ -448,7 +448,7 @@ void *answer_library(struct node_cache *node, const struct record *record, const
         fi_log(LOG_DEBUG, "%s is left to ld.so: %s", item.path, l.why);
         left_note(&node->index, item.path, l.why);
     }
-    free(map.objects);
+    linkmap_free(&map);
     return handle;
 }
 
@@ -465,7 +465,7 @@ bool answer_library_fits(const struct record *record)
     while (fits && library_next(record, &at, &item)) {
         fits = (item.bits & LIBRARY_LOADED) == 0 || is_loaded(&map, &item);
     }
-    free(map.objects);
+    linkmap_free(&map);
     return fits;
 }
 

@@ -74,6 +74,32 @@ static struct linkmap_object describe(const struct dl_phdr_info *info)
     return o;
 }
 
+/* Moves the object's strings into memory of its own. */
+static bool keep_strings(struct linkmap_object *o)
+{
+    const char **texts[] = {&o->name, &o->soname, &o->rpath, &o->runpath};
+    enum { TEXTS = sizeof texts / sizeof *texts };
+    size_t size = 0;
+    char *at;
+
+    for (size_t i = 0; i < TEXTS; i++) {
+        size += *texts[i] == NULL ? 0 : strlen(*texts[i]) + 1;
+    }
+    o->strings = at = malloc(size);
+    if (at == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < TEXTS; i++) {
+        if (*texts[i] != NULL) {
+            size_t n = strlen(*texts[i]) + 1;
+
+            *texts[i] = memcpy(at, *texts[i], n);
+            at += n;
+        }
+    }
+    return true;
+}
+
 static int collect(struct dl_phdr_info *info, size_t size, void *list_)
 {
     struct linkmap_list *list = list_;
@@ -87,18 +113,27 @@ static int collect(struct dl_phdr_info *info, size_t size, void *list_)
         }
         list->objects = more;
     }
-    list->objects[list->n++] = describe(info);
-    return 0;
+    list->objects[list->n] = describe(info);
+    return keep_strings(&list->objects[list->n]) ? (list->n++, 0) : 1;
 }
 
 bool linkmap_all(struct linkmap_list *list)
 {
     *list = (struct linkmap_list){0};
     if (dl_iterate_phdr(collect, list) != 0) {
-        free(list->objects);
+        linkmap_free(list);
         return false;
     }
     return true;
+}
+
+void linkmap_free(struct linkmap_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        free(list->objects[i].strings);
+    }
+    free(list->objects);
+    *list = (struct linkmap_list){0};
 }
 
 bool linkmap_has(const struct linkmap_list *list, const char *name)

@@ -3,8 +3,8 @@
  * map.
  *
  * Read through dl_iterate_phdr(3) from the objects' own dynamic sections (ELF gABI, "Dynamic
- * Section"). Strings belong to the objects and are good while they are loaded. Takes ld.so's lock
- * for the list only, so it may be called while another thread is inside dlopen.
+ * Section"). Strings are copies, as another thread may unload an object at any time. Takes ld.so's
+ * lock for the list only, so it may be called while another thread is inside dlopen.
  */
 #ifndef FASTIMPORT_BASE_LINKMAP_H
 #define FASTIMPORT_BASE_LINKMAP_H
@@ -19,6 +19,7 @@ struct linkmap_object {
     const char *runpath;
     bool nodeflib;           /* DF_1_NODEFLIB */
     const char *begin, *end; /* the addresses that its segments span */
+    char *strings;           /* the memory of the strings above */
 };
 
 struct linkmap_list {
@@ -26,8 +27,9 @@ struct linkmap_list {
     size_t n;
 };
 
-/* All objects in load order; the caller frees `objects`. False: no memory. */
+/* All objects in load order, to be freed by linkmap_free(). False: no memory. */
 bool linkmap_all(struct linkmap_list *list);
+void linkmap_free(struct linkmap_list *list);
 
 /* Is an object in the list that ld.so knows under this name (its path or its SONAME)? */
 bool linkmap_has(const struct linkmap_list *list, const char *name);

@@ -187,10 +187,15 @@ int node_attach(struct node_cache *node, const char *directory, uint64_t nonce)
     return 0;
 }
 
+enum { REMOVALS = 3, REMOVAL_NAP_NS = 2000000 };
+
 void node_leave(struct node_cache *node)
 {
-    if (sys_flock(node->lock, LOCK_EX | LOCK_NB) == 0) {
-        tree_remove(AT_FDCWD, node->directory);
+    bool last = sys_flock(node->lock, LOCK_EX | LOCK_NB) == 0;
+
+    /* a helper of this process may be about to put a file there */
+    for (int i = 0; last && i < REMOVALS && tree_remove(AT_FDCWD, node->directory) != 0; i++) {
+        sys_nap_ns(REMOVAL_NAP_NS);
     }
     sys_close(node->lock);
 }

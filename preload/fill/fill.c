@@ -150,21 +150,6 @@ static void give_up(struct fill *f)
     }
 }
 
-/* Waits in slices of at most 100 ms, so that a dead service is noticed. */
-static const struct record *await_answer(struct fill *f, const struct hope *h)
-{
-    struct patience p = {sys_now_ns(), sys_now_ns(), 0};
-    const struct record *r = NULL;
-
-    while (r == NULL && served(f) && still_hopes(f, &p)) {
-        r = await(f, h, sys_now_ns() + 100000000);
-    }
-    if (r == NULL && served(f) && sys_now_ns() - p.last_sign >= f->wait_ns) {
-        give_up(f);
-    }
-    return r;
-}
-
 /* The claim to ask for a key is another than that to look it up: on the root's node both are held
  * at once. */
 static uint64_t asking(const struct fi_query *q)
@@ -173,16 +158,37 @@ static uint64_t asking(const struct fi_query *q)
 }
 
 /* One process of the node asks; it asks nevertheless if the claim cannot be had because of another
- * key. */
-static bool claim_and_ask(struct fill *f, const struct fi_query *q)
+ * key. False: the queue to the leader is full. */
+static bool ask_once(struct fill *f, const struct fi_query *q, bool mine)
 {
     struct segment *s = &f->node->index;
-    bool mine = segment_claim(s, asking(q));
 
-    if ((mine || !segment_claimed(s, asking(q))) && segment_ask(s, q)) {
-        count_add(&fi_count->requests, 1);
+    if (!mine && segment_claimed(s, asking(q))) {
+        return true;
     }
-    return mine;
+    if (!segment_ask(s, q)) {
+        return false;
+    }
+    count_add(&fi_count->requests, 1);
+    return true;
+}
+
+/* Waits in slices of at most 100 ms, so that a dead service is noticed; in short ones while the
+ * request could not be made. */
+static const struct record *await_answer(struct fill *f, const struct hope *h, bool mine)
+{
+    struct patience p = {sys_now_ns(), sys_now_ns(), 0};
+    const struct record *r = NULL;
+    bool asked = false;
+
+    while (r == NULL && served(f) && still_hopes(f, &p)) {
+        asked = asked || ask_once(f, h->answer, mine);
+        r = await(f, h, sys_now_ns() + (asked ? 100000000 : 2000000));
+    }
+    if (r == NULL && served(f) && sys_now_ns() - p.last_sign >= f->wait_ns) {
+        give_up(f);
+    }
+    return r;
 }
 
 /* The way of a rank that is not the root: first the stream, then a request. */
@@ -197,8 +203,8 @@ static const struct record *ask(struct fill *f, const struct hope *h)
     if (r != NULL) {
         return r;
     }
-    mine = claim_and_ask(f, h->answer);
-    r = await_answer(f, h);
+    mine = segment_claim(&f->node->index, asking(h->answer));
+    r = await_answer(f, h, mine);
     if (mine) {
         segment_unclaim(&f->node->index, asking(h->answer));
     }

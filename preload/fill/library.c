@@ -364,7 +364,7 @@ static enum fi_closure_status compute(struct node_cache *node, const struct fi_q
     }
     if (c != NULL) {
         free(c->loaded);
-        free(c->map.objects);
+        linkmap_free(&c->map);
         free(c);
     }
     return status;

@@ -88,11 +88,23 @@ static bool has_reached(enum program state)
     return reached;
 }
 
+/* While MPI is being opened by us the program's own MPI_Init waits. Does not wait itself: at the
+ * exit the opening may never come to its end. */
+static bool is_ours_or_becomes(void)
+{
+    bool ours;
+
+    pthread_mutex_lock(&own.lock);
+    ours = own.ours != NOT_OURS;
+    pthread_mutex_unlock(&own.lock);
+    return ours;
+}
+
 bool init_program_initialized(void)
 {
     int flag = 0;
 
-    if (init_is_ours()) {
+    if (is_ours_or_becomes()) {
         return has_reached(RUNNING);
     }
     return mpi.Initialized != NULL && mpi.Initialized(&flag) == MPI_SUCCESS && flag;
@@ -102,7 +114,7 @@ bool init_program_finalized(void)
 {
     int flag = 0;
 
-    if (init_is_ours()) {
+    if (is_ours_or_becomes()) {
         return has_reached(FINALIZED);
     }
     return mpi.Finalized != NULL && mpi.Finalized(&flag) == MPI_SUCCESS && flag;

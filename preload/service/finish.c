@@ -104,6 +104,9 @@ static void close_slot(struct service *s)
 
 void service_attached(const struct node_cache *node, bool was_rank)
 {
+    if (was_rank) { /* it will not close the session: the others must not wait for it */
+        atomic_fetch_add(&node->index.header->given_up, 1);
+    }
     the_service.pid = sys_getpid();
     the_service.node = *node;
     the_service.phase = was_rank ? PHASE_ABANDONED : PHASE_ATTACHED;

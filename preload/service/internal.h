@@ -45,7 +45,10 @@ struct service {
     bool in_flight; /* a large transfer is under way: naps stay short, as MPI works only when it is
                        asked */
     int64_t last_work;
-    bool said_farewell;      /* leader: the root knows that this node leaves */
+    bool said_farewell; /* leader: the root is told that this node leaves */
+    bool farewell_sent; /* and these are MPI's: */
+    char *farewell;
+    struct job_request farewell_request;
     bool broken;             /* an MPI call failed: nothing is served any more */
     bool nobody_closes;      /* one of the ranks is abrupt: all leave the session open */
     bool closed;             /* the session was closed in order */
@@ -71,6 +74,8 @@ void leader_serve(struct service *service);
 /* After the loop, at the exit: the leaders' counters reach the root, which writes the report. */
 void root_collect(struct service *service);
 void leader_farewell(struct service *service);
+/* When the root has met the leaders: it has the farewell, or will never take it. */
+void leader_farewell_over(struct service *service);
 
 /* All ranks of this node are at their exit. */
 bool service_node_leaves(const struct service *service);

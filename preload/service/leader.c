@@ -18,6 +18,7 @@ struct leader {
     char requests[WIRE_REQUESTS];
     struct job_request send_request;
     bool sending;
+    int64_t last_sign; /* of the root, a heartbeat included */
 };
 
 /* Takes a frame into the node cache. */
@@ -26,6 +27,7 @@ static void take(struct leader *l, const struct wire_frame *frame)
     struct service *s = l->service;
 
     stream_read(&l->reader, frame->bytes, frame->size);
+    l->last_sign = sys_now_ns();
     l->ended = frame->type == WIRE_END;
     if (s->has_cache) {
         if (frame->type == WIRE_BULK_DONE) {
@@ -88,27 +90,37 @@ static bool forward(struct leader *l)
     return true;
 }
 
-/* Tells the root, once, that all ranks here are at their exit, with what they counted and used. */
+/* Tells the root, once, that all ranks here are at their exit, with what they counted and used.
+ * Does not wait for it: a root that has failed takes no farewells any more. */
 void leader_farewell(struct service *s)
 {
-    struct job_request request;
-    char *message = NULL;
     size_t size = 0;
+
+    s->said_farewell = true;
+    if (s->has_cache) {
+        s->farewell = malloc(farewell_room(s->node.index.header->n_ranks, s->hello.planned));
+    }
+    if (s->farewell != NULL) {
+        size = farewell_write(&s->node.index, s->farewell);
+    }
+    s->farewell_sent = service_check(
+        s, job_post_send(&s->job, s->farewell, size, 0, WIRE_TAG_FAREWELL, &s->farewell_request),
+        "send");
+}
+
+void leader_farewell_over(struct service *s)
+{
     bool done = false;
 
-    if (s->has_cache) {
-        message = malloc(farewell_room(s->node.index.header->n_ranks, s->hello.planned));
+    if (!s->farewell_sent ||
+        !service_check(s, job_done(&s->farewell_request, &done, NULL), "send")) {
+        return;
     }
-    if (message != NULL) {
-        size = farewell_write(&s->node.index, message);
+    if (done) {
+        free(s->farewell);
+    } else { /* MPI may still read it */
+        job_cancel(&s->farewell_request);
     }
-    if (service_check(s, job_post_send(&s->job, message, size, 0, WIRE_TAG_FAREWELL, &request),
-                      "send")) {
-        while (!done && service_check(s, job_done(&request, &done, NULL), "send")) {
-            service_rest(s, done);
-        }
-    }
-    free(message);
 }
 
 static void leader_free(struct leader *l)
@@ -134,9 +146,12 @@ static struct leader *leader_new(struct service *s)
 
 /* Nobody of the node needs anything more, and the root, which sends signs of life, is silent: its
  * END will not come. */
-static bool is_forsaken(const struct service *s)
+static bool is_forsaken(const struct leader *l)
 {
-    return s->said_farewell && sys_now_ns() - s->last_work > service_patience_ns(s);
+    const struct service *s = l->service;
+    int64_t last = s->last_work > l->last_sign ? s->last_work : l->last_sign;
+
+    return s->said_farewell && sys_now_ns() - last > service_patience_ns(s);
 }
 
 /* After END, too, until the children have it. */
@@ -144,17 +159,16 @@ void leader_serve(struct service *s)
 {
     struct leader *l = leader_new(s);
 
-    while (!s->broken && !is_forsaken(s) && !(l->ended && !relay_in_flight(&l->relay))) {
+    while (!s->broken && !is_forsaken(l) && !(l->ended && !relay_in_flight(&l->relay))) {
         bool worked = receive(l);
 
         worked |= forward(l);
         if (!s->said_farewell && service_node_leaves(s)) {
             leader_farewell(s);
-            s->said_farewell = true;
         }
         service_rest(s, worked);
     }
-    if (l != NULL && l->ended) { /* else MPI may still write into what it was given */
+    if (l != NULL && l->ended && !l->sending) { /* else MPI may still use what it was given */
         leader_free(l);
     }
 }

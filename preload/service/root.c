@@ -31,6 +31,7 @@ struct root {
     int64_t last_broadcast;
     char requests[RECEIVES][WIRE_REQUESTS];
     struct job_request receives[RECEIVES];
+    int listening; /* so many of them are posted */
 
     bool bulk; /* the plan is not done yet */
     int64_t bulk_began;
@@ -268,8 +269,8 @@ static bool prepare(struct root *r, struct service *s)
     }
     if (s->job.n_nodes > 1) {
         service_check(s, relay_open(&r->relay, &s->job), "relay");
-        for (int i = 0; i < RECEIVES; i++) {
-            listen(r, i);
+        while (r->listening < RECEIVES) {
+            listen(r, r->listening++);
         }
         expect_farewell(r);
     }
@@ -311,11 +312,12 @@ void root_serve(struct service *s)
 
 static void cancel_receives(struct root *r)
 {
-    for (int i = 0; i < RECEIVES && r->service->job.n_nodes > 1; i++) {
+    for (int i = 0; i < r->listening; i++) {
         job_cancel(&r->receives[i]);
     }
 }
 
+/* A request that came too late may still be written into the buffers of *r: they stay. */
 static void release(struct root *r)
 {
     cancel_receives(r);
@@ -324,8 +326,6 @@ static void release(struct root *r)
     free(r->farewell);
     free(r->counters);
     report_libraries_free(&r->left);
-    free(r);
-    root = NULL;
 }
 
 /* What this node would say to the root. */

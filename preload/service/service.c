@@ -309,6 +309,7 @@ static void leave(struct service *s)
     }
     if (service_check(s, job_meet(&s->job, atomic_load(&s->leaving) == LEAVING_ABRUPTLY, &abrupt),
                       "close")) {
+        leader_farewell_over(s);
         s->nobody_closes = abrupt;
         s->closed = !abrupt && service_check(s, job_close(&s->job), "close");
     }

@@ -95,6 +95,9 @@ static enum work_queue choose(void)
     if (work.first[WORK_AHEAD] != NULL) {
         return WORK_AHEAD;
     }
+    if (work.stopping) { /* what was claimed is unclaimed above; nobody wants the rest */
+        return WORK_QUEUES;
+    }
     if (work.first[WORK_REQUEST] != NULL) {
         return WORK_REQUEST;
     }
