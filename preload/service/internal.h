@@ -49,9 +49,10 @@ struct service {
     bool farewell_sent; /* and these are MPI's: */
     char *farewell;
     struct job_request farewell_request;
-    bool broken;             /* an MPI call failed: nothing is served any more */
-    bool nobody_closes;      /* one of the ranks is abrupt: all leave the session open */
-    bool closed;             /* the session was closed in order */
+    bool broken;        /* an MPI call failed: nothing is served any more */
+    bool unfinished;    /* MPI still has messages of ours: it would complain of them if closed */
+    bool nobody_closes; /* a rank is abrupt, or has unfinished messages: all leave MPI open */
+    bool closed;        /* the session was closed in order */
     _Atomic uint64_t rounds; /* of the loops: signs of life for a thread that waits for this one */
 };
 

@@ -168,7 +168,8 @@ void leader_serve(struct service *s)
         }
         service_rest(s, worked);
     }
-    if (l != NULL && l->ended && !l->sending) { /* else MPI may still use what it was given */
+    s->unfinished = l != NULL && (!l->ended || l->sending);
+    if (l != NULL && !s->unfinished) { /* else MPI may still use what it was given */
         leader_free(l);
     }
 }

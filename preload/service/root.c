@@ -304,6 +304,7 @@ void root_serve(struct service *s)
     }
     work_stop();
     say_end(root);
+    s->unfinished = relay_in_flight(&root->relay);
     if (!s->broken && !all_leave(root)) {
         plan_merge(&s->plan, &s->node.index, false);
         plan_save(&s->plan);

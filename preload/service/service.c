@@ -295,7 +295,8 @@ static void serve(struct service *s)
 static void leave(struct service *s)
 {
     bool served = s->hello.usable && s->hello.roots_size > 0;
-    bool abrupt;
+    bool mine;
+    bool any;
 
     if (s->job.node_rank == 0 && served) {
         while (!service_node_leaves(s)) {
@@ -307,11 +308,11 @@ static void leave(struct service *s)
             leader_farewell(s);
         }
     }
-    if (service_check(s, job_meet(&s->job, atomic_load(&s->leaving) == LEAVING_ABRUPTLY, &abrupt),
-                      "close")) {
+    mine = atomic_load(&s->leaving) == LEAVING_ABRUPTLY || s->unfinished;
+    if (service_check(s, job_meet(&s->job, mine, &any), "close")) {
         leader_farewell_over(s);
-        s->nobody_closes = abrupt;
-        s->closed = !abrupt && service_check(s, job_close(&s->job), "close");
+        s->nobody_closes = any;
+        s->closed = !any && service_check(s, job_close(&s->job), "close");
     }
 }
 

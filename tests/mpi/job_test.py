@@ -205,6 +205,20 @@ def test_a_rank_that_calls_exec():
             check(not caches(place), f"left: {caches(place)}")
 
 
+def test_one_rank_that_calls_exec():
+    """The others end, though it will never close the session with them."""
+    with cache_place() as place:
+        done = python_job("""
+            import os, sys
+            if len(sys.argv) == 1 and os.environ["PMI_RANK"] == "1":
+                os.execv(sys.executable, [sys.executable, sys.argv[0], "again"])
+            import json
+            os.write(1, b"ran\\n")
+            """, env={"FASTIMPORT_DIR": place, "FASTIMPORT_WAIT_MS": "300"}, ranks=3)
+        check_done(done, "ran\n" * 3)
+        check(not caches(place), f"left: {caches(place)}")
+
+
 # --- nothing is left behind --------------------------------------------------------------------------------------
 
 

@@ -186,6 +186,15 @@ def a_rank_that_calls_exec(mpi):
     check(job.stdout == "ran 2\n" * 2, f"{job.stdout!r} {job.stderr}")
 
 
+def a_rank_that_never_joins(mpi):
+    """It is no program of Python or MPI: the others go on without fastimport, and end."""
+    slow = dataclasses.replace(mpi, settings={**mpi.settings, "FASTIMPORT_JOIN_MS": "1500"})
+    for end in ("pass", "os._exit(0)"):
+        done = slow.run(f"{IMPORTS}, os\nos.write(1, b'ran\\n')\n{end}", 1, program="/bin/true")
+        check((done.returncode, done.stdout) == (0, "ran\n"), f"{end}: exit {done.returncode} {done.stdout!r} {done.stderr}")
+        check(done.stderr.count("fastimport: ") == 1 and "not all ranks have joined" in done.stderr, done.stderr)
+
+
 def build(mpi, directory, name, text, *flags):
     source = pathlib.Path(directory, f"{name}.c")
     source.write_text(text)
@@ -212,7 +221,7 @@ def a_profiling_library_sees_init_and_finalize(mpi):
 
 
 FAMILY = (a_job_of_four_ranks, two_nodes, python_without_mpi, the_state_is_the_programs, exit_codes, children, a_rank_that_calls_exec,
-          a_c_program_beside_python, a_profiling_library_sees_init_and_finalize)
+          a_rank_that_never_joins, a_c_program_beside_python, a_profiling_library_sees_init_and_finalize)
 
 
 def tests_of(make, only=FAMILY):
