@@ -45,15 +45,17 @@ struct service {
     bool in_flight; /* a large transfer is under way: naps stay short, as MPI works only when it is
                        asked */
     int64_t last_work;
-    bool said_farewell; /* leader: the root is told that this node leaves */
-    bool farewell_sent; /* and these are MPI's: */
-    char *farewell;
+    _Atomic uint64_t rounds; /* of the loops: signs of life for a thread that waits for this one */
+
+    char *farewell; /* leader: MPI's while farewell_sent */
     struct job_request farewell_request;
+    bool farewell_sent;
+    bool said_farewell; /* the root is told that this node leaves */
+
     bool broken;        /* an MPI call failed: nothing is served any more */
     bool unfinished;    /* MPI still has messages of ours: it would complain of them if closed */
     bool nobody_closes; /* a rank is abrupt, or has unfinished messages: all leave MPI open */
     bool closed;        /* the session was closed in order */
-    _Atomic uint64_t rounds; /* of the loops: signs of life for a thread that waits for this one */
 };
 
 /* Silence after which something that must answer at the exit is taken for dead. */
