@@ -143,7 +143,7 @@ static void knows_what_is_loaded(void **state)
         fault_arm(FAULT_realloc, 1, skip, 1);
         assert_int_equal(linkmap_all(&none), false);
     }
-    free(list.objects);
+    linkmap_free(&list);
 }
 
 static void logs_one_line(void **state)
