@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "mounts.h"
 #include "policy.h"
 #include "program.h"
 
@@ -23,69 +24,6 @@ struct table {
     size_t length;
     char *mountinfo;
 };
-
-bool roots_is_network(const char *fstype)
-{
-    static const char *const types[] = {
-        "nfs",    "nfs4", "lustre", "gpfs",  "beegfs",   "ceph",    "panfs",
-        "afs",    "cifs", "smb3",   "9p",    "orangefs", "pvfs2",   "glusterfs",
-        "wekafs", "fuse", "gfs2",   "ocfs2", "cvmfs",    "quobyte", "virtiofs"};
-
-    if (strncmp(fstype, "fuse.", 5) == 0) {
-        return true;
-    }
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        if (strcmp(fstype, types[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Undoes the kernel's escapes, "\\040" for a space, in place. */
-static void unescape(char *text)
-{
-    char *to = text;
-
-    for (const char *at = text; *at != '\0'; to++) {
-        if (at[0] == '\\' && strspn(at + 1, "01234567") >= 3) {
-            *to = (char)((at[1] - '0') * 64 + (at[2] - '0') * 8 + at[3] - '0');
-            at += 4;
-        } else {
-            *to = *at++;
-        }
-    }
-    *to = '\0';
-}
-
-static bool is_mounted_above(const char *path, const char *mount)
-{
-    return path_has_prefix(path, strlen(path), mount, strlen(mount));
-}
-
-/* mountinfo (proc_pid_mountinfo(5)): "36 35 98:0 /root /mount opts - fstype source ..." */
-static void fstype_of(const struct table *t, const char *path, char out[64])
-{
-    size_t best = 0;
-
-    strcpy(out, "unknown");
-    for (const char *line = t->mountinfo; line != NULL && *line != '\0';) {
-        char mount[FI_PATH_MAX];
-        char type[64];
-        const char *dash = strstr(line, " - ");
-        const char *end = strchr(line, '\n');
-
-        if (dash != NULL && sscanf(line, "%*d %*d %*s %*s %4095s", mount) == 1 &&
-            sscanf(dash, " - %63s", type) == 1) {
-            unescape(mount);
-            if (strlen(mount) >= best && is_mounted_above(path, mount)) {
-                best = strlen(mount);
-                strcpy(out, type);
-            }
-        }
-        line = end == NULL ? NULL : end + 1;
-    }
-}
 
 static void emit(struct table *t, enum root_scope scope, const char *path)
 {
@@ -104,23 +42,6 @@ static void emit(struct table *t, enum root_scope scope, const char *path)
     t->length += n;
 }
 
-/* The canonical name, without opening anything that could block. */
-static bool canonical(const char *path, char out[FI_PATH_MAX])
-{
-    char link[64];
-    int fd = sys_open(path, O_PATH | O_CLOEXEC, 0);
-    ssize_t n;
-
-    if (fd < 0) {
-        return false;
-    }
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    n = sys_readlink(link, out, FI_PATH_MAX - 1);
-    sys_close(fd);
-    out[n > 0 ? n : 0] = '\0';
-    return n > 0 && out[0] == '/';
-}
-
 /* System prefixes hold much more than Python: only its libraries count. */
 static bool is_system_prefix(const char *path)
 {
@@ -132,7 +53,7 @@ static void add(struct table *t, enum root_scope scope, const char *path)
 {
     char cwd[FI_PATH_MAX];
     char real[FI_PATH_MAX];
-    char type[64];
+    struct mount_place place;
     struct fi_path normal;
 
     if (sys_getcwd(cwd, sizeof cwd) <= 0 || !path_normalise(&normal, cwd, path) ||
@@ -143,12 +64,13 @@ static void add(struct table *t, enum root_scope scope, const char *path)
         emit(t, scope, normal.text);
         return;
     }
-    if (!canonical(normal.text, real)) {
+    if (sys_canonical(normal.text, real, sizeof real) != 0) {
         return;
     }
-    fstype_of(t, real, type);
-    if (t->config->fs == FI_FS_NETWORK && !roots_is_network(type)) {
-        fi_log(LOG_DEBUG, "%s is on %s, not a network file system: left alone", normal.text, type);
+    mounts_find(t->mountinfo, real, &place);
+    if (t->config->fs == FI_FS_NETWORK && !mounts_is_network(place.type)) {
+        fi_log(LOG_DEBUG, "%s is on %s, not a network file system: left alone", normal.text,
+               place.type);
         return;
     }
     emit(t, scope, normal.text);
@@ -336,7 +258,7 @@ static void add_installation(struct table *t)
     if (search_up(path)) {
         add_prefix(t, path);
     } else if (symbol != NULL && dladdr(symbol, &library) != 0 &&
-               canonical(library.dli_fname, path) && search_up(path)) {
+               sys_canonical(library.dli_fname, path, sizeof path) == 0 && search_up(path)) {
         add_prefix(t, path);
     }
 }
@@ -358,20 +280,9 @@ static void add_python(struct table *t, const struct roots_input *in)
     add_script(t, in->argc, in->argv);
 }
 
-static char *read_mountinfo(void)
-{
-    size_t size = 1 << 20;
-    char *text = malloc(size);
-
-    if (text != NULL && sys_read_file("/proc/self/mountinfo", text, size) < 0) {
-        text[0] = '\0';
-    }
-    return text;
-}
-
 size_t roots_compute(const struct roots_input *in, char *text, size_t size)
 {
-    struct table t = {in->config, text, size, 0, read_mountinfo()};
+    struct table t = {in->config, text, size, 0, mounts_read()};
 
     text[0] = '\0';
     add_list(&t, ROOT_EXCLUDE, in->config->exclude);

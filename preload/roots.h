@@ -2,8 +2,8 @@
  * roots.h - which directories are the program's environment? Asked by the root rank only.
  *
  * From the interpreter's path, pyvenv.cfg, CONDA_PREFIX and VIRTUAL_ENV, PYTHONPATH, the script,
- * LD_LIBRARY_PATH and FASTIMPORT_PATH; by default those on a network file system (by the type in
- * /proc/self/mountinfo, which asks no server). The result is policy.h's text.
+ * LD_LIBRARY_PATH and FASTIMPORT_PATH; by default those on a network file system (mounts.h). The
+ * result is policy.h's text.
  */
 #ifndef FASTIMPORT_ROOTS_H
 #define FASTIMPORT_ROOTS_H
@@ -26,8 +26,5 @@ size_t roots_compute(const struct roots_input *input, char *text, size_t size);
 /* The directory that `argv[0]`'s interpreter is installed below ("/sw/env" for /sw/env/bin/python):
  * the lexical one, symlinks not followed. False when it is unknown. */
 bool roots_prefix(const char *argv0, char *out, size_t size);
-
-/* Is a file system of this type (fstype of mountinfo) reached over a network? */
-bool roots_is_network(const char *fstype);
 
 #endif

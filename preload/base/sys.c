@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -91,6 +92,22 @@ ssize_t sys_getcwd(char *buf, size_t size)
     return CALL2(SYS_getcwd, buf, size);
 }
 
+int sys_canonical(const char *path, char *buf, size_t size)
+{
+    char link[64];
+    int fd = sys_open(path, O_PATH | O_CLOEXEC, 0);
+    ssize_t n;
+
+    if (fd < 0) {
+        return fd;
+    }
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    n = sys_readlink(link, buf, size - 1);
+    sys_close(fd);
+    buf[n > 0 ? n : 0] = '\0';
+    return n < 0 ? (int)n : buf[0] == '/' ? 0 : -ENOENT;
+}
+
 ssize_t sys_getdents64(int fd, void *buf, size_t size)
 {
     return CALL3(SYS_getdents64, fd, buf, size);
@@ -154,6 +171,11 @@ int sys_fallocate(int fd, off_t offset, off_t size)
 int sys_fcntl(int fd, int command, long argument)
 {
     return (int)CALL3(SYS_fcntl, fd, command, argument);
+}
+
+int sys_memory_file(const char *name)
+{
+    return (int)CALL2(SYS_memfd_create, name, MFD_CLOEXEC);
 }
 
 int sys_move_high(int fd)

@@ -29,6 +29,8 @@ int sys_statx(int dirfd, const char *path, int flags, unsigned mask, struct stat
 int sys_access(const char *path, int mode, bool effective);
 ssize_t sys_readlink(const char *path, char *buf, size_t size); /* not NUL-terminated */
 ssize_t sys_getcwd(char *buf, size_t size);                     /* length with the NUL */
+/* The name without symlinks, NUL-terminated: 0 or -errno. Opens nothing that could block. */
+int sys_canonical(const char *path, char *buf, size_t size);
 ssize_t sys_getdents64(int fd, void *buf, size_t size);
 ssize_t sys_pread(int fd, void *buf, size_t size, off_t offset);
 ssize_t sys_pwrite(int fd, const void *buf, size_t size, off_t offset);
@@ -43,6 +45,7 @@ int sys_ftruncate(int fd, off_t size);
 int sys_fallocate(int fd, off_t offset, off_t size);
 int sys_flock(int fd, int operation);
 int sys_fcntl(int fd, int command, long argument);
+int sys_memory_file(const char *name); /* memfd_create(2) */
 /* Moves a descriptor of ours that stays open out of the program's way: it expects 0, 1, 2 and the
  * lowest free ones. */
 int sys_move_high(int fd);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "mounts.h"
 #include "policy.h"
 #include "roots.h"
 
@@ -68,10 +69,10 @@ static void knows_network_file_systems(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof network / sizeof *network; i++) {
-        assert_true(roots_is_network(network[i]));
+        assert_true(mounts_is_network(network[i]));
     }
     for (size_t i = 0; i < sizeof local / sizeof *local; i++) {
-        assert_false(roots_is_network(local[i]));
+        assert_false(mounts_is_network(local[i]));
     }
 }
 

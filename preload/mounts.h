@@ -1,0 +1,31 @@
+/*
+ * mounts.h - which file system is a path on? By /proc/self/mountinfo (proc_pid_mountinfo(5)), which
+ * asks no server. Pure functions of its text, but for mounts_read().
+ */
+#ifndef FASTIMPORT_MOUNTS_H
+#define FASTIMPORT_MOUNTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/path.h"
+
+enum { MOUNT_TYPE_MAX = 64 };
+
+struct mount_place {
+    char type[MOUNT_TYPE_MAX]; /* as "nfs4"; "unknown": the text does not tell */
+    /* Where in which file system: its source and the path from its own root. Nodes that have
+     * mounted the same have the same, wherever they mounted it. */
+    char where[2 * FI_PATH_MAX];
+};
+
+/* The mounts of this process, to be freed by the caller; NULL: no memory. */
+char *mounts_read(void);
+
+/* For a normal path. */
+void mounts_find(const char *mountinfo, const char *path, struct mount_place *out);
+
+/* Is a file system of this type reached over a network? */
+bool mounts_is_network(const char *type);
+
+#endif
