@@ -21,6 +21,7 @@ COVERAGE ?=
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$(2)')
 
+COMMA := ,
 B := $(if $(SANITIZE),$(if $(filter thread,$(SANITIZE)),build-tsan,build-san),$(if $(COVERAGE),build-cov,build))
 CC := gcc
 MPICC := mpicc.mpich

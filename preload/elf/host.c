@@ -1,5 +1,7 @@
 #include "elf/host.h"
 
+#include "elf/dirs.h"
+
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
 #include <link.h>
@@ -119,6 +121,29 @@ char *fi_host_subdirs(struct fi_pool *pool, const struct fi_host_traits *traits)
     return copy;
 }
 
+/* The text of one of this object's own search lists, or NULL. */
+static const char *own_list(const struct link_map *map, ElfW(Sxword) tag)
+{
+    const char *strings = NULL;
+    const ElfW(Dyn) *found = NULL;
+    for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; d++) {
+        if (d->d_tag == DT_STRTAB)
+            strings = (const char *)d->d_un.d_ptr;
+        if (d->d_tag == tag)
+            found = d;
+    }
+    return found && strings ? strings + found->d_un.d_val : NULL;
+}
+
+/* How many directories this object's own RPATH or RUNPATH brings into ld.so's list: none of them is
+ * a default one. */
+static size_t own_dirs(struct fi_pool *pool, const struct link_map *map)
+{
+    const char *rpath = own_list(map, DT_RPATH), *runpath = own_list(map, DT_RUNPATH);
+    const char **dirs = fi_dirs_split(pool, NULL, runpath ? runpath : rpath, ":", NULL);
+    return dirs ? fi_dirs_count(dirs) : 0;
+}
+
 /* What follows the first `skip` directories of ld.so's list for this very object. */
 static char *join_serinfo(struct fi_pool *pool, const Dl_serinfo *info, size_t skip)
 {
@@ -134,7 +159,10 @@ static char *system_dirs(struct fi_pool *pool, size_t env_dirs)
     struct link_map *map = NULL;
     Dl_serinfo size;
     if (!dladdr1((void *)fi_host_detect, &self, (void **)&map, RTLD_DL_LINKMAP) || !map ||
-        dlinfo(map, RTLD_DI_SERINFOSIZE, &size) != 0 || size.dls_cnt <= env_dirs)
+        dlinfo(map, RTLD_DI_SERINFOSIZE, &size) != 0)
+        return fi_pool_strdup(pool, FALLBACK_DIRS);
+    size_t skip = env_dirs + own_dirs(pool, map);
+    if (size.dls_cnt <= skip)
         return fi_pool_strdup(pool, FALLBACK_DIRS);
     Dl_serinfo *info = fi_pool_alloc(pool, size.dls_size);
     if (!info)
@@ -142,7 +170,7 @@ static char *system_dirs(struct fi_pool *pool, size_t env_dirs)
     *info = size;
     if (dlinfo(map, RTLD_DI_SERINFO, info) != 0)
         return fi_pool_strdup(pool, FALLBACK_DIRS);
-    return join_serinfo(pool, info, env_dirs);
+    return join_serinfo(pool, info, skip);
 }
 
 /* glibc's build names its library directory once: the first default directory, and $LIB. */

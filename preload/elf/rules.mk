@@ -6,6 +6,11 @@ PROGRAMS += $(B)/libfastimport-elf.so
 $(ELF_OBJS): CPPFLAGS_ROOM := -Ipreload
 $(ELF_OBJS): CFLAGS_ROOM := -fPIC
 
+# Its own needs are found where they were when it was built, before LD_LIBRARY_PATH (so DT_RPATH): every rank would
+# search that, and the program's libelf is nothing to us.
+ELF_LIBDIR := $(patsubst %/,%,$(dir $(realpath $(shell $(CC) -print-file-name=libelf.so))))
+
 $(B)/libfastimport-elf.so: $(ELF_OBJS) preload/elf/export.map
 	$(call say,LD,$@)
-	$(Q)$(CC) -shared -Wl,-soname,$(@F) -Wl,--version-script=preload/elf/export.map $(LDFLAGS) -o $@ $(ELF_OBJS) -lelf
+	$(Q)$(CC) -shared -Wl,-soname,$(@F) -Wl,--version-script=preload/elf/export.map $(LDFLAGS) \
+	  $(ELF_LIBDIR:%=-Wl$(COMMA)--disable-new-dtags$(COMMA)-rpath$(COMMA)%) -o $@ $(ELF_OBJS) -lelf

@@ -1,7 +1,6 @@
 /* library.c - see library.h */
 #include "fill/library.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <search.h>
 #include <stdio.h>
@@ -11,13 +10,13 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "cache/left.h"
+#include "companion.h"
 #include "fill/library_source.h"
 
 static struct {
     const char *ld_library_path;
     struct linkmap_list start; /* what was loaded before the program ran; never unloaded */
-    fi_closure_compute_fn *compute;
-    fi_closure_free_fn *release;
+    const struct companion *companion;
     /* what will be loaded when the plan's next library is: planned look-ups only, one thread at a
      * time */
     struct fi_elf_loaded *expected;
@@ -27,58 +26,14 @@ static struct {
     void *aliases;                /* tsearch(3): struct alias */
 } library = {.aliases_lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* --- the companion
- * --------------------------------------------------------------------------------------------------
- */
-
-/* libfastimport-elf.so stands beside libfastimport.so. */
-static bool companion_name(char *out, size_t size)
-{
-    Dl_info info;
-    size_t n;
-
-    if (dladdr((void *)companion_name, &info) == 0 || info.dli_fname == NULL) {
-        return false;
-    }
-    n = path_parent_length(info.dli_fname, strlen(info.dli_fname));
-    return (size_t)snprintf(out, size, "%.*s/libfastimport-elf.so", (int)n, info.dli_fname) < size;
-}
-
-static bool open_companion(void)
-{
-    char name[FI_PATH_MAX];
-    fi_closure_abi_fn *abi;
-    void *handle;
-
-#ifdef __SANITIZE_ADDRESS__
-    return false; /* a second namespace cannot hold the sanitizer's runtime: it would end the
-                     program */
-#endif
-    if (!companion_name(name, sizeof name)) {
-        return false;
-    }
-    handle = dlmopen(LM_ID_NEWLM, name, RTLD_NOW | RTLD_LOCAL);
-    if (handle == NULL) {
-        fi_log(LOG_WARN, "libraries are left to ld.so: %s", dlerror());
-        return false;
-    }
-    abi = (fi_closure_abi_fn *)dlsym(handle, "fi_closure_abi");
-    library.release = (fi_closure_free_fn *)dlsym(handle, "fi_closure_free");
-    if (abi == NULL || abi() != FI_CLOSURE_ABI || library.release == NULL) {
-        fi_log(LOG_WARN, "libraries are left to ld.so: %s is of another version", name);
-        return false;
-    }
-    library.compute = (fi_closure_compute_fn *)dlsym(handle, "fi_closure_compute");
-    return library.compute != NULL;
-}
-
 bool library_prepare(struct fill *fill, const struct policy *policy)
 {
     const char *path = getenv("LD_LIBRARY_PATH");
 
     library_source_init(fill, policy);
     library.ld_library_path = path == NULL ? NULL : strdup(path);
-    return linkmap_all(&library.start) && open_companion();
+    library.companion = linkmap_all(&library.start) ? companion_open() : NULL;
+    return library.companion != NULL;
 }
 
 /* --- names by which earlier closures asked for a library
@@ -195,8 +150,7 @@ static bool describe_process(struct context *c, bool from_start, bool planned)
     }
     memcpy(c->loaded + map->n, library.expected, more * sizeof *c->loaded);
     c->n_loaded = map->n + more;
-    c->loaders[c->n_loaders++] = (struct fi_elf_loader){
-        c->program, map->objects[0].rpath, map->objects[0].runpath, map->objects[0].nodeflib};
+    c->loaders[c->n_loaders++] = companion_loader(&map->objects[0], c->program);
     return true;
 }
 
@@ -357,7 +311,7 @@ static enum fi_closure_status compute(struct node_cache *node, const struct fi_q
             .source = &library_source,
         };
 
-        status = library.compute(&request, closure);
+        status = library.companion->compute(&request, closure);
         if (!planned) {
             tell_why(node, request.path, status, closure);
         }
@@ -378,7 +332,7 @@ const struct record *library_lookup(struct node_cache *node, const struct fi_que
     const struct record *r = NULL;
     bool sound;
 
-    if (library.compute == NULL || (flags & RECORD_LOCAL) != 0) {
+    if (library.companion == NULL || (flags & RECORD_LOCAL) != 0) {
         return publish(node, q, flags, NULL);
     }
     sound = compute(node, q, planned, &closure) == FI_CLOSURE_OK;
@@ -394,7 +348,7 @@ const struct record *library_lookup(struct node_cache *node, const struct fi_que
     if (sound || !planned) {
         r = publish(node, q, flags, sound && !closure.root_is_needed ? &closure : NULL);
     }
-    library.release(&closure);
+    library.companion->release(&closure);
     return r;
 }
 

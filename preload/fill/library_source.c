@@ -2,12 +2,11 @@
 #include "fill/library_source.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/sys.h"
 #include "cache/mirror.h"
+#include "companion.h"
 
 static struct {
     struct fill *fill;
@@ -63,27 +62,6 @@ static const struct record *cached_file(const char *path)
                : cached(RECORD_CONTENT, RECORD_MAPPED, path);
 }
 
-static int map_file(const char *name, struct fi_elf_bytes *out)
-{
-    struct stat st;
-    int fd = sys_open(name, O_RDONLY | O_CLOEXEC, 0);
-    int error = fd < 0 ? fd : sys_fstat(fd, &st);
-
-    if (fd < 0) {
-        return -fd;
-    }
-    if (error == 0 && !S_ISREG(st.st_mode)) {
-        error = -EINVAL;
-    }
-    if (error == 0) {
-        out->size = (size_t)st.st_size;
-        out->data = out->size == 0 ? "" : sys_mmap(out->size, PROT_READ, MAP_PRIVATE, fd, 0);
-        error = out->data == NULL ? -ENOMEM : 0;
-    }
-    sys_close(fd);
-    return -error;
-}
-
 static int source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
 {
     char copy[FI_PATH_MAX + 512];
@@ -92,21 +70,19 @@ static int source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
 
     (void)ctx;
     if (r == NULL) {
-        return map_file(path, out);
+        return companion_map(path, out);
     }
     if (r->error != 0) {
         return r->error;
     }
-    return mirror_path(library.fill->node, r->path, copy, sizeof copy) ? map_file(copy, out)
+    return mirror_path(library.fill->node, r->path, copy, sizeof copy) ? companion_map(copy, out)
                                                                        : ENAMETOOLONG;
 }
 
 static void source_close(void *ctx, struct fi_elf_bytes *bytes)
 {
     (void)ctx;
-    if (bytes->size > 0) {
-        sys_munmap((void *)bytes->data, bytes->size);
-    }
+    companion_unmap(bytes);
 }
 
 /* stat of the original, without reading it. */

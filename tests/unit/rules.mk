@@ -16,8 +16,7 @@ $(UNIT_TESTS:%=$(B)/tests/unit/%): $(B)/tests/unit/%: $(UNIT_OBJ)/test_%.o $(UNI
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $(UNIT_FAULTS:%=-Wl,--wrap=%) -rdynamic -o $@ $^ -lcmocka -pthread
 
-$(B)/tests/unit/roots: LDFLAGS += -Wl,--wrap=sys_read_file
-COMMA := ,
+$(B)/tests/unit/roots $(B)/tests/unit/libpath: LDFLAGS += -Wl,--wrap=sys_read_file
 # The network is simulated.
 $(B)/tests/unit/relay: LDFLAGS += $(addprefix -Wl$(COMMA)--wrap=job_,post_handover post_receive done cancel)
 

@@ -1,0 +1,98 @@
+/* companion.c - see companion.h */
+#include "companion.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "base/sys.h"
+
+static bool companion_name(char *out, size_t size)
+{
+    Dl_info info;
+    size_t n;
+
+    if (dladdr((void *)companion_name, &info) == 0 || info.dli_fname == NULL) {
+        return false;
+    }
+    n = path_parent_length(info.dli_fname, strlen(info.dli_fname));
+    return (size_t)snprintf(out, size, "%.*s/libfastimport-elf.so", (int)n, info.dli_fname) < size;
+}
+
+static bool open_once(struct companion *c)
+{
+    char name[FI_PATH_MAX];
+    fi_closure_abi_fn *abi;
+    void *handle;
+
+#ifdef __SANITIZE_ADDRESS__
+    return false; /* a second namespace cannot hold the sanitizer's runtime: it would end the
+                     program */
+#endif
+    if (!companion_name(name, sizeof name)) {
+        return false;
+    }
+    handle = dlmopen(LM_ID_NEWLM, name, RTLD_NOW | RTLD_LOCAL);
+    if (handle == NULL) {
+        fi_log(LOG_WARN, "libraries are left to ld.so: %s", dlerror());
+        return false;
+    }
+    abi = (fi_closure_abi_fn *)dlsym(handle, "fi_closure_abi");
+    c->release = (fi_closure_free_fn *)dlsym(handle, "fi_closure_free");
+    c->compute = (fi_closure_compute_fn *)dlsym(handle, "fi_closure_compute");
+    if (abi == NULL || abi() != FI_CLOSURE_ABI || c->release == NULL || c->compute == NULL) {
+        fi_log(LOG_WARN, "libraries are left to ld.so: %s is of another version", name);
+        return false;
+    }
+    return true;
+}
+
+const struct companion *companion_open(void)
+{
+    static struct companion companion;
+    static bool tried, opened;
+
+    if (!tried) {
+        tried = true;
+        opened = open_once(&companion);
+    }
+    return opened ? &companion : NULL;
+}
+
+struct fi_elf_loader companion_loader(const struct linkmap_object *o, const char *path)
+{
+    return (struct fi_elf_loader){path, o->rpath, o->runpath, o->nodeflib};
+}
+
+int companion_map(const char *name, struct fi_elf_bytes *out)
+{
+    struct stat st;
+    int fd = sys_open(name, O_RDONLY | O_CLOEXEC, 0);
+    int error = fd < 0 ? fd : sys_fstat(fd, &st);
+
+    if (fd < 0) {
+        return -fd;
+    }
+    if (error == 0 && !S_ISREG(st.st_mode)) {
+        error = -EINVAL;
+    }
+    if (error == 0) {
+        out->size = (size_t)st.st_size;
+        out->data = out->size == 0 ? "" : sys_mmap(out->size, PROT_READ, MAP_PRIVATE, fd, 0);
+        error = out->data == NULL ? -ENOMEM : 0;
+    }
+    sys_close(fd);
+    return -error;
+}
+
+void companion_unmap(struct fi_elf_bytes *bytes)
+{
+    if (bytes->size > 0) {
+        sys_munmap((void *)bytes->data, bytes->size);
+    }
+}

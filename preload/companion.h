@@ -1,0 +1,31 @@
+/*
+ * companion.h - libfastimport-elf.so, which computes what a library needs (elf/closure.h).
+ *
+ * It stands beside libfastimport.so and is opened in a link-map namespace of its own, so that
+ * libelf and libz do not enter the program's, and only where ELF files are examined.
+ *
+ * Thread rules: companion_open() in the service thread; what it returns may be used by any thread
+ * and is good for as long as the process lives.
+ */
+#ifndef FASTIMPORT_COMPANION_H
+#define FASTIMPORT_COMPANION_H
+
+#include "base/linkmap.h"
+#include "elf/closure.h"
+
+struct companion {
+    fi_closure_compute_fn *compute;
+    fi_closure_free_fn *release;
+};
+
+/* NULL, after one warning: it cannot be opened, or is of another version. The same at each call. */
+const struct companion *companion_open(void);
+
+/* An object of the link map, for struct fi_closure_request. */
+struct fi_elf_loader companion_loader(const struct linkmap_object *object, const char *path);
+
+/* The bytes of a file, for struct fi_elf_source: 0, or an errno value. */
+int companion_map(const char *path, struct fi_elf_bytes *out);
+void companion_unmap(struct fi_elf_bytes *bytes);
+
+#endif
