@@ -13,9 +13,10 @@ $(B)/sharedfs: $(SHAREDFS_OBJ)
 
 PROGRAMS += $(B)/emulated-node
 
+# Static: where it takes ssh's place, the launcher's LD_LIBRARY_PATH is not searched for it.
 $(B)/emulated-node: $(B)/obj/bench/nodes/node.o
 	$(call say,LD,$@)
-	$(Q)$(CC) $^ $(LDFLAGS) -o $@
+	$(Q)$(CC) $^ $(LDFLAGS) $(if $(SANITIZE)$(COVERAGE),,-static) -o $@
 
 PROGRAMS += $(B)/execonly.so
 

@@ -296,6 +296,8 @@ int main(int argc, char **argv)
     pid_t parent = getppid();
     int i = 1;
 
+    unsetenv("LD_PRELOAD"); /* ssh does not carry the environment either */
+    unsetenv("LD_LIBRARY_PATH");
     while (i < argc && argv[i][0] == '-')
         i++;
     if (argc - i < 2 || !(node.number = number_of(argv[i]))) {

@@ -32,13 +32,14 @@ class Job:
     report: dict | None  # of fastimport
 
 
-def run(command, share, ranks, nodes, client=(), env=None, preload=None, staged=None, timeout=300):
+def run(command, share, ranks, nodes, client=(), env=None, preload=None, exported=None, staged=None, timeout=300):
     """Runs `command` on emulated nodes that mount `share` over itself.
 
     client   further options of sharedfs
     staged   a directory of copies of `share`, named 0, 1, ...: each node sees its own at `share`, nothing is shared
     env      settings for the ranks
     preload  a library for LD_PRELOAD of the ranks; the launcher and the emulator run without
+    exported settings for the launcher, too, which then runs on a login node with a client of its own
     """
     with tempfile.TemporaryDirectory(prefix="sharedjob-") as scratch:
         state, report = f"{scratch}/state", f"{scratch}/report.json"
@@ -51,6 +52,10 @@ def run(command, share, ranks, nodes, client=(), env=None, preload=None, staged=
         else:
             argv += ["--share-dir", share, "--state", state, *FOREVER, *client]
         argv += [f"--env={name}={value}" for name, value in settings.items()]
+        exported = dict(exported or {})
+        if "LD_PRELOAD" in exported:
+            exported["FASTIMPORT_REPORT"] = report
+        argv += [f"--export={name}={value}" for name, value in exported.items()]
         start = time.monotonic()
         done = subprocess.run([str(word) for word in [*argv, "--", *command]], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=timeout)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fuse.h>
 #include <mntent.h>
 #include <poll.h>
@@ -16,6 +17,8 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define TYPE "fuse.sharedfs@" /* and the pid of the client's process */
 
 static int fail(const char *what, const char *name)
 {
@@ -140,18 +143,20 @@ static ssize_t device_writev(int fd, struct iovec *parts, int count, void *userd
     return writev(fd, parts, count);
 }
 
-/* Mounts, with the server's pid in the source's name, so that `umount` can wait for it. */
+/* Mounts. The source is named by the state file, the same for all clients of one emulated server;
+ * the type has the pid of this client's process, so that `umount` can wait for it. */
 static int mount_device(const struct fs *fs, int device)
 {
-    char source[32], data[160];
+    char source[PATH_MAX + 16], type[48], data[160];
     unsigned long flags = MS_NOSUID | MS_NODEV | (fs->o.read_only ? MS_RDONLY : 0);
 
-    snprintf(source, sizeof source, "sharedfs@%d", (int)getpid());
+    snprintf(source, sizeof source, "sharedfs:%s", fs->o.state_path ? fs->o.state_path : "");
+    snprintf(type, sizeof type, TYPE "%d", (int)getpid());
     snprintf(
         data, sizeof data,
         "fd=%d,rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other,max_read=%u",
         device, fs->o.max_read);
-    if (mount(source, fs->o.mountpoint, "fuse.sharedfs", flags, data) != 0)
+    if (mount(source, fs->o.mountpoint, type, flags, data) != 0)
         return fail("cannot mount (needs root) on", fs->o.mountpoint);
     return 0;
 }
@@ -299,8 +304,8 @@ static int server_of(const char *mountpoint)
         return 0;
     while ((m = getmntent(mounts)))
         if (strcmp(m->mnt_dir, mountpoint) == 0) /* the last one is on top */
-            pid = strcmp(m->mnt_type, "fuse.sharedfs") == 0 && strchr(m->mnt_fsname, '@')
-                      ? (int)strtol(strchr(m->mnt_fsname, '@') + 1, NULL, 10)
+            pid = strncmp(m->mnt_type, TYPE, strlen(TYPE)) == 0
+                      ? (int)strtol(m->mnt_type + strlen(TYPE), NULL, 10)
                       : 0;
     endmntent(mounts);
     return pid;

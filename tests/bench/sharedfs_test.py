@@ -180,7 +180,9 @@ class Posix(SharedFs):
     def test_type_in_mountinfo(self):
         mnt = self.mount()
         lines = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
-        self.assertEqual([l.split(" - ")[1].split()[0] for l in lines if l.split()[4] == str(mnt)], ["fuse.sharedfs"])
+        [(kind, source)] = [l.split(" - ")[1].split()[:2] for l in lines if l.split()[4] == str(mnt)]
+        self.assertRegex(kind, r"^fuse\.sharedfs@[0-9]+$")
+        self.assertEqual(source, f"sharedfs:{self.state}")
 
     def test_readahead_is_set(self):
         mnt = self.mount("--readahead", 4096)
