@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "config.h"
+#include "early/libpath.h"
 #include "mpi/slot.h"
 #include "report/counters.h"
 #include "resolve.h"
@@ -93,6 +94,17 @@ static void start_attached(const struct role_facts *role)
     resolve_start(&node, NULL, &policy);
 }
 
+/* Its ranks find what it has seen in their environment. */
+static void start_launcher(void)
+{
+    char *text = malloc(LIBPATH_TEXT);
+
+    if (text != NULL && libpath_describe(getenv("LD_LIBRARY_PATH"), config.fs, text) > 0) {
+        setenv(LIBPATH_VARIABLE, text, 1);
+    }
+    free(text);
+}
+
 __attribute__((constructor)) static void fastimport_start(int argc, char **argv)
 {
     struct role_facts role = role_decide();
@@ -104,6 +116,8 @@ __attribute__((constructor)) static void fastimport_start(int argc, char **argv)
     load_config(&role);
     if (role.role == ROLE_RANK) {
         start_rank(&role, argc, argv);
+    } else if (role.role == ROLE_LAUNCHER) {
+        start_launcher();
     } else {
         start_attached(&role);
     }

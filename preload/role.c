@@ -2,6 +2,7 @@
 #include "role.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -54,6 +55,22 @@ static bool is_tool(void)
     return false;
 }
 
+/* By the name under which it was started; their daemons on the nodes are none. */
+static bool is_launcher(void)
+{
+    static const char *const names[] = {"srun", "aprun", "mpiexec", "mpirun"};
+    const char *name = program_invocation_short_name;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t n = strlen(names[i]);
+
+        if (strncmp(name, names[i], n) == 0 && (name[n] == '\0' || name[n] == '.')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool parse_node(const char *text, struct role_facts *facts)
 {
     char *colon;
@@ -81,6 +98,7 @@ struct role_facts role_decide(void)
         return facts;
     }
     if (facts.rank < 0) {
+        facts.role = is_launcher() ? ROLE_LAUNCHER : ROLE_PASSIVE;
         return facts;
     }
     facts.is_python = dlsym(RTLD_DEFAULT, "Py_Initialize") != NULL && !is_tool();

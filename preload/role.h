@@ -2,7 +2,8 @@
  * role.h - what is this process to fastimport? Decided once, from the environment and from what the
  * process is.
  *
- * passive   not ours: launchers, shells, compilers, setuid programs, FASTIMPORT=0
+ * launcher  mpiexec, srun and the like: tells its ranks what LD_LIBRARY_PATH's directories hold
+ * passive   not ours: shells, compilers, setuid programs, FASTIMPORT=0
  * rank      an MPI rank that is a Python or an MPI program, and no child of one
  * attached  a descendant of a rank: uses the node cache that the environment names, never MPI
  */
@@ -15,7 +16,7 @@
 #define ROLE_NODE_VARIABLE                                                                         \
     "FASTIMPORT_NODE" /* set for descendants: "<rank's pid>:<nonce in hex>:<directory>" */
 
-enum role { ROLE_PASSIVE, ROLE_RANK, ROLE_ATTACHED };
+enum role { ROLE_PASSIVE, ROLE_LAUNCHER, ROLE_RANK, ROLE_ATTACHED };
 
 struct role_facts {
     enum role role;

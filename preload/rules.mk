@@ -1,6 +1,6 @@
 # preload: build/libfastimport.so
 
-PRELOAD_SRC := $(wildcard preload/*.c $(foreach d,answer base cache fill intercept mpi report service,preload/$(d)/*.c))
+PRELOAD_SRC := $(wildcard preload/*.c $(foreach d,answer base cache early fill intercept mpi report service,preload/$(d)/*.c))
 PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$(B)/obj/%.o)
 # What unit tests link: all but the constructor and the wrappers.
 PRELOAD_CORE_OBJ := $(filter-out $(B)/obj/preload/main.o $(B)/obj/preload/intercept/%,$(PRELOAD_OBJ))

@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "answer/kept.h"
-#include "answer/stub.h"
 #include "base/linkmap.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/stub.h"
 #include "base/sys.h"
 #include "cache/left.h"
 #include "cache/mirror.h"

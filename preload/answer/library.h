@@ -21,13 +21,8 @@
 #ifndef FASTIMPORT_ANSWER_LIBRARY_H
 #define FASTIMPORT_ANSWER_LIBRARY_H
 
+#include "base/linkmap.h"
 #include "cache/node.h"
-
-/* libc's own. */
-struct library_calls {
-    void *(*dlopen)(const char *path, int flags);
-    int (*dlclose)(void *handle);
-};
 
 /* Has this process loaded what the root had when it answered? If not, the answer does not say what
  * that needs. */

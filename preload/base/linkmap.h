@@ -12,6 +12,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* libc's own. */
+struct library_calls {
+    void *(*dlopen)(const char *path, int flags);
+    int (*dlclose)(void *handle);
+};
+
 struct linkmap_object {
     const char *name; /* l_name; "" for the executable */
     const char *soname;

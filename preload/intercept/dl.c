@@ -5,6 +5,7 @@
 
 #include "answer/library.h"
 #include "bare_name.h"
+#include "early/open.h"
 #include "resolve.h"
 
 static struct library_calls calls(void)
@@ -43,7 +44,7 @@ static void *serve_dlopen(const char *path, int flags, const void *caller)
     void *handle;
     bool is_path;
 
-    if (!resolve_active || fi_inside() || (size_t)path < 4096 || !could_be_file(path) ||
+    if (!resolve_active || (size_t)path < 4096 || !could_be_file(path) ||
         (flags & (RTLD_LAZY | RTLD_NOW)) == 0) {
         return NULL;
     }
@@ -58,12 +59,27 @@ static void *serve_dlopen(const char *path, int flags, const void *caller)
     return handle;
 }
 
+/* By us, or by MPI on our behalf. */
+static bool open_early(const char *path, int flags, const void *caller, void **handle)
+{
+    struct library_calls libc = calls();
+
+    return early_dlopen(path, flags, caller, &libc, handle);
+}
+
 /* The real call must be a tail call: ld.so searches for a bare name with the caller's RUNPATH, and
  * takes the return address for the caller's. */
 __attribute__((optimize("O2"))) FI_EXPORT void *dlopen(const char *path, int flags)
 {
-    void *handle = serve_dlopen(path, flags, __builtin_return_address(0));
+    const void *caller = __builtin_return_address(0);
+    void *handle = NULL;
 
+    if (fi_inside() && open_early(path, flags, caller, &handle)) {
+        return handle;
+    }
+    if (!fi_inside()) {
+        handle = serve_dlopen(path, flags, caller);
+    }
     return handle != NULL ? handle : real()->dlopen(path, flags);
 }
 

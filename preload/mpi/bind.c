@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "early/open.h"
 
 #define NEEDED "an MPI of the MPICH ABI (MPICH, Intel MPI, Cray MPICH, MVAPICH2)"
 
@@ -113,7 +114,7 @@ static void *open_found(const char *prefix, char *why, size_t size)
         snprintf(name, sizeof name, "%s/lib/libmpi.so.12", prefix);
         library = try_open(name, why, size);
     }
-    if (library == NULL) {
+    if (library == NULL && !early_is_nowhere("libmpi.so.12")) {
         library = try_open("libmpi.so.12", why, size);
     }
     return library != NULL ? library : try_open("libmpich.so.12", why, size);

@@ -2,6 +2,7 @@
  * Python to fastimport. */
 #include "scratch.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,27 @@ static void is_passive_without_a_launcher(void **state)
     (void)state;
     assert_int_equal(f.role, ROLE_PASSIVE);
     assert_int_equal(f.rank, -1);
+}
+
+static void knows_launchers_by_their_names(void **state)
+{
+    static const char *const names[] = {"mpiexec", "mpiexec.hydra", "mpirun", "srun", "aprun"};
+    static const char *const others[] = {"hydra_pmi_proxy", "mpiexecutor", "bash", "srund", ""};
+    char *own = program_invocation_short_name;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        program_invocation_short_name = (char *)names[i];
+        assert_int_equal(role_decide().role, ROLE_LAUNCHER);
+    }
+    setenv("FASTIMPORT", "0", 1);
+    assert_int_equal(role_decide().role, ROLE_PASSIVE);
+    unsetenv("FASTIMPORT");
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        program_invocation_short_name = (char *)others[i];
+        assert_int_equal(role_decide().role, ROLE_PASSIVE);
+    }
+    program_invocation_short_name = own;
 }
 
 static void is_a_rank_under_each_launcher(void **state)
@@ -124,6 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(is_passive_without_a_launcher, forget),
+        cmocka_unit_test_setup(knows_launchers_by_their_names, forget),
         cmocka_unit_test_setup(is_a_rank_under_each_launcher, forget),
         cmocka_unit_test_setup(is_passive_in_a_batch_script, forget),
         cmocka_unit_test_setup(is_passive_when_switched_off, forget),

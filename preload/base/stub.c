@@ -1,5 +1,5 @@
 /* stub.c - see stub.h */
-#include "answer/stub.h"
+#include "base/stub.h"
 
 #include <link.h>
 #include <stdlib.h>

@@ -6,8 +6,8 @@
  * "Dynamic Linking"; machine and flags are copied from this library's own header. There is no hash
  * table (ld.so then looks for no symbol in it) and no section.
  */
-#ifndef FASTIMPORT_ANSWER_STUB_H
-#define FASTIMPORT_ANSWER_STUB_H
+#ifndef FASTIMPORT_BASE_STUB_H
+#define FASTIMPORT_BASE_STUB_H
 
 #include <stddef.h>
 
