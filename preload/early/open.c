@@ -278,7 +278,7 @@ bool early_dlopen(const char *name, int flags, const void *caller,
     struct fi_closure closure = {0};
     const char **paths = NULL;
     bool answered;
-    size_t n;
+    size_t n = 0;
 
     if (!in_use(name) || (flags & RTLD_NOLOAD) != 0) {
         return false;

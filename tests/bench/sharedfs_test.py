@@ -347,7 +347,7 @@ class CommandLine(SharedFs):
 
     def server(self, mnt):
         lines = pathlib.Path("/proc/self/mounts").read_text().splitlines()
-        return int(next(l.split()[0] for l in lines if l.split()[1] == str(mnt)).split("@")[1])
+        return int(next(l.split()[2] for l in lines if l.split()[1] == str(mnt)).split("@")[1])
 
     def test_umount_waits_for_the_server(self):
         mnt = self.mount()
