@@ -2,6 +2,7 @@
 """srun with PMI-2 starts the ranks, on two nodes of a private Slurm; what a batch script starts itself is left alone."""
 
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -64,6 +65,18 @@ def test_exit_code():
     with slurm(2) as cluster:
         plain, job = srun(cluster, PYTHON, False, code=3), srun(cluster, PYTHON, True, code=3)
         check((job.returncode, job.stdout) == (plain.returncode, plain.stdout) == (3, "6 of 4\n" * 4), f"{plain} {job}")
+
+
+def test_srun_lists_the_library_path():
+    """`export LD_PRELOAD=...; srun python app.py`, as the README has it: srun itself tells what LD_LIBRARY_PATH holds."""
+    with slurm(2) as cluster, tempfile.TemporaryDirectory() as empty:
+        settings = {**{k: str(v) for k, v in SETTINGS.items()}, "LD_LIBRARY_PATH": empty, "FASTIMPORT_LOG": "debug"}
+        program = "from mpi4py import MPI, rc; import os; os.write(1, b'%d\\n' % MPI.COMM_WORLD.size)"
+        done = subprocess.run(["srun", "--mpi=pmi2", "-N", "2", "-n", "2", "--overcommit", "-K0", PYTHON, "-c", program], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=90, env={**cluster, **settings})
+        check((done.returncode, done.stdout) == (0, "2\n" * 2), f"{done}")
+        for rank in range(2):
+            check(re.search(rf"rank {rank}: debug: libmpi(ch)?\.so\.12 is opened without a search", done.stderr), done.stderr)
 
 
 def test_a_launcher_without_pmi():
