@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "answer/kept.h"
+#include "base/kept.h"
 #include "base/linkmap.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -218,7 +218,7 @@ static bool need_item(struct load *l, const struct library_item *item)
     size_t odd;
 
     if (loaded && item->soname[0] != '\0') {
-        return true;
+        return need(l, item->soname); /* for its place in the scope */
     }
     if (!need_odd_names(l, item, loaded, &odd)) {
         snprintf(l->why, sizeof l->why, "ld.so would search for %s under another name", item->path);

@@ -292,13 +292,20 @@ static void tell_why(struct node_cache *node, const char *name, enum fi_closure_
     left_note(&node->index, name, why);
 }
 
-static enum fi_closure_status compute(struct node_cache *node, const struct fi_query *q,
-                                      bool planned, struct fi_closure *closure)
+/* A closure borrows from the context that it was computed in. */
+struct computed {
+    struct context *context;
+    struct fi_closure closure;
+    enum fi_closure_status status;
+};
+
+static void compute(struct node_cache *node, const struct fi_query *q, bool planned,
+                    struct computed *out)
 {
     struct context *c = calloc(1, sizeof *c);
-    enum fi_closure_status status = FI_CLOSURE_NO_MEMORY;
     bool by_name = (q->argument & LIBRARY_BY_NAME) != 0;
 
+    *out = (struct computed){.context = c, .status = FI_CLOSURE_NO_MEMORY};
     if (c != NULL && (!by_name || parse_key(c, q)) &&
         describe_process(c, (q->argument & LIBRARY_FROM_START) != 0, planned)) {
         struct fi_closure_request request = {
@@ -311,23 +318,29 @@ static enum fi_closure_status compute(struct node_cache *node, const struct fi_q
             .source = &library_source,
         };
 
-        status = library.companion->compute(&request, closure);
+        out->status = library.companion->compute(&request, &out->closure);
         if (!planned) {
-            tell_why(node, request.path, status, closure);
+            tell_why(node, request.path, out->status, &out->closure);
         }
     }
+}
+
+static void release(struct computed *computed)
+{
+    struct context *c = computed->context;
+
+    library.companion->release(&computed->closure);
     if (c != NULL) {
         free(c->loaded);
         linkmap_free(&c->map);
         free(c);
     }
-    return status;
 }
 
 const struct record *library_lookup(struct node_cache *node, const struct fi_query *q,
                                     uint8_t flags)
 {
-    struct fi_closure closure = {0};
+    struct computed computed;
     bool planned = (flags & RECORD_PLANNED) != 0;
     const struct record *r = NULL;
     bool sound;
@@ -335,20 +348,22 @@ const struct record *library_lookup(struct node_cache *node, const struct fi_que
     if (library.companion == NULL || (flags & RECORD_LOCAL) != 0) {
         return publish(node, q, flags, NULL);
     }
-    sound = compute(node, q, planned, &closure) == FI_CLOSURE_OK;
+    compute(node, q, planned, &computed);
+    sound = computed.status == FI_CLOSURE_OK;
     if (sound) {
-        remember_aliases(&closure);
+        remember_aliases(&computed.closure);
     }
     if (sound && planned) {
-        expect(&closure);
+        expect(&computed.closure);
     }
     /* What needs the requested library in turn would have its constructor run too late, behind a
      * stub. Before the program runs, a library may be missing that another will have brought by
      * then: ask again. */
     if (sound || !planned) {
-        r = publish(node, q, flags, sound && !closure.root_is_needed ? &closure : NULL);
+        r = publish(node, q, flags,
+                    sound && !computed.closure.root_is_needed ? &computed.closure : NULL);
     }
-    library.companion->release(&closure);
+    release(&computed);
     return r;
 }
 

@@ -2,13 +2,13 @@
  * kept.h - stubs that stay open as long as their library: with RTLD_LAZY symbols are still to be
  * bound in their scope.
  *
- * Counts the program's dlopens and dlcloses of such libraries, as far as they pass through
- * answer/library.h.
+ * Counts the program's dlopens and dlcloses of such libraries, as far as they are answered by
+ * answer/library.h or early/open.h.
  *
  * Thread rules: any thread; the lock is a leaf, and nothing is opened or closed under it.
  */
-#ifndef FASTIMPORT_ANSWER_KEPT_H
-#define FASTIMPORT_ANSWER_KEPT_H
+#ifndef FASTIMPORT_BASE_KEPT_H
+#define FASTIMPORT_BASE_KEPT_H
 
 #include <stdbool.h>
 

@@ -1,5 +1,5 @@
 /* kept.c - see kept.h */
-#include "answer/kept.h"
+#include "base/kept.h"
 
 #include <pthread.h>
 #include <stdlib.h>
