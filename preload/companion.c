@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 
 #include "base/log.h"
@@ -34,6 +35,10 @@ static bool open_once(struct companion *c)
     return false; /* a second namespace cannot hold the sanitizer's runtime: it would end the
                      program */
 #endif
+    if (getauxval(AT_BASE) == 0) { /* its options say what it searches */
+        fi_log(LOG_INFO, "libraries are left to ld.so, which was started as a program");
+        return false;
+    }
     if (!companion_name(name, sizeof name)) {
         return false;
     }

@@ -4,8 +4,8 @@
  * It stands beside libfastimport.so and is opened in a link-map namespace of its own, so that
  * libelf and libz do not enter the program's, and only where ELF files are examined.
  *
- * Thread rules: companion_open() in the service thread; what it returns may be used by any thread
- * and is good for as long as the process lives.
+ * Thread rules: companion_open() in the constructor or the service thread; what it returns may be
+ * used by any thread and is good for as long as the process lives.
  */
 #ifndef FASTIMPORT_COMPANION_H
 #define FASTIMPORT_COMPANION_H

@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "config.h"
 #include "early/libpath.h"
+#include "early/open.h"
 #include "mpi/slot.h"
 #include "report/counters.h"
 #include "resolve.h"
@@ -62,6 +63,8 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
     if (!slot_claim()) {
         return;
     }
+    early_prepare();
+    unsetenv(LIBPATH_VARIABLE); /* children have no use for it */
     signals_save(&signals);
     serves = service_start(&input, &result);
     signals_restore(&signals);
@@ -99,8 +102,10 @@ static void start_launcher(void)
 {
     char *text = malloc(LIBPATH_TEXT);
 
-    if (text != NULL && libpath_describe(getenv("LD_LIBRARY_PATH"), config.fs, text) > 0) {
+    if (text != NULL && libpath_describe(getenv("LD_LIBRARY_PATH"), text) > 0) {
         setenv(LIBPATH_VARIABLE, text, 1);
+    } else { /* another launcher's, perhaps of long ago */
+        unsetenv(LIBPATH_VARIABLE);
     }
     free(text);
 }

@@ -9,12 +9,13 @@
 
 enum { MOUNTINFO_MAX = 1 << 20 };
 
-/* One line: "36 35 98:0 /root /mount opts - type source ..." */
+/* The words of a line that matter, "36 35 98:0 /root /mount opts - type source ...": not yet
+ * unescaped, not terminated. */
 struct line {
-    char root[FI_PATH_MAX];
-    char mount[FI_PATH_MAX];
-    char type[MOUNT_TYPE_MAX];
-    char source[FI_PATH_MAX];
+    struct word {
+        const char *text;
+        size_t length;
+    } root, mount, type, source;
 };
 
 bool mounts_is_network(const char *type)
@@ -45,64 +46,90 @@ char *mounts_read(void)
     return text;
 }
 
-/* Undoes the kernel's escapes, "\\040" for a space, in place. */
-static void unescape(char *text)
+/* Moves on to the end of the word at *at, and behind the blank. */
+static struct word take_word(const char **at)
 {
-    char *to = text;
+    struct word w = {*at, strcspn(*at, " \n")};
 
-    for (const char *at = text; *at != '\0'; to++) {
-        if (at[0] == '\\' && strspn(at + 1, "01234567") >= 3) {
-            *to = (char)((at[1] - '0') * 64 + (at[2] - '0') * 8 + at[3] - '0');
+    *at += w.length + ((*at)[w.length] == ' ');
+    return w;
+}
+
+static bool is_dash(const struct word *w)
+{
+    return w->length == 1 && w->text[0] == '-';
+}
+
+static bool parse(const char *at, struct line *out)
+{
+    struct word w;
+
+    take_word(&at);
+    take_word(&at);
+    take_word(&at);
+    out->root = take_word(&at);
+    out->mount = take_word(&at);
+    do {
+        w = take_word(&at);
+    } while (w.length > 0 && !is_dash(&w));
+    out->type = take_word(&at);
+    out->source = take_word(&at);
+    return out->type.length > 0;
+}
+
+/* Undoes the kernel's escapes, "\\040" for a space. False: it does not fit. */
+static bool unescape(const struct word *w, char *out, size_t size)
+{
+    const char *at = w->text;
+    const char *end = at + w->length;
+    size_t n = 0;
+
+    for (; at < end && n + 1 < size; n++) {
+        if (end - at >= 4 && at[0] == '\\' && strspn(at + 1, "01234567") >= 3) {
+            out[n] = (char)((at[1] - '0') * 64 + (at[2] - '0') * 8 + at[3] - '0');
             at += 4;
         } else {
-            *to = *at++;
+            out[n] = *at++;
         }
     }
-    *to = '\0';
+    out[n] = '\0';
+    return at == end;
 }
 
-static bool parse(const char *text, struct line *out)
+static bool describe(const struct line *l, const char *path, size_t mount_length,
+                     struct mount_place *out)
 {
-    const char *dash = strstr(text, " - ");
-    const char *end = strchr(text, '\n');
+    char source[FI_PATH_MAX];
+    char root[FI_PATH_MAX];
+    const char *below = path + (mount_length == 1 ? 0 : mount_length);
 
-    out->source[0] = '\0';
-    if (dash == NULL || (end != NULL && dash > end) ||
-        sscanf(text, "%*d %*d %*s %4095s %4095s", out->root, out->mount) != 2 ||
-        sscanf(dash, " - %63s %4095s", out->type, out->source) < 1) {
+    if (!unescape(&l->type, out->type, sizeof out->type) ||
+        !unescape(&l->source, source, sizeof source) || !unescape(&l->root, root, sizeof root)) {
         return false;
     }
-    unescape(out->root);
-    unescape(out->mount);
+    out->has_server = strpbrk(source, ":/") != NULL;
+    snprintf(out->where, sizeof out->where, "%s %s%s", source, strcmp(root, "/") == 0 ? "" : root,
+             below);
     return true;
-}
-
-static void describe(const struct line *l, const char *path, struct mount_place *out)
-{
-    const char *below = path + (strcmp(l->mount, "/") == 0 ? 0 : strlen(l->mount));
-
-    strcpy(out->type, l->type);
-    snprintf(out->where, sizeof out->where, "%s %s%s", l->source,
-             strcmp(l->root, "/") == 0 ? "" : l->root, below);
 }
 
 void mounts_find(const char *mountinfo, const char *path, struct mount_place *out)
 {
-    struct line *l = malloc(sizeof *l);
     size_t length = strlen(path);
+    char mount[FI_PATH_MAX];
     size_t best = 0;
 
-    strcpy(out->type, "unknown");
-    out->where[0] = '\0';
-    for (const char *at = mountinfo; l != NULL && at != NULL && *at != '\0';) {
+    *out = (struct mount_place){.type = "unknown"};
+    for (const char *at = mountinfo; at != NULL && *at != '\0';) {
         const char *end = strchr(at, '\n');
+        struct line l;
 
-        if (parse(at, l) && strlen(l->mount) >= best &&
-            path_has_prefix(path, length, l->mount, strlen(l->mount))) {
-            best = strlen(l->mount);
-            describe(l, path, out);
+        if (parse(at, &l) && unescape(&l.mount, mount, sizeof mount) && strlen(mount) >= best &&
+            path_has_prefix(path, length, mount, strlen(mount)) &&
+            describe(&l, path, strlen(mount), out)) {
+            best = strlen(mount);
+            out->mount_length = best;
         }
         at = end == NULL ? NULL : end + 1;
     }
-    free(l);
 }

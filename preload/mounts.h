@@ -14,9 +14,11 @@ enum { MOUNT_TYPE_MAX = 64 };
 
 struct mount_place {
     char type[MOUNT_TYPE_MAX]; /* as "nfs4"; "unknown": the text does not tell */
-    /* Where in which file system: its source and the path from its own root. Nodes that have
-     * mounted the same have the same, wherever they mounted it. */
-    char where[2 * FI_PATH_MAX];
+    size_t mount_length;       /* so much of the path is the mount point */
+    bool has_server; /* the source names one, or a device: it is not just a program's name */
+    /* Where in which file system: its source and the path from its own root. Of a network file
+     * system, nodes that have mounted the same have the same. */
+    char where[3 * FI_PATH_MAX];
 };
 
 /* The mounts of this process, to be freed by the caller; NULL: no memory. */

@@ -49,15 +49,16 @@ static bool stands_for(const struct reopening *r, int fd)
     return of != NULL && (r->original == NULL || of->st_ino == r->original->st_ino);
 }
 
-static void collect(void *context, const char *name, unsigned char type)
+static bool collect(void *context, const char *name, unsigned char type)
 {
     struct reopening *r = context;
     int fd = atoi(name);
 
     (void)type;
-    if (r->n < DESCRIPTORS && stands_for(r, fd)) {
+    if (stands_for(r, fd)) {
         r->fds[r->n++] = fd;
     }
+    return r->n < DESCRIPTORS;
 }
 
 static int close_on_exec(int fd)

@@ -97,8 +97,11 @@ struct role_facts role_decide(void)
         facts.role = parse_node(node, &facts) ? ROLE_ATTACHED : ROLE_PASSIVE;
         return facts;
     }
+    if (is_launcher()) { /* a Slurm step's, too, which has a rank */
+        facts.role = ROLE_LAUNCHER;
+        return facts;
+    }
     if (facts.rank < 0) {
-        facts.role = is_launcher() ? ROLE_LAUNCHER : ROLE_PASSIVE;
         return facts;
     }
     facts.is_python = dlsym(RTLD_DEFAULT, "Py_Initialize") != NULL && !is_tool();

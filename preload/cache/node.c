@@ -221,7 +221,7 @@ static bool in_use(int fd)
     return held;
 }
 
-static void sweep_one(void *context, const char *name, unsigned char type)
+static bool sweep_one(void *context, const char *name, unsigned char type)
 {
     struct sweep *sweep = context;
     char path[512];
@@ -230,16 +230,17 @@ static void sweep_one(void *context, const char *name, unsigned char type)
     (void)type;
     if (strncmp(name, sweep->prefix, strlen(sweep->prefix)) != 0 ||
         !path_join(path, sizeof path, sweep->base, name)) {
-        return;
+        return true;
     }
     fd = sys_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     if (fd < 0) {
-        return;
+        return true;
     }
     if (is_private(fd) && !in_use(fd)) {
         sweep->removed += tree_remove(AT_FDCWD, path) == 0;
     }
     sys_close(fd);
+    return true;
 }
 
 int node_sweep(const char *base)

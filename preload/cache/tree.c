@@ -16,7 +16,7 @@ struct dirent_kernel { /* getdents64(2) */
     char d_name[];
 };
 
-int tree_each(int dirfd, void (*visit)(void *, const char *, unsigned char), void *context)
+int tree_each(int dirfd, bool (*visit)(void *, const char *, unsigned char), void *context)
 {
     char buffer[8192] __attribute__((aligned(8)));
     ssize_t n;
@@ -26,8 +26,9 @@ int tree_each(int dirfd, void (*visit)(void *, const char *, unsigned char), voi
             const struct dirent_kernel *d = (const void *)(buffer + at);
 
             at += d->d_reclen;
-            if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0) {
-                visit(context, d->d_name, d->d_type);
+            if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0 &&
+                !visit(context, d->d_name, d->d_type)) {
+                return 0;
             }
         }
     }
@@ -39,7 +40,7 @@ struct removal {
     int error;
 };
 
-static void remove_entry(void *context, const char *name, unsigned char type)
+static bool remove_entry(void *context, const char *name, unsigned char type)
 {
     struct removal *removal = context;
     int error =
@@ -51,6 +52,7 @@ static void remove_entry(void *context, const char *name, unsigned char type)
     if (error != 0 && removal->error == 0) {
         removal->error = error;
     }
+    return true;
 }
 
 int tree_remove(int dirfd, const char *name)

@@ -2,14 +2,16 @@
 #ifndef FASTIMPORT_CACHE_TREE_H
 #define FASTIMPORT_CACHE_TREE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Removes `name` below the directory `dirfd`, whatever it is. 0 or the first -errno; goes on after
  * errors. */
 int tree_remove(int dirfd, const char *name);
 
-/* Calls visit() for each name in the directory (not "." and ".."). 0 or -errno. */
-int tree_each(int dirfd, void (*visit)(void *context, const char *name, unsigned char type),
+/* Calls visit() for each name in the directory (not "." and "..") until it returns false. 0 or
+ * -errno. */
+int tree_each(int dirfd, bool (*visit)(void *context, const char *name, unsigned char type),
               void *context);
 
 #endif

@@ -55,42 +55,64 @@ static uint64_t key_of(const char *path, const struct mount_place *place)
  */
 
 struct telling {
-    enum fi_fs fs;
     char *mountinfo;
     size_t n_keys, n_names;
     uint64_t keys[LIBPATH_DIRECTORIES];
     uint32_t names[LIBPATH_NAMES];
 };
 
-static bool is_wanted_type(const struct telling *t, const struct mount_place *place)
+/* Does its place say which file system it is, on all nodes? (FUSE programs that mount a file or
+ * nothing at all are named by themselves.) */
+static bool is_known_everywhere(const struct mount_place *place)
 {
-    return t->fs == FI_FS_ALL || mounts_is_network(place->type);
+    return mounts_is_network(place->type) &&
+           (strncmp(place->type, "fuse", 4) != 0 || place->has_server);
 }
 
-/* Both the name and what it leads to: what a symlink means may differ between nodes. */
+/* Is that on the same mount? A symlink may lead to what differs between nodes. */
+static bool is_beside(const struct telling *t, const char *path, const struct mount_place *place,
+                      const char *real)
+{
+    struct mount_place other;
+
+    mounts_find(t->mountinfo, real, &other);
+    return other.mount_length == place->mount_length &&
+           strncmp(path, real, place->mount_length) == 0;
+}
+
+static bool parent_is_beside(const struct telling *t, const char *path,
+                             const struct mount_place *place)
+{
+    char parent[FI_PATH_MAX];
+    char real[FI_PATH_MAX];
+
+    snprintf(parent, sizeof parent, "%.*s", (int)path_parent_length(path, strlen(path)), path);
+    return sys_canonical(parent, real, sizeof real) == 0 && is_beside(t, path, place, real);
+}
+
+/* Can this directory be told? One that is missing can: it has nothing in it. */
 static bool is_wanted(const struct telling *t, const char *path, uint64_t *key)
 {
     struct mount_place place;
     char real[FI_PATH_MAX];
-    int error;
+    struct stat st;
 
     mounts_find(t->mountinfo, path, &place);
-    if (!is_wanted_type(t, &place)) {
+    if (!is_known_everywhere(&place)) {
         return false;
     }
     *key = key_of(path, &place);
-    error = sys_canonical(path, real, sizeof real);
-    if (error != 0) {
-        return error == -ENOENT; /* and so it has nothing in it */
+    if (sys_canonical(path, real, sizeof real) == 0) {
+        return is_beside(t, path, &place, real);
     }
-    mounts_find(t->mountinfo, real, &place);
-    return is_wanted_type(t, &place);
+    return sys_lstat(path, &st) == -ENOENT && parent_is_beside(t, path, &place);
 }
 
 /* One directory while it is listed. */
 struct listing {
     struct telling *telling;
     uint64_t key;
+    size_t seen;
     bool full;
 };
 
@@ -100,24 +122,22 @@ static bool is_told(const char *name, unsigned char type)
     return type != DT_REG || strstr(name, ".so") != NULL;
 }
 
-static void tell_name(void *listing, const char *name, unsigned char type)
+static bool tell_name(void *listing, const char *name, unsigned char type)
 {
     struct listing *l = listing;
     struct telling *t = l->telling;
 
-    if (!is_told(name, type)) {
-        return;
-    }
-    l->full = l->full || t->n_names == LIBPATH_NAMES;
-    if (!l->full) {
+    l->full = ++l->seen > LIBPATH_ENTRIES || t->n_names == LIBPATH_NAMES;
+    if (!l->full && is_told(name, type)) {
         t->names[t->n_names++] = hash_name(l->key, name, strlen(name));
     }
+    return !l->full;
 }
 
 /* False: it could not be read whole, or there is no room. */
 static bool list(struct telling *t, const char *path, uint64_t key)
 {
-    struct listing l = {t, key, false};
+    struct listing l = {.telling = t, .key = key};
     int fd = sys_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     int error = fd < 0 ? fd : tree_each(fd, tell_name, &l);
 
@@ -157,7 +177,7 @@ static size_t write_text(const struct telling *t, char *out)
     return at + (size_t)sprintf(out + at, ".");
 }
 
-size_t libpath_describe(const char *search, enum fi_fs fs, char *out)
+size_t libpath_describe(const char *search, char *out)
 {
     struct telling *t = calloc(1, sizeof *t);
     size_t size = 0;
@@ -165,7 +185,6 @@ size_t libpath_describe(const char *search, enum fi_fs fs, char *out)
     if (t == NULL) {
         return 0;
     }
-    t->fs = fs;
     t->mountinfo = mounts_read();
     if (t->mountinfo != NULL) {
         each_directory(search, tell_directory, t);

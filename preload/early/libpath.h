@@ -22,14 +22,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config.h"
-
 #define LIBPATH_VARIABLE "FASTIMPORT_LIBRARY_NAMES"
 
 enum {
     LIBPATH_DIRECTORIES = 128,
     LIBPATH_NAMES = 3000, /* in all: 18 kB of environment; a directory that has no room is left out
                            */
+    LIBPATH_ENTRIES = 20000, /* of one directory; a larger one is left out, too */
     LIBPATH_TEXT = 2 + 16 * LIBPATH_DIRECTORIES + 1 + 6 * LIBPATH_NAMES + 2,
 };
 
@@ -44,9 +43,10 @@ struct libpath {
     uint32_t names[LIBPATH_NAMES]; /* sorted */
 };
 
-/* The launcher: lists what `search` (LD_LIBRARY_PATH) has on network file systems; with FI_FS_ALL
- * on any. Returns the text's length, 0: there is nothing to tell. `out` has LIBPATH_TEXT bytes. */
-size_t libpath_describe(const char *search, enum fi_fs fs, char *out);
+/* The launcher: lists what `search` (LD_LIBRARY_PATH) has on network file systems, whatever
+ * FASTIMPORT_FS says: nothing else is known to be the same on other nodes. Returns the text's
+ * length, 0: there is nothing to tell. `out` has LIBPATH_TEXT bytes. */
+size_t libpath_describe(const char *search, char *out);
 
 /* A rank: takes the launcher's text for those of its own directories that are the same. False: none
  * are. To be freed by libpath_free() in any case. */

@@ -3,11 +3,12 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/kept.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/stub.h"
@@ -105,8 +106,26 @@ struct process {
     struct fi_elf_loader loaders[2]; /* caller, executable */
     size_t n_loaders;
     char program[FI_PATH_MAX];
+    char cwd[FI_PATH_MAX];
 };
 
+/* ld.so searches the RPATHs of all that brought the caller in, too, and does not tell what did. */
+static bool may_inherit_rpath(const struct linkmap_list *map, const struct linkmap_object *who)
+{
+    if (who == NULL || who == &map->objects[0] || who == linkmap_at(map, &early)) {
+        return false;
+    }
+    for (size_t i = 1; i < map->n; i++) {
+        const struct linkmap_object *o = &map->objects[i];
+
+        if (o != who && o->rpath != NULL && o->runpath == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* False: no memory, or what ld.so would search cannot be known. */
 static bool describe_process(struct process *p, const void *caller)
 {
     ssize_t n = sys_readlink("/proc/self/exe", p->program, sizeof p->program - 1);
@@ -128,13 +147,14 @@ static bool describe_process(struct process *p, const void *caller)
         p->loaders[p->n_loaders++] = companion_loader(who, who->name);
     }
     p->loaders[p->n_loaders++] = companion_loader(&p->map.objects[0], p->program);
-    return p->loaded != NULL;
+    return p->loaded != NULL && !may_inherit_rpath(&p->map, who);
 }
 
+/* *process is to be released by the caller, after the closure, which borrows from it. */
 static enum fi_closure_status compute(const char *name, const void *caller,
-                                      struct fi_closure *closure)
+                                      struct process **process, struct fi_closure *closure)
 {
-    struct process *p = calloc(1, sizeof *p);
+    struct process *p = *process = calloc(1, sizeof *p);
     enum fi_closure_status status = FI_CLOSURE_NO_MEMORY;
 
     if (p != NULL && describe_process(p, caller)) {
@@ -145,25 +165,38 @@ static enum fi_closure_status compute(const char *name, const void *caller,
             .loaded = p->loaded,
             .n_loaded = p->map.n,
             .ld_library_path = early.ld_library_path,
+            .cwd = sys_getcwd(p->cwd, sizeof p->cwd) > 0 ? p->cwd : NULL,
             .source = &source,
         };
 
         status = early.companion->compute(&request, closure);
     }
+    return status;
+}
+
+static void release(struct process *p, struct fi_closure *closure)
+{
+    early.companion->release(closure);
     if (p != NULL) {
         free(p->loaded);
         linkmap_free(&p->map);
         free(p);
     }
-    return status;
 }
 
-/* --- loading
- * --------------------------------------------------------------------------------------
+/* --- loading -----------------------------------------------------------------------------------
  */
 
-/* Will ld.so know it by every name that it will be asked for, once it is loaded from its path? */
-static bool is_known_by_all(const struct fi_closure_lib *l)
+/* What the stub names, in the order in which ld.so maps it, the target first. */
+struct load {
+    const char **names;
+    size_t n;
+    size_t n_new; /* of them, not loaded yet */
+};
+
+/* Will ld.so know it by every name that it will be asked for, once it is loaded from its path? And
+ * will it need nobody to know what brought it in? (That will be the stub.) */
+static bool can_stand_behind_stub(const struct fi_closure_lib *l)
 {
     for (size_t i = 0; l->names[i] != NULL; i++) {
         if (strcmp(l->names[i], l->path) != 0 &&
@@ -171,43 +204,35 @@ static bool is_known_by_all(const struct fi_closure_lib *l)
             return false;
         }
     }
-    return l->path[0] == '/' && strchr(l->path, '$') == NULL;
+    return l->path[0] == '/' && strchr(l->path, '$') == NULL && !l->has_rpath;
 }
 
-/* What is to be loaded, in the order in which ld.so maps it: the target first. NULL: something will
- * not do, or there is nothing to spare. To be freed by the caller. */
-static const char **paths_to_load(const struct fi_closure *closure, size_t *n)
+/* What is loaded already is named for its place in the scope. False: something will not do. */
+static bool plan_load(const struct fi_closure *closure, struct load *out)
 {
-    const char **paths = calloc(closure->n_libs + 1, sizeof *paths);
-    bool sound = paths != NULL;
-
-    *n = 0;
-    for (size_t i = 0; sound && i < closure->n_libs; i++) {
+    *out = (struct load){.names = calloc(closure->n_libs + 1, sizeof *out->names)};
+    for (size_t i = 0; out->names != NULL && i < closure->n_libs; i++) {
         const struct fi_closure_lib *l = &closure->libs[i];
 
-        sound = l->already_loaded ? l->mapped > 0 : is_known_by_all(l);
-        paths[l->mapped] = l->already_loaded ? NULL : l->path;
-    }
-    for (size_t i = 0; sound && i < closure->n_libs; i++) {
-        if (paths[i] != NULL) {
-            paths[(*n)++] = paths[i];
+        if (!l->already_loaded && !can_stand_behind_stub(l)) {
+            return false;
         }
+        out->n_new += !l->already_loaded;
+        out->names[l->mapped] = l->already_loaded && l->soname != NULL ? l->soname : l->path;
     }
-    if (!sound) {
-        free(paths);
-        paths = NULL;
-    }
-    return paths;
+    out->n = closure->n_libs;
+    return out->names != NULL && out->n > 0;
 }
 
-/* ld.so compares names, and a descriptor's number is used again: each stub has its own. */
+/* ld.so compares names, and a descriptor's number is used again: each stub has its own, and the
+ * program's "/proc/self/fd/N" is none of them. */
 static bool stub_name(char *out, size_t size, int fd)
 {
     static _Atomic unsigned serial;
-    unsigned number = serial++;
+    unsigned number = ++serial;
     size_t at = (size_t)snprintf(out, size, "/proc/self/");
 
-    if (number >= MOST_STUBS) {
+    if (number > MOST_STUBS) {
         return false;
     }
     while (number-- > 0) {
@@ -217,9 +242,9 @@ static bool stub_name(char *out, size_t size, int fd)
     return true;
 }
 
-static bool write_stub(int fd, const char *const *paths, size_t n)
+static bool write_stub(int fd, const struct load *l)
 {
-    struct stub stub = {.needed = paths, .n_needed = n};
+    struct stub stub = {.needed = l->names, .n_needed = l->n};
     size_t size = 0;
     void *bytes = stub_make(&stub, &size);
     bool written = bytes != NULL && sys_pwrite_all(fd, bytes, size, 0) == 0;
@@ -228,43 +253,63 @@ static bool write_stub(int fd, const char *const *paths, size_t n)
     return written;
 }
 
-/* False: there can be no stub. Else ld.so has had its say: what does not load behind the stub would
- * not load without. */
-static bool open_stub(const char *const *paths, size_t n, int flags,
-                      const struct library_calls *calls, void **handle)
+/* The name that was good for opening it says nothing any more; dlpi_name is ld.so's own text. */
+static int rename_stub(struct dl_phdr_info *info, size_t size, void *name)
+{
+    (void)size;
+    if (info->dlpi_name == NULL || strcmp(info->dlpi_name, name) != 0) {
+        return 0;
+    }
+    strcpy((char *)info->dlpi_name, "fastimport");
+    return 1;
+}
+
+static void *open_stub(const struct load *l, int flags, const struct library_calls *calls)
 {
     char name[2 * MOST_STUBS + 64];
     int fd = sys_memory_file("fastimport");
-    bool usable = fd >= 0 && write_stub(fd, paths, n) && stub_name(name, sizeof name, fd) &&
-                  sys_access(name, R_OK, true) == 0;
+    void *handle = NULL;
 
-    if (usable) {
-        *handle = calls->dlopen(name, flags & ~RTLD_NODELETE);
-    }
     if (fd >= 0) {
+        if (write_stub(fd, l) && stub_name(name, sizeof name, fd)) {
+            handle = calls->dlopen(name, flags & ~RTLD_NODELETE);
+        }
         sys_close(fd);
     }
-    return usable;
+    if (handle != NULL) {
+        dl_iterate_phdr(rename_stub, name);
+    }
+    return handle;
 }
 
-static bool load(const char *const *paths, size_t n, int flags, const struct library_calls *calls,
-                 void **library)
+/* Would ld.so refuse these libraries however they are opened? The locale is still the C one. */
+static bool is_verdict(const char *error)
+{
+    return error != NULL && strstr(error, "undefined symbol") != NULL;
+}
+
+/* False: make the real call. */
+static bool load(const struct load *l, int flags, const struct library_calls *calls, void **library)
 {
     void *stub = NULL;
 
     *library = NULL;
-    if (n > 1 && !open_stub(paths, n, flags, calls, &stub)) {
-        return false;
+    if (l->n_new > 1) {
+        stub = open_stub(l, flags, calls);
+        if (stub == NULL && is_verdict(dlerror())) {
+            stub = open_stub(l, flags, calls); /* so that dlerror() is set again */
+            return stub == NULL;
+        }
+        if (stub == NULL) {
+            return false;
+        }
     }
-    if (n == 1 || stub != NULL) {
-        *library = calls->dlopen(paths[0], flags);
-    }
-    /* With RTLD_LAZY symbols are still to be bound in its scope. MPI does not unload what it uses.
-     */
-    if (stub != NULL && (*library == NULL || (flags & RTLD_NOW) != 0)) {
+    *library = calls->dlopen(l->names[0], flags);
+    if (stub != NULL &&
+        (*library == NULL || !kept_opened(*library, (flags & RTLD_NOW) != 0 ? NULL : stub))) {
         calls->dlclose(stub);
     }
-    return true;
+    return *library != NULL;
 }
 
 static bool in_use(const char *name)
@@ -272,37 +317,57 @@ static bool in_use(const char *name)
     return early.companion != NULL && name != NULL && name[0] != '\0';
 }
 
+/* Nothing is searched then. */
+static bool open_loaded(const char *name, int flags, const struct library_calls *calls,
+                        void **library)
+{
+    struct linkmap_list map;
+    bool loaded = linkmap_all(&map) && linkmap_has(&map, name);
+
+    linkmap_free(&map);
+    if (loaded) {
+        *library = calls->dlopen(name, flags);
+        kept_opened(*library, NULL);
+    }
+    return loaded;
+}
+
+/* What must be searched for. */
+static bool open_new(const char *name, int flags, const void *caller,
+                     const struct library_calls *calls, void **library)
+{
+    struct fi_closure closure = {0};
+    struct process *process;
+    struct load l = {0};
+    bool answered = compute(name, caller, &process, &closure) == FI_CLOSURE_OK &&
+                    !closure.root_is_needed && plan_load(&closure, &l) &&
+                    load(&l, flags, calls, library);
+
+    fi_log(LOG_DEBUG, "%s is %s", name, answered ? "opened without a search" : "left to ld.so");
+    free(l.names);
+    release(process, &closure);
+    return answered;
+}
+
 bool early_dlopen(const char *name, int flags, const void *caller,
                   const struct library_calls *calls, void **library)
 {
-    struct fi_closure closure = {0};
-    const char **paths = NULL;
-    bool answered;
-    size_t n = 0;
-
-    if (!in_use(name) || (flags & RTLD_NOLOAD) != 0) {
-        return false;
-    }
-    if (compute(name, caller, &closure) == FI_CLOSURE_OK && !closure.root_is_needed) {
-        paths = paths_to_load(&closure, &n);
-    }
-    answered = paths != NULL && load(paths, n, flags, calls, library);
-    fi_log(LOG_DEBUG, "%s is %s", name, answered ? "opened without a search" : "left to ld.so");
-    free(paths);
-    early.companion->release(&closure);
-    return answered;
+    return in_use(name) &&
+           (open_loaded(name, flags, calls, library) ||
+            ((flags & RTLD_NOLOAD) == 0 && open_new(name, flags, caller, calls, library)));
 }
 
 bool early_is_nowhere(const char *name)
 {
     struct fi_closure closure = {0};
+    struct process *process;
     bool nowhere;
 
     if (!in_use(name)) {
         return false;
     }
-    nowhere = compute(name, NULL, &closure) == FI_CLOSURE_NOT_FOUND && closure.culprit != NULL &&
-              strcmp(closure.culprit, name) == 0;
-    early.companion->release(&closure);
+    nowhere = compute(name, NULL, &process, &closure) == FI_CLOSURE_NOT_FOUND &&
+              closure.culprit != NULL && strcmp(closure.culprit, name) == 0;
+    release(process, &closure);
     return nowhere;
 }

@@ -5,11 +5,12 @@
  * What a library needs and where ld.so would find it is computed here as the root does for the
  * program's libraries (elf/closure.h), but every rank for itself, and names that the launcher did
  * not see are not looked for. The libraries are then named to ld.so by their absolute paths, in a
- * stub (stub.h), in ld.so's own order and in one scope. The link map says what it would say without
- * us, but for the stub, which with RTLD_LAZY stays there, and so keeps the library loaded.
+ * stub (base/stub.h), in ld.so's own order and in one scope. With RTLD_LAZY the stub stays in the
+ * link map as long as the library (base/kept.h). Where an inherited DT_RPATH may count, ld.so
+ * searches as ever.
  *
- * Thread rules: early_prepare() once, in the service thread; early_dlopen() in any thread that
- * holds the guard (base/guard.h).
+ * Thread rules: early_prepare() once, in the constructor; early_dlopen() in any thread that holds
+ * the guard (base/guard.h).
  */
 #ifndef FASTIMPORT_EARLY_OPEN_H
 #define FASTIMPORT_EARLY_OPEN_H
@@ -22,8 +23,8 @@
  * working directory, early_dlopen() does nothing. */
 void early_prepare(void);
 
-/* False: make the real call. Else *library is what dlopen returns; if NULL, dlerror() is set: ld.so
- * has refused these very libraries. `caller`: an address in the object that calls, whose RPATH
+/* False: make the real call. Else *library is what dlopen returns; if NULL, dlerror() is set.
+ * `caller`: an address in the object that calls, whose RPATH
  * counts. */
 bool early_dlopen(const char *name, int flags, const void *caller,
                   const struct library_calls *calls, void **library);

@@ -123,6 +123,7 @@ static enum fi_found write_libs(struct fi_search *search, struct fi_object **ord
                                        .names = object->names,
                                        .already_loaded = object->already_loaded,
                                        .by_path = object->by_path,
+                                       .has_rpath = object->image.rpath != NULL,
                                        .mapped = object->mapped};
         for (size_t d = 0; d < object->n_deps; d++) {
             lib->in_cycle |= object->deps[d] != object && !object->deps[d]->placed;

@@ -3,7 +3,7 @@
  *
  * Implements the search of ld.so(8) and the ELF gABI chapter "Dynamic Linking" with libelf. It
  * lives in libfastimport-elf.so, a DSO of its own that is opened with dlmopen(LM_ID_NEWLM), so that
- * neither libelf nor libz enters the link map of the host program; only the root rank opens it. The
+ * neither libelf nor libz enters the link map of the host program. The
  * one entry point is fi_closure_compute(), looked up with dlsym().
  *
  * The caller supplies every look at the file system (struct fi_elf_source), so that what is looked
@@ -24,7 +24,7 @@
 
 #include <stddef.h>
 
-#define FI_CLOSURE_ABI 2 /* checked by fi_closure_abi(); bumped when a struct here changes */
+#define FI_CLOSURE_ABI 3 /* checked by fi_closure_abi(); bumped when a struct here changes */
 
 /* The bytes of one file, read-only, valid until close(). */
 struct fi_elf_bytes {
@@ -106,6 +106,7 @@ struct fi_closure_lib {
     int in_cycle;  /* needs a library that stands after it; ld.so will search for that one by itself
                     */
     int by_path;   /* some library needs it by a path as it stands, not by a name or from $ORIGIN */
+    int has_rpath; /* a DT_RPATH that counts: what it loads in turn is searched there, too */
     size_t mapped; /* its place in the order in which ld.so maps the libraries: breadth-first, the
                       requested one 0 */
 };

@@ -135,8 +135,8 @@ static const char *own_list(const struct link_map *map, ElfW(Sxword) tag)
     return found && strings ? strings + found->d_un.d_val : NULL;
 }
 
-/* How many directories this object's own RPATH or RUNPATH brings into ld.so's list: none of them is
- * a default one. */
+/* How many directories this object's own RPATH or RUNPATH brings into ld.so's list, in front of
+ * the default ones. */
 static size_t own_dirs(struct fi_pool *pool, const struct link_map *map)
 {
     const char *rpath = own_list(map, DT_RPATH), *runpath = own_list(map, DT_RUNPATH);

@@ -59,28 +59,29 @@ static void *serve_dlopen(const char *path, int flags, const void *caller)
     return handle;
 }
 
-/* By us, or by MPI on our behalf. */
-static bool open_early(const char *path, int flags, const void *caller, void **handle)
+static char unanswered; /* make the real call */
+
+/* Apart from dlopen(), which no address of its own may leave: it could not make a tail call. */
+static __attribute__((noinline)) void *answer_dlopen(const char *path, int flags,
+                                                     const void *caller)
 {
     struct library_calls libc = calls();
+    void *handle = NULL;
 
-    return early_dlopen(path, flags, caller, &libc, handle);
+    if (fi_inside()) { /* by us, or by MPI on our behalf */
+        return early_dlopen(path, flags, caller, &libc, &handle) ? handle : &unanswered;
+    }
+    handle = serve_dlopen(path, flags, caller);
+    return handle != NULL ? handle : &unanswered;
 }
 
 /* The real call must be a tail call: ld.so searches for a bare name with the caller's RUNPATH, and
  * takes the return address for the caller's. */
 __attribute__((optimize("O2"))) FI_EXPORT void *dlopen(const char *path, int flags)
 {
-    const void *caller = __builtin_return_address(0);
-    void *handle = NULL;
+    void *handle = answer_dlopen(path, flags, __builtin_return_address(0));
 
-    if (fi_inside() && open_early(path, flags, caller, &handle)) {
-        return handle;
-    }
-    if (!fi_inside()) {
-        handle = serve_dlopen(path, flags, caller);
-    }
-    return handle != NULL ? handle : real()->dlopen(path, flags);
+    return handle != &unanswered ? handle : real()->dlopen(path, flags);
 }
 
 FI_EXPORT int dlclose(void *handle)

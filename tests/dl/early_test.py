@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""MPI's own libraries where LD_LIBRARY_PATH has directories on the environment's file system: what the launcher has listed
-is not searched, and ld.so's choice is the same as without.
+"""MPI's own libraries where LD_LIBRARY_PATH has directories on a network file system: what the launcher has listed is not
+searched, and ld.so's choice is the same as without.
 
-Closes with "N passed, N failed".
+Needs root (mounts). Closes with "N passed, N failed".
 """
+import contextlib
 import os
 import pathlib
 import re
@@ -17,7 +18,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "tests/mpi"))
 from jobs import BUILD, LIBRARY, MPIEXEC, PYTHON, check, run_all  # noqa: E402
 
-# Objects in the order of the link map, but for the stubs, which are files without a name.
+# Objects in the order of the link map, but for the stubs.
 LINK_MAP = """
 import ctypes, os
 class Info(ctypes.Structure):
@@ -28,19 +29,37 @@ def note(info, size, data):
     names.append(info.contents.name.decode())
     return 0
 ctypes.CDLL(None).dl_iterate_phdr(note, None)
-line = " ".join([os.environ["PMI_RANK"], *[n for n in names if n and "/proc/self/" not in n]]) + "\\n"
+line = " ".join([os.environ["PMI_RANK"], *[n for n in names if n and n != "fastimport"]]) + "\\n"
 os.write(1, line.encode())  # at once: the ranks share the output
 """
 
 
+@contextlib.contextmanager
+def network_directory():
+    """A directory on the emulated shared file system, and one on a local disk."""
+    with tempfile.TemporaryDirectory() as scratch:
+        source, mount, local = (pathlib.Path(scratch, n) for n in ("source", "mount", "local"))
+        for directory in (source, mount, local):
+            directory.mkdir()
+        subprocess.run([BUILD / "sharedfs", "mount", source, mount, "--state", f"{scratch}/state", "--rtt=0", "--meta-us=0"], check=True, timeout=30)
+        try:
+            yield mount, local
+        finally:
+            subprocess.run([BUILD / "sharedfs", "umount", mount], check=True, timeout=30)
+
+
 def job(search, launcher=True, program=LINK_MAP, prefix=(), env=None):
     """Two ranks with LD_LIBRARY_PATH; `launcher`: is it preloaded, too?"""
-    settings = {"LD_LIBRARY_PATH": ":".join(map(str, search)), "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", **(env or {})}
+    settings = {"LD_LIBRARY_PATH": ":".join(map(str, search)), "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", "FASTIMPORT_LOG": "debug", **(env or {})}
     inner, outer = ([], {"LD_PRELOAD": str(LIBRARY)}) if launcher else (["env", f"LD_PRELOAD={LIBRARY}"], {})
     done = subprocess.run([MPIEXEC, "-n", "2", *prefix, *inner, PYTHON, "-c", program], env={**os.environ, **settings, **outer},
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     check(done.returncode == 0, f"exit {done.returncode}: {done.stdout}{done.stderr}")
     return done
+
+
+def used_the_list(done, name="libmpi"):
+    return all(re.search(rf"rank {rank}: debug: \S*{name}\S* is opened without a search", done.stderr) for rank in range(2))
 
 
 def link_maps(done):
@@ -67,54 +86,214 @@ def places(scratch):
 
 
 def test_the_same_libraries_in_the_same_order():
-    with tempfile.TemporaryDirectory() as scratch:
-        search = places(scratch)
-        told, untold = link_maps(job(search)), link_maps(job(search, launcher=False))
+    with network_directory() as (mount, _):
+        search = places(mount)
+        told, untold = job(search), job(search, launcher=False)
+        check(used_the_list(told) and not used_the_list(untold), told.stderr + untold.stderr)
+        told, untold = link_maps(told), link_maps(untold)
         check(told == untold, f"{told}\n{untold}")
         for name in (f"{search[1]}/libhwloc.so.15", f"{search[3]}/glibc-hwcaps/x86-64-v2/libucs.so.0"):
             check(all(name in m for m in told), f"{name} not in {told}")
 
 
 def test_listed_directories_are_not_searched():
-    with tempfile.TemporaryDirectory() as scratch:
-        search = places(scratch)
-        log = f"{scratch}/strace"
-        prefix = ["sh", "-c", f'exec strace -f -qq -e trace=openat -o {log}.$PMI_RANK "$@"', "sh"]
-        for launcher, expected in ((True, 0), (False, 10)):
-            job(search, launcher, "pass", prefix)
+    with network_directory() as (mount, local):
+        search = places(mount)
+        prefix = ["sh", "-c", f'exec strace -f -qq -e trace=openat -o {local}/$PMI_RANK "$@"', "sh"]
+        for launcher in (True, False):
+            done = job(search, launcher, "pass", prefix)
+            check(used_the_list(done) == launcher, done.stderr)
             for rank in range(2):
-                text = pathlib.Path(f"{log}.{rank}").read_text(errors="replace")
+                text = (local / str(rank)).read_text(errors="replace")
                 after = text[text.index("/proc/self/mountinfo" if launcher else "libmpi.so"):]
+                check("libmpi" in after, "MPI was not loaded")
                 asked = re.findall(rf'"{search[0]}/([^"]*)"', after)
-                check(len(asked) <= expected if launcher else len(asked) >= expected, f"launcher {launcher}, rank {rank}: {asked}")
+                check(len(asked) == 0 if launcher else len(asked) >= 10, f"launcher {launcher}, rank {rank}: {asked}")
+
+
+def test_local_directories_are_searched():
+    with network_directory() as (_, local):
+        done = job(places(local))
+        check(not used_the_list(done) and "FASTIMPORT_LIBRARY_NAMES" not in done.stderr, done.stderr)
+        check(all(f"{local}/own/libhwloc.so.15" in m for m in link_maps(done)), f"{link_maps(done)}")
 
 
 def test_another_list_than_the_launchers():
     """A directory that the program's own script has put in front is searched."""
-    with tempfile.TemporaryDirectory() as scratch:
-        search = places(scratch)
-        other = pathlib.Path(scratch, "other")
-        other.mkdir()
-        shutil.copy(system_library("libucp.so.0"), other / "libucp.so.0")
-        maps = link_maps(job(search, prefix=["env", f"LD_LIBRARY_PATH={other}:{':'.join(map(str, search))}"]))
-        check(all(f"{other}/libucp.so.0" in m and f"{search[1]}/libhwloc.so.15" in m for m in maps), f"{maps}")
+    with network_directory() as (mount, local):
+        search = places(mount)
+        shutil.copy(system_library("libucp.so.0"), local / "libucp.so.0")
+        done = job(search, prefix=["env", f"LD_LIBRARY_PATH={local}:{':'.join(map(str, search))}"])
+        check(used_the_list(done), done.stderr)
+        check(all(f"{local}/libucp.so.0" in m and f"{search[1]}/libhwloc.so.15" in m for m in link_maps(done)), f"{link_maps(done)}")
 
 
 def test_the_working_directory_on_the_list():
-    with tempfile.TemporaryDirectory() as scratch:
-        search = places(scratch)
-        shutil.copy(system_library("libucm.so.0"), f"{scratch}/libucm.so.0")
+    with network_directory() as (mount, local):
+        search = places(mount)
+        shutil.copy(system_library("libucm.so.0"), local / "libucm.so.0")
         for odd in ("", "."):
-            done = job([*search, odd], prefix=["sh", "-c", f'cd {scratch} && exec "$@"', "sh"])
+            done = job([*search, odd], prefix=["sh", "-c", f'cd {local} && exec "$@"', "sh"])
             check(all("libucm.so.0" in m or "./libucm.so.0" in m for m in link_maps(done)), f"{odd!r}: {link_maps(done)}")
 
 
 def test_nonsense_from_the_launcher():
-    with tempfile.TemporaryDirectory() as scratch:
-        search = places(scratch)
+    with network_directory() as (mount, _):
+        search = places(mount)
         plain = link_maps(job(search, launcher=False))
         for text in ("", "1:", "1::.", "1:0123456789abcdef:.", "9:x", "1:" + "f" * 5000):
             check(link_maps(job(search, launcher=False, env={"FASTIMPORT_LIBRARY_NAMES": text})) == plain, f"with {text[:40]!r}")
+
+
+def test_an_old_list_is_forgotten():
+    """By a launcher that has nothing to tell, and by the ranks, whose children may be launchers."""
+    show = "import os; os.write(1, b'%d\\n' % ('FASTIMPORT_LIBRARY_NAMES' in os.environ)); os.system('env | grep -c FASTIMPORT_LIBRARY_NAMES')"
+    done = job(["/usr/lib"], program=show, env={"FASTIMPORT_LIBRARY_NAMES": "1::."}, prefix=["sh", "-c", 'env | grep -c LIBRARY_NAMES; exec "$@"', "sh"])
+    check(done.stdout.split() == ["0"] * 6, done.stdout)
+    with network_directory() as (mount, _):
+        done = job(places(mount), program=show, prefix=["sh", "-c", 'env | grep -c LIBRARY_NAMES; exec "$@"', "sh"])
+        check(sorted(done.stdout.split()) == ["0"] * 4 + ["1"] * 2, done.stdout)
+
+
+def compile_library(directory, name, text, *options):
+    target = pathlib.Path(directory, f"lib{name}.so")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-o", target, "-", "-x", "none", f"-L{directory}", f"-Wl,-soname,lib{name}.so", "-Wl,--no-as-needed",
+                    *options], input=text, text=True, check=True, timeout=60)
+
+
+# In place of an MPI library: what it does is done as MPI does it, on our behalf.
+ACTS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+void *mid_open(const char *name);
+static void say(const char *format, ...)
+{
+    char line[512];
+    va_list words;
+    int n, fd;
+    va_start(words, format);
+    n = vsnprintf(line, sizeof line, format, words);
+    va_end(words);
+    fd = open(getenv("ACTS"), O_WRONLY | O_APPEND | O_CREAT, 0600);
+    if (write(fd, line, n) != n)
+        abort();
+    close(fd);
+}
+static int call(void *library, const char *function)
+{
+    int (*f)(void) = NULL;
+    if (library != NULL)
+        *(void **)&f = dlsym(library, function);
+    return f == NULL ? -1 : f();
+}
+static void *load(const char *name, int flags)
+{
+    void *library = dlopen(name, flags);
+    if (library == NULL)
+        say("%s\n", dlerror());
+    return library;
+}
+static void scope(void)
+{
+    load("libfirst.so", RTLD_NOW);
+    say("scope %d\n", call(load("libplugin.so", RTLD_LAZY), "ask"));
+}
+static void unloading(void)
+{
+    void *a = load("libleaf.so", RTLD_LAZY), *b = load("libleaf.so", RTLD_LAZY);
+    say("the same %d\n", a == b);
+    dlclose(a);
+    say("still %d\n", call(b, "leaf"));
+    dlclose(b);
+    say("gone %d\n", dlopen("libleaf.so", RTLD_LAZY | RTLD_NOLOAD) == NULL);
+}
+static void few_descriptors(void)
+{
+    struct rlimit before, few;
+    int fd = open("/dev/null", O_RDONLY);
+    getrlimit(RLIMIT_NOFILE, &before);
+    few = before;
+    few.rlim_cur = fd + 1;
+    close(fd);
+    setrlimit(RLIMIT_NOFILE, &few);
+    say("one descriptor %d\n", call(load("libleaf.so", RTLD_NOW), "leaf"));
+    setrlimit(RLIMIT_NOFILE, &before);
+}
+static void by_descriptor(void)
+{
+    char name[64];
+    void *kept = load("libkept.so", RTLD_LAZY);
+    int fd = open(getenv("OWN"), O_RDONLY);
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    say("kept %d, own %d\n", call(kept, "kept"), call(load(name, RTLD_LAZY), "own"));
+    close(fd);
+}
+__attribute__((constructor)) static void act(void)
+{
+    scope();
+    unloading();
+    few_descriptors();
+    by_descriptor();
+    load("libbad.so", RTLD_LAZY);
+    load("libnowhere.so", RTLD_LAZY);
+    say("inherited %d\n", call(mid_open("liby.so"), "y"));
+}
+"""
+
+
+def acting_library(mount, local):
+    """Returns the settings that make it the MPI library. LD_LIBRARY_PATH: mount; its DT_RPATH: local/r."""
+    (local / "r").mkdir()
+    for name, text, needs in (("first", "int who(void) { return 1; }", ()), ("second", "int who(void) { return 2; }", ()),
+                              ("plugin", "int who(void); int ask(void) { return who(); }", ("-lfirst", "-lsecond")),
+                              ("below", "int below(void) { return 7; }", ()), ("leaf", "int below(void); int leaf(void) { return below(); }", ("-lbelow",)),
+                              ("kept", "int below(void); int kept(void) { return below(); }", ("-lbelow",)),
+                              ("bad", "extern int nowhere; int *bad(void) { return &nowhere; }", ("-lbelow",)), ("y", "int y(void) { return 1; }", ()),
+                              ("mid", "#include <dlfcn.h>\nvoid *mid_open(const char *n) { return dlopen(n, RTLD_NOW); }", ())):
+        compile_library(mount, name, text, *needs)
+    compile_library(local / "r", "y", "int y(void) { return 2; }")
+    compile_library(local, "own", "int own(void) { return 5; }")
+    compile_library(local, "acts", ACTS, f"-L{mount}", "-lmid", "-Wl,--disable-new-dtags", f"-Wl,-rpath,{local}/r")
+    return {"FASTIMPORT_MPI": f"{local}/libacts.so", "OWN": f"{local}/libown.so"}
+
+
+def test_what_mpi_opens_and_closes():
+    with network_directory() as (mount, local):
+        settings = acting_library(mount, local)
+        said = {}
+        for how in ("plain", "untold", "told"):
+            env = {**settings, "ACTS": f"{local}/{how}"}
+            if how == "plain":
+                subprocess.run([PYTHON, "-c", f"import ctypes; ctypes.CDLL('{local}/libacts.so')"], check=True, timeout=60,
+                               env={**os.environ, **env, "LD_LIBRARY_PATH": str(mount)})
+            else:
+                done = job([mount], how == "told", "pass", ["sh", "-c", 'ACTS=$ACTS.$PMI_RANK; export ACTS; exec "$@"', "sh"], env=env)
+                check(used_the_list(done, "libleaf") == (how == "told"), done.stderr)
+                shutil.copy(f"{local}/{how}.1", f"{local}/{how}")
+                check((local / f"{how}.0").read_text() == (local / f"{how}.1").read_text(), "ranks differ")
+            said[how] = (local / how).read_text()
+        check(said["plain"] == said["untold"] == said["told"], "\n".join(f"{how}:\n{text}" for how, text in said.items()))
+        for line in ("scope 1\n", "gone 1\n", "one descriptor 7\n", "kept 7, own 5\n", "inherited 2\n", "undefined symbol: nowhere"):
+            check(line in said["plain"], f"{line!r} is not in {said['plain']}")
+
+
+def test_the_callers_runpath_in_a_passive_process():
+    """The wrapper must be a tail call: ld.so takes the return address for the caller's."""
+    with tempfile.TemporaryDirectory() as scratch:
+        pathlib.Path(scratch, "run").mkdir()
+        compile_library(f"{scratch}/run", "below", "int below(void) { return 7; }")
+        compile_library(scratch, "caller", "#include <dlfcn.h>\nint works(void) { return dlopen(\"libbelow.so\", RTLD_NOW) != 0; }",
+                        "-Wl,--enable-new-dtags,-rpath,$ORIGIN/run")
+        done = subprocess.run([PYTHON, "-c", f"import ctypes; print(ctypes.CDLL('{scratch}/libcaller.so').works())"], capture_output=True, text=True,
+                              env={**os.environ, "LD_PRELOAD": str(LIBRARY)}, stdin=subprocess.DEVNULL, timeout=60)
+        check(done.stdout == "1\n", f"{done}")
 
 
 if __name__ == "__main__":

@@ -31,12 +31,12 @@ ROOMS = {
     "role": {"base"},
     "report": {"base"},
     "cache": {"base", "report"},
-    "early": {"base", "cache", "companion", "config", "elf/closure.h", "mounts"},
+    "early": {"base", "cache", "companion", "elf/closure.h", "mounts"},
     "mpi": {"base", "early"},
     "roots": {"base", "config", "mounts", "policy", "program"},
     "fill": {"base", "cache", "companion", "elf/closure.h", "policy", "report"},
     "answer": {"base", "cache", "fill"},
-    "service": {"base", "cache", "config", "early", "fill", "mpi", "policy", "program", "report", "role", "roots"},
+    "service": {"base", "cache", "config", "fill", "mpi", "policy", "program", "report", "role", "roots"},
     "affected": {"base", "cache", "policy"},
     "resolve": {"affected", "base", "cache", "fill", "policy", "report"},
     "reopen": {"base", "cache"},
@@ -44,7 +44,7 @@ ROOMS = {
     "bare_name": {"base", "cache", "fill", "policy", "report", "resolve", "written"},
     "intercept": {"answer", "bare_name", "base", "cache", "early/open.h", "mpi/init.h", "report", "resolve", "service", "written"},
     "signals": set(),
-    "main": {"base", "cache", "config", "early/libpath.h", "mpi/slot.h", "policy", "report", "resolve", "role", "service", "signals"},
+    "main": {"base", "cache", "config", "early", "mpi/slot.h", "policy", "report", "resolve", "role", "service", "signals"},
 }
 
 # Whoever calls one of these from inside the library comes back into its wrappers; only for what the sentence says.

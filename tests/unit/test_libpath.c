@@ -72,7 +72,7 @@ static const char *search_of(const char *names)
 
 static void tell(const char *names)
 {
-    size_t size = libpath_describe(search_of(names), FI_FS_NETWORK, text);
+    size_t size = libpath_describe(search_of(names), text);
 
     assert_true(size > 0);
     assert_int_equal(size, strlen(text));
@@ -128,10 +128,13 @@ static void a_missing_directory_has_nothing(void **state)
 static void only_network_file_systems_are_told(void **state)
 {
     (void)state;
-    assert_int_equal(libpath_describe("/usr/lib", FI_FS_NETWORK, text), 0);
+    assert_int_equal(libpath_describe("/usr/lib", text), 0);
     mounted_from("xfs", "/dev/sdb");
-    assert_int_equal(libpath_describe(search_of("a:b"), FI_FS_NETWORK, text), 0);
-    assert_true(libpath_describe(search_of("a:b"), FI_FS_ALL, text) > 0);
+    assert_int_equal(libpath_describe(search_of("a:b"), text), 0);
+    mounted_from("fuse.squashfuse", "squashfuse");
+    assert_int_equal(libpath_describe(search_of("a:b"), text), 0);
+    mounted_from("fuse.sshfs", "server:/sw");
+    assert_true(libpath_describe(search_of("a:b"), text) > 0);
 }
 
 static void a_symlink_to_a_local_directory_is_not_told(void **state)
@@ -146,7 +149,7 @@ static void a_symlink_to_a_local_directory_is_not_told(void **state)
 static void another_file_system_in_its_place_is_not_believed(void **state)
 {
     (void)state;
-    assert_true(libpath_describe(search_of("a:b"), FI_FS_NETWORK, text) > 0);
+    assert_true(libpath_describe(search_of("a:b"), text) > 0);
     mounted_from("nfs4", "other:/sw");
     assert_false(libpath_load(&known, text, search_of("a:b")));
     assert_false(lacks("a/libtwo.so"));
@@ -155,7 +158,7 @@ static void another_file_system_in_its_place_is_not_believed(void **state)
 static void a_directory_that_the_launcher_did_not_have_is_searched(void **state)
 {
     (void)state;
-    assert_true(libpath_describe(search_of("a"), FI_FS_NETWORK, text) > 0);
+    assert_true(libpath_describe(search_of("a"), text) > 0);
     assert_true(libpath_load(&known, text, search_of("b:a")));
     assert_true(lacks("a/libtwo.so"));
     assert_false(lacks("b/libone.so.1"));
@@ -164,9 +167,9 @@ static void a_directory_that_the_launcher_did_not_have_is_searched(void **state)
 static void relative_and_odd_elements_are_left_alone(void **state)
 {
     (void)state;
-    assert_int_equal(libpath_describe(":.:lib:$ORIGIN/lib::", FI_FS_ALL, text), 0);
-    assert_int_equal(libpath_describe("", FI_FS_ALL, text), 0);
-    assert_int_equal(libpath_describe(NULL, FI_FS_ALL, text), 0);
+    assert_int_equal(libpath_describe(":.:lib:$ORIGIN/lib::", text), 0);
+    assert_int_equal(libpath_describe("", text), 0);
+    assert_int_equal(libpath_describe(NULL, text), 0);
 }
 
 static void a_directory_with_too_many_names_is_left_out(void **state)
@@ -196,7 +199,7 @@ static void damaged_text_is_refused(void **state)
         assert_false(libpath_load(&known, damaged[i], search_of("a:b")));
         libpath_free(&known);
     }
-    assert_true(libpath_describe(search_of("a:b"), FI_FS_NETWORK, text) > 0);
+    assert_true(libpath_describe(search_of("a:b"), text) > 0);
     for (size_t n = 0; n < strlen(text); n++) {
         memcpy(cut, text, n);
         cut[n] = '\0';
