@@ -174,6 +174,14 @@ def test_dependency_first(case):
                      "close:1", "list", "close:0", "list"]
 
 
+def test_loaded_dependency_before_its_rival(case):
+    """L needs D1 and D3, which both define who(): D1's counts, loaded before or not."""
+    for letters in ("N", "L"):
+        name = case.lib("L", case.lib("D1", who=1), case.lib("D3", who=3))
+        case.commands += [f"open:{letters}:{case.folder}/libD1.so", f"open:{letters}:{name}"]
+    case.commands += ["call:1:bound_L", "call:3:bound_L", "list", "close:3", "close:2", "close:1", "close:0", "list"]
+
+
 def test_dependency_after(case):
     name = diamond(case)
     case.commands = [f"open:N:{name}", f"open:N:{case.folder}/libD2.so", "close:0", "list", "call:1:bound_D2", "close:1", "list"]
