@@ -44,7 +44,7 @@ size_t left_write(const struct segment *segment, char *out, size_t room, uint32_
     size_t at = 0;
 
     *omitted = 0;
-    while ((r = segment_walk(segment, &position)) != NULL) {
+    while ((r = segment_walk_whole(segment, &position)) != NULL) {
         if (r->kind != RECORD_LEFT || !is_sound(segment, r) || is_duplicate(segment, r)) {
             continue;
         }

@@ -60,10 +60,18 @@ enum record_flag {
     RECORD_SEARCHED = 64, /* looked up on the way to something else: no reason to plan it */
 };
 
+/* The low bits of a record's `size`, which is a multiple of 8. */
+enum record_state {
+    RECORD_WHOLE = 0,
+    RECORD_UNFINISHED = 1, /* it is being written, or its writer was killed */
+    RECORD_ABANDONED = 2,
+    RECORD_STATES = 7,
+};
+
 struct record {
     _Atomic uint32_t
         next; /* chain of its bucket: offset / 8 in the segment; not part of the key or the wire */
-    _Atomic uint32_t size; /* of the whole record, a multiple of 8; 0 while it is being written */
+    _Atomic uint32_t size; /* of the whole record; while it is not whole, | enum record_state */
     uint64_t hash;
     uint64_t argument;
     uint32_t payload_size;

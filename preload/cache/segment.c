@@ -206,25 +206,54 @@ static bool reserve(struct segment *s, uint64_t end)
     return true;
 }
 
+/* A record's place is taken by its size, at the tail, and only then is the tail moved: by whoever
+ * comes next, if the taker was killed in between. */
+static uint32_t take_place(struct record *r, uint32_t size)
+{
+    uint32_t taken = 0;
+
+    atomic_compare_exchange_strong(&r->size, &taken, size | RECORD_UNFINISHED);
+    return taken;
+}
+
+/* The room of `size` bytes at the tail, NULL: none is left. */
+static struct record *allocate(struct segment *s, uint32_t size)
+{
+    struct segment_header *h = s->header;
+
+    for (;;) {
+        uint64_t at = atomic_load(&h->tail);
+        struct record *r = record_at(s, at);
+        uint32_t taken;
+
+        if (r == NULL || size > s->mapped - at || !reserve(s, at + size)) {
+            return NULL;
+        }
+        taken = take_place(r, size);
+        if (taken == 0) {
+            atomic_compare_exchange_strong(&h->tail, &at, at + size);
+            return r;
+        }
+        taken &= ~(uint32_t)RECORD_STATES;
+        if (taken < sizeof *r || taken > s->mapped - at) { /* somebody else's idea of a record */
+            return NULL;
+        }
+        atomic_compare_exchange_strong(&h->tail, &at, at + taken);
+    }
+}
+
 struct record *segment_allocate(struct segment *s, size_t path_length, size_t payload_size)
 {
     struct segment_header *h = s->header;
-    uint64_t size = record_size_for(path_length, payload_size);
-    uint64_t at = atomic_load(&h->tail);
     struct record *r;
 
     if (path_length > UINT16_MAX || payload_size > s->mapped ||
         atomic_load_explicit(&h->full, memory_order_relaxed)) {
         return NULL;
     }
-    do {
-        if (at > s->mapped || size > s->mapped - at || !reserve(s, at + size)) {
-            atomic_store(&h->full, 1);
-            return NULL;
-        }
-    } while (!atomic_compare_exchange_weak(&h->tail, &at, at + size));
-    r = record_at(s, at);
-    if (r == NULL) { /* somebody else's idea of a tail */
+    r = allocate(s, record_size_for(path_length, payload_size));
+    if (r == NULL) {
+        atomic_store(&h->full, 1);
         return NULL;
     }
     r->path_length = (uint16_t)path_length;
@@ -232,7 +261,17 @@ struct record *segment_allocate(struct segment *s, size_t path_length, size_t pa
     return r;
 }
 
-void segment_publish(struct segment *s, struct record *r)
+/* By its maker and by one who waits no longer, maybe at once: the first decides. */
+static bool settle(struct record *r, enum record_state state)
+{
+    uint32_t size = atomic_load(&r->size);
+
+    return (size & RECORD_UNFINISHED) != 0 &&
+           atomic_compare_exchange_strong(&r->size, &size,
+                                          (size & ~(uint32_t)RECORD_STATES) | state);
+}
+
+static void link_in(struct segment *s, struct record *r)
 {
     struct segment_header *h = s->header;
     _Atomic uint32_t *bucket = &h->buckets[r->hash % SEGMENT_BUCKETS];
@@ -242,33 +281,52 @@ void segment_publish(struct segment *s, struct record *r)
     if (r->kind == RECORD_BYPASS) {
         atomic_fetch_add(&h->bypasses, 1);
     }
-    atomic_store_explicit(&r->size, record_size_for(r->path_length, r->payload_size),
-                          memory_order_release);
     do {
         atomic_store_explicit(&r->next, head, memory_order_relaxed);
     } while (!atomic_compare_exchange_weak_explicit(bucket, &head, at, memory_order_release,
                                                     memory_order_relaxed));
 }
 
-void segment_abandon(struct segment *s, struct record *r)
-{
-    (void)s;
-    r->kind = 0;
-    atomic_store_explicit(&r->size, record_size_for(r->path_length, r->payload_size),
-                          memory_order_release);
-}
-
-const struct record *segment_insert(struct segment *s, const struct record *from)
+static struct record *copy(struct segment *s, const struct record *from)
 {
     struct record *to = segment_allocate(s, from->path_length, from->payload_size);
     size_t keys = offsetof(struct record, hash);
     size_t size = record_size_for(from->path_length, from->payload_size);
 
-    if (to == NULL) {
-        return NULL;
+    if (to != NULL) {
+        memcpy((char *)to + keys, (const char *)from + keys, size - keys);
     }
-    memcpy((char *)to + keys, (const char *)from + keys, size - keys);
-    segment_publish(s, to);
+    return to;
+}
+
+void segment_publish(struct segment *s, struct record *r)
+{
+    while (!settle(r, RECORD_WHOLE)) {
+        if ((r->flags & RECORD_LOCAL) != 0) {
+            atomic_fetch_and(&r->size, ~(uint32_t)RECORD_STATES);
+            break;
+        }
+        r = copy(s, r);
+        if (r == NULL) {
+            return;
+        }
+    }
+    link_in(s, r);
+}
+
+bool segment_abandon(struct segment *s, struct record *r)
+{
+    (void)s;
+    return settle(r, RECORD_ABANDONED);
+}
+
+const struct record *segment_insert(struct segment *s, const struct record *from)
+{
+    struct record *to = copy(s, from);
+
+    if (to != NULL) {
+        segment_publish(s, to);
+    }
     return to;
 }
 
@@ -277,21 +335,51 @@ uint64_t segment_arena_start(const struct segment *s)
     return s->header->header_size;
 }
 
-const struct record *segment_walk(const struct segment *s, uint64_t *position)
+/* The size and state of what lies at a position of the arena; 0: nothing, or no sense. */
+static uint32_t size_at(const struct segment *s, uint64_t position)
 {
-    while (*position < atomic_load_explicit(&s->header->tail, memory_order_acquire)) {
-        const struct record *r = record_at(s, *position);
-        uint32_t size = r == NULL ? 0 : atomic_load_explicit(&r->size, memory_order_acquire);
+    const struct record *r = record_at(s, position);
+    uint32_t size;
 
-        if (size == 0) {
+    if (r == NULL || position >= atomic_load_explicit(&s->header->tail, memory_order_acquire)) {
+        return 0;
+    }
+    size = atomic_load_explicit(&r->size, memory_order_acquire);
+    return size < sizeof *r ? 0 : size;
+}
+
+static const struct record *walk(const struct segment *s, uint64_t *position, uint32_t step_over)
+{
+    uint32_t size;
+
+    while ((size = size_at(s, *position)) != 0) {
+        const struct record *r = record_at(s, *position);
+        uint32_t state = size & RECORD_STATES;
+
+        if ((state & ~step_over) != 0) {
             return NULL;
         }
-        *position += size;
-        if (r->kind != 0) {
+        *position += size - state;
+        if (state == RECORD_WHOLE) {
             return r;
         }
     }
     return NULL;
+}
+
+const struct record *segment_walk(const struct segment *s, uint64_t *position)
+{
+    return walk(s, position, RECORD_ABANDONED);
+}
+
+const struct record *segment_walk_whole(const struct segment *s, uint64_t *position)
+{
+    return walk(s, position, RECORD_ABANDONED | RECORD_UNFINISHED);
+}
+
+struct record *segment_unfinished(const struct segment *s, uint64_t position)
+{
+    return (size_at(s, position) & RECORD_UNFINISHED) != 0 ? record_at(s, position) : NULL;
 }
 
 void segment_announce(struct segment *s)

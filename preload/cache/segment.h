@@ -21,7 +21,7 @@
 #include "report/counters.h"
 
 enum {
-    SEGMENT_VERSION = 3,
+    SEGMENT_VERSION = 4,
     SEGMENT_BUCKETS = 1 << 16,
     SEGMENT_CLAIMS = 4096,
     SEGMENT_RING = 128, /* requests waiting for the leader */
@@ -97,11 +97,18 @@ void segment_detach(struct segment *segment);
 const struct record *segment_find(const struct segment *segment, const struct fi_query *query);
 
 /* Room for a record of this size, zeroed, or NULL when the segment is full. The caller fills it in
- * (all but `next` and `size`) and calls segment_publish(), or abandons it with segment_abandon().
+ * (all but `next` and `size`) and calls segment_publish(). Killed at any point, it leaves room that
+ * a walker knows the length of.
  */
 struct record *segment_allocate(struct segment *segment, size_t path_length, size_t payload_size);
+/* A record that was abandoned meanwhile is published as a copy, behind what has been walked over;
+ * a local one, of which no walker sends anything, where it is. So whatever is found in the root's
+ * segment and is not local is in the stream, and in that order. */
 void segment_publish(struct segment *segment, struct record *record);
-void segment_abandon(struct segment *segment, struct record *record);
+
+/* Walkers step over it from now on. By its maker, or by one who has waited for it long enough.
+ * False: it is whole. */
+bool segment_abandon(struct segment *segment, struct record *record);
 
 /* Copies a finished record (from the wire, or built in private memory) into the segment and
  * publishes it. */
@@ -111,6 +118,10 @@ const struct record *segment_insert(struct segment *segment, const struct record
  * whole one yet. Start with segment_arena_start(). Abandoned records are stepped over. */
 uint64_t segment_arena_start(const struct segment *segment);
 const struct record *segment_walk(const struct segment *segment, uint64_t *position);
+/* The record that is not whole and at which segment_walk() has stopped; NULL: it was the end. */
+struct record *segment_unfinished(const struct segment *segment, uint64_t position);
+/* As segment_walk(), for one look at all there is: steps over what is not whole, too. */
+const struct record *segment_walk_whole(const struct segment *segment, uint64_t *position);
 
 /* Wakes those that wait for records. Call after a batch of publications. */
 void segment_announce(struct segment *segment);

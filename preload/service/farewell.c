@@ -17,7 +17,7 @@ static const struct record *next_planned(const struct segment *segment, uint64_t
 {
     const struct record *r;
 
-    while ((r = segment_walk(segment, position)) != NULL &&
+    while ((r = segment_walk_whole(segment, position)) != NULL &&
            (record_flags(r) & RECORD_PLANNED) == 0) {
     }
     return r;

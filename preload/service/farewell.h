@@ -2,8 +2,9 @@
  * farewell.h - what a node tells the root at its end: the counters of its ranks, which of the
  * plan's records were used, and which libraries were left to ld.so.
  *
- * Records that came with the plan's bulk lie in the same order in every segment; a bit for each
- * says whether RECORD_USED is set. Layout: struct farewell_head, the counters, the bits, the
+ * Records that came with the plan's bulk lie in the same order in every segment (the
+ * stream leaves none out, see segment_publish()); a bit for each says whether
+ * RECORD_USED is set. Layout: struct farewell_head, the counters, the bits, the
  * libraries as text (cache/left.h).
  */
 #ifndef FASTIMPORT_SERVICE_FAREWELL_H

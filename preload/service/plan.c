@@ -322,7 +322,7 @@ static void mark_libraries(const struct segment *segment)
     uint64_t position = segment_arena_start(segment);
     const struct record *r;
 
-    while ((r = segment_walk(segment, &position)) != NULL) {
+    while ((r = segment_walk_whole(segment, &position)) != NULL) {
         if (r->kind == RECORD_LIBRARY && r->error == 0 &&
             (record_flags(r) & (RECORD_UNAVAILABLE | RECORD_USED)) == RECORD_USED) {
             library_mark_files(segment, r);
@@ -385,7 +385,7 @@ static void add_new(struct plan *plan, const struct segment *segment)
     if (known != NULL) {
         qsort(known, n_known, sizeof *known, by_hash);
     }
-    while (known != NULL && (r = segment_walk(segment, &position)) != NULL) {
+    while (known != NULL && (r = segment_walk_whole(segment, &position)) != NULL) {
         const struct record_content *c = record_payload(r);
         struct plan_entry e = {.path = (char *)r->path,
                                .argument = r->argument,

@@ -12,6 +12,11 @@
 
 enum { LARGEST_RECORD = 256 << 20 };
 
+/* For a record that is not whole. Between its allocation and its publication there is nothing but
+ * copying in memory, so only a maker that was killed or stopped, or that has not had a core, takes
+ * so long; ranks that wait for an answer behind it wait FASTIMPORT_WAIT_MS. */
+static const int64_t unfinished_limit_ns = 1000000000;
+
 /* Do the bytes of a file follow this record? Then how many. */
 static uint64_t bytes_behind(const struct record *r)
 {
@@ -78,6 +83,34 @@ static const struct record *unavailable(struct stream_writer *w, const struct re
     return copy;
 }
 
+/* When the walk has stopped: does it go on, because what it stopped at was given up? Several in a
+ * row are waited for once. */
+static bool give_up_unfinished(struct stream_writer *w)
+{
+    struct segment *s = &w->node->index;
+    struct record *r = segment_unfinished(s, w->position);
+
+    if (r != NULL && w->position >= w->waiting_to) {
+        w->waiting_to = atomic_load(&s->header->tail);
+        w->waiting_since = sys_now_ns();
+    }
+    if (r == NULL || sys_now_ns() - w->waiting_since < unfinished_limit_ns) {
+        return false;
+    }
+    segment_abandon(s, r);
+    return true;
+}
+
+static const struct record *next_whole(struct stream_writer *w)
+{
+    const struct record *r;
+
+    do {
+        r = segment_walk(&w->node->index, &w->position);
+    } while (r == NULL && give_up_unfinished(w));
+    return r;
+}
+
 /* Takes up the next record that others should have. A file is opened before its record goes out, so
  * that what is promised can be sent. */
 static bool next_record(struct stream_writer *w)
@@ -85,7 +118,7 @@ static bool next_record(struct stream_writer *w)
     const struct record *r;
 
     close_file(w);
-    while ((r = segment_walk(&w->node->index, &w->position)) != NULL) {
+    while ((r = next_whole(w)) != NULL) {
         uint64_t behind = bytes_behind(r);
 
         if ((r->flags & RECORD_LOCAL) != 0) {

@@ -3,7 +3,8 @@
  * bytes.
  *
  * The writer walks the root's segment and turns each record that is not local into its bytes, a
- * file's record followed by the file's bytes from the mirror. The reader takes the bytes in pieces
+ * file's record followed by the file's bytes from the mirror. It waits for a record that is not
+ * whole, a second at most: its maker may have been killed. The reader takes the bytes in pieces
  * of any size, puts records into its own segment and files into its own mirror. Format:
  * cache/FORMAT.md, "The stream".
  *
@@ -16,8 +17,10 @@
 
 struct stream_writer {
     struct node_cache *node;
-    uint64_t position;   /* in the arena */
-    const char *pending; /* bytes of the current record */
+    uint64_t position;     /* in the arena */
+    uint64_t waiting_to;   /* what lies before this and is not whole ... */
+    int64_t waiting_since; /* ... has not been since then at least */
+    const char *pending;   /* bytes of the current record */
     size_t pending_size;
     int file; /* of the current record, -1: none */
     uint64_t file_size;

@@ -73,6 +73,19 @@ static void tells_counters_and_libraries(void **state)
     assert_int_equal(f.left_omitted, 0);
 }
 
+/* A process was killed while it wrote one. */
+static void an_unfinished_record_hides_nothing(void **state)
+{
+    struct farewell f;
+
+    (void)state;
+    assert_non_null(segment_allocate(&segment, 1, 0));
+    left_note(&segment, "/a/libx.so", "why");
+    f = written();
+    assert_true(f.knows_plan);
+    assert_int_equal(f.left_size, sizeof "/a/libx.so\0why");
+}
+
 static void more_than_fits_is_counted(void **state)
 {
     enum { MANY = 1000 };
@@ -188,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         farewell_test(tells_counters_and_libraries),
+        farewell_test(an_unfinished_record_hides_nothing),
         farewell_test(more_than_fits_is_counted),
         farewell_test(what_makes_no_sense_is_refused),
         farewell_test(what_was_used_of_the_plan_is_marked),

@@ -206,12 +206,85 @@ static void abandoned_records_are_stepped_over(void **state)
     pending = segment_allocate(&segment, 1, 0);
     assert_non_null(segment_walk(&segment, &position));
     assert_null(segment_walk(&segment, &position)); /* not finished: wait */
-    segment_abandon(&segment, r);
+    assert_ptr_equal(segment_unfinished(&segment, position), r);
+    assert_true(segment_abandon(&segment, r));
+    assert_false(segment_abandon(&segment, r));
     assert_ptr_equal(segment_walk(&segment, &position), second);
+    assert_false(segment_abandon(&segment, (struct record *)second));
     assert_null(segment_walk(&segment, &position));
-    segment_abandon(&segment, pending);
+    assert_true(segment_abandon(&segment, pending));
     assert_null(segment_walk(&segment, &position));
     assert_int_equal(position, segment.header->tail);
+}
+
+static int allocate_and_die(void *unused)
+{
+    struct segment mine;
+
+    (void)unused;
+    return segment_attach(&mine, scratch_path("index"), NONCE) != 0 ||
+           segment_allocate(&mine, 4, 100) == NULL;
+}
+
+/* Killed behind the allocation, or even before it had moved the tail. */
+static void a_killed_writer_leaves_no_hole(void **state)
+{
+    uint64_t position = segment_arena_start(&segment);
+    uint64_t start = position;
+    const struct record *r;
+
+    (void)state;
+    assert_int_equal(in_child(allocate_and_die, NULL), 0);
+    assert_int_equal(in_child(allocate_and_die, NULL), 0);
+    segment.header->tail = start;
+    r = insert(&segment, 1);
+    assert_ptr_equal(find(&segment, 1), r);
+    assert_null(segment_walk(&segment, &position));
+    assert_int_equal(position, start);
+    assert_ptr_equal(segment_walk_whole(&segment, &position), r);
+    assert_null(segment_walk_whole(&segment, &position));
+    assert_int_equal(position, segment.header->tail);
+    assert_null(segment_unfinished(&segment, position));
+}
+
+static struct record *begin(int i, uint8_t flags)
+{
+    char name[64];
+    struct fi_query q = numbered(i, name);
+    struct record *r = segment_allocate(&segment, q.length, 0);
+
+    r->kind = RECORD_REALPATH;
+    r->flags = RECORD_UNAVAILABLE | flags;
+    memcpy(r->path, name, q.length);
+    record_seal(r);
+    return r;
+}
+
+/* A walker that has not waited for it finds what comes too late nevertheless, at the end. */
+static void what_is_published_too_late_is_published_again(void **state)
+{
+    struct record *late = begin(1, 0);
+    struct record *local = begin(2, RECORD_LOCAL);
+    const struct record *second = insert(&segment, 3);
+    uint64_t position = segment_arena_start(&segment);
+
+    (void)state;
+    assert_true(segment_abandon(&segment, late));
+    assert_true(segment_abandon(&segment, local));
+    assert_ptr_equal(segment_walk(&segment, &position), second);
+    segment_publish(&segment, late);
+    segment_publish(&segment, local);
+    assert_ptr_not_equal(find(&segment, 1), late);
+    assert_ptr_equal(segment_walk(&segment, &position), find(&segment, 1));
+    assert_true(record_valid(find(&segment, 1), CAPACITY));
+    assert_null(segment_walk(&segment, &position));
+    assert_ptr_equal(find(&segment, 2), local);
+    assert_true(record_valid(local, CAPACITY));
+    late = begin(4, 0);
+    segment_abandon(&segment, late);
+    segment.header->full = 1;
+    segment_publish(&segment, late);
+    assert_null(find(&segment, 4));
 }
 
 static void a_claim_is_held_by_one(void **state)
@@ -400,6 +473,8 @@ int main(void)
         segment_test(a_full_file_system_is_no_signal),
         segment_test(creation_fails_and_leaves_nothing),
         segment_test(abandoned_records_are_stepped_over),
+        segment_test(a_killed_writer_leaves_no_hole),
+        segment_test(what_is_published_too_late_is_published_again),
         segment_test(a_claim_is_held_by_one),
         segment_test(the_ring_keeps_its_order),
         segment_test(waits_end),

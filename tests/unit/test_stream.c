@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/path.h"
+#include "base/sys.h"
 #include "cache/mirror.h"
 #include "faults.h"
 #include "fill/lookup.h"
@@ -166,6 +167,42 @@ static void goes_on_with_what_comes_later(void **state)
     assert_false(stream_is_drained(&w));
     transfer(&w, &r, 100000);
     assert_all_arrived();
+    stream_reader_end(&r);
+    stream_writer_end(&w);
+}
+
+static int allocate_and_die(void *unused)
+{
+    struct segment mine;
+    char file[300];
+
+    (void)unused;
+    snprintf(file, sizeof file, "%s/index", from.directory);
+    if (segment_attach(&mine, file, from.index.header->nonce) != 0) {
+        return 1;
+    }
+    return segment_allocate(&mine, 4, 100) == NULL;
+}
+
+/* A process that was killed while it wrote a record: the others do without that one. */
+static void goes_on_behind_a_record_that_stays_unfinished(void **state)
+{
+    struct stream_writer w;
+    struct stream_reader r;
+
+    (void)state;
+    stream_writer_init(&w, &from);
+    stream_reader_init(&r, &to);
+    assert_int_equal(in_child(allocate_and_die, NULL), 0);
+    assert_int_equal(in_child(allocate_and_die, NULL), 0);
+    look(RECORD_STAT, "tree");
+    transfer(&w, &r, 100000);
+    assert_null(arrived(RECORD_STAT, "tree")); /* it may only be slow */
+    assert_false(stream_is_drained(&w));
+    sys_nap_ns(1100000000);
+    transfer(&w, &r, 100000);
+    assert_non_null(arrived(RECORD_STAT, "tree"));
+    assert_true(stream_is_drained(&w));
     stream_reader_end(&r);
     stream_writer_end(&w);
 }
@@ -420,6 +457,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         stream_test(arrives_in_blocks_of_any_size),
         stream_test(goes_on_with_what_comes_later),
+        stream_test(goes_on_behind_a_record_that_stays_unfinished),
         stream_test(a_node_without_cache_swallows_it),
         stream_test(damage_ends_the_stream),
         stream_test(no_room_is_said_once),
