@@ -60,10 +60,10 @@ struct segment_header {
     _Atomic uint64_t progress; /* blocks received; tells a slow service from a dead one */
     _Atomic uint32_t bypasses; /* number of RECORD_BYPASS: 0 spares the look-up */
     _Atomic uint32_t unnoted;  /* a change could not be noted: answer nothing (change.h) */
-    _Atomic uint32_t leaving;  /* ranks of this node that are at their exit */
+    _Atomic uint32_t leaving;  /* ranks of this node that are at their exit, or have called exec */
     _Atomic int32_t leader;    /* its process id, in the namespace of this inode: */
     uint64_t leader_namespace;
-    _Atomic uint32_t given_up;      /* ranks of this node that could not close the session */
+    _Atomic uint32_t given_up;      /* ranks of this node that do not close the session */
     _Atomic uint64_t content_bytes; /* in the mirror */
 
     _Atomic uint32_t ring_head;

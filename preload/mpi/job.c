@@ -9,15 +9,8 @@
 #include "base/sys.h"
 #include "mpi/bind.h"
 #include "mpi/init.h"
+#include "mpi/job_private.h"
 #include "mpi/place.h"
-
-struct job_private {
-    MPI_Session session;
-    MPI_Group group;
-    MPI_Comm world;
-    MPI_Comm leaders;
-    int *node; /* ranks of this node, its leader first */
-};
 
 _Static_assert(sizeof(MPI_Request) <= sizeof(int64_t), "a request fits into struct job_request");
 
@@ -125,6 +118,12 @@ static int64_t nap_after(int64_t waited_ns)
     return nap < NAP_MIN_NS ? NAP_MIN_NS : nap < NAP_MAX_NS ? nap : NAP_MAX_NS;
 }
 
+void job_nap(int64_t waited_ns)
+{
+    atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed);
+    sys_nap_ns(nap_after(waited_ns));
+}
+
 static int wait_napping(MPI_Request request)
 {
     struct job_request r;
@@ -135,9 +134,8 @@ static int wait_napping(MPI_Request request)
     set_request(&r, request);
     while (e == MPI_SUCCESS && !done) {
         e = job_done(&r, &done, NULL);
-        atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed);
         if (!done) {
-            sys_nap_ns(nap_after(sys_now_ns() - start));
+            job_nap(sys_now_ns() - start);
         }
     }
     return e;
@@ -457,23 +455,6 @@ void job_cancel(struct job_request *r)
         mpi.Request_free(&request);
         set_request(r, request);
     }
-}
-
-/* Does not spin: ranks may be here long before the last one. (With one rank there is
- * nothing to wait for, and MPICH 4.0.2 has not set up what MPI_Test would drive.) */
-int job_meet(struct job *job, bool mine, bool *any)
-{
-    MPI_Request request = MPI_REQUEST_NULL;
-    int said = mine;
-    int most = mine;
-    int e = MPI_SUCCESS;
-
-    if (job->size > 1) {
-        e = mpi.Iallreduce(&said, &most, 1, MPI_INT, MPI_MAX, job->p->world, &request);
-        e = e == MPI_SUCCESS ? wait_napping(request) : e;
-    }
-    *any = most != 0;
-    return e;
 }
 
 int job_close(struct job *job)

@@ -6,11 +6,12 @@
  * a time in each process. Collective calls here are made by all ranks in the same order: job_open,
  * job_share_*, job_close.
  * Errors are MPI error codes (0: success); after an error the job is broken and must only be
- * abandoned.
+ * abandoned, though job_heed() may still tell the others.
  */
 #ifndef FASTIMPORT_MPI_JOB_H
 #define FASTIMPORT_MPI_JOB_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -54,8 +55,21 @@ void job_cancel(struct job_request *request);
 /* Grows while something here waits: from another thread, tells waiting from being stuck in MPI. */
 uint64_t job_signs_of_life(void);
 
-/* Waits (napping) until every rank is here; *any: is `mine` true in one of them? */
-int job_meet(struct job *job, bool mine, bool *any);
+/* At the end: a rank that is lost (killed, or it has called exec) will never come to job_meet().
+ * Looks whether another rank says so, and sets *lost; once *lost is set, here or by another thread,
+ * tells some others, who tell others: all ranks that look hear of it, whichever is the lost one. */
+int job_heed(struct job *job, _Atomic bool *lost);
+
+struct job_meeting {
+    bool mine;
+    bool any;           /* is `mine` true in one of them? */
+    int64_t limit_ns;   /* after so long, a rank is taken for lost; 0: never */
+    _Atomic bool *lost; /* job_heed() */
+};
+
+/* Waits (napping) until every rank is here. When one is lost it does not return: the process ends
+ * meanwhile. */
+int job_meet(struct job *job, struct job_meeting *meeting);
 /* Closes everything, after job_meet(). May call back into the program, for the attributes of its
  * communicators, and needs all ranks. */
 int job_close(struct job *job);

@@ -41,12 +41,18 @@ static bool leader_is_gone(const struct segment_header *h)
            errno == ESRCH;
 }
 
-/* A rank of this node has given up, or is lost: then the session can be closed by nobody. */
-static bool is_hopeless(const struct service *s)
+/* A rank has given up, or is lost: then the session can be closed by nobody. What is seen here the
+ * service thread tells the other nodes. While it serves, others may need it, and will tell it when
+ * they do not. */
+static bool is_hopeless(struct service *s)
 {
     const struct segment_header *h = s->node.index.header;
 
-    return s->has_cache && (atomic_load(&h->given_up) > 0 || leader_is_gone(h));
+    if (s->has_cache && !atomic_load(&s->serving) &&
+        (atomic_load(&h->given_up) > 0 || leader_is_gone(h))) {
+        atomic_store(&s->lost, true);
+    }
+    return atomic_load(&s->lost);
 }
 
 /* Waits for the service to close, ms at most (0: as long as it lives; the other ranks may take
@@ -102,14 +108,23 @@ static void close_slot(struct service *s)
     }
 }
 
+/* A rank that called exec needs the service no more, and will not close the session: the others
+ * must not wait for it. */
+static void leave_unclosed(struct segment *index)
+{
+    atomic_fetch_add(&index->header->given_up, 1);
+    atomic_fetch_add(&index->header->leaving, 1);
+    segment_ring(index);
+}
+
 void service_attached(const struct node_cache *node, bool was_rank)
 {
-    if (was_rank) { /* it will not close the session: the others must not wait for it */
-        atomic_fetch_add(&node->index.header->given_up, 1);
-    }
     the_service.pid = sys_getpid();
     the_service.node = *node;
     the_service.phase = was_rank ? PHASE_ABANDONED : PHASE_ATTACHED;
+    if (was_rank) {
+        leave_unclosed(&the_service.node.index);
+    }
 }
 
 /* True for the first call only. */

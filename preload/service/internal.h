@@ -39,12 +39,15 @@ struct service {
     enum service_phase phase; /* lock */
     _Atomic int leaving;      /* enum leaving: at the exit, or in MPI_Finalize (mpi/init.h) */
     _Atomic int finished;     /* this rank is at its exit */
+    _Atomic bool serving;     /* in one of the loops, which end by themselves */
+    _Atomic bool lost;        /* a rank will never come to close the session */
 
     /* how the serving loops rest */
     int64_t nap_ns;
     bool in_flight; /* a large transfer is under way: naps stay short, as MPI works only when it is
                        asked */
     int64_t last_work;
+    int64_t lost_since;
     _Atomic uint64_t rounds; /* of the loops: signs of life for a thread that waits for this one */
 
     char *farewell; /* leader: MPI's while farewell_sent */
@@ -54,6 +57,7 @@ struct service {
 
     bool broken;        /* an MPI call failed: nothing is served any more */
     bool unfinished;    /* MPI still has messages of ours: it would complain of them if closed */
+    bool forsaken;      /* leader: the root was silent for too long */
     bool nobody_closes; /* a rank is abrupt, or has unfinished messages: all leave MPI open */
     bool closed;        /* the session was closed in order */
 };
@@ -80,8 +84,12 @@ void leader_farewell(struct service *service);
 /* When the root has met the leaders: it has the farewell, or will never take it. */
 void leader_farewell_over(struct service *service);
 
-/* All ranks of this node are at their exit. */
+/* All ranks of this node are at their exit, or have called exec. */
 bool service_node_leaves(const struct service *service);
+
+/* In the loops at the exit, which wait for other ranks: one is lost, and there was time for what
+ * the others have to say. */
+bool service_waits_in_vain(struct service *service);
 
 /* Between rounds of a loop: at once again after work, else naps that grow. */
 void service_rest(struct service *service, bool worked);

@@ -168,6 +168,7 @@ void leader_serve(struct service *s)
         }
         service_rest(s, worked);
     }
+    s->forsaken = l != NULL && !s->broken && !l->ended;
     s->unfinished = l != NULL && (!l->ended || l->sending);
     if (l != NULL && !s->unfinished) { /* else MPI may still use what it was given */
         leader_free(l);

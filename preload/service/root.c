@@ -364,7 +364,7 @@ static void write_report(struct root *r)
 
 void root_collect(struct service *s)
 {
-    while (root != NULL && !s->broken && !all_leave(root)) {
+    while (root != NULL && !s->broken && !all_leave(root) && !service_waits_in_vain(s)) {
         service_rest(s, take_farewells(root));
     }
     if (root == NULL) {
@@ -375,10 +375,12 @@ void root_collect(struct service *s)
         return;
     }
     add_own(root);
-    plan_merge(&s->plan, &s->node.index, root->complete);
+    plan_merge(&s->plan, &s->node.index, root->complete && all_leave(root));
     plan_save(&s->plan);
     if (s->input.config->report != NULL) {
         write_report(root);
     }
-    release(root);
+    if (all_leave(root)) {
+        release(root);
+    }
 }

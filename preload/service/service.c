@@ -66,6 +66,19 @@ bool service_node_leaves(const struct service *s)
     return atomic_load(&s->node.index.header->leaving) >= s->node.index.header->n_ranks;
 }
 
+bool service_waits_in_vain(struct service *s)
+{
+    int64_t now = sys_now_ns();
+
+    if (!s->broken) {
+        service_check(s, job_heed(&s->job, &s->lost), "receive");
+    }
+    if (s->lost_since == 0 && atomic_load(&s->lost)) {
+        s->lost_since = now;
+    }
+    return s->lost_since != 0 && now - s->lost_since > service_patience_ns(s) / 2;
+}
+
 int64_t service_patience_ns(const struct service *s)
 {
     return (int64_t)s->input.config->wait_ms * 1000000 * PATIENCE;
@@ -278,40 +291,51 @@ static void serve(struct service *s)
     }
     s->nap_ns = NAP_MIN_NS;
     s->last_work = sys_now_ns();
+    atomic_store(&s->serving, true);
     if (s->job.rank == s->job.root) {
         root_serve(s);
     } else {
         leader_serve(s);
     }
+    atomic_store(&s->serving, false);
     if (s->has_cache) {
         atomic_store(&s->node.index.header->state, SERVICE_ENDED);
         segment_announce(&s->node.index);
     }
 }
 
+/* The rest of the node, then the counters to the root. */
+static void collect(struct service *s)
+{
+    while (!service_node_leaves(s) && !service_waits_in_vain(s)) {
+        service_rest(s, false);
+    }
+    if (s->job.rank == s->job.root) {
+        root_collect(s);
+    } else if (!s->said_farewell) {
+        leader_farewell(s);
+    }
+}
+
 /* The exit, in order: counters to the root, then all ranks close the session together. After a
- * failure, too: the others wait for this rank. */
+ * failure, too: the others wait for this rank, though not for ever: they may have given up. (Twice
+ * the patience: a node whose root is silent comes after one.) */
 static void leave(struct service *s)
 {
-    bool served = s->hello.usable && s->hello.roots_size > 0;
-    bool mine;
-    bool any;
+    struct job_meeting meeting = {.lost = &s->lost};
 
-    if (s->job.node_rank == 0 && served) {
-        while (!service_node_leaves(s)) {
-            service_rest(s, false);
-        }
-        if (s->job.rank == s->job.root) {
-            root_collect(s);
-        } else if (!s->said_farewell) {
-            leader_farewell(s);
-        }
+    if (s->job.node_rank == 0 && s->hello.usable && s->hello.roots_size > 0) {
+        collect(s);
     }
-    mine = atomic_load(&s->leaving) == LEAVING_ABRUPTLY || s->unfinished;
-    if (service_check(s, job_meet(&s->job, mine, &any), "close")) {
+    meeting.mine = atomic_load(&s->leaving) == LEAVING_ABRUPTLY || s->unfinished;
+    meeting.limit_ns = s->broken || s->forsaken ? 2 * service_patience_ns(s) : 0;
+    if (service_check(s, job_meet(&s->job, &meeting), "close")) {
         leader_farewell_over(s);
-        s->nobody_closes = any;
-        s->closed = !any && service_check(s, job_close(&s->job), "close");
+        s->nobody_closes = meeting.any;
+        s->closed = !meeting.any && service_check(s, job_close(&s->job), "close");
+    } else { /* the others wait for this rank */
+        atomic_store(&s->lost, true);
+        job_heed(&s->job, &s->lost);
     }
 }
 

@@ -42,7 +42,8 @@ bool service_start(const struct service_input *input, struct service_result *res
 void service_finish(int status, bool abrupt);
 
 /* For an attached process: at its exit it gives up the cache. was_rank: it was a rank and has
- * called exec; at its end the launcher must be told that MPI is closed. */
+ * called exec: the others are told that it will not close the session with them; at its end the
+ * launcher must be told that MPI is closed. */
 void service_attached(const struct node_cache *node, bool was_rank);
 
 /* Is this the process (not a child of it) in which one of these was called, so that

@@ -176,6 +176,8 @@ def test_mpi_fails_at_the_end():
     for function in "Iallreduce", "Session_finalize":
         for rank in 0, 1:
             survives(f"MPI_{function}:1:1:FAIL", "close failed", most=1, rank=rank)
+    for rank in 0, 1:
+        survives("MPI_Iallreduce:1:1:FAIL", "close failed", most=1, rank=rank, nodes=2)
 
 
 def test_the_service_thread_is_stuck():

@@ -62,6 +62,14 @@ def local_job(command, ranks=2, env=None, timeout=60):
                           capture_output=True, text=True, timeout=timeout)
 
 
+def nodes_job(text, ranks, nodes, env=None, timeout=60):
+    """A job on several emulated nodes that share nothing; any file system is served."""
+    settings = {"LD_PRELOAD": str(LIBRARY), "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", **(env or {})}
+    with tempfile.TemporaryDirectory() as scratch:
+        return subprocess.run([ROOT / "bench/nodes/mpiexec-nodes", "-N", str(nodes), "-n", str(ranks), *[f"--env={k}={v}" for k, v in settings.items()],
+                               "--", PYTHON, script(scratch, text)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+
+
 def plain_job(command, ranks=2, timeout=60):
     return subprocess.run([MPIEXEC, "-n", str(ranks), *map(str, command)], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=timeout)

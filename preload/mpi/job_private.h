@@ -1,0 +1,22 @@
+/* job_private.h - shared by job.c and meet.c only. */
+#ifndef FASTIMPORT_MPI_JOB_PRIVATE_H
+#define FASTIMPORT_MPI_JOB_PRIVATE_H
+
+#include "mpi/bind.h"
+#include "mpi/job.h"
+
+struct job_private {
+    MPI_Session session;
+    MPI_Group group;
+    MPI_Comm world;
+    MPI_Comm leaders;
+    int *node; /* ranks of this node, its leader first */
+    char lost; /* what job_heed() receives */
+    MPI_Request hearing;
+    bool listens, hears, told;
+};
+
+/* In a wait that has lasted so long: sleeps for a part of that, and counts as a sign of life. */
+void job_nap(int64_t waited_ns);
+
+#endif
