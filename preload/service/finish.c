@@ -109,11 +109,17 @@ static void close_slot(struct service *s)
 }
 
 /* A rank that called exec needs the service no more, and will not close the session: the others
- * must not wait for it. */
+ * must not wait for it. If it was the leader, nobody serves its node any more. */
 static void leave_unclosed(struct segment *index)
 {
-    atomic_fetch_add(&index->header->given_up, 1);
-    atomic_fetch_add(&index->header->leaving, 1);
+    struct segment_header *h = index->header;
+
+    atomic_fetch_add(&h->given_up, 1);
+    atomic_fetch_add(&h->leaving, 1);
+    if (atomic_load(&h->leader) == sys_getpid() && h->leader_namespace == sys_pid_namespace()) {
+        atomic_store(&h->state, SERVICE_ENDED);
+        segment_announce(index);
+    }
     segment_ring(index);
 }
 
