@@ -12,24 +12,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(ROOT / "bench/nodes"))
-import sharedjob  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests/mpi"))
+from jobs import CLIENT, LIBRARY, PYTHON, SHARE, check, run_all, sharedjob  # noqa: E402
 
-LIBRARY = sharedjob.BUILD / "libfastimport.so"
-SHARE = subprocess.check_output([ROOT / "bench/env/make-env"], text=True).strip()
-PYTHON = f"{SHARE}/env/bin/python"
 STORM = f"{SHARE}/storm200"
-CLIENT = ["--read-only", "--readahead", "15360"]
 RANKS, NODES = 8, 4
-
-
-def check(condition, message):
-    if not condition:
-        raise AssertionError(message)
 
 
 def make_storm():
@@ -175,21 +165,6 @@ def test_text_is_shared_and_gdb_knows_names():
         process.communicate(timeout=30)
 
 
-def main():
-    tests = {n: f for n, f in globals().items() if n.startswith("test_") and (not sys.argv[1:] or n in sys.argv[1:])}
-    failed = 0
-    for name, test in tests.items():
-        start = time.monotonic()
-        try:
-            test()
-            print(f"ok    {name} ({time.monotonic() - start:.1f} s)", flush=True)
-        except (AssertionError, subprocess.SubprocessError, OSError, ValueError) as error:
-            failed += 1
-            print(f"FAIL  {name}: {error}", flush=True)
-    print(f"{len(tests) - failed} passed, {failed} failed")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
     os.umask(0o22)
-    sys.exit(main())
+    sys.exit(run_all(globals(), sys.argv[1:]))
