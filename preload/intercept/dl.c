@@ -5,6 +5,7 @@
 
 #include "answer/library.h"
 #include "bare_name.h"
+#include "cache/change.h"
 #include "early/open.h"
 #include "resolve.h"
 
@@ -49,8 +50,13 @@ static void *serve_dlopen(const char *path, int flags, const void *caller)
         return NULL;
     }
     is_path = strchr(path, '/') != NULL;
-    if ((is_path && !resolve_wanted(path)) || !obtain(path, is_path ? NULL : caller, &a)) {
+    if (is_path && !resolve_wanted(path)) {
         return NULL;
+    }
+    if (!obtain(path, is_path ? NULL : caller, &a)) {
+        return is_path && change_any(resolver.node)
+                   ? answer_loaded(resolver.node, path, flags, &libc)
+                   : NULL;
     }
     handle = answer_library(resolver.node, a.record, is_path ? path : NULL, flags, &libc);
     if (handle == NULL && (flags & RTLD_NOLOAD) == 0) {

@@ -51,6 +51,11 @@ say(ctypes.CDLL("./libtop.so").top(), ctypes.CDLL("../libs/libother.so").other()
     "cdll attributes": """
 say(ctypes.cdll.LoadLibrary("libtop.so").top(), hasattr(ctypes.CDLL("libtop.so"), "nothing"), ctypes.CDLL("libm.so.6").abs(-3), mapped())
 """,
+    "another name of a library that was touched": """
+top = ctypes.CDLL(os.environ["LIBS"] + "/libtop.so")
+os.utime(os.environ["LIBS"] + "/libtop.so")
+say(top.top(), ctypes.CDLL(os.environ["LIBS"] + "/libtwin.so")._handle == top._handle, mapped())
+""",
     "errors": """
 failure("libnowhere.so"); failure("./none.so"); failure(os.environ["LIBS"] + "/none.so"); failure("")
 say(ctypes.CDLL("libtop.so").top(), mapped())
@@ -78,6 +83,7 @@ def build(folder):
         needs = [] if name == "base" else [folder / "libbase.so"]
         subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-Wl,-soname,lib" + name + ".so", "-o", folder / f"lib{name}.so", "-x", "c", "-", "-x", "none", *needs],
                        input=text, text=True, check=True)
+    os.link(folder / "libtop.so", folder / "libtwin.so")
 
 
 def run(before, folder, out, text):
