@@ -34,11 +34,6 @@ bool answer_library_fits(const struct record *record);
 void *answer_library(struct node_cache *node, const struct record *record, const char *given,
                      int flags, const struct library_calls *calls);
 
-/* For a path that the cache does not answer any more: if the file is loaded from the mirror under
- * another name (a hard link, a symlink), which ld.so cannot see, its handle; else NULL. */
-void *answer_loaded(struct node_cache *node, const char *path, int flags,
-                    const struct library_calls *calls);
-
 /* dlclose(3), and what answer_library() kept for this handle. */
 int answer_library_close(void *handle, const struct library_calls *calls);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "answer/library.h"
+#include "answer/loaded.h"
 #include "bare_name.h"
 #include "cache/change.h"
 #include "early/open.h"
