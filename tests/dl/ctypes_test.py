@@ -20,7 +20,7 @@ SOURCES = {"base": "int base(void) { return 40; }", "top": "int base(void); int 
            "other": "int base(void); int other(void) { return base() + 3; }"}
 
 BEGIN = """
-import ctypes, os, re, subprocess, sys
+import ctypes, os, re, subprocess, sys, time
 RANK = int(os.environ.get("PMI_RANK", "0"))
 def say(*words):
     with open(os.environ["OUT"] + str(RANK), "a") as out:
@@ -53,6 +53,9 @@ say(ctypes.cdll.LoadLibrary("libtop.so").top(), hasattr(ctypes.CDLL("libtop.so")
 """,
     "another name of a library that was touched": """
 top = ctypes.CDLL(os.environ["LIBS"] + "/libtop.so")
+open(os.environ["OUT"] + f".ready{RANK}", "w").close()
+while "JOB" in os.environ and not all(os.path.exists(os.environ["OUT"] + f".ready{rank}") for rank in range(2)):
+    time.sleep(0.01)
 os.utime(os.environ["LIBS"] + "/libtop.so")
 say(top.top(), ctypes.CDLL(os.environ["LIBS"] + "/libtwin.so")._handle == top._handle, mapped())
 """,
