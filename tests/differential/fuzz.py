@@ -184,6 +184,9 @@ class Fuzzer:
                                f"{self.work}/other.txt"], capture_output=True)
         for line in done.stdout.decode(errors="replace").splitlines()[:60]:
             print("  " + line[:400])
+        for name, lines in zip(("plain", "library"), pair):
+            if lines and lines[-1].startswith(b"(run failed"):
+                print(f"  {name} ended: {lines[-1].decode(errors='replace')}")
 
 
 def self_test(fuzzer):
