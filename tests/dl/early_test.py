@@ -4,7 +4,6 @@ searched, and ld.so's choice is the same as without.
 
 Needs root (mounts). Closes with "N passed, N failed".
 """
-import contextlib
 import os
 import pathlib
 import re
@@ -16,7 +15,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "tests/mpi"))
-from jobs import BUILD, LIBRARY, MPIEXEC, PYTHON, check, run_all  # noqa: E402
+from jobs import LIBRARY, MPIEXEC, PYTHON, check, network_directory, run_all  # noqa: E402
 
 # Objects in the order of the link map, but for the stubs.
 LINK_MAP = """
@@ -32,20 +31,6 @@ ctypes.CDLL(None).dl_iterate_phdr(note, None)
 line = " ".join([os.environ["PMI_RANK"], *[n for n in names if n and n != "fastimport"]]) + "\\n"
 os.write(1, line.encode())  # at once: the ranks share the output
 """
-
-
-@contextlib.contextmanager
-def network_directory():
-    """A directory on the emulated shared file system, and one on a local disk."""
-    with tempfile.TemporaryDirectory() as scratch:
-        source, mount, local = (pathlib.Path(scratch, n) for n in ("source", "mount", "local"))
-        for directory in (source, mount, local):
-            directory.mkdir()
-        subprocess.run([BUILD / "sharedfs", "mount", source, mount, "--state", f"{scratch}/state", "--rtt=0", "--meta-us=0"], check=True, timeout=30)
-        try:
-            yield mount, local
-        finally:
-            subprocess.run([BUILD / "sharedfs", "umount", mount], check=True, timeout=30)
 
 
 def job(search, launcher=True, program=LINK_MAP, prefix=(), env=None):

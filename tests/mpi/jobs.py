@@ -54,6 +54,20 @@ def shared_job(text, ranks, nodes, preload=True, env=None):
                              env={"FASTIMPORT_PLAN": "off", **(env or {})}, preload=LIBRARY if preload else None, timeout=240)
 
 
+@contextlib.contextmanager
+def network_directory():
+    """A directory on the emulated shared file system, and one on a local disk."""
+    with tempfile.TemporaryDirectory() as scratch:
+        source, mount, local = (pathlib.Path(scratch, n) for n in ("source", "mount", "local"))
+        for directory in (source, mount, local):
+            directory.mkdir()
+        subprocess.run([BUILD / "sharedfs", "mount", source, mount, "--state", f"{scratch}/state", "--rtt=0", "--meta-us=0"], check=True, timeout=30)
+        try:
+            yield mount, local
+        finally:
+            subprocess.run([BUILD / "sharedfs", "umount", mount], check=True, timeout=30)
+
+
 def local_job(command, ranks=2, env=None, timeout=60):
     """A job on this node without the emulator; any file system is served."""
     settings = {"LD_PRELOAD": str(LIBRARY), "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", **(env or {})}

@@ -69,8 +69,8 @@ def test_exit_code():
 
 def test_srun_lists_the_library_path():
     """`export LD_PRELOAD=...; srun python app.py`, as the README has it: srun itself tells what LD_LIBRARY_PATH holds."""
-    with slurm(2) as cluster, tempfile.TemporaryDirectory() as empty:
-        settings = {**{k: str(v) for k, v in SETTINGS.items()}, "LD_LIBRARY_PATH": empty, "FASTIMPORT_LOG": "debug"}
+    with jobs.network_directory() as (empty, _), slurm(2) as cluster:
+        settings = {**{k: str(v) for k, v in SETTINGS.items()}, "LD_LIBRARY_PATH": str(empty), "FASTIMPORT_LOG": "debug"}
         program = "from mpi4py import MPI, rc; import os; os.write(1, b'%d\\n' % MPI.COMM_WORLD.size)"
         done = subprocess.run(["srun", "--mpi=pmi2", "-N", "2", "-n", "2", "--overcommit", "-K0", PYTHON, "-c", program], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=90, env={**cluster, **settings})
