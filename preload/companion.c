@@ -95,8 +95,9 @@ int companion_map(const char *name, struct fi_elf_bytes *out)
     return -error;
 }
 
-void companion_unmap(struct fi_elf_bytes *bytes)
+void companion_unmap(void *ctx, struct fi_elf_bytes *bytes)
 {
+    (void)ctx;
     if (bytes->size > 0) {
         sys_munmap((void *)bytes->data, bytes->size);
     }

@@ -24,8 +24,8 @@ const struct companion *companion_open(void);
 /* An object of the link map, for struct fi_closure_request. */
 struct fi_elf_loader companion_loader(const struct linkmap_object *object, const char *path);
 
-/* The bytes of a file, for struct fi_elf_source: 0, or an errno value. */
+/* For struct fi_elf_source: the bytes of a file (0, or an errno value), and its close(). */
 int companion_map(const char *path, struct fi_elf_bytes *out);
-void companion_unmap(struct fi_elf_bytes *bytes);
+void companion_unmap(void *ctx, struct fi_elf_bytes *bytes);
 
 #endif

@@ -63,12 +63,6 @@ static int source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
     return libpath_lacks_library(&early.libpath, path) ? ENOENT : companion_map(path, out);
 }
 
-static void source_close(void *ctx, struct fi_elf_bytes *bytes)
-{
-    (void)ctx;
-    companion_unmap(bytes);
-}
-
 static int source_identity(void *ctx, const char *path, unsigned long *dev, unsigned long *ino)
 {
     struct stat st;
@@ -94,7 +88,7 @@ static int source_is_dir(void *ctx, const char *path)
            S_ISDIR(st.st_mode);
 }
 
-static const struct fi_elf_source source = {NULL, source_open, source_close, source_identity,
+static const struct fi_elf_source source = {NULL, source_open, companion_unmap, source_identity,
                                             source_is_dir};
 
 /* --- the closure --------------------------------------------------------------------------------

@@ -24,8 +24,7 @@
 void early_prepare(void);
 
 /* False: make the real call. Else *library is what dlopen returns; if NULL, dlerror() is set.
- * `caller`: an address in the object that calls, whose RPATH
- * counts. */
+ * `caller`: an address in the object that calls, whose RPATH counts. */
 bool early_dlopen(const char *name, int flags, const void *caller,
                   const struct library_calls *calls, void **library);
 

@@ -3,8 +3,8 @@
  *
  * Implements the search of ld.so(8) and the ELF gABI chapter "Dynamic Linking" with libelf. It
  * lives in libfastimport-elf.so, a DSO of its own that is opened with dlmopen(LM_ID_NEWLM), so that
- * neither libelf nor libz enters the link map of the host program. The
- * one entry point is fi_closure_compute(), looked up with dlsym().
+ * neither libelf nor libz enters the link map of the host program. The one entry point is
+ * fi_closure_compute(), looked up with dlsym().
  *
  * The caller supplies every look at the file system (struct fi_elf_source), so that what is looked
  * up comes from, and goes to, the node cache. Nothing here opens a file, prints, or keeps state

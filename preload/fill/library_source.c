@@ -79,12 +79,6 @@ static int source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
                                                                        : ENAMETOOLONG;
 }
 
-static void source_close(void *ctx, struct fi_elf_bytes *bytes)
-{
-    (void)ctx;
-    companion_unmap(bytes);
-}
-
 /* stat of the original, without reading it. */
 static int original_stat(const char *path, struct stat *st)
 {
@@ -125,5 +119,5 @@ static int source_is_dir(void *ctx, const char *path)
     return original_stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-const struct fi_elf_source library_source = {NULL, source_open, source_close, source_identity,
+const struct fi_elf_source library_source = {NULL, source_open, companion_unmap, source_identity,
                                              source_is_dir};

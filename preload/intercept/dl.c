@@ -39,9 +39,9 @@ static bool could_be_file(const char *path)
 
 /* A name with a slash is a path; one without is searched for the caller. NULL: make the real call.
  */
-static void *serve_dlopen(const char *path, int flags, const void *caller)
+static void *serve_dlopen(const char *path, int flags, const void *caller,
+                          const struct library_calls *libc)
 {
-    struct library_calls libc = calls();
     struct answer a;
     void *handle;
     bool is_path;
@@ -56,10 +56,10 @@ static void *serve_dlopen(const char *path, int flags, const void *caller)
     }
     if (!obtain(path, is_path ? NULL : caller, &a)) {
         return is_path && change_any(resolver.node)
-                   ? answer_loaded(resolver.node, path, flags, &libc)
+                   ? answer_loaded(resolver.node, path, flags, libc)
                    : NULL;
     }
-    handle = answer_library(resolver.node, a.record, is_path ? path : NULL, flags, &libc);
+    handle = answer_library(resolver.node, a.record, is_path ? path : NULL, flags, libc);
     if (handle == NULL && (flags & RTLD_NOLOAD) == 0) {
         resolve_fell_back(FALLBACK_LIBRARY);
     }
@@ -78,7 +78,7 @@ static __attribute__((noinline)) void *answer_dlopen(const char *path, int flags
     if (fi_inside()) { /* by us, or by MPI on our behalf */
         return early_dlopen(path, flags, caller, &libc, &handle) ? handle : &unanswered;
     }
-    handle = serve_dlopen(path, flags, caller);
+    handle = serve_dlopen(path, flags, caller, &libc);
     return handle != NULL ? handle : &unanswered;
 }
 

@@ -125,6 +125,7 @@ static bool join_job(struct service *s)
     char prefix[4096];
     bool has_prefix = s->input.role.is_python && s->input.argc > 0 &&
                       roots_prefix(s->input.argv[0], prefix, sizeof prefix);
+
     if (!mpi_bind(s->input.config->mpi, has_prefix ? prefix : NULL, why, sizeof why)) {
         fi_log(level_of(s, 0), "%s; going on without fastimport", why);
         return false;
