@@ -37,14 +37,21 @@ static void load_config(const struct role_facts *role)
     log_configure(config.log, name, role->rank);
 }
 
-/* Descendants find the node cache in the environment. */
-static void tell_descendants(const struct node_cache *node)
+/* Descendants find the node cache in the environment. Where there is none, or nothing is served,
+ * they must know all the same that the slot's MPI is taken. */
+static void tell_descendants(const struct service_result *r)
 {
     char value[512];
 
-    snprintf(value, sizeof value, "%d:%llx:%s", (int)sys_getpid(),
-             (unsigned long long)node->index.header->nonce, node->directory);
-    setenv(ROLE_NODE_VARIABLE, value, 1);
+    if (r->node != NULL) {
+        snprintf(value, sizeof value, "%d:%llx:%s", (int)sys_getpid(),
+                 (unsigned long long)r->node->index.header->nonce, r->node->directory);
+    } else {
+        snprintf(value, sizeof value, "%d", (int)sys_getpid());
+    }
+    if (r->node != NULL || r->speaks_mpi) {
+        setenv(ROLE_NODE_VARIABLE, value, 1);
+    }
 }
 
 static void after_fork_in_child(void)
@@ -68,10 +75,10 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
     signals_save(&signals);
     serves = service_start(&input, &result);
     signals_restore(&signals);
+    tell_descendants(&result);
     if (!serves) {
         return;
     }
-    tell_descendants(result.node);
     pthread_atfork(NULL, NULL, after_fork_in_child);
     count_add(&fi_count->init_ns, (uint64_t)(sys_now_ns() - start));
     resolve_start(result.node, result.fill, result.policy);
@@ -85,7 +92,10 @@ static void start_attached(const struct role_facts *role)
     struct fi_query q = query_make(RECORD_ROOTS, 0, "/", 1);
     const struct record *roots;
 
-    if (node_attach(&node, role->node, role->nonce) != 0) {
+    if (role->node == NULL || node_attach(&node, role->node, role->nonce) != 0) {
+        if (role->was_rank) {
+            service_attached(NULL, true);
+        }
         return;
     }
     service_attached(&node, role->was_rank);

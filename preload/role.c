@@ -77,7 +77,7 @@ static bool parse_node(const char *text, struct role_facts *facts)
 
     facts->was_rank = strtol(text, &colon, 10) == sys_getpid();
     if (*colon != ':') {
-        return false;
+        return *colon == '\0' && facts->was_rank;
     }
     facts->nonce = strtoull(colon + 1, &colon, 16);
     facts->node = colon + 1;

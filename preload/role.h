@@ -6,6 +6,7 @@
  * passive   not ours: shells, compilers, setuid programs, FASTIMPORT=0
  * rank      an MPI rank that is a Python or an MPI program, and no child of one
  * attached  a descendant of a rank: uses the node cache that the environment names, never MPI
+ *           (or the rank's own successor by exec, also without a cache)
  */
 #ifndef FASTIMPORT_ROLE_H
 #define FASTIMPORT_ROLE_H
@@ -13,8 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ROLE_NODE_VARIABLE                                                                         \
-    "FASTIMPORT_NODE" /* set for descendants: "<rank's pid>:<nonce in hex>:<directory>" */
+/* Set for descendants: "<rank's pid>:<nonce in hex>:<directory>"; where there is no node cache,
+ * "<rank's pid>". */
+#define ROLE_NODE_VARIABLE "FASTIMPORT_NODE"
 
 enum role { ROLE_PASSIVE, ROLE_LAUNCHER, ROLE_RANK, ROLE_ATTACHED };
 
@@ -22,7 +24,7 @@ struct role_facts {
     enum role role;
     int rank;         /* by the launcher's variables; -1: unknown */
     bool is_python;   /* has Py_Initialize */
-    const char *node; /* attached: directory of the node cache */
+    const char *node; /* attached: directory of the node cache; NULL: there is none */
     uint64_t nonce;   /* attached */
     bool was_rank;    /* attached: this process was the rank itself, and has called exec since */
 };

@@ -60,6 +60,10 @@ uint64_t job_signs_of_life(void);
  * tells some others, who tell others: all ranks that look hear of it, whichever is the lost one. */
 int job_heed(struct job *job, _Atomic bool *lost);
 
+/* This rank will be lost: it is about to call exec. Tells others, as job_heed() does, and waits a
+ * moment for MPI to send it. */
+int job_depart(struct job *job, _Atomic bool *lost);
+
 struct job_meeting {
     bool mine;
     bool any;           /* is `mine` true in one of them? */

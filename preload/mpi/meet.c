@@ -2,7 +2,7 @@
 #include "base/sys.h"
 #include "mpi/job_private.h"
 
-enum { TAG_LOST = 9 };
+enum { TAG_LOST = 9, DEPART_NS = 10000000 };
 
 /* Not waited for: the message is small, and the receiver may be the one that is lost. */
 static int tell(const struct job *job, int rank)
@@ -57,6 +57,21 @@ int job_heed(struct job *job, _Atomic bool *lost)
     if (e == MPI_SUCCESS && atomic_load(lost) && !job->p->told) {
         job->p->told = true;
         e = tell_others(job);
+    }
+    return e;
+}
+
+/* MPI sends when it is called; what has left this process at once it does not tell. */
+int job_depart(struct job *job, _Atomic bool *lost)
+{
+    int64_t end = sys_now_ns() + DEPART_NS;
+    int e;
+
+    atomic_store(lost, true);
+    e = job_heed(job, lost);
+    while (e == MPI_SUCCESS && job->size > 1 && sys_now_ns() < end) {
+        e = hear(job->p, lost);
+        sys_nap_ns(DEPART_NS / 20);
     }
     return e;
 }

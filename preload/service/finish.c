@@ -108,12 +108,16 @@ static void close_slot(struct service *s)
     }
 }
 
-/* A rank that called exec needs the service no more, and will not close the session: the others
- * must not wait for it. If it was the leader, nobody serves its node any more. */
-static void leave_unclosed(struct segment *index)
+/* A rank that calls exec needs the service no more, and will not close the session: its node must
+ * not wait for it. If it was the leader, nobody serves the node any more. */
+static void leave_unclosed(struct service *s)
 {
+    struct segment *index = &s->node.index;
     struct segment_header *h = index->header;
 
+    if (!s->has_cache) {
+        return;
+    }
     atomic_fetch_add(&h->given_up, 1);
     atomic_fetch_add(&h->leaving, 1);
     if (atomic_load(&h->leader) == sys_getpid() && h->leader_namespace == sys_pid_namespace()) {
@@ -125,11 +129,45 @@ static void leave_unclosed(struct segment *index)
 
 void service_attached(const struct node_cache *node, bool was_rank)
 {
-    the_service.pid = sys_getpid();
-    the_service.node = *node;
-    the_service.phase = was_rank ? PHASE_ABANDONED : PHASE_ATTACHED;
+    struct service *s = &the_service;
+
+    s->pid = sys_getpid();
+    s->has_cache = node != NULL;
+    if (s->has_cache) {
+        s->node = *node;
+    }
+    s->phase = was_rank ? PHASE_ABANDONED : PHASE_ATTACHED;
     if (was_rank) {
-        leave_unclosed(&the_service.node.index);
+        leave_unclosed(s);
+    }
+}
+
+/* MPI is closed as far as it can be: the launcher would take the new program for a crashed one, and
+ * end the job without a word. */
+static void close_before_exec(struct service *s)
+{
+    if (s->phase == PHASE_ABANDONED) {
+        slot_abandon();
+    } else {
+        leave_unclosed(s);
+        if (mpi_is_bound() && !program_uses_mpi()) {
+            slot_finalize();
+        }
+    }
+}
+
+void service_before_exec(bool successor_is_ours)
+{
+    struct service *s = &the_service;
+
+    if (!service_is_here() || s->phase == PHASE_ATTACHED || s->closed) {
+        return;
+    }
+    if (s->phase == PHASE_SERVING) {
+        service_depart(s);
+    }
+    if (!successor_is_ours) {
+        close_before_exec(s);
     }
 }
 
@@ -185,7 +223,7 @@ void service_finish(int status, bool abrupt)
     } else if (s->phase != PHASE_ATTACHED && begin_leaving(s, abrupt)) {
         end_service(s, status, abrupt);
     }
-    if (s->has_cache || s->phase == PHASE_ABANDONED || s->phase == PHASE_ATTACHED) {
+    if (s->has_cache) {
         node_leave(&s->node);
     }
 }

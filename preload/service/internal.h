@@ -22,6 +22,9 @@ enum service_phase {
 /* Abruptly: the program's MPI must not be called back any more. */
 enum leaving { NOT_LEAVING, LEAVING, LEAVING_ABRUPTLY };
 
+/* By exec: the service thread tells the others. */
+enum departure { STAYS, DEPARTS, HAS_DEPARTED };
+
 struct service {
     struct service_input input;
     pid_t pid;
@@ -39,6 +42,7 @@ struct service {
     enum service_phase phase; /* lock */
     _Atomic int leaving;      /* enum leaving: at the exit, or in MPI_Finalize (mpi/init.h) */
     _Atomic int finished;     /* this rank is at its exit */
+    _Atomic int departure;    /* enum departure */
     _Atomic bool serving;     /* in one of the loops, which end by themselves */
     _Atomic bool lost;        /* a rank will never come to close the session */
 
@@ -90,6 +94,9 @@ bool service_node_leaves(const struct service *service);
 /* In the loops at the exit, which wait for other ranks: one is lost, and there was time for what
  * the others have to say. */
 bool service_waits_in_vain(struct service *service);
+
+/* For the program's threads, before exec: the service thread tells the other ranks. */
+void service_depart(struct service *service);
 
 /* Between rounds of a loop: at once again after work, else naps that grow. */
 void service_rest(struct service *service, bool worked);

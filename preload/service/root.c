@@ -200,8 +200,20 @@ static bool is_quiet(const struct root *r)
     return sys_now_ns() - s->last_work > (int64_t)s->input.config->idle_ms * 1000000 && work_idle();
 }
 
-/* The last frame. Afterwards nobody of the leaders waits for another. A leader that takes nothing
- * any more is not waited for. */
+/* A rank is lost, and with it, perhaps, the farewell of its node. */
+static bool waits_in_vain(const struct root *r)
+{
+    return service_node_leaves(r->service) && service_waits_in_vain(r->service);
+}
+
+/* So long a leader that takes nothing is waited for; where one is known to be lost the report must
+ * be written before the others give up. */
+static int64_t silence_ns(const struct service *s)
+{
+    return atomic_load(&s->lost) ? service_patience_ns(s) / 4 : service_patience_ns(s);
+}
+
+/* The last frame. Afterwards nobody of the leaders waits for another. */
 static void say_end(struct root *r)
 {
     struct service *s = r->service;
@@ -211,8 +223,11 @@ static void say_end(struct root *r)
     while (!s->broken && (!said || relay_in_flight(&r->relay))) {
         said = said || post_empty(r, WIRE_END);
         service_check(s, relay_work(&r->relay), "relay");
-        if (sys_now_ns() - start > service_patience_ns(s)) {
-            service_check(s, -1, "broadcast to a silent node");
+        if (sys_now_ns() - start > silence_ns(s)) {
+            if (!atomic_load(&s->lost)) {
+                service_check(s, -1, "broadcast to a silent node");
+            }
+            return;
         }
         service_rest(s, false);
     }
@@ -295,7 +310,7 @@ void root_serve(struct service *s)
         worked |= take_farewells(root);
         end_bulk(root);
         s->in_flight = relay_in_flight(&root->relay);
-        if (!worked && (all_leave(root) || is_quiet(root))) {
+        if (!worked && (all_leave(root) || is_quiet(root) || waits_in_vain(root))) {
             break;
         }
         /* the ranks of this node have no broadcasts to tell them that somebody is there */

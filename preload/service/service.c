@@ -25,6 +25,7 @@ enum {
     NAP_MAX_NS = 1000000,
     NAP_IDLE_NS = 5000000, /* when nothing has happened for IDLE_AFTER_NS */
     PATIENCE = 6,          /* in units of FASTIMPORT_WAIT_MS */
+    DEPARTURE_MS = 200,
 };
 
 static const int64_t idle_after_ns = 1000000000;
@@ -84,12 +85,26 @@ int64_t service_patience_ns(const struct service *s)
     return (int64_t)s->input.config->wait_ms * 1000000 * PATIENCE;
 }
 
+/* In the service thread: exec waits for this. */
+static void heed_departure(struct service *s)
+{
+    if (atomic_load(&s->departure) != DEPARTS) {
+        return;
+    }
+    job_depart(&s->job, &s->lost); /* whatever becomes of it */
+    pthread_mutex_lock(&s->lock);
+    atomic_store(&s->departure, HAS_DEPARTED);
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
 void service_rest(struct service *s, bool worked)
 {
     int64_t now = sys_now_ns();
     int64_t most =
         now - s->last_work > idle_after_ns && !atomic_load(&s->leaving) ? NAP_IDLE_NS : NAP_MAX_NS;
 
+    heed_departure(s);
     atomic_fetch_add_explicit(&s->rounds, 1, memory_order_relaxed);
     if (worked) {
         s->last_work = now;
@@ -280,7 +295,13 @@ static void wait_until_leaving(struct service *s)
 {
     pthread_mutex_lock(&s->lock);
     while (!atomic_load(&s->leaving)) {
-        pthread_cond_wait(&s->changed, &s->lock);
+        if (atomic_load(&s->departure) != DEPARTS) {
+            pthread_cond_wait(&s->changed, &s->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&s->lock);
+        heed_departure(s);
+        pthread_mutex_lock(&s->lock);
     }
     pthread_mutex_unlock(&s->lock);
 }
@@ -375,10 +396,10 @@ static int start_thread(struct service *s)
     return error;
 }
 
-bool service_wait_past(struct service *s, enum service_phase from, uint64_t ms)
+/* For pthread_cond_timedwait(). */
+static struct timespec after_ms(uint64_t ms)
 {
     struct timespec until;
-    int error = 0;
 
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += (time_t)(ms / 1000);
@@ -387,6 +408,14 @@ bool service_wait_past(struct service *s, enum service_phase from, uint64_t ms)
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
+    return until;
+}
+
+bool service_wait_past(struct service *s, enum service_phase from, uint64_t ms)
+{
+    struct timespec until = after_ms(ms);
+    int error = 0;
+
     pthread_mutex_lock(&s->lock);
     while (s->phase == from && error == 0) {
         error = ms == 0 ? pthread_cond_wait(&s->changed, &s->lock)
@@ -394,6 +423,20 @@ bool service_wait_past(struct service *s, enum service_phase from, uint64_t ms)
     }
     pthread_mutex_unlock(&s->lock);
     return error == 0;
+}
+
+void service_depart(struct service *s)
+{
+    struct timespec until = after_ms(DEPARTURE_MS);
+    int error = 0;
+
+    pthread_mutex_lock(&s->lock);
+    atomic_store(&s->departure, DEPARTS);
+    pthread_cond_broadcast(&s->changed);
+    while (error == 0 && s->phase == PHASE_SERVING && atomic_load(&s->departure) == DEPARTS) {
+        error = pthread_cond_timedwait(&s->changed, &s->lock, &until);
+    }
+    pthread_mutex_unlock(&s->lock);
 }
 
 bool service_is_here(void)
@@ -406,6 +449,7 @@ bool service_start(const struct service_input *input, struct service_result *res
     struct service *s = &the_service;
     int error;
 
+    *result = (struct service_result){.node = NULL};
     s->input = *input;
     init_at_finalize(service_end_before_finalize);
     sys_prepare_high();
@@ -421,11 +465,10 @@ bool service_start(const struct service_input *input, struct service_result *res
                "program); going on without "
                "fastimport",
                (unsigned long long)input->config->join_ms);
+        result->speaks_mpi = true;
         return false;
     }
-    if (s->phase == PHASE_FAILED || !s->has_cache || !s->hello.usable || s->hello.roots_size == 0) {
-        return false;
-    }
-    *result = (struct service_result){&s->node, &s->fill, &s->policy};
-    return true;
+    *result = (struct service_result){s->has_cache ? &s->node : NULL, &s->fill, &s->policy,
+                                      mpi_is_bound()};
+    return s->phase != PHASE_FAILED && s->has_cache && s->hello.usable && s->hello.roots_size > 0;
 }

@@ -21,9 +21,10 @@
 #include "role.h"
 
 struct service_result {
-    struct node_cache *node;
+    struct node_cache *node; /* NULL: there is none */
     struct fill *fill;
     struct policy *policy;
+    bool speaks_mpi; /* as no other process of this slot may, from now on */
 };
 
 struct service_input {
@@ -33,7 +34,8 @@ struct service_input {
     char **argv;
 };
 
-/* True: the results are good until the process ends. False: a line said why, go on without. */
+/* True: the results are good until the process ends. False: a line said why, go on without;
+ * descendants are to be told of what there is. */
 bool service_start(const struct service_input *input, struct service_result *result);
 
 /* status: the exit status of this process. abrupt: it ends by _exit(2), in the middle of the
@@ -41,10 +43,16 @@ bool service_start(const struct service_input *input, struct service_result *res
  * child. */
 void service_finish(int status, bool abrupt);
 
-/* For an attached process: at its exit it gives up the cache. was_rank: it was a rank and has
- * called exec: the others are told that it will not close the session with them; at its end the
+/* For an attached process: at its exit it gives up the cache (NULL: it has none). was_rank: it was
+ * a rank and has called exec: its node is told that it will not close the session; at its end the
  * launcher must be told that MPI is closed. */
 void service_attached(const struct node_cache *node, bool was_rank);
+
+/* The program is about to be replaced by exec: others are told, a tenth of a second at most, that
+ * this rank will not close the session with them. successor_is_ours: its service_attached() does
+ * the rest; else all is done here, and the new program finds MPI closed. (Should exec fail, the
+ * program goes on, but the session will be closed by nobody.) Does nothing in a forked child. */
+void service_before_exec(bool successor_is_ours);
 
 /* Is this the process (not a child of it) in which one of these was called, so that
  * service_finish() has something to do? */

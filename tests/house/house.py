@@ -42,7 +42,8 @@ ROOMS = {
     "reopen": {"base", "cache"},
     "written": {"answer", "base", "cache", "report", "reopen", "resolve"},
     "bare_name": {"base", "cache", "fill", "policy", "report", "resolve", "written"},
-    "intercept": {"answer", "bare_name", "base", "cache", "early/open.h", "mpi/init.h", "report", "resolve", "service", "written"},
+    "successor": {"base", "role"},
+    "intercept": {"answer", "bare_name", "base", "cache", "early/open.h", "mpi/init.h", "report", "resolve", "service", "successor", "written"},
     "signals": set(),
     "main": {"base", "cache", "config", "early", "mpi/slot.h", "policy", "report", "resolve", "role", "service", "signals"},
 }

@@ -9,7 +9,7 @@ import time
 
 sys.dont_write_bytecode = True
 import jobs  # noqa: E402
-from jobs import BUILD, LIBRARY, cache_place, caches, check, check_done, python_job  # noqa: E402
+from jobs import BUILD, LIBRARY, MPIEXEC, PYTHON, cache_place, caches, check, check_done, python_job, script  # noqa: E402
 
 def test_exec_in_all_ways():
     """fork and exec, posix_spawn, vfork (subprocess), with the environment and without: attached if it has it, never with MPI."""
@@ -47,6 +47,20 @@ def test_exec_in_all_ways():
             """, env={"FASTIMPORT_DIR": place}, timeout=120)
         check_done(done, "good\n" * 2)
         check(not caches(place), f"left: {caches(place)}")
+
+
+def test_children_where_nothing_is_served():
+    """They must not take the slot's MPI again, also where no descriptor of PMI could tell them (-pmi-port)."""
+    with tempfile.TemporaryDirectory() as scratch:
+        app = script(scratch, """
+            import os, subprocess, sys
+            child = subprocess.run([sys.executable, "-c", "import json; print(json.dumps(1))"], capture_output=True, text=True, check=True)
+            assert (child.stdout, child.stderr) == ("1\\n", ""), child
+            os.write(1, b"good\\n")
+            """)
+        done = subprocess.run([MPIEXEC, "-pmi-port", "-n", "2", "env", f"LD_PRELOAD={LIBRARY}", PYTHON, app], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=60)
+    check_done(done, "good\n" * 2)
 
 
 def test_a_daemon_outlives_the_job():

@@ -10,7 +10,7 @@ import time
 
 sys.dont_write_bytecode = True
 import jobs  # noqa: E402
-from jobs import (ROOT, LIBRARY, MPIEXEC, PYTHON, ALLREDUCE, script, shared_job, local_job, nodes_job, plain_job, python_job, cache_place, caches, check, check_done, sharedjob)  # noqa: E402
+from jobs import (ROOT, LIBRARY, MPIEXEC, PYTHON, ALLREDUCE, script, shared_job, local_job, plain_job, python_job, cache_place, caches, check, check_done, sharedjob)  # noqa: E402
 
 # --- ranks that differ -------------------------------------------------------------------------------------------
 
@@ -188,69 +188,6 @@ def test_children():
             print("good")
         """, timeout=120)
     check_done(done, "good\ngood\n")
-
-
-def test_a_rank_that_calls_exec():
-    """The new program may use MPI, or not: then nobody but us can tell the launcher that MPI is closed."""
-    for after in ("os.write(1, b'ran\\n')", "from mpi4py import MPI; os.write(1, b'ran\\n' * MPI.COMM_WORLD.allreduce(1))"):
-        with cache_place() as place:
-            done = python_job(f"""
-                import os, sys
-                if len(sys.argv) == 1:
-                    os.execv(sys.executable, [sys.executable, sys.argv[0], "again"])
-                import json
-                {after}
-                """, env={"FASTIMPORT_DIR": place})
-            check_done(done, "ran\n" * (4 if "MPI" in after else 2))
-            check(not caches(place), f"left: {caches(place)}")
-
-
-def others_end(ranks, nodes, who, idle_ms, says=None):
-    """Rank `who` calls exec after 0.6 s; the others end, though it will never close the session with them. The report, if one was
-    written. says: what a message may say."""
-    with cache_place() as place:
-        report = f"{place}/report"
-        done = nodes_job(f"""
-            import os, sys, time
-            if len(sys.argv) == 1 and os.environ["PMI_RANK"] == "{who}":
-                time.sleep(0.6)
-                os.execv(sys.executable, [sys.executable, sys.argv[0], "again"])
-            import json
-            os.write(1, b"ran\\n")
-            """, ranks, nodes, {"FASTIMPORT_DIR": place, "FASTIMPORT_WAIT_MS": 300, "FASTIMPORT_IDLE_MS": idle_ms, "FASTIMPORT_REPORT": report})
-        about = f"rank {who} of {ranks} on {nodes} nodes, END after {idle_ms} ms: exit {done.returncode}\n{done.stdout}{done.stderr}"
-        lines = [line for line in done.stdout.splitlines() if " UCX " not in line]
-        messages = [line for line in done.stderr.splitlines() if "fastimport" in line]
-        check(done.returncode == 0 and lines == ["ran"] * ranks, about)
-        check(len(messages) <= 1 and all(says is not None and says in line for line in messages), about)
-        check(not caches(place), f"left: {caches(place)} {about}")
-        return sharedjob.read_json(report) if os.path.exists(report) else None
-
-
-BEFORE_END, AFTER_END = 10000, 100  # FASTIMPORT_IDLE_MS
-
-
-def test_one_rank_that_calls_exec():
-    for idle_ms in BEFORE_END, AFTER_END:
-        facts = others_end(3, 1, 1, idle_ms)
-        check(facts["ranks_reporting"] == 3, str(facts))
-
-
-def test_one_rank_that_calls_exec_and_other_nodes():
-    for ranks, nodes, who in (4, 2, 3), (4, 2, 1), (6, 3, 5):
-        for idle_ms in BEFORE_END, AFTER_END:
-            facts = others_end(ranks, nodes, who, idle_ms)
-            check(facts["ranks_reporting"] == ranks, str(facts))
-
-
-def test_a_leader_that_calls_exec():
-    """The root, or another: the ranks of its node say so. Where there are none, silence does, before END."""
-    silent = "broadcast to a silent node"
-    for who in 0, 2:
-        for idle_ms in BEFORE_END, AFTER_END:
-            others_end(4, 2, who, idle_ms, silent)
-    for who in 0, 1:
-        others_end(2, 2, who, BEFORE_END, silent)
 
 
 # --- nothing is left behind --------------------------------------------------------------------------------------

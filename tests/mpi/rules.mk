@@ -1,6 +1,6 @@
 # tests/mpi: whole jobs
 
-PROGRAMS += $(B)/tests/mpi/member $(B)/tests/mpi/bystander $(B)/tests/mpi/crowd
+PROGRAMS += $(B)/tests/mpi/member $(B)/tests/mpi/bystander $(B)/tests/mpi/other $(B)/tests/mpi/crowd
 
 $(B)/tests/mpi/member: tests/mpi/member.c
 	@mkdir -p $(@D)
@@ -11,6 +11,11 @@ $(B)/tests/mpi/bystander: tests/mpi/bystander.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(WARN) -o $@ $<
+
+$(B)/tests/mpi/other: tests/mpi/other.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(WARN) -static -o $@ $<
 
 $(B)/tests/mpi/crowd: tests/mpi/crowd.c
 	@mkdir -p $(@D)
@@ -33,6 +38,7 @@ TESTS += test-mpi
 test-mpi: $(PROGRAMS)
 	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-start tests/mpi/start_test.py
 	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-jobs tests/mpi/job_test.py
+	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-exec tests/mpi/exec_test.py
 	$(Q)B=$(B) TEST_TIMEOUT=300 tests/run mpi-relay tests/mpi/relay_test.py
 	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-differ tests/mpi/differ_test.py
 	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-children tests/mpi/children_test.py

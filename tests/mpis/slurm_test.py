@@ -79,6 +79,24 @@ def test_srun_lists_the_library_path():
             check(re.search(rf"rank {rank}: debug: libmpi(ch)?\.so\.12 is opened without a search", done.stderr), done.stderr)
 
 
+def test_one_rank_that_calls_exec():
+    """Its new program is preloaded, or cannot be: srun sees no crash, and the others end."""
+    other = jobs.BUILD / "tests/mpi/other"
+    with slurm(2) as cluster, tempfile.TemporaryDirectory() as scratch:
+        for how, output in ("sys.executable, [sys.executable, sys.argv[0], 'again']", "ran\n" * 4), (f"'{other}', ['other']", "other \n" + "ran\n" * 3):
+            program = f"""
+                import json, os, sys, time
+                if len(sys.argv) == 1 and os.environ["SLURM_PROCID"] == "1":
+                    os.execv({how})
+                time.sleep(0.5)
+                os.write(1, b"ran\\n")
+                """
+            done = subprocess.run(["srun", "--mpi=pmi2", "-N", "2", "-n", "4", "--overcommit", "-K0", PYTHON, jobs.script(scratch, program)],
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90,
+                                  env={**cluster, **{k: str(v) for k, v in SETTINGS.items()}, "FASTIMPORT_WAIT_MS": "300"})
+            check((done.returncode, "".join(sorted(done.stdout.splitlines(True)))) == (0, output) and "fastimport" not in done.stderr, f"{how}: {done}")
+
+
 def test_a_launcher_without_pmi():
     """--mpi=none starts four programs that know nothing of each other."""
     with slurm(2) as cluster:

@@ -121,6 +121,24 @@ static void is_attached_below_a_rank(void **state)
     assert_true(f.was_rank);
 }
 
+/* There is no cache: a child is nothing, the rank's own successor must know what it was. */
+static void is_attached_to_nothing(void **state)
+{
+    char value[64];
+    struct role_facts f;
+
+    (void)state;
+    setenv("PMI_RANK", "3", 1);
+    setenv(ROLE_NODE_VARIABLE, "1", 1);
+    assert_int_equal(role_decide().role, ROLE_PASSIVE);
+    snprintf(value, sizeof value, "%d", (int)getpid());
+    setenv(ROLE_NODE_VARIABLE, value, 1);
+    f = role_decide();
+    assert_int_equal(f.role, ROLE_ATTACHED);
+    assert_true(f.was_rank);
+    assert_null(f.node);
+}
+
 static void distrusts_a_bad_node_variable(void **state)
 {
     static const char *const bad[] = {"",
@@ -151,6 +169,7 @@ int main(void)
         cmocka_unit_test_setup(is_passive_in_a_batch_script, forget),
         cmocka_unit_test_setup(is_passive_when_switched_off, forget),
         cmocka_unit_test_setup(is_attached_below_a_rank, forget),
+        cmocka_unit_test_setup(is_attached_to_nothing, forget),
         cmocka_unit_test_setup(distrusts_a_bad_node_variable, forget),
     };
 

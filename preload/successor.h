@@ -1,0 +1,24 @@
+/*
+ * successor.h - the program that exec starts in a rank's place: will fastimport be in it?
+ *
+ * It is if ld.so preloads us there (ld.so(8): LD_PRELOAD, a dynamic executable of our architecture,
+ * not setuid or setgid) and the environment says whose successor it is (role.h).
+ *
+ * Thread rules: any thread; the environment must not change meanwhile.
+ */
+#ifndef FASTIMPORT_SUCCESSOR_H
+#define FASTIMPORT_SUCCESSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Is this a file that could be started? */
+bool successor_exists(const char *path);
+
+/* The file that execvp(3) would start: by PATH, if `name` has no slash. False: there is none. */
+bool successor_search(const char *name, char *path, size_t size);
+
+/* Of a file that could be started. What cannot be read is taken for a dynamic executable. */
+bool successor_is_ours(const char *path, char *const environment[]);
+
+#endif

@@ -1,0 +1,163 @@
+#!/usr/bin/python3
+"""Ranks that call exec: the new program works, the launcher is content, and the others end."""
+
+import os
+import sys
+
+sys.dont_write_bytecode = True
+import jobs  # noqa: E402
+from jobs import (BUILD, nodes_job, python_job, cache_place, caches, check, check_done, sharedjob)  # noqa: E402
+
+OTHER = str(BUILD / "tests/mpi/other")  # a static program: never preloaded
+
+
+# --- all ranks ---------------------------------------------------------------------------------------------------
+
+
+def test_all_ranks():
+    """The new program may use MPI, or not: then nobody but us can tell the launcher that MPI is closed."""
+    for after in ("os.write(1, b'ran\\n')", "from mpi4py import MPI; os.write(1, b'ran\\n' * MPI.COMM_WORLD.allreduce(1))"):
+        with cache_place() as place:
+            done = python_job(f"""
+                import os, sys
+                if len(sys.argv) == 1:
+                    os.execv(sys.executable, [sys.executable, sys.argv[0], "again"])
+                import json
+                {after}
+                """, env={"FASTIMPORT_DIR": place})
+            check_done(done, "ran\n" * (4 if "MPI" in after else 2))
+            check(not caches(place), f"left: {caches(place)}")
+
+
+# What a call of exec in C starts: it prints its arguments and its variable WORD, and ends 0.3 s later with exit code 0. By then the
+# launcher has noticed a rank that ends with PMI open, and has ended the job without a word.
+CALLS = {
+    "execv": f"libc.execv(b'{OTHER}', argv)",
+    "execve": f"libc.execve(b'{OTHER}', argv, env)",
+    "execvp": "libc.execvp(b'other', argv)",
+    "execvpe": "libc.execvpe(b'other', argv, env)",
+    "execl": f"libc.execl(b'{OTHER}', b'other', b'a', b'b', None)",
+    "execlp": "libc.execlp(b'other', b'other', b'a', b'b', None)",
+    "execle": f"libc.execle(b'{OTHER}', b'other', b'a', b'b', None, env)",
+    "fexecve": f"libc.fexecve(os.open('{OTHER}', os.O_RDONLY), argv, env)",
+    "execveat": f"libc.execveat(os.open('{os.path.dirname(OTHER)}', os.O_RDONLY), b'other', argv, env, 0)",
+    "execveat of a descriptor": f"libc.execveat(os.open('{OTHER}', os.O_RDONLY), b'', argv, env, 0x1000)",
+}
+
+
+def test_every_call_of_exec():
+    for name, call in CALLS.items():
+        done = python_job(f"""
+            import ctypes, os, time
+            libc = ctypes.CDLL(None)
+            argv = (ctypes.c_char_p * 4)(b"other", b"a", b"b", None)
+            words = [b"WORD=given", *(b"%s=%s" % pair for pair in os.environb.items())]
+            env = (ctypes.c_char_p * (len(words) + 1))(*words, None)
+            os.environ["WORD"] = "inherited"
+            os.environ["PATH"] = "/nowhere:{os.path.dirname(OTHER)}:" + os.environ["PATH"]
+            time.sleep(0.3 * int(os.environ["PMI_RANK"]))
+            {call}
+            """)
+        word = "given" if "env" in call else "inherited"
+        check(done.returncode == 0 and sorted(done.stdout) == sorted(f"other a b {word}\n" * 2) and "fastimport" not in done.stderr,
+              f"{name}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+
+
+def test_successors_without_us():
+    """A static program, one whose environment knows nothing of us, or switches us off, a script: MPI is closed before they start."""
+    cases = [("all", f"os.execv('{OTHER}', ['other'])"), ("net", f"os.execv('{OTHER}', ['other'])"), ("all", "os.execv(script, [script])"),
+             ("all", "os.execve(sys.executable, [sys.executable, '-c', 'print(\"other\")'], {})"),
+             ("all", "os.execve(sys.executable, [sys.executable, '-c', 'print(\"other\")'], dict(os.environ, FASTIMPORT='0'))")]
+    for served, how in cases:
+        done = python_job(f"""
+            import os, sys, time
+            if os.environ["PMI_RANK"] == "1":
+                script = os.path.dirname(sys.argv[0]) + "/script"
+                with open(script, "w") as f:
+                    f.write("#!{OTHER}\\n")
+                os.chmod(script, 0o755)
+                {how}
+            time.sleep(1)
+            print("the rest")
+            """, env={"FASTIMPORT_FS": served, "FASTIMPORT_WAIT_MS": 300})
+        first, *rest = done.stdout.splitlines()
+        check(done.returncode == 0 and first.startswith("other") and rest == ["the rest"] and "fastimport" not in done.stderr,
+              f"{how}, {served}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+
+
+def test_an_exec_that_fails():
+    """Nothing has happened: the session is closed in order, at once."""
+    with cache_place() as place:
+        done = python_job("""
+            import json, os
+            for path in "/nonexistent", "/dev/null", "/tmp":
+                try:
+                    os.execv(path, ["x"])
+                except OSError:
+                    os.write(1, b"failed\\n")
+            """, env={"FASTIMPORT_DIR": place, "FASTIMPORT_WAIT_MS": 60000}, timeout=30)
+        check_done(done, "failed\n" * 6)
+
+
+def test_nothing_to_serve():
+    """A rank of which nothing is on a network file system holds the slot's MPI all the same: neither its new program nor its
+    children may take it again, and the job ends."""
+    done = python_job("""
+        import os, sys
+        if len(sys.argv) == 1 and os.environ["PMI_RANK"] == "1":
+            os.execv(sys.executable, [sys.executable, sys.argv[0], "again"])
+        os.write(1, b"ran\\n")
+        """, env={"FASTIMPORT_FS": "net", "FASTIMPORT_WAIT_MS": 300}, timeout=30)
+    check_done(done, "ran\n" * 2)
+
+
+# --- one of several ----------------------------------------------------------------------------------------------
+
+
+def others_end(ranks, nodes, who, idle_ms):
+    """Rank `who` calls exec after 0.6 s; the others end without a word, though it will never close the session with them. The
+    number of ranks in the report, or None."""
+    with cache_place() as place:
+        report = f"{place}/report"
+        done = nodes_job(f"""
+            import os, sys, time
+            if len(sys.argv) == 1 and os.environ["PMI_RANK"] == "{who}":
+                time.sleep(0.6)
+                os.execv(sys.executable, [sys.executable, sys.argv[0], "again"])
+            import json
+            os.write(1, b"ran\\n")
+            """, ranks, nodes, {"FASTIMPORT_DIR": place, "FASTIMPORT_WAIT_MS": 300, "FASTIMPORT_IDLE_MS": idle_ms, "FASTIMPORT_REPORT": report})
+        about = f"rank {who} of {ranks} on {nodes} nodes, END after {idle_ms} ms: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        lines = [line for line in done.stdout.splitlines() if " UCX " not in line]
+        check(done.returncode == 0 and lines == ["ran"] * ranks and "fastimport" not in done.stderr, about)
+        check(not caches(place), f"left: {caches(place)} {about}")
+        return sharedjob.read_json(report)["ranks_reporting"] if os.path.exists(report) else None
+
+
+BEFORE_END, AFTER_END = 10000, 100  # FASTIMPORT_IDLE_MS
+
+
+def test_one_rank():
+    for ranks, nodes, who in (3, 1, 1), (4, 2, 3), (4, 2, 1), (6, 3, 5):
+        for idle_ms in BEFORE_END, AFTER_END:
+            reporting = others_end(ranks, nodes, who, idle_ms)
+            check(reporting == ranks, f"rank {who} of {ranks} on {nodes} nodes, END after {idle_ms} ms: {reporting} in the report")
+
+
+def test_a_leader():
+    """What its node would have told the root is lost."""
+    for ranks, nodes, who in (4, 2, 2), (2, 2, 1), (5, 5, 3):
+        for idle_ms in BEFORE_END, AFTER_END:
+            reporting = others_end(ranks, nodes, who, idle_ms)
+            check(reporting == ranks - ranks // nodes, f"rank {who} of {ranks} on {nodes} nodes, END after {idle_ms} ms: {reporting} in the report")
+
+
+def test_the_root():
+    """Nobody writes the report."""
+    for ranks, nodes in (4, 2), (2, 2):
+        for idle_ms in BEFORE_END, AFTER_END:
+            check(others_end(ranks, nodes, 0, idle_ms) is None, "who has written this report?")
+
+
+if __name__ == "__main__":
+    sys.exit(jobs.run_all(globals(), sys.argv[1:]))
