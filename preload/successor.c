@@ -143,9 +143,8 @@ static bool changes_user(int fd)
 {
     struct stat st;
 
-    return sys_fstat(fd, &st) == 0 &&
-           (((st.st_mode & S_ISUID) != 0 && st.st_uid != getuid()) ||
-            ((st.st_mode & S_ISGID) != 0 && st.st_gid != getgid()));
+    return sys_fstat(fd, &st) == 0 && (((st.st_mode & S_ISUID) != 0 && st.st_uid != getuid()) ||
+                                       ((st.st_mode & S_ISGID) != 0 && st.st_gid != getgid()));
 }
 
 static bool can_be_preloaded(const char *path, int scripts);
