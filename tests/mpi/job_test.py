@@ -66,6 +66,26 @@ def test_mpiexec_under_the_preload():
     check_done(done, "sum 1 1.0\n")
 
 
+def test_beside_what_others_preload():
+    """An allocator, and a library that wraps open(2) as we do, before us and after us: both work, and we serve as much."""
+    served = []
+    for other in "libjemalloc.so.2", "libeatmydata.so.1":
+        for preloads in (LIBRARY, other), (other, LIBRARY):
+            with tempfile.TemporaryDirectory() as scratch:
+                done = python_job(f"""
+                    import json, subprocess, sys
+                    {ALLREDUCE.strip().replace(chr(10), chr(10) + " " * 20)}
+                    maps = open("/proc/self/maps").read()
+                    assert "{other[:-2]}" in maps and "libfastimport.so" in maps, maps
+                    subprocess.run([sys.executable, "-c", "import decimal"], check=True)
+                    """, env={"LD_PRELOAD": ":".join(map(str, preloads)), "FASTIMPORT_REPORT": f"{scratch}/report"})
+                check_done(done, "sum 1 1.0\n")
+                calls = sharedjob.read_json(f"{scratch}/report")["calls"]
+                served.append((calls["open"]["served"], calls["dl"]["served"]))
+    for few, many in zip(map(min, zip(*served)), map(max, zip(*served))):
+        check(few > 20 and few >= 0.98 * many, f"{served}")
+
+
 def test_nodes_are_told_by_mpi_where_the_launcher_does_not_tell():
     with tempfile.TemporaryDirectory() as scratch:
         report = f"{scratch}/report"
