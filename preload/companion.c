@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -72,6 +73,20 @@ const struct companion *companion_open(void)
 struct fi_elf_loader companion_loader(const struct linkmap_object *o, const char *path)
 {
     return (struct fi_elf_loader){path, o->rpath, o->runpath, o->nodeflib};
+}
+
+struct fi_elf_loaded *companion_loaded(const struct linkmap_list *map, const char *program,
+                                       size_t more)
+{
+    struct fi_elf_loaded *loaded = calloc(map->n + more + 1, sizeof *loaded);
+
+    for (size_t i = 0; loaded != NULL && i < map->n; i++) {
+        const struct linkmap_object *o = &map->objects[i];
+
+        loaded[i] = (struct fi_elf_loaded){
+            .name = o->name, .path = i == 0 ? program : o->name, .soname = o->soname};
+    }
+    return loaded;
 }
 
 int companion_map(const char *name, struct fi_elf_bytes *out)

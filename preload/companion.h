@@ -24,6 +24,11 @@ const struct companion *companion_open(void);
 /* An object of the link map, for struct fi_closure_request. */
 struct fi_elf_loader companion_loader(const struct linkmap_object *object, const char *path);
 
+/* All of them, with room for `more` behind; to be freed, before `map` and `program`, from which it
+ * borrows. NULL: no memory. program: the executable, which the link map does not name. */
+struct fi_elf_loaded *companion_loaded(const struct linkmap_list *map, const char *program,
+                                       size_t more);
+
 /* For struct fi_elf_source: the bytes of a file (0, or an errno value), and its close(). */
 int companion_map(const char *path, struct fi_elf_bytes *out);
 void companion_unmap(void *ctx, struct fi_elf_bytes *bytes);

@@ -39,14 +39,9 @@ static bool is_tool(void)
 {
     static const char *const tools[] = {"gdb", "lldb", "perf", "vim", "valgrind"};
     char exe[FI_PATH_MAX];
-    ssize_t n = sys_readlink("/proc/self/exe", exe, sizeof exe - 1);
-    const char *name;
+    size_t n = sys_program(exe, sizeof exe);
+    const char *name = path_name(exe, n);
 
-    if (n <= 0) {
-        return false;
-    }
-    exe[n] = '\0';
-    name = path_name(exe, (size_t)n);
     for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {
         if (strcmp(name, tools[i]) == 0) {
             return true;

@@ -250,12 +250,10 @@ static void add_script(struct table *t, int argc, char **argv)
 static void add_installation(struct table *t)
 {
     char path[FI_PATH_MAX];
-    ssize_t n = sys_readlink("/proc/self/exe", path, sizeof path - 1);
     void *symbol = dlsym(RTLD_DEFAULT, "Py_Initialize");
     Dl_info library;
 
-    path[n > 0 ? n : 0] = '\0';
-    if (search_up(path)) {
+    if (sys_program(path, sizeof path) > 0 && search_up(path)) {
         add_prefix(t, path);
     } else if (symbol != NULL && dladdr(symbol, &library) != 0 &&
                sys_canonical(library.dli_fname, path, sizeof path) == 0 && search_up(path)) {

@@ -87,6 +87,14 @@ ssize_t sys_readlink(const char *path, char *buf, size_t size)
     return CALL4(SYS_readlinkat, AT_FDCWD, path, buf, size);
 }
 
+size_t sys_program(char *buf, size_t size)
+{
+    ssize_t n = sys_readlink("/proc/self/exe", buf, size - 1);
+
+    buf[n > 0 ? n : 0] = '\0';
+    return n > 0 ? (size_t)n : 0;
+}
+
 ssize_t sys_getcwd(char *buf, size_t size)
 {
     return CALL2(SYS_getcwd, buf, size);

@@ -122,20 +122,13 @@ static bool may_inherit_rpath(const struct linkmap_list *map, const struct linkm
 /* False: no memory, or what ld.so would search cannot be known. */
 static bool describe_process(struct process *p, const void *caller)
 {
-    ssize_t n = sys_readlink("/proc/self/exe", p->program, sizeof p->program - 1);
     const struct linkmap_object *who;
 
-    p->program[n > 0 ? n : 0] = '\0';
+    sys_program(p->program, sizeof p->program);
     if (!linkmap_all(&p->map) || p->map.n == 0) {
         return false;
     }
-    p->loaded = calloc(p->map.n, sizeof *p->loaded);
-    for (size_t i = 0; p->loaded != NULL && i < p->map.n; i++) {
-        const struct linkmap_object *o = &p->map.objects[i];
-
-        p->loaded[i] = (struct fi_elf_loaded){
-            .name = o->name, .path = i == 0 ? p->program : o->name, .soname = o->soname};
-    }
+    p->loaded = companion_loaded(&p->map, p->program, 0);
     who = linkmap_at(&p->map, caller);
     if (who != NULL && who != &p->map.objects[0]) {
         p->loaders[p->n_loaders++] = companion_loader(who, who->name);

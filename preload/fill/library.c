@@ -122,31 +122,23 @@ struct context {
     const char *name;      /* what is searched */
 };
 
-static struct fi_elf_loaded loaded_object(const char *name, const char *path, const char *soname)
-{
-    return (struct fi_elf_loaded){name, path, soname, aliases_of(path), 0, 0};
-}
-
 /* The link map as it is now, or as it was at the start; with `planned`, as it will be: what the
  * plan loads before comes behind it. */
 static bool describe_process(struct context *c, bool from_start, bool planned)
 {
-    ssize_t n = sys_readlink("/proc/self/exe", c->program, sizeof c->program - 1);
     size_t more = planned && !from_start ? library.n_expected : 0;
     const struct linkmap_list *map = from_start ? &library.start : &c->map;
 
-    c->program[n > 0 ? n : 0] = '\0';
+    sys_program(c->program, sizeof c->program);
     if (!from_start && !linkmap_all(&c->map)) {
         return false;
     }
-    c->loaded = calloc(map->n + more + 1, sizeof *c->loaded);
+    c->loaded = companion_loaded(map, c->program, more);
     if (c->loaded == NULL || map->n == 0) {
         return false;
     }
     for (size_t i = 0; i < map->n; i++) {
-        const struct linkmap_object *o = &map->objects[i];
-
-        c->loaded[i] = loaded_object(o->name, i == 0 ? c->program : o->name, o->soname);
+        c->loaded[i].aliases = aliases_of(c->loaded[i].path);
     }
     memcpy(c->loaded + map->n, library.expected, more * sizeof *c->loaded);
     c->n_loaded = map->n + more;
@@ -198,7 +190,10 @@ static void expect(const struct fi_closure *closure)
         }
         if (path != NULL) {
             library.expected[library.n_expected++] =
-                loaded_object(path, path, l->soname == NULL ? NULL : strdup(l->soname));
+                (struct fi_elf_loaded){.name = path,
+                                       .path = path,
+                                       .soname = l->soname == NULL ? NULL : strdup(l->soname),
+                                       .aliases = aliases_of(path)};
         }
     }
 }

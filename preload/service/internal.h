@@ -54,10 +54,12 @@ struct service {
     int64_t lost_since;
     _Atomic uint64_t rounds; /* of the loops: signs of life for a thread that waits for this one */
 
-    char *farewell; /* leader: MPI's while farewell_sent */
-    struct job_request farewell_request;
-    bool farewell_sent;
-    bool said_farewell; /* the root is told that this node leaves */
+    struct {
+        bool said; /* the root is told that this node leaves */
+        bool sent; /* and MPI has the text */
+        char *text;
+        struct job_request request;
+    } farewell; /* leader */
 
     bool broken;        /* an MPI call failed: nothing is served any more */
     bool unfinished;    /* MPI still has messages of ours: it would complain of them if closed */

@@ -96,15 +96,16 @@ void leader_farewell(struct service *s)
 {
     size_t size = 0;
 
-    s->said_farewell = true;
+    s->farewell.said = true;
     if (s->has_cache) {
-        s->farewell = malloc(farewell_room(s->node.index.header->n_ranks, s->hello.planned));
+        s->farewell.text = malloc(farewell_room(s->node.index.header->n_ranks, s->hello.planned));
     }
-    if (s->farewell != NULL) {
-        size = farewell_write(&s->node.index, s->farewell);
+    if (s->farewell.text != NULL) {
+        size = farewell_write(&s->node.index, s->farewell.text);
     }
-    s->farewell_sent = service_check(
-        s, job_post_send(&s->job, s->farewell, size, 0, WIRE_TAG_FAREWELL, &s->farewell_request),
+    s->farewell.sent = service_check(
+        s,
+        job_post_send(&s->job, s->farewell.text, size, 0, WIRE_TAG_FAREWELL, &s->farewell.request),
         "send");
 }
 
@@ -112,14 +113,14 @@ void leader_farewell_over(struct service *s)
 {
     bool done = false;
 
-    if (!s->farewell_sent ||
-        !service_check(s, job_done(&s->farewell_request, &done, NULL), "send")) {
+    if (!s->farewell.sent ||
+        !service_check(s, job_done(&s->farewell.request, &done, NULL), "send")) {
         return;
     }
     if (done) {
-        free(s->farewell);
+        free(s->farewell.text);
     } else { /* MPI may still read it */
-        job_cancel(&s->farewell_request);
+        job_cancel(&s->farewell.request);
     }
 }
 
@@ -151,7 +152,7 @@ static bool is_forsaken(const struct leader *l)
     const struct service *s = l->service;
     int64_t last = s->last_work > l->last_sign ? s->last_work : l->last_sign;
 
-    return s->said_farewell && sys_now_ns() - last > service_patience_ns(s);
+    return s->farewell.said && sys_now_ns() - last > service_patience_ns(s);
 }
 
 /* After END, too, until the children have it. */
@@ -163,7 +164,7 @@ void leader_serve(struct service *s)
         bool worked = receive(l);
 
         worked |= forward(l);
-        if (!s->said_farewell && service_node_leaves(s)) {
+        if (!s->farewell.said && service_node_leaves(s)) {
             leader_farewell(s);
         }
         service_rest(s, worked);

@@ -48,10 +48,10 @@ static uint64_t hash_environments(const char *roots, uint64_t key)
 static uint64_t identify_environment(const char *roots)
 {
     char exe[FI_PATH_MAX];
-    ssize_t n = sys_readlink("/proc/self/exe", exe, sizeof exe);
+    size_t n = sys_program(exe, sizeof exe);
     uint64_t key = hash_environments(roots, 1);
 
-    key = fi_hash(exe, n > 0 ? (size_t)n : 0, key);
+    key = fi_hash(exe, n, key);
     key = hash_variable("LD_LIBRARY_PATH", key);
     return hash_variable("PYTHONHOME", key);
 }

@@ -334,7 +334,7 @@ static void collect(struct service *s)
     }
     if (s->job.rank == s->job.root) {
         root_collect(s);
-    } else if (!s->said_farewell) {
+    } else if (!s->farewell.said) {
         leader_farewell(s);
     }
 }
