@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -13,18 +12,6 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
-
-static bool companion_name(char *out, size_t size)
-{
-    Dl_info info;
-    size_t n;
-
-    if (dladdr((void *)companion_name, &info) == 0 || info.dli_fname == NULL) {
-        return false;
-    }
-    n = path_parent_length(info.dli_fname, strlen(info.dli_fname));
-    return (size_t)snprintf(out, size, "%.*s/libfastimport-elf.so", (int)n, info.dli_fname) < size;
-}
 
 static bool open_once(struct companion *c)
 {
@@ -40,7 +27,7 @@ static bool open_once(struct companion *c)
         fi_log(LOG_INFO, "libraries are left to ld.so, which was started as a program");
         return false;
     }
-    if (!companion_name(name, sizeof name)) {
+    if (!linkmap_beside("libfastimport-elf.so", name, sizeof name)) {
         return false;
     }
     handle = dlmopen(LM_ID_NEWLM, name, RTLD_NOW | RTLD_LOCAL);

@@ -84,8 +84,7 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
     resolve_start(result.node, result.fill, result.policy);
 }
 
-/* A descendant of a rank: whatever is wrong with the cache, it goes on without. */
-static void start_attached(const struct role_facts *role)
+static void attach(const struct role_facts *role)
 {
     static struct node_cache node;
     static struct policy policy;
@@ -107,7 +106,17 @@ static void start_attached(const struct role_facts *role)
     resolve_start(&node, NULL, &policy);
 }
 
-/* Its ranks find what it has seen in their environment. */
+/* A descendant of a rank: whatever is wrong with the cache, it goes on without. */
+static void start_attached(const struct role_facts *role)
+{
+    if (role->was_rank) {
+        slot_prepare();
+    }
+    attach(role);
+}
+
+/* Its ranks find what it has seen in their environment. They are a job of their own, also where a
+ * rank of another one has started it. */
 static void start_launcher(void)
 {
     char *text = malloc(LIBPATH_TEXT);
@@ -117,6 +126,7 @@ static void start_launcher(void)
     } else { /* another launcher's, perhaps of long ago */
         unsetenv(LIBPATH_VARIABLE);
     }
+    unsetenv(ROLE_NODE_VARIABLE);
     free(text);
 }
 

@@ -88,12 +88,12 @@ struct role_facts role_decide(void)
     if (getauxval(AT_SECURE) != 0 || (off != NULL && strcmp(off, "0") == 0)) {
         return facts;
     }
-    if (node != NULL) {
-        facts.role = parse_node(node, &facts) ? ROLE_ATTACHED : ROLE_PASSIVE;
-        return facts;
-    }
     if (is_launcher()) { /* a Slurm step's, too, which has a rank */
         facts.role = ROLE_LAUNCHER;
+        return facts;
+    }
+    if (node != NULL) {
+        facts.role = parse_node(node, &facts) ? ROLE_ATTACHED : ROLE_PASSIVE;
         return facts;
     }
     if (facts.rank < 0) {

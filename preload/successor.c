@@ -1,11 +1,11 @@
 /* successor.c - see successor.h */
 #include "successor.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/path.h"
@@ -24,16 +24,22 @@ bool successor_exists(const char *path)
     return sys_access(path, X_OK, true) == 0 && sys_stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+/* directory: n bytes. */
 static bool is_in(const char *directory, size_t n, const char *name, char *path, size_t size)
 {
-    char text[FI_PATH_MAX];
+    size_t m = strlen(name);
 
-    if (n >= sizeof text) {
+    if (n == 0) {
+        directory = ".";
+        n = 1;
+    }
+    if (n + 1 + m >= size) {
         return false;
     }
-    memcpy(text, directory, n);
-    text[n] = '\0';
-    return path_join(path, size, n == 0 ? "." : text, name) && successor_exists(path);
+    memcpy(path, directory, n);
+    path[n] = '/';
+    memcpy(path + n + 1, name, m + 1);
+    return successor_exists(path);
 }
 
 bool successor_search(const char *name, char *path, size_t size)
@@ -71,29 +77,15 @@ static const char *value_of(char *const environment[], const char *name)
     return NULL;
 }
 
-/* This library, as it is mapped. */
-static const void *ourselves(const char **name)
-{
-    Dl_info us;
-
-    if (dladdr((void *)ourselves, &us) == 0 || us.dli_fname == NULL) {
-        return NULL;
-    }
-    *name = path_name(us.dli_fname, strlen(us.dli_fname));
-    return us.dli_fbase;
-}
-
 static bool names_us(char *const environment[])
 {
     const char *own = getenv(ROLE_NODE_VARIABLE);
     const char *node = value_of(environment, ROLE_NODE_VARIABLE);
     const char *list = value_of(environment, "LD_PRELOAD");
     const char *off = value_of(environment, "FASTIMPORT");
-    const char *name;
 
     return own != NULL && node != NULL && strcmp(own, node) == 0 && list != NULL &&
-           ourselves(&name) != NULL && strstr(list, name) != NULL &&
-           (off == NULL || strcmp(off, "0") != 0);
+           strstr(list, "libfastimport") != NULL && (off == NULL || strcmp(off, "0") != 0);
 }
 
 /* --- the file --- */
@@ -107,13 +99,13 @@ static bool is_loader(const char *path)
            strncmp(name, "ld.", 3) == 0;
 }
 
+/* ld(1) puts it where our own header is. */
+extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
+
 static bool is_of_our_kind(const ElfW(Ehdr) * header)
 {
-    const char *name;
-    const ElfW(Ehdr) *us = ourselves(&name);
-
-    return us != NULL && header->e_ident[EI_CLASS] == us->e_ident[EI_CLASS] &&
-           header->e_machine == us->e_machine && header->e_phentsize == sizeof(ElfW(Phdr));
+    return header->e_ident[EI_CLASS] == __ehdr_start.e_ident[EI_CLASS] &&
+           header->e_machine == __ehdr_start.e_machine && header->e_phentsize == sizeof(ElfW(Phdr));
 }
 
 static bool has_interpreter(int fd, const ElfW(Ehdr) * header)
@@ -131,17 +123,22 @@ static bool has_interpreter(int fd, const ElfW(Ehdr) * header)
     return false;
 }
 
-static bool is_dynamic(int fd, const char *path)
+static bool is_static(int fd, const char *path)
 {
     ElfW(Ehdr) header;
 
     return sys_pread_all(fd, &header, sizeof header, 0) == sizeof header &&
-           is_of_our_kind(&header) && (is_loader(path) || has_interpreter(fd, &header));
+           is_of_our_kind(&header) && !is_loader(path) && !has_interpreter(fd, &header);
 }
 
-static bool changes_user(int fd)
+/* ld.so preloads nothing then ("secure-execution mode"). */
+static bool changes_rights(int fd)
 {
     struct stat st;
+
+    if (fgetxattr(fd, "security.capability", NULL, 0) > 0) {
+        return true;
+    }
 
     return sys_fstat(fd, &st) == 0 && (((st.st_mode & S_ISUID) != 0 && st.st_uid != getuid()) ||
                                        ((st.st_mode & S_ISGID) != 0 && st.st_gid != getgid()));
@@ -172,7 +169,7 @@ static bool can_be_preloaded(const char *path, int scripts)
     if (strncmp(line, "#!", 2) == 0) {
         can = interpreter_can(line, scripts);
     } else if (memcmp(line, ELFMAG, SELFMAG) == 0) {
-        can = !changes_user(fd) && is_dynamic(fd, path);
+        can = !changes_rights(fd) && !is_static(fd, path);
     }
     sys_close(fd);
     return can;

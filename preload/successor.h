@@ -4,7 +4,8 @@
  * It is if ld.so preloads us there (ld.so(8): LD_PRELOAD, a dynamic executable of our architecture,
  * not setuid or setgid) and the environment says whose successor it is (role.h).
  *
- * Thread rules: any thread; the environment must not change meanwhile.
+ * Thread rules: any thread, and signal handlers (no lock is taken, nothing allocated); the
+ * environment must not change meanwhile.
  */
 #ifndef FASTIMPORT_SUCCESSOR_H
 #define FASTIMPORT_SUCCESSOR_H
@@ -18,7 +19,8 @@ bool successor_exists(const char *path);
 /* The file that execvp(3) would start: by PATH, if `name` has no slash. False: there is none. */
 bool successor_search(const char *name, char *path, size_t size);
 
-/* Of a file that could be started. What cannot be read is taken for a dynamic executable. */
+/* Of a file that could be started. What cannot be read, or is of another architecture, is taken for
+ * ours: of the one nothing is known, the other will not start. */
 bool successor_is_ours(const char *path, char *const environment[]);
 
 #endif

@@ -1,9 +1,12 @@
 /* linkmap.c - see linkmap.h */
 #include "base/linkmap.h"
 
+#include <dlfcn.h>
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/path.h"
 
 /* Addresses in a dynamic section are relocated by ld.so on most machines, and never in the vDSO. */
 static const char *string_table(const struct dl_phdr_info *info, const ElfW(Dyn) * dynamic)
@@ -157,4 +160,22 @@ const struct linkmap_object *linkmap_at(const struct linkmap_list *list, const v
         }
     }
     return NULL;
+}
+
+bool linkmap_beside(const char *name, char *out, size_t size)
+{
+    char directory[FI_PATH_MAX];
+    Dl_info us;
+    size_t n;
+
+    if (dladdr((void *)linkmap_beside, &us) == 0 || us.dli_fname == NULL) {
+        return false;
+    }
+    n = path_parent_length(us.dli_fname, strlen(us.dli_fname));
+    if (n >= sizeof directory) {
+        return false;
+    }
+    memcpy(directory, us.dli_fname, n);
+    directory[n] = '\0';
+    return path_join(out, size, directory, name);
 }

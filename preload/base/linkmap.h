@@ -43,4 +43,8 @@ bool linkmap_has(const struct linkmap_list *list, const char *name);
 /* The object that has this address in it; NULL: none. */
 const struct linkmap_object *linkmap_at(const struct linkmap_list *list, const void *address);
 
+/* The name of a file in the directory of this library. False: not known, or too long. Takes
+ * ld.so's lock. */
+bool linkmap_beside(const char *name, char *out, size_t size);
+
 #endif

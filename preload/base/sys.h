@@ -30,7 +30,7 @@ int sys_access(const char *path, int mode, bool effective);
 ssize_t sys_readlink(const char *path, char *buf, size_t size); /* not NUL-terminated */
 /* The executable of this process, NUL-terminated: its length; 0 and "" where it is not known. */
 size_t sys_program(char *buf, size_t size);
-ssize_t sys_getcwd(char *buf, size_t size);                     /* length with the NUL */
+ssize_t sys_getcwd(char *buf, size_t size); /* length with the NUL */
 /* The name without symlinks, NUL-terminated: 0 or -errno. Opens nothing that could block. */
 int sys_canonical(const char *path, char *buf, size_t size);
 ssize_t sys_getdents64(int fd, void *buf, size_t size);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/sys.h"
 
@@ -16,23 +17,42 @@ struct dirent_kernel { /* getdents64(2) */
     char d_name[];
 };
 
-int tree_each(int dirfd, bool (*visit)(void *, const char *, unsigned char), void *context)
+struct tree_visit {
+    bool (*visit)(void *, const char *, unsigned char);
+    void *context;
+};
+
+enum { ENTRIES = 16384 };
+
+static bool visit_all(const char *entries, ssize_t n, struct tree_visit *v)
 {
-    char buffer[8192] __attribute__((aligned(8)));
-    ssize_t n;
+    for (ssize_t at = 0; at < n;) {
+        const struct dirent_kernel *d = (const void *)(entries + at);
 
-    while ((n = sys_getdents64(dirfd, buffer, sizeof buffer)) > 0) {
-        for (ssize_t at = 0; at < n;) {
-            const struct dirent_kernel *d = (const void *)(buffer + at);
-
-            at += d->d_reclen;
-            if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0 &&
-                !visit(context, d->d_name, d->d_type)) {
-                return 0;
-            }
+        at += d->d_reclen;
+        if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0 &&
+            !v->visit(v->context, d->d_name, d->d_type)) {
+            return false;
         }
     }
-    return (int)n;
+    return true;
+}
+
+/* The entries are not on the stack: trees are deep, and a handler of a crash that calls exec has
+ * little of it. */
+int tree_each(int dirfd, bool (*visit)(void *, const char *, unsigned char), void *context)
+{
+    struct tree_visit v = {visit, context};
+    char *entries = sys_mmap(ENTRIES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ssize_t n = entries == NULL ? -ENOMEM : 0;
+
+    if (entries != NULL) {
+        do {
+            n = sys_getdents64(dirfd, entries, ENTRIES);
+        } while (n > 0 && visit_all(entries, n, &v));
+        sys_munmap(entries, ENTRIES);
+    }
+    return n > 0 ? 0 : (int)n;
 }
 
 struct removal {

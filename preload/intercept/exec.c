@@ -9,27 +9,45 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/guard.h"
 #include "base/path.h"
+#include "base/sys.h"
 #include "service/service.h"
 #include "successor.h"
 
 extern char **environ;
 
-static void leave(const char *name, bool search, char *const environment[])
+static void leave(const char *path, char *const environment[])
 {
-    char path[FI_PATH_MAX];
     int error = errno;
+    int state;
 
     fi_enter();
-    if (search ? successor_search(name, path, sizeof path) : successor_exists(name)) {
-        service_before_exec(successor_is_ours(search ? path : name, environment));
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* exec is no cancellation point */
+    if (successor_exists(path)) {
+        service_before_exec(successor_is_ours(path, environment));
     }
+    pthread_setcancelstate(state, &state);
     fi_leave();
     errno = error;
+}
+
+/* As execvp(3) finds it. The path is not on the stack, which a handler of a crash has little of. */
+static void leave_searched(const char *name, char *const environment[])
+{
+    char *path = sys_mmap(FI_PATH_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (path != NULL) {
+        if (successor_search(name, path, FI_PATH_MAX)) {
+            leave(path, environment);
+        }
+        sys_munmap(path, FI_PATH_MAX);
+    }
 }
 
 static inline bool is_a_rank(void)
@@ -37,49 +55,63 @@ static inline bool is_a_rank(void)
     return !fi_inside() && service_is_here();
 }
 
-static int exec_file(const char *path, char *const argv[], char *const environment[])
+/* As execveat(2) takes a name; NULL the kernel refuses. */
+static __attribute__((noinline)) void leave_at(int dirfd, const char *name,
+                                               char *const environment[])
 {
-    if (is_a_rank()) {
-        leave(path, false, environment);
-    }
-    return real()->execve(path, argv, environment);
-}
+    char path[FI_PATH_MAX];
+    int n;
 
-static int exec_searched(const char *name, char *const argv[], char *const environment[])
-{
-    if (is_a_rank()) {
-        leave(name, true, environment);
+    if (name == NULL) {
+        return;
     }
-    return real()->execvpe(name, argv, environment);
+    if (name[0] == '/' || dirfd == AT_FDCWD) {
+        leave(name, environment);
+        return;
+    }
+    n = snprintf(path, sizeof path, "/proc/self/fd/%d%s%s", dirfd, name[0] == '\0' ? "" : "/",
+                 name);
+    if (n > 0 && n < (int)sizeof path) {
+        leave(path, environment);
+    }
 }
 
 FI_EXPORT int execve(const char *path, char *const argv[], char *const environment[])
 {
-    return exec_file(path, argv, environment);
+    if (is_a_rank()) {
+        leave(path, environment);
+    }
+    return real()->execve(path, argv, environment);
 }
 
 FI_EXPORT int execv(const char *path, char *const argv[])
 {
-    return exec_file(path, argv, environ);
+    if (is_a_rank()) {
+        leave(path, environ);
+    }
+    return real()->execv(path, argv);
 }
 
 FI_EXPORT int execvp(const char *name, char *const argv[])
 {
-    return exec_searched(name, argv, environ);
+    if (is_a_rank()) {
+        leave_searched(name, environ);
+    }
+    return real()->execvp(name, argv);
 }
 
 FI_EXPORT int execvpe(const char *name, char *const argv[], char *const environment[])
 {
-    return exec_searched(name, argv, environment);
+    if (is_a_rank()) {
+        leave_searched(name, environment);
+    }
+    return real()->execvpe(name, argv, environment);
 }
 
 FI_EXPORT int fexecve(int fd, char *const argv[], char *const environment[])
 {
-    char path[64];
-
     if (is_a_rank()) {
-        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        leave(path, false, environment);
+        leave_at(fd, "", environment);
     }
     return real()->fexecve(fd, argv, environment);
 }
@@ -87,17 +119,8 @@ FI_EXPORT int fexecve(int fd, char *const argv[], char *const environment[])
 FI_EXPORT int execveat(int dirfd, const char *name, char *const argv[], char *const environment[],
                        int flags)
 {
-    char path[FI_PATH_MAX];
-
     if (is_a_rank()) {
-        int n = name[0] == '/' || dirfd == AT_FDCWD
-                    ? snprintf(path, sizeof path, "%s", name)
-                    : snprintf(path, sizeof path, "/proc/self/fd/%d%s%s", dirfd,
-                               name[0] == '\0' ? "" : "/", name);
-
-        if (n > 0 && n < (int)sizeof path) {
-            leave(path, false, environment);
-        }
+        leave_at(dirfd, name, environment);
     }
     return real()->execveat(dirfd, name, argv, environment, flags);
 }
@@ -137,7 +160,10 @@ FI_EXPORT int execl(const char *path, const char *first, ...)
 
     TAKE_ARGUMENTS(argv, first, list);
     va_end(list);
-    return exec_file(path, argv, environ);
+    if (is_a_rank()) {
+        leave(path, environ);
+    }
+    return real()->execv(path, argv);
 }
 
 FI_EXPORT int execle(const char *path, const char *first, ...)
@@ -149,7 +175,10 @@ FI_EXPORT int execle(const char *path, const char *first, ...)
     TAKE_ARGUMENTS(argv, first, list);
     environment = va_arg(list, char **);
     va_end(list);
-    return exec_file(path, argv, environment);
+    if (is_a_rank()) {
+        leave(path, environment);
+    }
+    return real()->execve(path, argv, environment);
 }
 
 FI_EXPORT int execlp(const char *name, const char *first, ...)
@@ -159,5 +188,8 @@ FI_EXPORT int execlp(const char *name, const char *first, ...)
 
     TAKE_ARGUMENTS(argv, first, list);
     va_end(list);
-    return exec_searched(name, argv, environ);
+    if (is_a_rank()) {
+        leave_searched(name, environ);
+    }
+    return real()->execvp(name, argv);
 }

@@ -13,7 +13,7 @@ struct job_private {
     int *node; /* ranks of this node, its leader first */
     char lost; /* what job_heed() receives */
     MPI_Request hearing;
-    bool listens, hears, told;
+    bool listens, told;
 };
 
 /* In a wait that has lasted so long: sleeps for a part of that, and counts as a sign of life. */

@@ -40,11 +40,11 @@ static int hear(struct job_private *p, _Atomic bool *lost)
     int flag = 0;
     int e = p->listens ? MPI_SUCCESS : listen(p);
 
-    if (e == MPI_SUCCESS && !p->hears) {
+    if (e == MPI_SUCCESS) {
         e = mpi.Test(&p->hearing, &flag, &status);
     }
     if (flag) {
-        p->hears = true;
+        p->listens = false;
         atomic_store(lost, true);
     }
     return e;
@@ -76,12 +76,20 @@ int job_depart(struct job *job, _Atomic bool *lost)
     return e;
 }
 
+/* Everybody has come, although somebody was given up, perhaps (an exec has failed): what was said
+ * of that is taken, for MPI would complain of it when it is closed. */
 static void stop_listening(struct job_private *p)
 {
-    if (p->listens && !p->hears) {
-        mpi.Cancel(&p->hearing);
-        mpi.Request_free(&p->hearing);
+    _Atomic bool heard = true;
+
+    while (atomic_load(&heard)) {
+        atomic_store(&heard, false);
+        if (hear(p, &heard) != MPI_SUCCESS) {
+            return;
+        }
     }
+    mpi.Cancel(&p->hearing);
+    mpi.Request_free(&p->hearing);
     p->listens = false;
 }
 

@@ -1,31 +1,27 @@
 /* slot.c - see slot.h */
 #include "mpi/slot.h"
 
+#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/linkmap.h"
+#include "base/path.h"
 #include "mpi/bind.h"
+#include "mpi/pmi.h"
 
-enum { ANSWER_MS = 2000 };
+static char keeper[FI_PATH_MAX]; /* "": not known */
 
 static int slot_fd(void)
 {
     const char *text = getenv("PMI_FD");
 
     return text == NULL ? -1 : (int)strtol(text, NULL, 10);
-}
-
-/* Has the launcher closed its end? It does when PMI is finalised. */
-static bool is_closed(int fd)
-{
-    struct pollfd end = {.fd = fd, .events = POLLIN};
-
-    return poll(&end, 1, 0) < 0 || (end.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
 /* A record lock (fcntl(2)) on the socket keeps a second process of the slot out while we live;
@@ -35,23 +31,23 @@ bool slot_claim(void)
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     int fd = slot_fd();
 
-    return fd < 0 || (!is_closed(fd) && syscall(SYS_fcntl, fd, F_SETLK, &lock) == 0);
+    slot_prepare();
+    return fd < 0 || (!pmi_is_closed(fd) && syscall(SYS_fcntl, fd, F_SETLK, &lock) == 0);
+}
+
+void slot_prepare(void)
+{
+    if (!linkmap_beside("fastimport-keeper", keeper, sizeof keeper)) {
+        keeper[0] = '\0';
+    }
 }
 
 void slot_finalize(void)
 {
-    static const char finalize[] = "cmd=finalize\n";
-    char answer[64];
     int fd = slot_fd();
-    struct pollfd end = {.fd = fd, .events = POLLIN};
 
-    if (fd < 0 || is_closed(fd)) {
-        return;
-    }
-    /* the launcher answers, and takes it ill if nobody reads */
-    if (send(fd, finalize, sizeof finalize - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0 &&
-        poll(&end, 1, ANSWER_MS) > 0) {
-        (void)!recv(fd, answer, sizeof answer, MSG_DONTWAIT);
+    if (fd >= 0) {
+        pmi_finalize(fd);
     }
 }
 
@@ -59,5 +55,23 @@ void slot_abandon(void)
 {
     if (!mpi_in_use()) {
         slot_finalize();
+    }
+}
+
+/* The program that follows must find no child of ours: the keeper's first process ends when the
+ * second has begun. */
+void slot_keep(void)
+{
+    char number[16];
+    char *const argv[] = {keeper, number, NULL};
+    char *const environment[] = {NULL};
+    pid_t child;
+
+    snprintf(number, sizeof number, "%d", slot_fd());
+    if (keeper[0] == '\0' || number[0] == '-' ||
+        posix_spawn(&child, keeper, NULL, NULL, argv, environment) != 0) {
+        return;
+    }
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
     }
 }

@@ -24,4 +24,12 @@ void slot_finalize(void);
  */
 void slot_abandon(void);
 
+/* Before exec: fastimport-keeper (keeper/keeper.c) will do it when this process has ended, if
+ * nobody has until then. Where it is not beside the library, or there is no descriptor, nothing is
+ * done. Harmless if exec then fails. */
+void slot_keep(void);
+
+/* For slot_keep(), where there was no slot_claim(): takes ld.so's lock, as slot_keep() must not. */
+void slot_prepare(void);
+
 #endif

@@ -99,7 +99,7 @@ static void close_slot(struct service *s)
     if (s->closed) {
         return;
     }
-    if (s->has_cache && !s->nobody_closes) {
+    if (s->has_cache && !s->nobody_closes && !s->has_left) {
         atomic_fetch_add(&s->node.index.header->given_up, 1);
     }
     if (mpi_is_bound() && !program_uses_mpi()) {
@@ -142,32 +142,34 @@ void service_attached(const struct node_cache *node, bool was_rank)
     }
 }
 
-/* MPI is closed as far as it can be: the launcher would take the new program for a crashed one, and
- * end the job without a word. */
-static void close_before_exec(struct service *s)
+/* The launcher would take the new program for a crashed one, and end the job without a word: the
+ * keeper finalises PMI when that program has ended, unless it is the program's own affair. */
+static void hand_over(struct service *s)
 {
-    if (s->phase == PHASE_ABANDONED) {
-        slot_abandon();
-    } else {
+    if (s->phase != PHASE_ABANDONED) {
         leave_unclosed(s);
-        if (mpi_is_bound() && !program_uses_mpi()) {
-            slot_finalize();
-        }
     }
+    if ((s->phase == PHASE_ABANDONED || mpi_is_bound()) && !program_uses_mpi()) {
+        slot_keep();
+    }
+    if (s->has_cache) {
+        node_leave(&s->node);
+    }
+    s->has_left = true;
 }
 
 void service_before_exec(bool successor_is_ours)
 {
     struct service *s = &the_service;
 
-    if (!service_is_here() || s->phase == PHASE_ATTACHED || s->closed) {
+    if (!service_is_here() || s->phase == PHASE_ATTACHED || s->closed || s->has_left) {
         return;
     }
     if (s->phase == PHASE_SERVING) {
         service_depart(s);
     }
     if (!successor_is_ours) {
-        close_before_exec(s);
+        hand_over(s);
     }
 }
 
@@ -183,7 +185,7 @@ static bool begin_leaving(struct service *s, bool abrupt)
 /* Tells the service that this rank leaves, and waits until it has closed. */
 static void end_service(struct service *s, int status, bool abrupt)
 {
-    if (s->has_cache) {
+    if (s->has_cache && !s->has_left) {
         atomic_fetch_add(&s->node.index.header->leaving, 1);
         segment_ring(&s->node.index);
     }
@@ -223,7 +225,7 @@ void service_finish(int status, bool abrupt)
     } else if (s->phase != PHASE_ATTACHED && begin_leaving(s, abrupt)) {
         end_service(s, status, abrupt);
     }
-    if (s->has_cache) {
+    if (s->has_cache && !s->has_left) {
         node_leave(&s->node);
     }
 }

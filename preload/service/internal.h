@@ -66,6 +66,8 @@ struct service {
     bool forsaken;      /* leader: the root was silent for too long */
     bool nobody_closes; /* a rank is abrupt, or has unfinished messages: all leave MPI open */
     bool closed;        /* the session was closed in order */
+    bool has_left; /* before an exec (that has failed, if somebody reads this): nothing is to be
+                      said or given back at the exit */
 };
 
 /* Silence after which something that must answer at the exit is taken for dead. */

@@ -431,7 +431,9 @@ void service_depart(struct service *s)
     int error = 0;
 
     pthread_mutex_lock(&s->lock);
-    atomic_store(&s->departure, DEPARTS);
+    if (atomic_load(&s->departure) == STAYS) {
+        atomic_store(&s->departure, DEPARTS);
+    }
     pthread_cond_broadcast(&s->changed);
     while (error == 0 && s->phase == PHASE_SERVING && atomic_load(&s->departure) == DEPARTS) {
         error = pthread_cond_timedwait(&s->changed, &s->lock, &until);

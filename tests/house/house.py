@@ -33,6 +33,7 @@ ROOMS = {
     "cache": {"base", "report"},
     "early": {"base", "cache", "companion", "elf/closure.h", "mounts"},
     "mpi": {"base", "early"},
+    "keeper": {"mpi/pmi.h"},
     "roots": {"base", "config", "mounts", "policy", "program"},
     "fill": {"base", "cache", "companion", "elf/closure.h", "policy", "report"},
     "answer": {"base", "cache", "fill"},
@@ -54,6 +55,10 @@ NAMED_FUNCTIONS = {
     ("report/report.o", "rename"): "the same",
     ("report/report.o", "unlink"): "the same",
     ("mpi/bind.o", "dlopen"): "the MPI library, with the guard held",
+    ("keeper/keeper.o", "opendir"): "a program of its own",
+    ("keeper/keeper.o", "readdir"): "the same",
+    ("keeper/keeper.o", "dirfd"): "the same",
+    ("keeper/keeper.o", "closedir"): "the same",
 }
 
 

@@ -2,7 +2,9 @@
 """Ranks that call exec: the new program works, the launcher is content, and the others end."""
 
 import os
+import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
 import jobs  # noqa: E402
@@ -63,40 +65,91 @@ def test_every_call_of_exec():
               f"{name}: exit {done.returncode}\n{done.stdout}{done.stderr}")
 
 
+SUM = "from mpi4py import MPI; import os; os.write(1, b'sum %d\\\\n' % MPI.COMM_WORLD.allreduce(1))"
+
+
+def ended(place):
+    """Nothing of ours is left: no cache, and soon no keeper of a slot."""
+    for _ in range(40):
+        keepers = subprocess.run(["pgrep", "-r", "DRS", "-x", "fastimport-keep"], capture_output=True, text=True).stdout.split()
+        if not keepers:
+            break
+        time.sleep(0.05)
+    check(not caches(place) and not keepers, f"left: {caches(place)} {keepers}")
+
+
 def test_successors_without_us():
-    """A static program, one whose environment knows nothing of us, or switches us off, a script: MPI is closed before they start."""
+    """A static program, a script, one whose environment knows nothing of us, or switches us off: its end is not taken for a crash."""
     cases = [("all", f"os.execv('{OTHER}', ['other'])"), ("net", f"os.execv('{OTHER}', ['other'])"), ("all", "os.execv(script, [script])"),
              ("all", "os.execve(sys.executable, [sys.executable, '-c', 'print(\"other\")'], {})"),
              ("all", "os.execve(sys.executable, [sys.executable, '-c', 'print(\"other\")'], dict(os.environ, FASTIMPORT='0'))")]
     for served, how in cases:
-        done = python_job(f"""
-            import os, sys, time
+        with cache_place() as place:
+            done = python_job(f"""
+                import os, sys, time
+                if os.environ["PMI_RANK"] == "1":
+                    script = os.path.dirname(sys.argv[0]) + "/script"
+                    with open(script, "w") as f:
+                        f.write("#!{OTHER}\\n")
+                    os.chmod(script, 0o755)
+                    {how}
+                time.sleep(1)
+                print("the rest")
+                """, env={"FASTIMPORT_FS": served, "FASTIMPORT_WAIT_MS": 300, "FASTIMPORT_DIR": place})
+            first, *rest = done.stdout.splitlines()
+            check(done.returncode == 0 and first.startswith("other") and rest == ["the rest"] and "fastimport" not in done.stderr,
+                  f"{how}, {served}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+            ended(place)
+
+
+def test_successors_without_us_that_use_mpi():
+    for change in "environment.pop('LD_PRELOAD')", "environment.update(FASTIMPORT='0')":
+        with cache_place() as place:
+            done = python_job(f"""
+                import os, sys
+                environment = dict(os.environ)
+                {change}
+                os.execve(sys.executable, [sys.executable, "-c", "{SUM}"], environment)
+                """, env={"FASTIMPORT_DIR": place})
+            check_done(done, "sum 2\n" * 2)
+            ended(place)
+
+
+def test_a_successor_that_is_killed():
+    """The launcher ends the job, as without us."""
+    with cache_place() as place:
+        done = python_job("""
+            import os, time
             if os.environ["PMI_RANK"] == "1":
-                script = os.path.dirname(sys.argv[0]) + "/script"
-                with open(script, "w") as f:
-                    f.write("#!{OTHER}\\n")
-                os.chmod(script, 0o755)
-                {how}
-            time.sleep(1)
+                os.execve("/bin/sh", ["sh", "-c", "kill -9 $$"], {})
+            time.sleep(20)
             print("the rest")
-            """, env={"FASTIMPORT_FS": served, "FASTIMPORT_WAIT_MS": 300})
-        first, *rest = done.stdout.splitlines()
-        check(done.returncode == 0 and first.startswith("other") and rest == ["the rest"] and "fastimport" not in done.stderr,
-              f"{how}, {served}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+            """, env={"FASTIMPORT_DIR": place}, timeout=15)
+        check(done.returncode == 9 and "the rest" not in done.stdout, f"exit {done.returncode}\n{done.stdout}{done.stderr}")
 
 
 def test_an_exec_that_fails():
-    """Nothing has happened: the session is closed in order, at once."""
-    with cache_place() as place:
-        done = python_job("""
-            import json, os
-            for path in "/nonexistent", "/dev/null", "/tmp":
+    """Nothing has happened: what the kernel will not start we know, mostly, and MPI works in any case."""
+    foreign = "b'\\x7fELF\\x02\\x01\\x01' + bytes(11) + b'\\x02' + bytes(200)"
+    cases = [("['x']", "/nonexistent"), ("['x']", "/dev/null"), ("['x']", "/tmp"), ("['x']", "foreign"), ("['x', 'y' * 10000000]", OTHER),
+             ("['x', 'y' * 10000000]", "/bin/sh")]
+    for words, path in cases:
+        with cache_place() as place:
+            done = python_job(f"""
+                import json, os, sys
+                foreign = f"{{os.path.dirname(sys.argv[0])}}/{{os.environ['PMI_RANK']}}"
+                with open(foreign, "wb") as f:
+                    f.write({foreign})
+                os.chmod(foreign, 0o755)
                 try:
-                    os.execv(path, ["x"])
+                    os.execv({path if path == "foreign" else repr(path)}, {words})
                 except OSError:
-                    os.write(1, b"failed\\n")
-            """, env={"FASTIMPORT_DIR": place, "FASTIMPORT_WAIT_MS": 60000}, timeout=30)
-        check_done(done, "failed\n" * 6)
+                    pass
+                {SUM.replace(chr(92) * 2, chr(92))}
+                """, env={"FASTIMPORT_DIR": place, "FASTIMPORT_WAIT_MS": 60000}, timeout=30)
+            check_done(done, "sum 2\n" * 2)
+            check(done.stderr == "", done.stderr)
+            ended(place)
 
 
 def test_nothing_to_serve():

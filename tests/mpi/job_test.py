@@ -86,6 +86,22 @@ def test_beside_what_others_preload():
         check(few > 20 and few >= 0.98 * many, f"{served}")
 
 
+def test_a_job_within_a_rank():
+    """What a rank starts with mpiexec is a job of its own, served on its own."""
+    for served in "all", "net":
+        with tempfile.TemporaryDirectory() as scratch:
+            done = python_job(f"""
+                import os, subprocess, sys
+                for name in "PMI_FD", "PMI_RANK", "PMI_SIZE":
+                    del os.environ[name]
+                os.environ.update(FASTIMPORT_FS="all", FASTIMPORT_REPORT="{scratch}/report")
+                inner = "from mpi4py import MPI; import os; os.write(1, b'inner %d\\\\n' % MPI.COMM_WORLD.allreduce(1))"
+                subprocess.run(["{MPIEXEC}", "-n", "2", sys.executable, "-c", inner], check=True)
+                """, ranks=1, env={"FASTIMPORT_FS": served})
+            check_done(done, "inner 2\n" * 2)
+            check(sharedjob.read_json(f"{scratch}/report")["ranks_reporting"] == 2, "the inner job was not served")
+
+
 def test_nodes_are_told_by_mpi_where_the_launcher_does_not_tell():
     with tempfile.TemporaryDirectory() as scratch:
         report = f"{scratch}/report"

@@ -51,6 +51,9 @@ static void knows_launchers_by_their_names(void **state)
         program_invocation_short_name = (char *)names[i];
         assert_int_equal(role_decide().role, ROLE_LAUNCHER);
     }
+    setenv(ROLE_NODE_VARIABLE, "12:1f:/dev/shm/x", 1); /* in a rank of another job */
+    assert_int_equal(role_decide().role, ROLE_LAUNCHER);
+    unsetenv(ROLE_NODE_VARIABLE);
     setenv("FASTIMPORT", "0", 1);
     assert_int_equal(role_decide().role, ROLE_PASSIVE);
     unsetenv("FASTIMPORT");
