@@ -12,16 +12,45 @@
 
 #include "base/linkmap.h"
 #include "base/path.h"
+#include "base/sys.h"
 #include "mpi/bind.h"
 #include "mpi/pmi.h"
 
-static char keeper[FI_PATH_MAX]; /* "": not known */
+static struct {
+    char keeper[FI_PATH_MAX]; /* "": not known */
+    dev_t device;             /* of the descriptor, at the start */
+    ino_t inode;
+} slot;
 
-static int slot_fd(void)
+static int named_fd(void)
 {
     const char *text = getenv("PMI_FD");
 
     return text == NULL ? -1 : (int)strtol(text, NULL, 10);
+}
+
+/* -1: there is none, or the program has closed it and uses its number for something else. */
+static int slot_fd(void)
+{
+    struct stat st;
+    int fd = named_fd();
+
+    return fd >= 0 && sys_fstat(fd, &st) == 0 && st.st_dev == slot.device && st.st_ino == slot.inode
+               ? fd
+               : -1;
+}
+
+void slot_prepare(void)
+{
+    struct stat st;
+
+    if (!linkmap_beside("fastimport-keeper", slot.keeper, sizeof slot.keeper)) {
+        slot.keeper[0] = '\0';
+    }
+    if (sys_fstat(named_fd(), &st) == 0) {
+        slot.device = st.st_dev;
+        slot.inode = st.st_ino;
+    }
 }
 
 /* A record lock (fcntl(2)) on the socket keeps a second process of the slot out while we live;
@@ -29,17 +58,10 @@ static int slot_fd(void)
 bool slot_claim(void)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    int fd = slot_fd();
+    int fd = named_fd();
 
     slot_prepare();
     return fd < 0 || (!pmi_is_closed(fd) && syscall(SYS_fcntl, fd, F_SETLK, &lock) == 0);
-}
-
-void slot_prepare(void)
-{
-    if (!linkmap_beside("fastimport-keeper", keeper, sizeof keeper)) {
-        keeper[0] = '\0';
-    }
 }
 
 void slot_finalize(void)
@@ -63,13 +85,13 @@ void slot_abandon(void)
 void slot_keep(void)
 {
     char number[16];
-    char *const argv[] = {keeper, number, NULL};
+    char *const argv[] = {slot.keeper, number, NULL};
     char *const environment[] = {NULL};
     pid_t child;
 
     snprintf(number, sizeof number, "%d", slot_fd());
-    if (keeper[0] == '\0' || number[0] == '-' ||
-        posix_spawn(&child, keeper, NULL, NULL, argv, environment) != 0) {
+    if (slot.keeper[0] == '\0' || number[0] == '-' ||
+        posix_spawn(&child, slot.keeper, NULL, NULL, argv, environment) != 0) {
         return;
     }
     while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {

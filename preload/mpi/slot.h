@@ -29,7 +29,8 @@ void slot_abandon(void);
  * done. Harmless if exec then fails. */
 void slot_keep(void);
 
-/* For slot_keep(), where there was no slot_claim(): takes ld.so's lock, as slot_keep() must not. */
+/* Before slot_abandon(), slot_keep(), where there was no slot_claim(), at the program's start:
+ * learns what they need to know (and takes ld.so's lock, as slot_keep() must not). */
 void slot_prepare(void);
 
 #endif

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """Ranks that call exec: the new program works, the launcher is content, and the others end."""
 
+import fcntl
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -69,13 +71,14 @@ SUM = "from mpi4py import MPI; import os; os.write(1, b'sum %d\\\\n' % MPI.COMM_
 
 
 def ended(place):
-    """Nothing of ours is left: no cache, and soon no keeper of a slot."""
+    """Nothing of ours is left: no cache (in `place`, if any), and soon no keeper of a slot."""
     for _ in range(40):
         keepers = subprocess.run(["pgrep", "-r", "DRS", "-x", "fastimport-keep"], capture_output=True, text=True).stdout.split()
         if not keepers:
             break
         time.sleep(0.05)
-    check(not caches(place) and not keepers, f"left: {caches(place)} {keepers}")
+    left = caches(place) if place else set()
+    check(not left and not keepers, f"left: {left} {keepers}")
 
 
 def test_successors_without_us():
@@ -162,6 +165,33 @@ def test_nothing_to_serve():
         os.write(1, b"ran\\n")
         """, env={"FASTIMPORT_FS": "net", "FASTIMPORT_WAIT_MS": 300}, timeout=30)
     check_done(done, "ran\n" * 2)
+
+
+def test_the_keeper_alone():
+    """It speaks when the lock on the descriptor is released, and not to a launcher that has gone."""
+    keeper = BUILD / "fastimport-keeper"
+    for words in [], ["x"], ["-1"], ["1000"]:
+        done = subprocess.run([keeper, *words], capture_output=True, text=True, timeout=10)
+        check(done.returncode == 2 and "usage:" in done.stderr, f"{words}: {done}")
+    for stays in True, False:
+        launcher, rank = socket.socketpair()
+        with launcher, rank:
+            fcntl.lockf(rank, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            subprocess.run([keeper, str(rank.fileno())], pass_fds=[rank.fileno()], check=True, timeout=10)
+            launcher.settimeout(0.3)
+            try:
+                check(False, f"it said {launcher.recv(100)} while the lock was held")
+            except TimeoutError:
+                pass
+            launcher.settimeout(5)
+            if stays:
+                fcntl.lockf(rank, fcntl.LOCK_UN)
+                check(launcher.recv(100) == b"cmd=finalize\n", "it did not finalise")
+                launcher.send(b"cmd=finalize_ack\n")
+            else:
+                launcher.close()
+                fcntl.lockf(rank, fcntl.LOCK_UN)
+            ended(None)
 
 
 # --- one of several ----------------------------------------------------------------------------------------------

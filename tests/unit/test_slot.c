@@ -79,6 +79,7 @@ static void says_farewell_to_the_launcher(void **state)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     snprintf(number, sizeof number, "%d", pair[0]);
     setenv("PMI_FD", number, 1);
+    slot_prepare();
     assert_int_equal(pthread_create(&launcher, NULL, play_launcher, &pair[1]), 0);
     slot_abandon();
     pthread_join(launcher, &heard);
@@ -89,12 +90,39 @@ static void says_farewell_to_the_launcher(void **state)
     close(pair[0]);
 }
 
+/* The program has closed the descriptor, and its number is that of a socket of its own now. */
+static void leaves_a_number_that_is_used_again(void **state)
+{
+    char number[16];
+    char byte;
+    int pair[2];
+    int own[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, own), 0);
+    snprintf(number, sizeof number, "%d", pair[0]);
+    setenv("PMI_FD", number, 1);
+    slot_prepare();
+    assert_int_equal(dup2(own[0], pair[0]), pair[0]);
+    slot_finalize();
+    slot_abandon();
+    slot_keep();
+    assert_true(recv(own[1], &byte, 1, MSG_DONTWAIT) < 0);
+    close(pair[0]);
+    slot_finalize();
+    close(pair[1]);
+    close(own[0]);
+    close(own[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(claims_its_slot_once, forget),
         cmocka_unit_test_setup(excludes_a_second_process, forget),
         cmocka_unit_test_setup(says_farewell_to_the_launcher, forget),
+        cmocka_unit_test_setup(leaves_a_number_that_is_used_again, forget),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
