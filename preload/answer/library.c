@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer/loaded.h"
 #include "base/kept.h"
 #include "base/linkmap.h"
 #include "base/log.h"
@@ -441,6 +442,9 @@ void *answer_library(struct node_cache *node, const struct record *record, const
     naming = (struct naming){NULL, given};
     handle = answer_item(&l, record, &item, absolute, flags, calls);
     naming = outer;
+    if (handle != NULL && given != NULL) {
+        loaded_note(given, absolute);
+    }
     if (handle == NULL) {
         (void)dlerror(); /* ours; the real call will say what is wrong */
     }

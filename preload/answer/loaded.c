@@ -1,22 +1,61 @@
 /* loaded.c - see loaded.h */
 #include "answer/loaded.h"
 
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/kept.h"
 #include "base/path.h"
 #include "base/sys.h"
 
-/* The original's inode of what was loaded from the mirror under this name of the link map; 0: it
- * was not. */
-static uint64_t mirrored_inode(const struct node_cache *node, const char *name)
+/* What was opened by a relative name, newest first: the link map has that name, which means another
+ * file after chdir(2). Entries stay. */
+struct relative {
+    struct relative *next;
+    const char *name;
+    const char *path;
+};
+
+static struct relative *_Atomic relatives;
+
+static const struct relative *find(const char *name)
+{
+    const struct relative *r = atomic_load(&relatives);
+
+    while (r != NULL && strcmp(r->name, name) != 0) {
+        r = r->next;
+    }
+    return r;
+}
+
+void loaded_note(const char *name, const char *path)
+{
+    const struct relative *known = name[0] == '/' ? NULL : find(name);
+    struct relative *r;
+
+    if (name[0] == '/' || (known != NULL && strcmp(known->path, path) == 0) ||
+        (r = malloc(sizeof *r)) == NULL) {
+        return;
+    }
+    *r = (struct relative){atomic_load(&relatives), strdup(name), strdup(path)};
+    if (r->name == NULL || r->path == NULL) {
+        free((void *)r->name);
+        free((void *)r->path);
+        free(r);
+        return;
+    }
+    while (!atomic_compare_exchange_weak(&relatives, &r->next, r)) {
+    }
+} // NOLINT(clang-analyzer-unix.Malloc): the list has it
+
+/* The original's inode of what was loaded from the mirror; 0: it was not. */
+static uint64_t mirrored_inode(const struct node_cache *node, const char *path)
 {
     static const uint64_t arguments[] = {RECORD_MAPPED, 0};
-    char cwd[FI_PATH_MAX];
     struct fi_path normal;
 
-    if (strchr(name, '/') == NULL || sys_getcwd(cwd, sizeof cwd) <= 0 ||
-        !path_normalise(&normal, cwd, name)) {
+    if (!path_normalise(&normal, "/", path)) {
         return 0;
     }
     for (size_t i = 0; i < 2; i++) {
@@ -30,11 +69,11 @@ static uint64_t mirrored_inode(const struct node_cache *node, const char *name)
     return 0;
 }
 
-static bool is_same_file(const char *name, const struct stat *st)
+static bool is_same_file(const char *path, const struct stat *st)
 {
     struct stat other;
 
-    return sys_stat(name, &other) == 0 && other.st_ino == st->st_ino && other.st_dev == st->st_dev;
+    return sys_stat(path, &other) == 0 && other.st_ino == st->st_ino && other.st_dev == st->st_dev;
 }
 
 void *answer_loaded(const struct node_cache *node, const char *path, int flags,
@@ -49,8 +88,10 @@ void *answer_loaded(const struct node_cache *node, const char *path, int flags,
     }
     for (size_t i = 0; handle == NULL && i < map.n; i++) {
         const char *name = map.objects[i].name;
+        const struct relative *r = name[0] == '/' ? NULL : find(name);
+        const char *original = r == NULL ? name : r->path;
 
-        if (mirrored_inode(node, name) == st.st_ino && is_same_file(name, &st)) {
+        if (mirrored_inode(node, original) == st.st_ino && is_same_file(original, &st)) {
             handle = calls->dlopen(name, flags);
             kept_opened(handle, NULL);
         }

@@ -14,6 +14,9 @@
 #include "base/linkmap.h"
 #include "cache/node.h"
 
+/* The program has opened `path`, from the mirror, as `name`: it may be relative. */
+void loaded_note(const char *name, const char *path);
+
 /* The handle; NULL: it is not loaded under another name, make the real call. */
 void *answer_loaded(const struct node_cache *node, const char *path, int flags,
                     const struct library_calls *calls);

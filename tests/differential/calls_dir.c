@@ -60,6 +60,7 @@ static void show_rest(DIR *d, bool wide)
             tr_name_add(e->d_name, e->d_ino, e->d_type);
     }
     tr_line("    ends with %s", tr_errno(errno));
+    tr_names_in(dirfd(d), "");
     tr_names("names");
 }
 
@@ -148,6 +149,7 @@ static void run_scandir(struct sequence *s, struct rng *r)
         free(e[i]);
     }
     if (n >= 0) {
+        tr_names_in(at ? w.fd : AT_FDCWD, path);
         tr_names("names");
         free(e);
     }

@@ -59,6 +59,16 @@ while "JOB" in os.environ and not all(os.path.exists(os.environ["OUT"] + f".read
 os.utime(os.environ["LIBS"] + "/libtop.so")
 say(top.top(), ctypes.CDLL(os.environ["LIBS"] + "/libtwin.so")._handle == top._handle, mapped())
 """,
+    "a library that was touched, named from another directory": """
+os.chdir(os.environ["LIBS"])
+top = ctypes.CDLL("./libtop.so")
+open(os.environ["OUT"] + f".ready{RANK}", "w").close()
+while "JOB" in os.environ and not all(os.path.exists(os.environ["OUT"] + f".ready{rank}") for rank in range(2)):
+    time.sleep(0.01)
+os.utime("libtop.so")
+os.chdir("/")
+say(top.top(), ctypes.CDLL(os.environ["LIBS"] + "/libtop.so")._handle == top._handle, mapped())
+""",
     "errors": """
 failure("libnowhere.so"); failure("./none.so"); failure(os.environ["LIBS"] + "/none.so"); failure("")
 say(ctypes.CDLL("libtop.so").top(), mapped())

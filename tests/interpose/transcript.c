@@ -31,6 +31,7 @@ static char line[8192]; /* the line being written; `used` bytes of it */
 static size_t used;
 static char base[4096];
 static uint64_t base_dev;
+static uint64_t names_dev;
 static enum tr_grade grade;
 static bool no_inodes;
 static struct inode *inodes;
@@ -62,15 +63,26 @@ void tr_close(void)
     inodes = NULL;
 }
 
-void tr_base(const char *dir, enum tr_grade g)
+static void find_device(int dirfd, const char *path, uint64_t *dev)
 {
     int saved = errno;
     struct statx sx = {0};
+    if (syscall(SYS_statx, dirfd, path, AT_EMPTY_PATH, STATX_BASIC_STATS, &sx) == 0)
+        *dev = makedev(sx.stx_dev_major, sx.stx_dev_minor);
+    errno = saved;
+}
+
+void tr_base(const char *dir, enum tr_grade g)
+{
     snprintf(base, sizeof base, "%s", dir);
     grade = g;
-    if (syscall(SYS_statx, AT_FDCWD, dir, 0, STATX_BASIC_STATS, &sx) == 0)
-        base_dev = makedev(sx.stx_dev_major, sx.stx_dev_minor);
-    errno = saved;
+    find_device(AT_FDCWD, dir, &base_dev);
+    names_dev = base_dev;
+}
+
+void tr_names_in(int dirfd, const char *path)
+{
+    find_device(dirfd, path, &names_dev);
 }
 
 void tr_forget(void)
@@ -310,10 +322,11 @@ void tr_names(const char *what)
     tr_line("    %s: %zu names", what, n_names);
     for (size_t i = 0; i < n_names; i++) {
         add("      %s type=%u", tr_q(names[i].name), names[i].type);
-        add_inode(base_dev, names[i].ino);
+        add_inode(names_dev, names[i].ino);
         end_line();
         free(names[i].name);
     }
     n_names = 0;
+    names_dev = base_dev;
     errno = saved;
 }

@@ -32,7 +32,8 @@ enum tr_grade { TR_EXACT, TR_MAPPED };
 int tr_open(const char *file);
 void tr_close(void);
 
-/* In quoted paths, `dir` is printed as "~". Its device is that of every d_ino. Keeps no pointer. */
+/* In quoted paths, `dir` is printed as "~". Its device is that of d_ino, but see tr_names_in().
+ * Keeps no pointer. */
 void tr_base(const char *dir, enum tr_grade grade);
 
 /* Forgets the inode numbers seen so far (TR_MAPPED). */
@@ -65,6 +66,9 @@ void tr_bytes(const char *what, const void *data, size_t size);
 /* A set of directory entries: add in any order, print sorted by name. At most 8192 a set. */
 void tr_name_add(const char *name, uint64_t ino, unsigned char type);
 void tr_names(const char *what);
+/* The set is that of this directory (fstatat(2); "": dirfd's own), which may be on another device.
+ */
+void tr_names_in(int dirfd, const char *path);
 
 uint64_t tr_hash(const void *data, size_t size);
 
