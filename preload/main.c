@@ -84,21 +84,28 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
     resolve_start(result.node, result.fill, result.policy);
 }
 
-static void attach(const struct role_facts *role)
+/* False: there is no cache, or it cannot be used. */
+static bool attach(const struct role_facts *role, struct node_cache *node)
+{
+    bool attached = role->node != NULL && node_attach(node, role->node, role->nonce) == 0;
+
+    if (role->was_rank) {
+        slot_prepare();
+    }
+    if (attached || role->was_rank) {
+        service_attached(attached ? node : NULL, role->was_rank);
+    }
+    return attached;
+}
+
+/* A descendant of a rank: whatever is wrong with the cache, it goes on without. */
+static void start_attached(const struct role_facts *role)
 {
     static struct node_cache node;
     static struct policy policy;
     struct fi_query q = query_make(RECORD_ROOTS, 0, "/", 1);
-    const struct record *roots;
+    const struct record *roots = attach(role, &node) ? segment_find(&node.index, &q) : NULL;
 
-    if (role->node == NULL || node_attach(&node, role->node, role->nonce) != 0) {
-        if (role->was_rank) {
-            service_attached(NULL, true);
-        }
-        return;
-    }
-    service_attached(&node, role->was_rank);
-    roots = segment_find(&node.index, &q);
     if (roots == NULL || !record_valid(roots, node.index.mapped)) {
         return;
     }
@@ -106,25 +113,20 @@ static void attach(const struct role_facts *role)
     resolve_start(&node, NULL, &policy);
 }
 
-/* A descendant of a rank: whatever is wrong with the cache, it goes on without. */
-static void start_attached(const struct role_facts *role)
-{
-    if (role->was_rank) {
-        slot_prepare();
-    }
-    attach(role);
-}
-
 /* Its ranks find what it has seen in their environment. They are a job of their own, also where a
- * rank of another one has started it. */
-static void start_launcher(void)
+ * rank of another one has started it, or has become it. */
+static void start_launcher(const struct role_facts *role)
 {
+    static struct node_cache node;
     char *text = malloc(LIBPATH_TEXT);
 
     if (text != NULL && libpath_describe(getenv("LD_LIBRARY_PATH"), text) > 0) {
         setenv(LIBPATH_VARIABLE, text, 1);
     } else { /* another launcher's, perhaps of long ago */
         unsetenv(LIBPATH_VARIABLE);
+    }
+    if (role->was_rank) {
+        attach(role, &node);
     }
     unsetenv(ROLE_NODE_VARIABLE);
     free(text);
@@ -142,7 +144,7 @@ __attribute__((constructor)) static void fastimport_start(int argc, char **argv)
     if (role.role == ROLE_RANK) {
         start_rank(&role, argc, argv);
     } else if (role.role == ROLE_LAUNCHER) {
-        start_launcher();
+        start_launcher(&role);
     } else {
         start_attached(&role);
     }

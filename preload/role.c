@@ -84,16 +84,18 @@ struct role_facts role_decide(void)
     struct role_facts facts = {.role = ROLE_PASSIVE, .rank = launcher_rank()};
     const char *off = getenv("FASTIMPORT");
     const char *node = getenv(ROLE_NODE_VARIABLE);
+    bool known;
 
     if (getauxval(AT_SECURE) != 0 || (off != NULL && strcmp(off, "0") == 0)) {
         return facts;
     }
+    known = node != NULL && parse_node(node, &facts);
     if (is_launcher()) { /* a Slurm step's, too, which has a rank */
         facts.role = ROLE_LAUNCHER;
         return facts;
     }
     if (node != NULL) {
-        facts.role = parse_node(node, &facts) ? ROLE_ATTACHED : ROLE_PASSIVE;
+        facts.role = known ? ROLE_ATTACHED : ROLE_PASSIVE;
         return facts;
     }
     if (facts.rank < 0) {

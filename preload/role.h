@@ -24,9 +24,10 @@ struct role_facts {
     enum role role;
     int rank;         /* by the launcher's variables; -1: unknown */
     bool is_python;   /* has Py_Initialize */
-    const char *node; /* attached: directory of the node cache; NULL: there is none */
-    uint64_t nonce;   /* attached */
-    bool was_rank;    /* attached: this process was the rank itself, and has called exec since */
+    const char *node; /* a descendant's (attached, or a launcher): directory of the node cache;
+                         NULL: there is none */
+    uint64_t nonce;   /* the same */
+    bool was_rank;    /* the same: this process was the rank itself, and has called exec since */
 };
 
 struct role_facts role_decide(void);

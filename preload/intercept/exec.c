@@ -30,7 +30,7 @@ static void leave(const char *path, char *const environment[])
     fi_enter();
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* exec is no cancellation point */
     if (successor_exists(path)) {
-        service_before_exec(successor_is_ours(path, environment));
+        service_before_exec(successor_is_ours(path, environment), environment);
     }
     pthread_setcancelstate(state, &state);
     fi_leave();

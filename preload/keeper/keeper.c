@@ -1,23 +1,30 @@
 /*
- * keeper.c - fastimport-keeper FD: keeps a rank's slot at the launcher in order when the rank has
- * been replaced, by exec, by a program that fastimport cannot be in.
+ * keeper.c - fastimport-keeper PID FD: keeps a rank's slot at the launcher in order when the rank
+ * has been replaced, by exec, by a program that fastimport cannot be in.
  *
- * The rank has opened PMI, and a launcher takes a process that ends with PMI open for a crashed
- * one, and ends the job. Nobody but the new program knows whether it will use MPI, which finalises
- * PMI, or not. So this process holds the descriptor, too, waits until the rank's process has ended
- * (the kernel then releases the record lock of slot_claim(), mpi/slot.h) or has closed it, and
- * finalises PMI then, if nobody has. The launcher learns the exit status from the process itself.
+ * The rank, process PID, has opened PMI, and a launcher takes a process that ends with PMI open for
+ * a crashed one, and ends the job. Nobody but the new program knows whether it will use MPI, which
+ * finalises PMI, or not. So this process holds the descriptor, too, waits until PID has ended, and
+ * finalises PMI then, if nobody has. The launcher learns the exit status from PID itself.
  *
- * Leaves its parent's session, and is nobody's child when the caller's wait for it is over.
+ * (A record lock, which the kernel releases when a process ends, tells nothing: before Linux 5.11
+ * exec released those of a process with threads.)
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "mpi/pmi.h"
+
+enum { LOOK_NS = 100000000 };
 
 /* The launcher waits for the ends of the rank's pipes. */
 static void close_all_but(int kept)
@@ -36,27 +43,63 @@ static void close_all_but(int kept)
     }
 }
 
+/* proc(5), /proc/PID/stat: behind the name, in parentheses, is the state; Z: nobody has waited for
+ * it yet. */
+static bool is_alive(long pid)
+{
+    char name[64];
+    char text[512] = "";
+    const char *state;
+    int fd;
+
+    snprintf(name, sizeof name, "/proc/%ld/stat", pid);
+    fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, text, sizeof text - 1) <= 0) {
+        text[0] = '\0';
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    state = strrchr(text, ')');
+    return state != NULL && state[1] == ' ' && strchr("ZXx", state[2]) == NULL;
+}
+
+/* Linux 5.3 tells; before, one has to look. */
+static void await_end(long pid)
+{
+    struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0), .events = POLLIN};
+    struct timespec nap = {.tv_nsec = LOOK_NS};
+
+    if (end.fd >= 0) {
+        while (poll(&end, 1, -1) < 0 && errno == EINTR) {
+        }
+    } else {
+        while (is_alive(pid)) {
+            nanosleep(&nap, NULL);
+        }
+    }
+}
+
+static long number(const char *text)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+
+    return *text == '\0' || *end != '\0' ? -1 : n;
+}
+
 int main(int argc, char **argv)
 {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    char *end = NULL;
-    long fd = argc == 2 ? strtol(argv[1], &end, 10) : -1;
-    int error;
+    long pid = argc == 3 ? number(argv[1]) : -1;
+    long fd = argc == 3 ? number(argv[2]) : -1;
 
-    if (fd < 0 || *end != '\0' || fcntl((int)fd, F_GETFD) < 0) {
-        fprintf(stderr, "usage: fastimport-keeper FD (libfastimport.so starts it)\n");
+    if (pid <= 0 || fd < 0 || fcntl((int)fd, F_GETFD) < 0) {
+        fprintf(stderr, "usage: fastimport-keeper PID FD (libfastimport.so starts it)\n");
         return 2;
-    }
-    if (fork() != 0) {
-        return 0;
     }
     setsid();
     close_all_but((int)fd);
-    do {
-        error = fcntl((int)fd, F_SETLKW, &lock) != 0 ? errno : 0;
-    } while (error == EINTR);
-    if (error == 0) {
-        pmi_finalize((int)fd);
-    }
-    return error != 0;
+    await_end(pid);
+    pmi_finalize((int)fd);
+    return 0;
 }

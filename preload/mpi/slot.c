@@ -3,9 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,41 +22,54 @@
 #include "mpi/bind.h"
 #include "mpi/pmi.h"
 
+enum { STACK = 65536 };
+
 static struct {
     char keeper[FI_PATH_MAX]; /* "": not known */
-    dev_t device;             /* of the descriptor, at the start */
+    int fd;                   /* the launcher's descriptor, as it was at the start */
+    dev_t device;
     ino_t inode;
-} slot;
+} slot = {.fd = -1};
 
-static int named_fd(void)
+/* The program may change its working directory. */
+static void find_keeper(void)
 {
-    const char *text = getenv("PMI_FD");
+    char name[FI_PATH_MAX];
+    char cwd[FI_PATH_MAX];
 
-    return text == NULL ? -1 : (int)strtol(text, NULL, 10);
-}
-
-/* -1: there is none, or the program has closed it and uses its number for something else. */
-static int slot_fd(void)
-{
-    struct stat st;
-    int fd = named_fd();
-
-    return fd >= 0 && sys_fstat(fd, &st) == 0 && st.st_dev == slot.device && st.st_ino == slot.inode
-               ? fd
-               : -1;
+    slot.keeper[0] = '\0';
+    if (linkmap_beside("fastimport-keeper", name, sizeof name)) {
+        if (name[0] == '/') {
+            memcpy(slot.keeper, name, strlen(name) + 1);
+        } else if (sys_getcwd(cwd, sizeof cwd) <= 0 ||
+                   !path_join(slot.keeper, sizeof slot.keeper, cwd, name)) {
+            slot.keeper[0] = '\0';
+        }
+    }
 }
 
 void slot_prepare(void)
 {
+    const char *text = getenv("PMI_FD");
     struct stat st;
 
-    if (!linkmap_beside("fastimport-keeper", slot.keeper, sizeof slot.keeper)) {
-        slot.keeper[0] = '\0';
-    }
-    if (sys_fstat(named_fd(), &st) == 0) {
+    find_keeper();
+    slot.fd = text == NULL ? -1 : (int)strtol(text, NULL, 10);
+    if (slot.fd >= 0 && sys_fstat(slot.fd, &st) == 0) {
         slot.device = st.st_dev;
         slot.inode = st.st_ino;
     }
+}
+
+/* -1: there is none, or the program has closed it, and may use its number for something else. */
+static int slot_fd(void)
+{
+    struct stat st;
+
+    return slot.fd >= 0 && sys_fstat(slot.fd, &st) == 0 && st.st_dev == slot.device &&
+                   st.st_ino == slot.inode
+               ? slot.fd
+               : -1;
 }
 
 /* A record lock (fcntl(2)) on the socket keeps a second process of the slot out while we live;
@@ -58,10 +77,10 @@ void slot_prepare(void)
 bool slot_claim(void)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    int fd = named_fd();
 
     slot_prepare();
-    return fd < 0 || (!pmi_is_closed(fd) && syscall(SYS_fcntl, fd, F_SETLK, &lock) == 0);
+    return slot.fd < 0 ||
+           (!pmi_is_closed(slot.fd) && syscall(SYS_fcntl, slot.fd, F_SETLK, &lock) == 0);
 }
 
 void slot_finalize(void)
@@ -80,20 +99,89 @@ void slot_abandon(void)
     }
 }
 
-/* The program that follows must find no child of ours: the keeper's first process ends when the
- * second has begun. */
-void slot_keep(void)
+bool slot_is_named_in(char *const environment[])
 {
-    char number[16];
-    char *const argv[] = {slot.keeper, number, NULL};
+    static const char name[] = "PMI_FD=";
+    size_t n = strlen(name);
+
+    for (char *const *e = environment; e != NULL && *e != NULL; e++) {
+        if (strncmp(*e, name, n) == 0) {
+            return (int)strtol(*e + n, NULL, 10) == slot.fd;
+        }
+    }
+    return slot_fd() < 0;
+}
+
+/* --- the keeper --- */
+
+/* On a stack of its own, in our memory, while the caller waits, as after vfork(2). */
+static int start_keeper(void *started)
+{
+    char pid[16];
+    char fd[16];
+    char *const argv[] = {slot.keeper, pid, fd, NULL};
     char *const environment[] = {NULL};
+    posix_spawnattr_t attributes;
+    sigset_t none;
     pid_t child;
 
-    snprintf(number, sizeof number, "%d", slot_fd());
-    if (slot.keeper[0] == '\0' || number[0] == '-' ||
-        posix_spawn(&child, slot.keeper, NULL, NULL, argv, environment) != 0) {
-        return;
+    snprintf(pid, sizeof pid, "%d", (int)getppid());
+    snprintf(fd, sizeof fd, "%d", slot.fd);
+    sigemptyset(&none);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    *(bool *)started = posix_spawn(&child, slot.keeper, NULL, &attributes, argv, environment) == 0;
+    syscall(SYS_exit, 0);
+    return 0;
+}
+
+/* The keeper is its grandchild, and then nobody's, so that the program that follows finds no child.
+ * Without an exit signal the one between is not seen by the program either (clone(2), __WCLONE).
+ */
+static bool run_between(void)
+{
+    char *stack = sys_mmap(STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool started = false;
+    pid_t between =
+        stack == NULL ? -1 : clone(start_keeper, stack + STACK, CLONE_VM | CLONE_VFORK, &started);
+
+    while (between > 0 && waitpid(between, NULL, __WCLONE) < 0 && errno == EINTR) {
     }
-    while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+    if (stack != NULL) {
+        sys_munmap(stack, STACK);
+    }
+    return started;
+}
+
+/* No handler of the program may run in the process between, which shares its memory; and the keeper
+ * needs the descriptor, whether the next program gets it or not. Allocates nothing. */
+static bool keeper_stands(void)
+{
+    int flags = sys_fcntl(slot.fd, F_GETFD, 0);
+    sigset_t all, before;
+    bool stands;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sys_fcntl(slot.fd, F_SETFD, 0);
+    stands = run_between();
+    sys_fcntl(slot.fd, F_SETFD, flags);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return stands;
+}
+
+/* Orphans would become its children: it would wait for the keeper, and the keeper for it. */
+static bool adopts_orphans(void)
+{
+    int is_reaper = 0;
+
+    return sys_getpid() == 1 || (prctl(PR_GET_CHILD_SUBREAPER, &is_reaper) == 0 && is_reaper != 0);
+}
+
+void slot_keep(void)
+{
+    if (slot_fd() >= 0 && (slot.keeper[0] == '\0' || adopts_orphans() || !keeper_stands())) {
+        slot_finalize();
     }
 }

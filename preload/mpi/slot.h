@@ -25,12 +25,15 @@ void slot_finalize(void);
 void slot_abandon(void);
 
 /* Before exec: fastimport-keeper (keeper/keeper.c) will do it when this process has ended, if
- * nobody has until then. Where it is not beside the library, or there is no descriptor, nothing is
- * done. Harmless if exec then fails. */
+ * nobody has until then; harmless if exec then fails. Where it cannot be started (it is not beside
+ * the library, say), it is done at once: the new program finds PMI closed. */
 void slot_keep(void);
 
-/* Before slot_abandon(), slot_keep(), where there was no slot_claim(), at the program's start:
- * learns what they need to know (and takes ld.so's lock, as slot_keep() must not). */
+/* Would slot_abandon() find the slot in this environment? (Or there is none.) */
+bool slot_is_named_in(char *const environment[]);
+
+/* At the program's start, where there is no slot_claim(): learns what the others need to know (and
+ * takes ld.so's lock, as slot_keep() must not). */
 void slot_prepare(void);
 
 #endif

@@ -144,21 +144,27 @@ void service_attached(const struct node_cache *node, bool was_rank)
 
 /* The launcher would take the new program for a crashed one, and end the job without a word: the
  * keeper finalises PMI when that program has ended, unless it is the program's own affair. */
+static void keep_slot(const struct service *s)
+{
+    if ((s->phase == PHASE_ABANDONED || mpi_is_bound()) && !program_uses_mpi()) {
+        slot_keep();
+    }
+}
+
+/* To a program that knows nothing of us. */
 static void hand_over(struct service *s)
 {
     if (s->phase != PHASE_ABANDONED) {
         leave_unclosed(s);
     }
-    if ((s->phase == PHASE_ABANDONED || mpi_is_bound()) && !program_uses_mpi()) {
-        slot_keep();
-    }
+    keep_slot(s);
     if (s->has_cache) {
         node_leave(&s->node);
     }
     s->has_left = true;
 }
 
-void service_before_exec(bool successor_is_ours)
+void service_before_exec(bool successor_is_ours, char *const environment[])
 {
     struct service *s = &the_service;
 
@@ -170,6 +176,8 @@ void service_before_exec(bool successor_is_ours)
     }
     if (!successor_is_ours) {
         hand_over(s);
+    } else if (!slot_is_named_in(environment)) {
+        keep_slot(s);
     }
 }
 

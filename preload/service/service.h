@@ -48,13 +48,13 @@ void service_finish(int status, bool abrupt);
  * launcher must be told that MPI is closed. */
 void service_attached(const struct node_cache *node, bool was_rank);
 
-/* The program is about to be replaced by exec: others are told, a tenth of a second at most, that
- * this rank will not close the session with them. successor_is_ours: its service_attached() does
- * the rest; else the cache is given up here, and the launcher will be told of the new program's
- * end (mpi/slot.h). Should exec fail, the program goes on, and its MPI works; the others may find
- * at their exit that they do not wait for it. Takes no lock of ld.so's. Does nothing in a forked
- * child. */
-void service_before_exec(bool successor_is_ours);
+/* The program is about to be replaced by exec, with this environment: others are told, a tenth of a
+ * second at most, that this rank will not close the session with them. successor_is_ours: its
+ * service_attached() does the rest; else the cache is given up here, and the launcher will be told
+ * of the new program's end (mpi/slot.h). Should exec fail, the program goes on, and its MPI works;
+ * the others may find at their exit that they do not wait for it. Takes no lock of ld.so's. Does
+ * nothing in a forked child. */
+void service_before_exec(bool successor_is_ours, char *const environment[]);
 
 /* Is this the process (not a child of it) in which one of these was called, so that
  * service_finish() has something to do? */

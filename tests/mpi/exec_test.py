@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """Ranks that call exec: the new program works, the launcher is content, and the others end."""
 
-import fcntl
 import os
 import socket
 import subprocess
@@ -168,30 +167,31 @@ def test_nothing_to_serve():
 
 
 def test_the_keeper_alone():
-    """It speaks when the lock on the descriptor is released, and not to a launcher that has gone."""
+    """It speaks when the process has ended, waited for or not, and not to a launcher that has gone."""
     keeper = BUILD / "fastimport-keeper"
-    for words in [], ["x"], ["-1"], ["1000"]:
+    for words in [], ["x", "0"], ["1"], ["1", "1000"], ["1", "-1"], ["0", "0"]:
         done = subprocess.run([keeper, *words], capture_output=True, text=True, timeout=10)
         check(done.returncode == 2 and "usage:" in done.stderr, f"{words}: {done}")
-    for stays in True, False:
+    old_kernel = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=pidfd_open", "-e", "inject=pidfd_open:error=ENOSYS"]
+    for stays, before in (True, []), (False, []), (True, old_kernel):
         launcher, rank = socket.socketpair()
-        with launcher, rank:
-            fcntl.lockf(rank, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            subprocess.run([keeper, str(rank.fileno())], pass_fds=[rank.fileno()], check=True, timeout=10)
+        with launcher, rank, subprocess.Popen(["sleep", "60"]) as process:
+            begun = subprocess.Popen([*before, keeper, str(process.pid), str(rank.fileno())], pass_fds=[rank.fileno()])
+            rank.close()
             launcher.settimeout(0.3)
             try:
-                check(False, f"it said {launcher.recv(100)} while the lock was held")
+                check(False, f"it said {launcher.recv(100)} while the process lived")
             except TimeoutError:
                 pass
             launcher.settimeout(5)
             if stays:
-                fcntl.lockf(rank, fcntl.LOCK_UN)
+                process.kill()
                 check(launcher.recv(100) == b"cmd=finalize\n", "it did not finalise")
                 launcher.send(b"cmd=finalize_ack\n")
             else:
                 launcher.close()
-                fcntl.lockf(rank, fcntl.LOCK_UN)
-            ended(None)
+                process.kill()
+            check(begun.wait(timeout=5) == 0, "it failed")
 
 
 # --- one of several ----------------------------------------------------------------------------------------------
