@@ -251,12 +251,22 @@ void written(int dirfd, const char *path, enum change_extent extent)
     }
 }
 
+/* By the descriptor, too: the way to its name may be closed by now, though not to its other names.
+ */
+static bool note_open(const struct fi_path *p, int fd)
+{
+    struct stat st;
+
+    return sys_fstat(fd, &st) != 0 || change_note_inode(resolver.node, &st, p->text, CHANGE_TREE);
+}
+
 void written_fd(int fd)
 {
     char path[FI_PATH_MAX];
+    struct fi_path p;
 
-    if (resolve_active && !fi_inside() && name_of_fd(fd, path)) {
-        written(AT_FDCWD, path, CHANGE_TREE);
+    if (resolve_active && !fi_inside() && name_of_fd(fd, path) && locate(&p, AT_FDCWD, path)) {
+        noted(note_name(&p, CHANGE_TREE, HOW_NEW) && note_open(&p, fd));
     }
 }
 
@@ -315,12 +325,24 @@ void written_closing_fd(struct written_before *before, int fd)
     }
 }
 
+static bool note_closed(struct written_before *before)
+{
+    return note_name(&before->path, CHANGE_TREE, HOW_NEW) &&
+           (!before->was_there ||
+            change_note_inode(resolver.node, &before->st, before->path.text, CHANGE_TREE));
+}
+
 void written_closed(struct written_before *before)
 {
     if (before->matters) {
-        noted(note_name(&before->path, CHANGE_TREE, HOW_NEW) &&
-              (!before->was_there ||
-               change_note_inode(resolver.node, &before->st, before->path.text, CHANGE_TREE)));
+        noted(note_closed(before));
+    }
+}
+
+void written_closed_fd(struct written_before *before, int fd)
+{
+    if (before->matters) {
+        noted(note_closed(before) && note_open(&before->path, fd));
     }
 }
 

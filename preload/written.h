@@ -40,6 +40,7 @@ bool written_original(int fd, char path[FI_PATH_MAX]);
 void written_closing(struct written_before *before, int dirfd, const char *path);
 void written_closing_fd(struct written_before *before, int fd);
 void written_closed(struct written_before *before);
+void written_closed_fd(struct written_before *before, int fd);
 
 void written_remember(struct written_before *before, int dirfd, const char *path);
 /* The name has been removed, or names something else. */

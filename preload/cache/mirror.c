@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/path.h"
 #include "base/sys.h"
@@ -137,6 +138,70 @@ static int dress(const struct mirror_writer *w, const struct stat *original)
     return error == 0 ? sys_futimens(w->fd, times) : error;
 }
 
+const struct stat *mirror_original(const struct node_cache *node, const struct stat *st)
+{
+    uint64_t inode = st->st_ino;
+    struct fi_query q;
+    const struct record *r;
+
+    if (st->st_dev != node->index.header->mirror_device) {
+        return NULL;
+    }
+    q = query_make(RECORD_MIRROR, 0, (const char *)&inode, sizeof inode);
+    r = segment_find(&node->index, &q);
+    return r == NULL ? NULL : record_payload(r);
+}
+
+static bool is_same_version(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* fd: the target, for reading. */
+static int write_into(const struct mirror_writer *w, const char *target, int fd, mode_t mode)
+{
+    int error = sys_fchmod(fd, 0600);
+    int to = error != 0 ? error : sys_open(target, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+    void *bytes = to < 0 ? NULL : sys_mmap(w->written, PROT_READ, MAP_SHARED, w->fd, 0);
+
+    if (to >= 0) {
+        error = bytes == NULL ? -ENOMEM : sys_pwrite_all(to, bytes, w->written, 0);
+        sys_close(to);
+    } else {
+        error = to;
+    }
+    if (bytes != NULL) {
+        sys_munmap(bytes, w->written);
+    }
+    sys_fchmod(fd, mode);
+    return error;
+}
+
+/* A copy that is there keeps its inode, by which ld.so knows what it has loaded from it: what that
+ * lacks, perhaps, is written into it. False: there is none of this version, or it cannot be. */
+static bool complete(const struct mirror_writer *w, const struct node_cache *node,
+                     const char *target, const struct stat *original)
+{
+    struct timespec times[2] = {original->st_atim, original->st_mtim};
+    const struct stat *known;
+    struct stat st;
+    int fd = w->written == 0 ? -1 : sys_open(target, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+    bool done;
+
+    if (fd < 0) {
+        return false;
+    }
+    known = sys_fstat(fd, &st) == 0 ? mirror_original(node, &st) : NULL;
+    done = known != NULL && is_same_version(known, original) &&
+           write_into(w, target, fd, st.st_mode & 0777) == 0;
+    if (done) {
+        sys_futimens(fd, times);
+    }
+    sys_close(fd);
+    return done;
+}
+
 /* Puts the copy in its place; one with holes never in that of another, which may be whole: -EEXIST.
  */
 static int put_in_place(struct mirror_writer *w, struct node_cache *node, const char *path,
@@ -147,12 +212,16 @@ static int put_in_place(struct mirror_writer *w, struct node_cache *node, const 
     struct stat st;
     int error = sys_fstat(w->fd, &st);
 
+    if (!mirror_path(node, path, target, sizeof target)) {
+        return -ENAMETOOLONG;
+    }
+    if (whole && complete(w, node, target, original)) {
+        sys_unlink(w->temporary);
+        return 0;
+    }
     /* before the file is in place: whoever opens it may ask for its stat at once */
     if (error == 0) {
         error = describe(node, st.st_ino, original);
-    }
-    if (error == 0 && !mirror_path(node, path, target, sizeof target)) {
-        error = -ENAMETOOLONG;
     }
     if (error == 0) {
         error = place(node, w->temporary, target, whole ? sys_rename : sys_link);
@@ -192,18 +261,4 @@ int mirror_link(struct node_cache *node, const char *first, const char *path)
     }
     error = place(node, from, to, sys_link);
     return error == -EEXIST ? 0 : error;
-}
-
-const struct stat *mirror_original(const struct node_cache *node, const struct stat *st)
-{
-    uint64_t inode = st->st_ino;
-    struct fi_query q;
-    const struct record *r;
-
-    if (st->st_dev != node->index.header->mirror_device) {
-        return NULL;
-    }
-    q = query_make(RECORD_MIRROR, 0, (const char *)&inode, sizeof inode);
-    r = segment_find(&node->index, &q);
-    return r == NULL ? NULL : record_payload(r);
 }

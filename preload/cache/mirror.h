@@ -3,9 +3,10 @@
  *
  * `/sw/env/lib/x.so` is kept as `<cache>/files/sw/env/lib/x.so`, so that $ORIGIN-relative RUNPATHs
  * work inside the mirror. A file appears there whole, by rename(2), with the permissions and times
- * of the original. What is written to a mirror file's inode is described by a RECORD_MIRROR record,
- * which lets fstat() on it be answered with the original's struct stat, whatever dup, fork or close
- * did to descriptors.
+ * of the original; or with what ld.so maps of it, and is completed in place when somebody reads it.
+ * What is written to a mirror file's inode is described by a RECORD_MIRROR record, which lets
+ * fstat() on it be answered with the original's struct stat, whatever dup, fork or close did to
+ * descriptors.
  *
  * Errors are -errno; -ENOSPC also when the file would leave too little room for the job's own
  * shared memory.

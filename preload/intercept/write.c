@@ -210,7 +210,7 @@ FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char 
         written_closing_fd(&before, fd);                                                           \
         result = real()->name arguments;                                                           \
         if (result == 0) {                                                                         \
-            written_closed(&before);                                                               \
+            written_closed_fd(&before, fd);                                                        \
         }                                                                                          \
         return result;                                                                             \
     }

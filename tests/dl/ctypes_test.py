@@ -69,6 +69,12 @@ os.utime("libtop.so")
 os.chdir("/")
 say(top.top(), ctypes.CDLL(os.environ["LIBS"] + "/libtop.so")._handle == top._handle, mapped())
 """,
+    "another name of a library that was read": """
+top = ctypes.CDLL(os.environ["LIBS"] + "/libtop.so")
+say(len(open(os.environ["LIBS"] + "/libtop.so", "rb").read()) > 0)
+os.chdir(os.environ["LIBS"])
+say(ctypes.CDLL("./libtop.so")._handle == top._handle, top.top(), mapped())
+""",
     "errors": """
 failure("libnowhere.so"); failure("./none.so"); failure(os.environ["LIBS"] + "/none.so"); failure("")
 say(ctypes.CDLL("libtop.so").top(), mapped())

@@ -284,11 +284,14 @@ static void leaves_out_what_is_no_file(void **state)
 }
 
 /* A program without section that is longer than what ld.so maps of it, first as a library, then as
- * a file. */
+ * a file. Its copy keeps its inode, by which ld.so knows what is loaded. */
 static void a_library_read_as_a_file_is_whole(void **state)
 {
     size_t size;
     char *bytes = scratch_read("/proc/self/exe", &size);
+    char copy[FI_PATH_MAX + 512];
+    struct stat real;
+    struct stat copies[2];
     const struct lookup_limits all = {1 << 30};
     const uint64_t orders[][2] = {{0, RECORD_MAPPED}, {RECORD_MAPPED, 0}};
 
@@ -297,13 +300,19 @@ static void a_library_read_as_a_file_is_whole(void **state)
         char name[16];
 
         snprintf(name, sizeof name, "tree/lib%d", i);
-        scratch_write(name, bytes, size, 0755);
+        scratch_write(name, bytes, size, i == 0 ? 0755 : 0444);
+        assert_true(mirror_path(&node, in_tree(name + 5), copy, sizeof copy));
         for (int j = 0; j < 2; j++) {
             const char *path = in_tree(name + 5);
             struct fi_query q = query_make(RECORD_CONTENT, orders[i][j], path, strlen(path));
 
             assert_false(unavailable(lookup_real(&node, &q, 0, &all)));
+            assert_int_equal(stat(copy, &copies[j]), 0);
         }
+        assert_int_equal(stat(in_tree(name + 5), &real), 0);
+        assert_int_equal(copies[0].st_ino, copies[1].st_ino);
+        assert_int_equal(copies[1].st_mode, real.st_mode);
+        assert_int_equal(copies[1].st_mtim.tv_nsec, real.st_mtim.tv_nsec);
         assert_copy(look(RECORD_CONTENT, 0, name + 5), name + 5); /* what open() serves */
     }
     free(bytes);
@@ -337,7 +346,7 @@ static void transient_errors_are_no_answers(void **state)
         {FAULT_sys_pread_all, -EIO, RECORD_CONTENT, "file"},
         {FAULT_malloc, 1, RECORD_CONTENT, "file"},
         {FAULT_sys_pwrite_all, -ENOSPC, RECORD_CONTENT, "file"},
-        {FAULT_sys_rename, -EIO, RECORD_CONTENT, "file"},
+        {FAULT_sys_rename, -EIO, RECORD_CONTENT, "empty"},
         {FAULT_sys_open, -EINTR, RECORD_LIST, "dir"},
         {FAULT_sys_open, -ETIMEDOUT, RECORD_LIST, "dir"},
     };
