@@ -91,7 +91,8 @@ def test_ways_to_end():
 
 
 def test_ways_to_end_after_mpi():
-    for end in ("pass", "import sys; sys.exit(3)", "MPI.Finalize(); os._exit(0)", "MPI.Finalize(); sys.exit(6)", "MPI.COMM_WORLD.Abort(7)"):
+    for end in ("pass", "import sys; sys.exit(3)", "MPI.Finalize(); os._exit(0)", "MPI.Finalize(); sys.exit(6)",
+                "import time; time.sleep(0.3); MPI.COMM_WORLD.Abort(7)"):  # the launcher drops what it has not yet passed on
         alike([(2, python(f"{SUM}\nMPI.COMM_WORLD.allreduce(1)  # keeps a lock on the communicator\n{end}"))], left="Abort" in end)
     alike([(1, python(f"{SUM}\nMPI.Finalize(); os._exit(0)")), (1, python(SUM)), (1, [MEMBER])])
 

@@ -95,9 +95,12 @@ def test_a_warm_start_sees_what_changed(program):
         program.write(name, name + "1")
     expect_lines(program.run("a", "b", "c", "d"), "a1 b1 c1 -")
     check(program.report()["entries"] == 0, "the first start is cold")
-    expect_lines(program.run("a", "b", "c", "d"), "a1 b1 c1 -")
-    second = program.report()
-    check(second["entries"] > 50 and second["missed"] == 0, f"{second}")
+    for _ in range(2):  # what is looked up ahead of a question depends on time, and may differ once
+        expect_lines(program.run("a", "b", "c", "d"), "a1 b1 c1 -")
+        warm = program.report()
+        if warm["missed"] == 0:
+            break
+    check(warm["entries"] > 50 and warm["missed"] == 0, f"{warm}")
     program.write("a", "edited, and longer")
     (program.place / "b.py").unlink()
     program.write("d", "new")
