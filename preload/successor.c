@@ -8,6 +8,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/environment.h"
 #include "base/path.h"
 #include "base/sys.h"
 #include "role.h"
@@ -65,24 +66,12 @@ bool successor_search(const char *name, char *path, size_t size)
 
 /* --- the environment --- */
 
-static const char *value_of(char *const environment[], const char *name)
-{
-    size_t n = strlen(name);
-
-    for (char *const *e = environment; e != NULL && *e != NULL; e++) {
-        if (strncmp(*e, name, n) == 0 && (*e)[n] == '=') {
-            return *e + n + 1;
-        }
-    }
-    return NULL;
-}
-
 static bool names_us(char *const environment[])
 {
     const char *own = getenv(ROLE_NODE_VARIABLE);
-    const char *node = value_of(environment, ROLE_NODE_VARIABLE);
-    const char *list = value_of(environment, "LD_PRELOAD");
-    const char *off = value_of(environment, "FASTIMPORT");
+    const char *node = environment_value(environment, ROLE_NODE_VARIABLE);
+    const char *list = environment_value(environment, "LD_PRELOAD");
+    const char *off = environment_value(environment, "FASTIMPORT");
 
     return own != NULL && node != NULL && strcmp(own, node) == 0 && list != NULL &&
            strstr(list, "libfastimport") != NULL && (off == NULL || strcmp(off, "0") != 0);

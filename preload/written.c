@@ -110,12 +110,6 @@ static _Atomic uint64_t *far_slot(const struct fi_path *p, uint64_t *hash)
     return &far_directories[*hash % FAR_DIRECTORIES];
 }
 
-static bool any_directory(void *unused, const char *path, size_t length)
-{
-    (void)unused, (void)path, (void)length;
-    return true;
-}
-
 /* Where the change is, in normal form. False: not below the roots. */
 static bool locate(struct fi_path *p, int dirfd, const char *path)
 {
@@ -142,7 +136,7 @@ static bool locate(struct fi_path *p, int dirfd, const char *path)
         return false;
     }
     /* where the change itself has closed the way, ".." is taken by the word */
-    return (kernel_path(p, dirfd, path) || path_fold(p, any_directory, NULL)) && matters(p);
+    return (kernel_path(p, dirfd, path) || path_fold(p, path_any_directory, NULL)) && matters(p);
 }
 
 /* --- what is there?

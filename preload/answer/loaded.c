@@ -49,20 +49,14 @@ void loaded_note(const char *name, const char *path)
     }
 } // NOLINT(clang-analyzer-unix.Malloc): the list has it
 
-/* By the word. What comes of a symlink before ".." is another file, and is_same_file() sees it. */
-static bool any_directory(void *unused, const char *path, size_t length)
-{
-    (void)unused, (void)path, (void)length;
-    return true;
-}
-
-/* The original's inode of what was loaded from the mirror; 0: it was not. */
+/* The original's inode of what was loaded from the mirror; 0: it was not. (What comes of a symlink
+ * before ".." is another file, and is_same_file() sees it.) */
 static uint64_t mirrored_inode(const struct node_cache *node, const char *path)
 {
     static const uint64_t arguments[] = {RECORD_MAPPED, 0};
     struct fi_path normal;
 
-    if (!path_normalise(&normal, "/", path) || !path_fold(&normal, any_directory, NULL)) {
+    if (!path_normalise(&normal, "/", path) || !path_fold(&normal, path_any_directory, NULL)) {
         return 0;
     }
     for (size_t i = 0; i < 2; i++) {

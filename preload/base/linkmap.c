@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,7 +165,6 @@ const struct linkmap_object *linkmap_at(const struct linkmap_list *list, const v
 
 bool linkmap_beside(const char *name, char *out, size_t size)
 {
-    char directory[FI_PATH_MAX];
     Dl_info us;
     size_t n;
 
@@ -172,10 +172,5 @@ bool linkmap_beside(const char *name, char *out, size_t size)
         return false;
     }
     n = path_parent_length(us.dli_fname, strlen(us.dli_fname));
-    if (n >= sizeof directory) {
-        return false;
-    }
-    memcpy(directory, us.dli_fname, n);
-    directory[n] = '\0';
-    return path_join(out, size, directory, name);
+    return (size_t)snprintf(out, size, "%.*s/%s", (int)n, us.dli_fname, name) < size;
 }

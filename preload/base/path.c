@@ -85,6 +85,12 @@ bool path_fold(struct fi_path *p, path_is_directory *is_directory, void *context
     return p->length > 0;
 }
 
+bool path_any_directory(void *unused, const char *path, size_t length)
+{
+    (void)unused, (void)path, (void)length;
+    return true;
+}
+
 bool path_has_prefix(const char *path, size_t path_length, const char *prefix, size_t prefix_length)
 {
     if (prefix_length == 1) {

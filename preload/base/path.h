@@ -31,6 +31,8 @@ bool path_normalise(struct fi_path *out, const char *cwd, const char *path);
  * kernel can say. */
 typedef bool path_is_directory(void *context, const char *path, size_t length);
 bool path_fold(struct fi_path *path, path_is_directory *is_directory, void *context);
+/* Says yes: ".." is taken by the word. */
+path_is_directory path_any_directory;
 
 /* Is `path` equal to `prefix` or below it? Both normal; "/a" is no prefix of "/ab". */
 bool path_has_prefix(const char *path, size_t path_length, const char *prefix,

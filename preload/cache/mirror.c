@@ -126,16 +126,16 @@ static int describe(struct node_cache *node, uint64_t inode, const struct stat *
     return 0;
 }
 
-/* Gives the copy its mode, its size and its times. */
-static int dress(const struct mirror_writer *w, const struct stat *original)
+/* Gives a copy, of which so much was written, its mode, its size and its times. */
+static int dress(int fd, uint64_t written, const struct stat *original)
 {
     struct timespec times[2] = {original->st_atim, original->st_mtim};
-    int error = sys_fchmod(w->fd, (original->st_mode & 0777) | 0400);
+    int error = sys_fchmod(fd, (original->st_mode & 0777) | 0400);
 
-    if (error == 0 && w->written < (uint64_t)original->st_size) {
-        error = sys_ftruncate(w->fd, original->st_size);
+    if (error == 0 && written < (uint64_t)original->st_size) {
+        error = sys_ftruncate(fd, original->st_size);
     }
-    return error == 0 ? sys_futimens(w->fd, times) : error;
+    return error == 0 ? sys_futimens(fd, times) : error;
 }
 
 const struct stat *mirror_original(const struct node_cache *node, const struct stat *st)
@@ -159,7 +159,7 @@ static bool is_same_version(const struct stat *a, const struct stat *b)
 }
 
 /* fd: the target, for reading. */
-static int write_into(const struct mirror_writer *w, const char *target, int fd, mode_t mode)
+static int write_into(const struct mirror_writer *w, const char *target, int fd)
 {
     int error = sys_fchmod(fd, 0600);
     int to = error != 0 ? error : sys_open(target, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0);
@@ -174,7 +174,6 @@ static int write_into(const struct mirror_writer *w, const char *target, int fd,
     if (bytes != NULL) {
         sys_munmap(bytes, w->written);
     }
-    sys_fchmod(fd, mode);
     return error;
 }
 
@@ -183,20 +182,18 @@ static int write_into(const struct mirror_writer *w, const char *target, int fd,
 static bool complete(const struct mirror_writer *w, const struct node_cache *node,
                      const char *target, const struct stat *original)
 {
-    struct timespec times[2] = {original->st_atim, original->st_mtim};
     const struct stat *known;
     struct stat st;
     int fd = w->written == 0 ? -1 : sys_open(target, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
-    bool done;
+    bool done = false;
 
     if (fd < 0) {
         return false;
     }
     known = sys_fstat(fd, &st) == 0 ? mirror_original(node, &st) : NULL;
-    done = known != NULL && is_same_version(known, original) &&
-           write_into(w, target, fd, st.st_mode & 0777) == 0;
-    if (done) {
-        sys_futimens(fd, times);
+    if (known != NULL && is_same_version(known, original)) {
+        done = write_into(w, target, fd) == 0;
+        dress(fd, w->written, original);
     }
     sys_close(fd);
     return done;
@@ -235,7 +232,7 @@ static int put_in_place(struct mirror_writer *w, struct node_cache *node, const 
 int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *path,
                   const struct stat *original)
 {
-    int error = dress(w, original);
+    int error = dress(w->fd, w->written, original);
 
     if (error == 0) {
         error = put_in_place(w, node, path, original);

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/environment.h"
 #include "base/linkmap.h"
 #include "base/path.h"
 #include "base/sys.h"
@@ -101,15 +102,9 @@ void slot_abandon(void)
 
 bool slot_is_named_in(char *const environment[])
 {
-    static const char name[] = "PMI_FD=";
-    size_t n = strlen(name);
+    const char *text = environment_value(environment, "PMI_FD");
 
-    for (char *const *e = environment; e != NULL && *e != NULL; e++) {
-        if (strncmp(*e, name, n) == 0) {
-            return (int)strtol(*e + n, NULL, 10) == slot.fd;
-        }
-    }
-    return slot_fd() < 0;
+    return text == NULL ? slot_fd() < 0 : (int)strtol(text, NULL, 10) == slot.fd;
 }
 
 /* --- the keeper --- */

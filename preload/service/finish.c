@@ -92,6 +92,12 @@ static void stop_thread(struct service *s)
     }
 }
 
+/* Has this process to say, and to give back, what its node expects of it? */
+static bool belongs_to_node(const struct service *s)
+{
+    return s->has_cache && !s->has_left;
+}
+
 /* The launcher takes a process that leaves PMI open for a crashed one: what MPI cannot close any
  * more is closed without it, unless that is the program's own affair. */
 static void close_slot(struct service *s)
@@ -99,7 +105,7 @@ static void close_slot(struct service *s)
     if (s->closed) {
         return;
     }
-    if (s->has_cache && !s->nobody_closes && !s->has_left) {
+    if (belongs_to_node(s) && !s->nobody_closes) {
         atomic_fetch_add(&s->node.index.header->given_up, 1);
     }
     if (mpi_is_bound() && !program_uses_mpi()) {
@@ -193,7 +199,7 @@ static bool begin_leaving(struct service *s, bool abrupt)
 /* Tells the service that this rank leaves, and waits until it has closed. */
 static void end_service(struct service *s, int status, bool abrupt)
 {
-    if (s->has_cache && !s->has_left) {
+    if (belongs_to_node(s)) {
         atomic_fetch_add(&s->node.index.header->leaving, 1);
         segment_ring(&s->node.index);
     }
@@ -233,7 +239,7 @@ void service_finish(int status, bool abrupt)
     } else if (s->phase != PHASE_ATTACHED && begin_leaving(s, abrupt)) {
         end_service(s, status, abrupt);
     }
-    if (s->has_cache && !s->has_left) {
+    if (belongs_to_node(s)) {
         node_leave(&s->node);
     }
 }

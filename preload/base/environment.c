@@ -1,0 +1,16 @@
+/* environment.c - see environment.h */
+#include "base/environment.h"
+
+#include <string.h>
+
+const char *environment_value(char *const environment[], const char *name)
+{
+    size_t n = strlen(name);
+
+    for (char *const *e = environment; e != NULL && *e != NULL; e++) {
+        if (strncmp(*e, name, n) == 0 && (*e)[n] == '=') {
+            return *e + n + 1;
+        }
+    }
+    return NULL;
+}

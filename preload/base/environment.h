@@ -1,0 +1,13 @@
+/*
+ * environment.h - an environment that is about to be handed to exec; for our own there is
+ * getenv(3).
+ *
+ * Thread rules: any thread; the environment must not change meanwhile.
+ */
+#ifndef FASTIMPORT_BASE_ENVIRONMENT_H
+#define FASTIMPORT_BASE_ENVIRONMENT_H
+
+/* The value, inside `environment` (NULL is an empty one, as for execve(2)); NULL: it is not set. */
+const char *environment_value(char *const environment[], const char *name);
+
+#endif
