@@ -49,32 +49,50 @@ void loaded_note(const char *name, const char *path)
     }
 } // NOLINT(clang-analyzer-unix.Malloc): the list has it
 
-/* The original's inode of what was loaded from the mirror; 0: it was not. (What comes of a symlink
- * before ".." is another file, and is_same_file() sees it.) */
-static uint64_t mirrored_inode(const struct node_cache *node, const char *path)
+/* What the original was when it was read, of what was loaded from the mirror; NULL: it was not.
+ * (What comes of a symlink before ".." is another file, and is_same_file() sees it.) */
+static const struct stat *mirrored(const struct node_cache *node, const char *path)
 {
     static const uint64_t arguments[] = {RECORD_MAPPED, 0};
     struct fi_path normal;
 
     if (!path_normalise(&normal, "/", path) || !path_fold(&normal, path_any_directory, NULL)) {
-        return 0;
+        return NULL;
     }
     for (size_t i = 0; i < 2; i++) {
         struct fi_query q = query_make(RECORD_CONTENT, arguments[i], normal.text, normal.length);
         const struct record *r = segment_find(&node->index, &q);
 
         if (r != NULL && r->error == 0 && r->payload_size >= sizeof(struct record_content)) {
-            return ((const struct record_content *)record_payload(r))->st.st_ino;
+            return &((const struct record_content *)record_payload(r))->st;
         }
     }
-    return 0;
+    return NULL;
 }
 
-static bool is_same_file(const char *path, const struct stat *st)
+/* Nothing keeps the inode of what was loaded from the mirror in use, as ld.so's mapping would:
+ * another file may have it by now, but hardly with that size and time, too. */
+static bool is_unchanged(const struct stat *then, const struct stat *now)
+{
+    return then->st_size == now->st_size && then->st_mtim.tv_sec == now->st_mtim.tv_sec &&
+           then->st_mtim.tv_nsec == now->st_mtim.tv_nsec;
+}
+
+/* Is it the file that was loaded by this name? It may have been renamed since, and the name be
+ * another file's. */
+static bool is_same_file(const char *name, const struct stat *loaded, const struct stat *st)
 {
     struct stat other;
+    bool is_there;
 
-    return sys_stat(path, &other) == 0 && other.st_ino == st->st_ino && other.st_dev == st->st_dev;
+    if (loaded == NULL || loaded->st_ino != st->st_ino) {
+        return false;
+    }
+    is_there = sys_stat(name, &other) == 0;
+    if (is_there && other.st_dev != st->st_dev) {
+        return false;
+    }
+    return (is_there && other.st_ino == st->st_ino) || is_unchanged(loaded, st);
 }
 
 void *answer_loaded(const struct node_cache *node, const char *path, int flags,
@@ -92,7 +110,7 @@ void *answer_loaded(const struct node_cache *node, const char *path, int flags,
         const struct relative *r = name[0] == '/' ? NULL : find(name);
         const char *original = r == NULL ? name : r->path;
 
-        if (mirrored_inode(node, original) == st.st_ino && is_same_file(original, &st)) {
+        if (is_same_file(original, mirrored(node, original), &st)) {
             handle = calls->dlopen(name, flags);
             kept_opened(handle, NULL);
         }

@@ -25,6 +25,10 @@ RANK = int(os.environ.get("PMI_RANK", "0"))
 def say(*words):
     with open(os.environ["OUT"] + str(RANK), "a") as out:
         print(*words, file=out)
+def meet(point):
+    open(os.environ["OUT"] + f".{point}{RANK}", "w").close()
+    while "JOB" in os.environ and not all(os.path.exists(os.environ["OUT"] + f".{point}{rank}") for rank in range(2)):
+        time.sleep(0.01)
 def failure(name, **options):
     try:
         ctypes.CDLL(name, **options)
@@ -53,21 +57,34 @@ say(ctypes.cdll.LoadLibrary("libtop.so").top(), hasattr(ctypes.CDLL("libtop.so")
 """,
     "another name of a library that was touched": """
 top = ctypes.CDLL(os.environ["LIBS"] + "/libtop.so")
-open(os.environ["OUT"] + f".ready{RANK}", "w").close()
-while "JOB" in os.environ and not all(os.path.exists(os.environ["OUT"] + f".ready{rank}") for rank in range(2)):
-    time.sleep(0.01)
+meet("loaded")
 os.utime(os.environ["LIBS"] + "/libtop.so")
 say(top.top(), ctypes.CDLL(os.environ["LIBS"] + "/libtwin.so")._handle == top._handle, mapped())
 """,
     "a library that was touched, named from another directory": """
 os.chdir(os.environ["LIBS"])
 top = ctypes.CDLL("./libtop.so")
-open(os.environ["OUT"] + f".ready{RANK}", "w").close()
-while "JOB" in os.environ and not all(os.path.exists(os.environ["OUT"] + f".ready{rank}") for rank in range(2)):
-    time.sleep(0.01)
+meet("loaded")
 os.utime("libtop.so")
 os.chdir("/")
 say(top.top(), ctypes.CDLL(os.environ["LIBS"] + "/libtop.so")._handle == top._handle, mapped())
+""",
+    "libraries that were renamed": """
+os.chdir(os.environ["LIBS"])
+top, other = (ctypes.CDLL(f"{os.environ['LIBS']}/lib{name}.so") for name in ("top", "other"))
+meet("loaded")
+if RANK == 0:
+    os.rename("libtop.so", "libnew.so")
+    os.rename("libother.so", "libold.so")
+    os.link("libbase.so", "libother.so")
+meet("renamed")
+say(top.top(), ctypes.CDLL(os.environ["LIBS"] + "/libnew.so")._handle == top._handle)
+say(other.other(), ctypes.CDLL(os.environ["LIBS"] + "/libold.so")._handle == other._handle)
+say(ctypes.CDLL("./libnew.so", mode=os.RTLD_NOLOAD)._handle == top._handle, len(mapped()))
+meet("said")
+if RANK == 0:
+    os.rename("libnew.so", "libtop.so")
+    os.rename("libold.so", "libother.so")
 """,
     "another name of a library that was read": """
 top = ctypes.CDLL(os.environ["LIBS"] + "/libtop.so")
