@@ -142,6 +142,12 @@ def test_exit_codes():
         check(done.returncode == code, f"{text}: exit {done.returncode}, not {code}: {done.stderr}")
 
 
+def is_lost_by_mpiexec(done):
+    """mpiexec of MPICH 4.0 says 1 where it reaps a rank before it has read the end of its PMI connection; also without the library
+    (https://github.com/pmodels/mpich/issues/7057)."""
+    return done.returncode == 1 and "EXIT STRING: Hangup (signal 1)" in done.stdout
+
+
 def test_one_rank_fails():
     """One that has not initialised MPI is nobody's business: the others go on, as without the library. Of one that has, the
     launcher ends the job."""
@@ -155,7 +161,8 @@ def test_one_rank_fails():
             time.sleep({1 if output else 20})
             os.write(1, b"on\\n")
             """)
-        check(done.returncode == 9 and done.stdout.startswith(output), f"exit {done.returncode}: {done.stdout} {done.stderr}")
+        check(done.stdout.startswith(output), done.stdout)
+        check(done.returncode == 9 or (not output and is_lost_by_mpiexec(done)), f"exit {done.returncode}: {done.stdout} {done.stderr}")
         check(time.monotonic() - start < 15, "the job outlived its failed rank")
 
 
