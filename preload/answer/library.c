@@ -407,14 +407,17 @@ static void *answer_item(struct load *l, const struct record *record,
 
     if (has_path(l->map, item->path)) {
         handle = open_or_tell(l, item->path, flags, calls);
-    } else if (!choose_target(l, item, absolute, target) || !has_room_for_name(target)) {
+    } else if (!choose_target(l, item, absolute, target)) {
         snprintf(l->why, sizeof l->why, "its name is too long");
         return NULL;
-    } else if ((flags & RTLD_NOLOAD) == 0) {
+    } else if ((flags & RTLD_NOLOAD) == 0 && has_room_for_name(target)) {
         naming.mapped = target;
         return load(l, record, target, flags, calls);
-    } else if ((item->bits & LIBRARY_OURS) != 0) {
-        handle = calls->dlopen(target, flags);
+    } else {
+        snprintf(l->why, sizeof l->why, "the name that it is opened by is too long");
+        if ((item->bits & LIBRARY_OURS) != 0) { /* loaded already, it needs no name */
+            handle = calls->dlopen(target, flags | RTLD_NOLOAD);
+        }
     }
     kept_opened(handle, NULL);
     return handle;

@@ -50,7 +50,8 @@ say(mapped())
 """,
     "relative paths": """
 os.chdir(os.environ["LIBS"])
-say(ctypes.CDLL("./libtop.so").top(), ctypes.CDLL("../libs/libother.so").other(), mapped())
+top = ctypes.CDLL("./libtop.so")
+say(top.top(), ctypes.CDLL("./" * 2043 + "libtop.so")._handle == top._handle, ctypes.CDLL("../libs/libother.so").other(), mapped())
 """,
     "cdll attributes": """
 say(ctypes.cdll.LoadLibrary("libtop.so").top(), hasattr(ctypes.CDLL("libtop.so"), "nothing"), ctypes.CDLL("libm.so.6").abs(-3), mapped())
