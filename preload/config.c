@@ -94,6 +94,17 @@ static bool parse_fs(const char *text, void *field)
     return true;
 }
 
+static bool parse_join(const char *text, void *field)
+{
+    bool at_start = strcmp(text, "start") == 0;
+
+    if (!at_start && strcmp(text, "init") != 0) {
+        return false;
+    }
+    *(enum fi_join *)field = at_start ? FI_AT_START : FI_AT_INIT;
+    return true;
+}
+
 static bool parse_level(const char *text, void *field)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};
@@ -124,6 +135,7 @@ static const struct option options[] = {
     {"FASTIMPORT_MPI", FIELD(mpi), parse_text, "a library", "the one that is found"},
     {"FASTIMPORT_WAIT_MS", FIELD(wait_ms), parse_ms, "milliseconds", "5000"},
     {"FASTIMPORT_JOIN_MS", FIELD(join_ms), parse_ms, "milliseconds", "60000"},
+    {"FASTIMPORT_BELOW_SHELL", FIELD(join), parse_join, "init or start", "init"},
     {"FASTIMPORT_IDLE_MS", FIELD(idle_ms), parse_ms, "milliseconds", "10000"},
     {"FASTIMPORT_PLAN", FIELD(plan), parse_text, "off, a file, record:FILE or use:FILE",
      "the default"},

@@ -14,6 +14,7 @@
 #include "base/log.h"
 
 enum fi_fs { FI_FS_NETWORK, FI_FS_ALL };
+enum fi_join { FI_AT_INIT, FI_AT_START };
 
 struct fi_config {
     bool enabled;         /* FASTIMPORT=0|1 */
@@ -25,6 +26,7 @@ struct fi_config {
     const char *mpi;      /* FASTIMPORT_MPI: the MPI library's file name */
     uint64_t wait_ms;     /* FASTIMPORT_WAIT_MS: silence after which a rank makes the real call */
     uint64_t join_ms;     /* FASTIMPORT_JOIN_MS: how long start-up waits for the other ranks */
+    enum fi_join join;    /* FASTIMPORT_BELOW_SHELL=init|start: when to join there */
     uint64_t idle_ms;     /* FASTIMPORT_IDLE_MS: quiet time after which the service ends */
     const char *plan;     /* FASTIMPORT_PLAN: off, FILE, record:FILE, use:FILE */
     const char *report;   /* FASTIMPORT_REPORT: stderr or FILE */

@@ -10,10 +10,13 @@
 #include "config.h"
 #include "early/libpath.h"
 #include "early/open.h"
+#include "mpi/init.h"
+#include "mpi/place.h"
 #include "mpi/slot.h"
 #include "report/counters.h"
 #include "resolve.h"
 #include "role.h"
+#include "roots.h"
 #include "service/service.h"
 #include "signals.h"
 
@@ -59,9 +62,8 @@ static void after_fork_in_child(void)
     resolve_detach_fill();
 }
 
-static void start_rank(const struct role_facts *role, int argc, char **argv)
+static void join(const struct service_input *input)
 {
-    struct service_input input = {&config, *role, argc, argv};
     struct service_result result;
     struct signals signals;
     int64_t start = sys_now_ns();
@@ -70,10 +72,8 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
     if (!slot_claim()) {
         return;
     }
-    early_prepare();
-    unsetenv(LIBPATH_VARIABLE); /* children have no use for it */
     signals_save(&signals);
-    serves = service_start(&input, &result);
+    serves = service_start(input, &result);
     signals_restore(&signals);
     tell_descendants(&result);
     if (!serves) {
@@ -82,6 +82,54 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
     pthread_atfork(NULL, NULL, after_fork_in_child);
     count_add(&fi_count->init_ns, (uint64_t)(sys_now_ns() - start));
     resolve_start(result.node, result.fill, result.policy);
+}
+
+static struct service_input late;
+
+static void join_late(void)
+{
+    fi_enter();
+    join(&late);
+    fi_leave();
+}
+
+static bool has_what_we_serve(const struct service_input *in)
+{
+    struct roots_input roots = {in->config, in->argc, in->argv, in->role.is_python};
+    char text[POLICY_TEXT];
+
+    return roots_compute(&roots, text, sizeof text) > 0;
+}
+
+/* A slot can start MPI once, and a shell may start several programs in it. Which of them is to have
+ * MPI is known when one initialises it; before, we must not. */
+static bool must_wait(const struct service_input *in)
+{
+    char shell[32];
+
+    if (config.join == FI_AT_START || !place_below_shell(shell, sizeof shell)) {
+        return false;
+    }
+    fi_log(in->role.rank == 0 && has_what_we_serve(in) ? LOG_WARN : LOG_INFO,
+           "this program is served from its MPI_Init on only: the shell that started it (%s) may "
+           "start other MPI programs here; with 'exec' in the script, or "
+           "FASTIMPORT_BELOW_SHELL=start, it is served from its start",
+           shell);
+    return true;
+}
+
+static void start_rank(const struct role_facts *role, int argc, char **argv)
+{
+    struct service_input input = {&config, *role, argc, argv};
+
+    early_prepare();
+    unsetenv(LIBPATH_VARIABLE); /* children have no use for it */
+    if (must_wait(&input)) {
+        late = input;
+        init_join_late(join_late);
+    } else {
+        join(&input);
+    }
 }
 
 /* False: there is no cache, or it cannot be used. */

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "mpi/init.h"
 #include "service/service.h"
 
 static int (*program_main)(int, char **, char **);
@@ -18,7 +19,9 @@ static int (*program_main)(int, char **, char **);
 static void leave(int status, void *unused)
 {
     (void)unused;
-    service_finish(status, false);
+    if (service_is_here()) {
+        service_finish(status, false);
+    }
 }
 
 static int main_with_handler(int argc, char **argv, char **environment)
@@ -27,13 +30,18 @@ static int main_with_handler(int argc, char **argv, char **environment)
     return program_main(argc, argv, environment);
 }
 
+static bool is_rank(void)
+{
+    return service_is_here() || init_joins_late();
+}
+
 FI_EXPORT int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv,
                                 void (*init)(void), void (*fini)(void), void (*rtld_fini)(void),
                                 void *stack_end)
 {
     program_main = main;
-    return real()->__libc_start_main(service_is_here() ? main_with_handler : main, argc, argv, init,
-                                     fini, rtld_fini, stack_end);
+    return real()->__libc_start_main(is_rank() ? main_with_handler : main, argc, argv, init, fini,
+                                     rtld_fini, stack_end);
 }
 
 FI_EXPORT void _exit(int status)

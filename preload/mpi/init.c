@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/guard.h"
@@ -20,6 +21,7 @@ static struct {
     pthread_t main;       /* lock: the thread that called MPI_Init */
     int provided;         /* lock */
     void (*end)(void);
+    void (*_Atomic join)(void);
 } own = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void set_ours(enum ours ours, int provided)
@@ -130,6 +132,25 @@ void init_at_finalize(void (*end)(void))
     own.end = end;
 }
 
+void init_join_late(void (*join)(void))
+{
+    atomic_store(&own.join, join);
+}
+
+bool init_joins_late(void)
+{
+    return atomic_load(&own.join) != NULL;
+}
+
+static void join_first(void)
+{
+    void (*join)(void) = atomic_exchange(&own.join, NULL);
+
+    if (join != NULL) {
+        join();
+    }
+}
+
 /* --- what the program calls ------------------------------------------------------------------ */
 
 /* Behind us in the global scope, or in an MPI library that the program opened for itself. */
@@ -164,6 +185,7 @@ int init_init(struct init_name *name, int *argc, char ***argv)
 {
     int (*next)(int *, char ***);
 
+    join_first();
     *(void **)&next = next_function(name);
     if (takes_ours(name, (void *)next)) {
         return MPI_SUCCESS;
@@ -175,6 +197,7 @@ int init_init_thread(struct init_name *name, int *argc, char ***argv, int requir
 {
     int (*next)(int *, char ***, int, int *);
 
+    join_first();
     *(void **)&next = next_function(name);
     if (takes_ours(name, (void *)next)) {
         *provided = own.provided;

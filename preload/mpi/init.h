@@ -44,6 +44,11 @@ int init_close(void);
  * not use MPI. */
 void init_at_finalize(void (*end)(void));
 
+/* `join` is called once, by the program's MPI_Init before anything else: there a rank joins that
+ * could not at its start. */
+void init_join_late(void (*join)(void));
+bool init_joins_late(void);
+
 /* What the program calls, by the name it used: MPI_X or PMPI_X. */
 struct init_name {
     const char *name;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/hash.h"
 #include "base/sys.h"
@@ -45,4 +46,50 @@ bool place_key(uint64_t *key)
     }
     *key = fi_hash(text, strlen(text), 0);
     return true;
+}
+
+static bool is_shell(const char *name)
+{
+    static const char *const shells[] = {"sh",    "bash", "dash", "ash",  "busybox", "zsh", "ksh",
+                                         "ksh93", "mksh", "lksh", "tcsh", "csh",     "fish"};
+
+    for (size_t i = 0; i < sizeof shells / sizeof *shells; i++) {
+        if (strcmp(name, shells[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Its name, and its parent: 0: not known. */
+static pid_t parent_of(pid_t pid, char *name, size_t size)
+{
+    char file[64];
+    char text[512] = "";
+    char *begin, *end;
+
+    snprintf(file, sizeof file, "/proc/%d/stat", (int)pid);
+    if (sys_read_file(file, text, sizeof text) <= 0 || (begin = strchr(text, '(')) == NULL ||
+        (end = strrchr(text, ')')) == NULL || strlen(end) < strlen(") S 1")) {
+        return 0;
+    }
+    snprintf(name, size, "%.*s", (int)(end - begin - 1), begin + 1);
+    return (pid_t)strtol(end + strlen(") S "), NULL, 10);
+}
+
+bool place_below_shell(char *shell, size_t size)
+{
+    pid_t daemon = daemon_of_slot();
+    pid_t pid = getppid();
+    char name[64];
+    bool found = false;
+
+    while (daemon > 0 && pid > 1 && pid != daemon) {
+        pid = parent_of(pid, name, sizeof name);
+        if (pid > 0 && is_shell(name)) {
+            snprintf(shell, size, "%s", name);
+            found = true;
+        }
+    }
+    return found && pid == daemon;
 }

@@ -1,5 +1,7 @@
 /*
- * place.h - which node is this rank on? A key that all ranks of a node share, without asking MPI.
+ * place.h - where is this rank: on which node, and below a shell?
+ *
+ * The node: a key that all its ranks share, without asking MPI.
  *
  * MPI_Comm_split_type(MPI_COMM_TYPE_SHARED) tells, but takes several collectives of all ranks,
  * which cost more than the rest of the start together where cores are shared (measured: 0.6 of 1.3
@@ -12,8 +14,14 @@
 #define FASTIMPORT_MPI_PLACE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 bool place_key(uint64_t *key);
+
+/* Is there a shell between the launcher's daemon and this process? It may start other programs in
+ * this slot, before and after this one. Then its name is in shell (proc(5), /proc/PID/stat). False
+ * where the daemon is not known, or is not an ancestor. */
+bool place_below_shell(char *shell, size_t size);
 
 #endif

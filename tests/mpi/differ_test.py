@@ -168,12 +168,12 @@ def test_the_root_is_lost_and_the_launcher_does_not_notice():
         os.write(1, b"done\\n")
         os.close(1)
         """
-    SETTINGS["FASTIMPORT_WAIT_MS"] = "300"
+    SETTINGS.update(FASTIMPORT_WAIT_MS="300", FASTIMPORT_BELOW_SHELL="start")
     try:
         with cache_place() as place:
             done = run([(3, ["bash", "-c", " ".join(map(str, python(text))) + " || sleep 5"])], place)
     finally:
-        del SETTINGS["FASTIMPORT_WAIT_MS"]
+        del SETTINGS["FASTIMPORT_WAIT_MS"], SETTINGS["FASTIMPORT_BELOW_SHELL"]
     check(done.stdout == "done\n" * 2 and done.returncode == 0 and done.seconds < 20, f"{done} {done.seconds}")
     check(done.stderr.count("no sign of life from the root") == 1, done.stderr)
 

@@ -122,16 +122,54 @@ def test_through_a_shell():
     check(done.returncode == 4 and same_output(done.stdout, "2\n2\n"), f"{done.returncode} {done.stdout!r} {done.stderr}")
 
 
+AT_START = {"FASTIMPORT_BELOW_SHELL": "start"}
+
+
 def test_two_pythons_one_after_the_other():
-    done = local_job(["bash", "-c", f"{PYTHON} -c 'import json; print(1)' && {PYTHON} -c 'import json; print(2)'"])
+    done = local_job(["bash", "-c", f"{PYTHON} -c 'import json; print(1)' && {PYTHON} -c 'import json; print(2)'"], env=AT_START)
     check_done(done, None)
     check(same_output(done.stdout, "1\n2\n1\n2\n"), done.stdout)
 
 
 def test_two_pythons_at_once():
-    done = local_job(["bash", "-c", f"{PYTHON} -c 'import json; print(1)' & {PYTHON} -c 'import json; print(1)'; wait"])
+    done = local_job(["bash", "-c", f"{PYTHON} -c 'import json; print(1)' & {PYTHON} -c 'import json; print(1)'; wait"], env=AT_START)
     check_done(done, None)
     check(same_output(done.stdout, "1\n" * 4), done.stdout)
+
+
+SUM = "from mpi4py import MPI; print(MPI.COMM_WORLD.allreduce(1)); import decimal, email.mime.text"
+FROM_INIT = "served from its MPI_Init on only: the shell that started it (bash)"
+
+
+def test_programs_of_one_script():
+    """A slot starts MPI once: the one of these that uses it must find it unused."""
+    script = f"{PYTHON} -c 'import json'; {PYTHON} -c '{SUM}'; {PYTHON} -c 'import json'; exit 4"
+    for served, messages in ("all", 3), ("net", 0):
+        done = local_job(["bash", "-c", script], env={"FASTIMPORT_FS": served})
+        check(done.returncode == 4 and same_output(done.stdout, "2\n2\n"), f"exit {done.returncode}: {done.stdout}{done.stderr}")
+        check(done.stderr.count(FROM_INIT) == done.stderr.count("fastimport") == messages, done.stderr)
+
+
+def test_below_a_shell():
+    """Served from MPI_Init on, or, where it is said that nothing else uses MPI, from the start."""
+    served = []
+    for settings in {}, AT_START:
+        with tempfile.TemporaryDirectory() as scratch:
+            done = local_job(["bash", "-c", f"{PYTHON} -c '{SUM}'; true"], env={"FASTIMPORT_REPORT": f"{scratch}/report", **settings})
+            check(done.returncode == 0 and same_output(done.stdout, "2\n2\n"), f"exit {done.returncode}: {done.stdout}{done.stderr}")
+            check(done.stderr.count(FROM_INIT) == done.stderr.count("fastimport") == (0 if settings else 1), done.stderr)
+            report = sharedjob.read_json(f"{scratch}/report")
+            check(report["ranks_reporting"] == 2 and sum(report["fallbacks"].values()) == 0, str(report))
+            served.append(report["calls"]["open"]["served"])
+    check(20 < served[0] < served[1], f"{served}")
+
+
+def test_a_signal_below_a_shell():
+    """What does not use MPI may die, and its script go on, as without the library."""
+    killed = "import os, json; os.kill(os.getpid(), 9 if os.environ['PMI_RANK'] == '1' else 15)"
+    for served in "all", "net":
+        done = local_job(["bash", "-c", f'{PYTHON} -c "{killed}"; sleep 1; echo on'], ranks=3, env={"FASTIMPORT_FS": served})
+        check(done.returncode == 0 and same_output(done.stdout, "on\n" * 3), f"exit {done.returncode}: {done.stdout}{done.stderr}")
 
 
 def test_exit_codes():

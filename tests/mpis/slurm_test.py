@@ -97,6 +97,18 @@ def test_one_rank_that_calls_exec():
             check((done.returncode, "".join(sorted(done.stdout.splitlines(True)))) == (0, output) and "fastimport" not in done.stderr, f"{how}: {done}")
 
 
+def test_programs_of_one_script():
+    """A slot starts MPI once: the one of these that uses it must find it unused, and is served."""
+    program = "from mpi4py import MPI; import os, decimal; os.write(1, b'%d\\n' % MPI.COMM_WORLD.allreduce(1))"
+    with slurm(2) as cluster, tempfile.TemporaryDirectory() as scratch:
+        script = f'{PYTHON} -c "import json"; {PYTHON} -c "{program}"; true'
+        done = subprocess.run(["srun", "--mpi=pmi2", "-N", "2", "-n", "4", "--overcommit", "-K0", "bash", "-c", script], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=90,
+                              env={**cluster, **{k: str(v) for k, v in SETTINGS.items()}, "FASTIMPORT_REPORT": f"{scratch}/report"})
+        check((done.returncode, done.stdout) == (0, "4\n" * 4) and done.stderr.count("served from its MPI_Init on only") == 2, f"{done}")
+        check(sharedjob.read_json(f"{scratch}/report")["ranks_reporting"] == 4, "the program that uses MPI was not served")
+
+
 def test_a_launcher_without_pmi():
     """--mpi=none starts four programs that know nothing of each other."""
     with slurm(2) as cluster:
