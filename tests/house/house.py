@@ -46,7 +46,8 @@ ROOMS = {
     "successor": {"base", "role"},
     "intercept": {"answer", "bare_name", "base", "cache", "early/open.h", "mpi/init.h", "report", "resolve", "service", "successor", "written"},
     "signals": set(),
-    "main": {"base", "cache", "config", "early", "mpi/slot.h", "policy", "report", "resolve", "role", "service", "signals"},
+    "main": {"base", "cache", "config", "early", "mpi/init.h", "mpi/place.h", "mpi/slot.h", "policy", "report", "resolve", "role", "roots", "service",
+             "signals"},
 }
 
 # Whoever calls one of these from inside the library comes back into its wrappers; only for what the sentence says.

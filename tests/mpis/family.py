@@ -62,8 +62,8 @@ class Mpi:
     has_codes: bool = True  # the launcher passes on the exit code of a rank that leaves MPI open
     can_start_twice: bool = True  # the launcher lets a slot start MPI again, after exec
 
-    def run(self, text, ranks, report=None, nodes=1, preload=True, program=None):
-        """A job of ranks; text: of a Python script; program: one more rank that runs this."""
+    def run(self, text, ranks, report=None, nodes=1, preload=True, program=None, script=None):
+        """A job of ranks; text: of a Python script; program: one more rank that runs this; script: a shell's, which runs "$@"."""
         settings = dict(self.settings)
         if preload:
             settings |= {"LD_PRELOAD": LIBRARY, "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off"}
@@ -76,7 +76,7 @@ class Mpi:
         with tempfile.TemporaryDirectory() as scratch:
             app = pathlib.Path(scratch, "app.py")
             app.write_text(textwrap.dedent(text))
-            command = [*launch, *words, self.prefix / "bin/python", app]
+            command = [*launch, *words, *(["bash", "-c", script, "bash"] if script else []), self.prefix / "bin/python", app]
             if program:
                 command += [":", "-n", 1, *words, program]
             return subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90,
@@ -186,6 +186,15 @@ def a_rank_that_calls_exec(mpi):
     check(job.stdout == "ran 2\n" * 2, f"{job.stdout!r} {job.stderr}")
 
 
+def programs_of_one_script(mpi):
+    """A slot starts MPI once: the one of these that uses it must find it unused, and is served from then on."""
+    quiet = dataclasses.replace(mpi, settings={**mpi.settings, "FASTIMPORT_LOG": "error"})
+    script = f'{mpi.prefix}/bin/python -c "import json"; "$@"; {mpi.prefix}/bin/python -c "import json"; exit 4'
+    job, facts = quiet.both(f"from mpi4py import MPI\n{IMPORTS}\n{SUM_OF_ONES}", script=script)
+    check((job.returncode, job.stdout) == (4, "2\n" * 2), f"exit {job.returncode}: {job.stdout}{job.stderr}")
+    mpi.check_served(facts, 2)
+
+
 def a_rank_that_never_joins(mpi):
     """It is no program of Python or MPI: the others go on without fastimport, and end."""
     slow = dataclasses.replace(mpi, settings={**mpi.settings, "FASTIMPORT_JOIN_MS": "1500"})
@@ -221,7 +230,7 @@ def a_profiling_library_sees_init_and_finalize(mpi):
 
 
 FAMILY = (a_job_of_four_ranks, two_nodes, python_without_mpi, the_state_is_the_programs, exit_codes, children, a_rank_that_calls_exec,
-          a_rank_that_never_joins, a_c_program_beside_python, a_profiling_library_sees_init_and_finalize)
+          programs_of_one_script, a_rank_that_never_joins, a_c_program_beside_python, a_profiling_library_sees_init_and_finalize)
 
 
 def tests_of(make, only=FAMILY):
