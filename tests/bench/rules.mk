@@ -34,8 +34,9 @@ test-bench-startup: all
 test-bench-trace:
 	$(Q)B=$(B) tests/run bench-trace /usr/bin/python3 tests/bench/trace_test.py
 
+# It is the first that needs the environment of bench/env, and builds it where there is none: minutes of compiling.
 test-bench-bulk: all
-	$(Q)B=$(B) tests/run bench-bulk $(PRIVATE) /usr/bin/python3 tests/bench/bulk_test.py
+	$(Q)B=$(B) TEST_TIMEOUT=1200 tests/run bench-bulk $(PRIVATE) /usr/bin/python3 tests/bench/bulk_test.py
 
 test-bench-model:
 	$(Q)B=$(B) tests/run bench-model /usr/bin/python3 tests/bench/model_test.py

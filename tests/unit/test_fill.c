@@ -17,7 +17,7 @@
 #include "samples.h"
 #include "service/work.h"
 
-enum { MS = 1000000, WAIT_MS = 150 };
+enum { MS = 1000000, WAIT_MS = 600 };
 
 static struct node_cache node;
 static struct fill asker;

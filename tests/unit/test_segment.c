@@ -338,7 +338,9 @@ static void *announce_soon(void *unused)
     (void)unused;
     sys_nap_ns(20000000);
     segment_announce(&segment);
-    sys_nap_ns(20000000);
+    while (!atomic_load(&segment.header->leader_sleeps)) { /* a bell that rings before is missed */
+        sys_nap_ns(1000000);
+    }
     segment_ring(&segment);
     return NULL;
 }
