@@ -49,6 +49,30 @@ def test_exec_in_all_ways():
         check(not caches(place), f"left: {caches(place)}")
 
 
+def test_children_are_served():
+    """What their rank has read is in the node cache: they ask the file system nothing, however they are started."""
+    for rank in 0, 1:
+        done = jobs.read_job(f"""
+            import os, reader, subprocess, sys
+            reader.read()
+            if os.environ["PMI_RANK"] == "{rank}":
+                before = reader.operations()
+                words = [sys.executable, "-c", "import reader; reader.read()"]
+                subprocess.run(words, check=True)
+                assert os.waitpid(os.posix_spawn(words[0], words, os.environ), 0)[1] == 0
+                for then in reader.read, lambda: os.execv(words[0], words):
+                    pid = os.fork()
+                    if pid == 0:
+                        then()
+                        os._exit(0)
+                    assert os.waitpid(pid, 0)[1] == 0
+                children = reader.operations() - before
+                subprocess.run(words, check=True, env={{"PYTHONPATH": os.environ["PYTHONPATH"]}})
+                print(children, reader.operations() - before > children)
+            """)
+        check_done(done, "0 True\n")
+
+
 def test_children_where_nothing_is_served():
     """They must not take the slot's MPI again, also where no descriptor of PMI could tell them (-pmi-port)."""
     with tempfile.TemporaryDirectory() as scratch:

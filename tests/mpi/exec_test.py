@@ -32,6 +32,20 @@ def test_all_ranks():
             check(not caches(place), f"left: {caches(place)}")
 
 
+def test_a_successor_is_served():
+    """What its rank has read is in the node cache: it asks the file system nothing."""
+    for ranks in "1", "01":
+        done = jobs.read_job(f"""
+            import os, reader, sys
+            reader.read()
+            if len(sys.argv) == 1 and os.environ["PMI_RANK"] in "{ranks}":
+                os.execv(sys.executable, [sys.executable, sys.argv[0], str(reader.operations())])
+            if len(sys.argv) > 1:
+                os.write(1, b"%d\\n" % (reader.operations() - int(sys.argv[1])))
+            """, env={"FASTIMPORT_WAIT_MS": 300})
+        check_done(done, "0\n" * len(ranks))
+
+
 # What a call of exec in C starts: it prints its arguments and its variable WORD, and ends 0.3 s later with exit code 0. By then the
 # launcher has noticed a rank that ends with PMI open, and has ended the job without a word.
 CALLS = {

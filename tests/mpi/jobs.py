@@ -55,17 +55,45 @@ def shared_job(text, ranks, nodes, preload=True, env=None):
 
 
 @contextlib.contextmanager
-def network_directory():
-    """A directory on the emulated shared file system, and one on a local disk."""
+def network_directory(*client):
+    """A directory on the emulated shared file system (client: options of sharedfs), and one on a local disk."""
     with tempfile.TemporaryDirectory() as scratch:
         source, mount, local = (pathlib.Path(scratch, n) for n in ("source", "mount", "local"))
         for directory in (source, mount, local):
             directory.mkdir()
-        subprocess.run([BUILD / "sharedfs", "mount", source, mount, "--state", f"{scratch}/state", "--rtt=0", "--meta-us=0"], check=True, timeout=30)
+        subprocess.run([BUILD / "sharedfs", "mount", source, mount, "--state", f"{scratch}/state", "--rtt=0", "--meta-us=0", *client],
+                       check=True, timeout=30)
         try:
             yield mount, local
         finally:
             subprocess.run([BUILD / "sharedfs", "umount", mount], check=True, timeout=30)
+
+
+# A module for the ranks of read_job(): what else they do is their own.
+READER = """
+import json, os, subprocess
+
+def operations():
+    \"\"\"What the file system was asked so far, by anybody.\"\"\"
+    return json.loads(subprocess.check_output(["{sharedfs}", "stats", "{state}"], env={{}}))["metadata_ops"]
+
+def read():
+    \"\"\"Opens, reads, looks at what is there, and looks for what is not.\"\"\"
+    for n in range({files}):
+        with open(f"{mount}/{{n}}") as f:
+            assert f.read() == str(n) and os.stat(f"{mount}/{{n}}").st_size == len(str(n))
+        assert not os.path.exists(f"{mount}/{{n}}.none")
+"""
+
+
+def read_job(text, ranks=2, env=None, files=20):
+    """A job whose ranks can `import reader`: read() reads files on a client of the shared file system that remembers nothing,
+    so that what fastimport does not serve adds to operations()."""
+    with network_directory("--attr-timeout=0", "--entry-timeout=0", "--negative-timeout=0") as (mount, local):
+        for n in range(files):
+            (mount / str(n)).write_text(str(n))
+        (local / "reader.py").write_text(READER.format(sharedfs=BUILD / "sharedfs", state=mount.parent / "state", mount=mount, files=files))
+        return python_job(text, ranks, {"FASTIMPORT_PATH": str(mount), "PYTHONPATH": str(local), **(env or {})})
 
 
 def local_job(command, ranks=2, env=None, timeout=60):
