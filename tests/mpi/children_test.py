@@ -87,6 +87,19 @@ def test_children_where_nothing_is_served():
     check_done(done, "good\n" * 2)
 
 
+def test_a_forked_child_waits_for_nobody():
+    """It has none of the threads that look things up in its parent: what the node cache lacks it asks the file system, at once."""
+    done = python_job("""
+        import os
+        pid = os.fork()
+        if pid == 0:
+            import decimal, email.mime.text, fractions, xml.dom.minidom
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        """, env={"FASTIMPORT_WAIT_MS": 60000}, timeout=20)
+    check_done(done, "")
+
+
 def test_a_daemon_outlives_the_job():
     """It keeps working when the job is over, and the cache goes when it ends."""
     with cache_place() as place, tempfile.TemporaryDirectory() as scratch:
