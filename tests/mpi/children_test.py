@@ -149,18 +149,26 @@ def test_forked_child_goes_on_after_its_parent():
 # --- secrets and privileges ---------------------------------------------------------------------------------------------
 
 
-def test_logs_and_reports_keep_secrets():
+def test_logs_reports_and_caches_keep_secrets():
     """Nothing of the environment that is not a setting of fastimport goes into log, report, plan or cache."""
-    with tempfile.TemporaryDirectory() as scratch:
-        done = python_job("import json, os; os.write(1, b'on\\n')", env={
+    with tempfile.TemporaryDirectory() as scratch, cache_place() as place:
+        done = python_job("""
+            import json, os, subprocess, sys
+            subprocess.run([sys.executable, "-c", "import decimal"], check=True)
+            for name, word in ("known", "import"), ("secret", os.environ["MY_TOKEN"]):
+                with open(f"{os.environ['FOUND']}/{os.environ['PMI_RANK']}-{name}", "wb") as found:
+                    subprocess.run(["grep", "-rlF", word, os.environ["FASTIMPORT_DIR"]], env={}, stdout=found)
+            """, env={
             "FASTIMPORT_LOG": "debug", "FASTIMPORT_LOG_FILE": f"{scratch}/log", "FASTIMPORT_REPORT": f"{scratch}/report",
-            "FASTIMPORT_PLAN": f"{scratch}/plan", "MY_TOKEN": "swordfish-4711"})
+            "FASTIMPORT_PLAN": f"{scratch}/plan", "FASTIMPORT_DIR": place, "MY_TOKEN": "swordfish-4711", "FOUND": scratch})
         check(done.returncode == 0, done.stderr)
         names = os.listdir(scratch)
         check({"log", "report", "plan"} <= set(names), f"{names}")
         for name in names:
             check(b"swordfish" not in open(f"{scratch}/{name}", "rb").read(), name)
         check("swordfish" not in done.stderr, done.stderr)
+        known, secret = open(f"{scratch}/0-known").read(), open(f"{scratch}/0-secret").read()
+        check("/index\n" in known and "/app.py\n" in known and secret == "", f"{known} {secret}")
 
 
 def test_setuid_programs_are_left_alone():
