@@ -104,12 +104,15 @@ def local_job(command, ranks=2, env=None, timeout=60):
                           capture_output=True, text=True, timeout=timeout)
 
 
-def nodes_job(text, ranks, nodes, env=None, timeout=60):
-    """A job on several emulated nodes that share nothing; any file system is served."""
+def nodes_job(text, ranks, nodes, env=None, timeout=60, after=""):
+    """A job on several emulated nodes that share nothing; any file system is served. after: what a shell does when a Python has failed."""
     settings = {"LD_PRELOAD": str(LIBRARY), "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", **(env or {})}
     with tempfile.TemporaryDirectory() as scratch:
+        command = [PYTHON, script(scratch, text)]
+        if after:
+            command = ["bash", "-c", f"{command[0]} {command[1]} || {after}"]
         return subprocess.run([ROOT / "bench/nodes/mpiexec-nodes", "-N", str(nodes), "-n", str(ranks), *[f"--env={k}={v}" for k, v in settings.items()],
-                               "--", PYTHON, script(scratch, text)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+                               "--", *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
 
 
 def plain_job(command, ranks=2, timeout=60):
