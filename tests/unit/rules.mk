@@ -17,6 +17,7 @@ $(UNIT_TESTS:%=$(B)/tests/unit/%): $(B)/tests/unit/%: $(UNIT_OBJ)/test_%.o $(UNI
 	$(Q)$(CC) $(LDFLAGS) $(UNIT_FAULTS:%=-Wl,--wrap=%) -rdynamic -o $@ $^ -lcmocka -pthread
 
 $(B)/tests/unit/roots $(B)/tests/unit/libpath: LDFLAGS += -Wl,--wrap=sys_read_file
+$(B)/tests/unit/base: LDFLAGS += -Wl,--wrap=syscall
 # The network is simulated.
 $(B)/tests/unit/relay: LDFLAGS += $(addprefix -Wl$(COMMA)--wrap=job_,post_handover post_receive done cancel)
 

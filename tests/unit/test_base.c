@@ -4,9 +4,11 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/linkmap.h"
@@ -222,6 +224,50 @@ static void system_calls_leave_errno_alone(void **state)
     assert_int_equal(sys_getpid(), getpid());
 }
 
+/* Of reads and writes, while `halting`: every other one is interrupted, the rest move one byte. */
+static bool halting;
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+long __wrap_syscall(long number, ...)
+{
+    static unsigned calls;
+    long a[6];
+    va_list args;
+
+    va_start(args, number);
+    for (int i = 0; i < 6; i++) {
+        a[i] = va_arg(args, long);
+    }
+    va_end(args);
+    if (halting && (number == SYS_pread64 || number == SYS_pwrite64)) {
+        if (calls++ % 2 == 0) {
+            errno = EINTR;
+            return -1;
+        }
+        a[2] = a[2] > 1 ? 1 : a[2];
+    }
+    return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+static void goes_on_after_short_reads_and_writes(void **state)
+{
+    char buf[16] = "";
+    int fd;
+
+    (void)state;
+    scratch_text("f", "0123456789");
+    fd = sys_open(scratch_path("f"), O_RDWR, 0);
+    halting = true;
+    assert_int_equal(sys_pread_all(fd, buf, 5, 2), 5);
+    assert_string_equal(buf, "23456");
+    assert_int_equal(sys_pwrite_all(fd, "abcde", 5, 8), 0);
+    assert_int_equal(sys_pread_all(fd, buf, 16, 0), 13);
+    assert_memory_equal(buf, "01234567abcde", 13);
+    halting = false;
+    assert_int_equal(sys_close(fd), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +279,7 @@ int main(void)
         cmocka_unit_test(logs_one_line),
         scratch_test(logs_to_a_file),
         scratch_test(system_calls_leave_errno_alone),
+        scratch_test(goes_on_after_short_reads_and_writes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
