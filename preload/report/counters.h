@@ -3,7 +3,7 @@
  * the rest cost.
  *
  * One block a rank, in the node's index segment, so that the leader can report for ranks that are
- * gone. Attached children add to the block of the rank they descend from. All fields are atomic and
+ * gone. Forked children add to the block of their rank. All fields are atomic and
  * relaxed. Times in ns.
  */
 #ifndef FASTIMPORT_REPORT_COUNTERS_H

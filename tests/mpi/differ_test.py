@@ -11,14 +11,14 @@ import jobs  # noqa: E402
 from jobs import BUILD, LIBRARY, MPIEXEC, PYTHON, cache_place, caches, check, nodes_job, script, sharedjob  # noqa: E402
 
 MEMBER, BYSTANDER = str(BUILD / "tests/mpi/member"), str(BUILD / "tests/mpi/bystander")
-SETTINGS = {"FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", "FASTIMPORT_JOIN_MS": "2500"}
+SETTINGS = {"FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off"}
 
 
-def run(parts, place=None, options=()):
-    """parts: [(ranks, command)]; one MPMD job, with the library if there is a place for its caches."""
+def run(parts, place=None, options=(), more=()):
+    """parts: [(ranks, command)]; one MPMD job, with the library, and more settings, if there is a place for its caches."""
     argv = [MPIEXEC, *options]
     for ranks, command in parts:
-        env = ["env", f"LD_PRELOAD={LIBRARY}", f"FASTIMPORT_DIR={place}", *[f"{k}={v}" for k, v in SETTINGS.items()]] if place else []
+        env = ["env", f"LD_PRELOAD={LIBRARY}", f"FASTIMPORT_DIR={place}", *more, *[f"{k}={v}" for k, v in SETTINGS.items()]] if place else []
         argv += [":"] * (len(argv) > 1 + len(options)) + ["-n", str(ranks), *env, *map(str, command)]
     start = time.monotonic()
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
@@ -32,10 +32,10 @@ def own_lines(done):
 
 
 def alike(parts, says=None, left=False, options=()):
-    """Runs the job without and with the library. says: the one message that is expected."""
+    """Runs the job without and with the library. says: the one message that is expected, of ranks that do not join."""
     plain = run(parts, options=options)
     with cache_place() as place:
-        done = run(parts, place, options)
+        done = run(parts, place, options, ["FASTIMPORT_JOIN_MS=2500"] if says else [])
         about = f"{parts}: plain exit {plain.returncode}, {plain.stdout!r}; with the library {done.returncode}\n{done.stdout}{done.stderr}"
         check(done.returncode == plain.returncode, about)
         check(own_lines(done) == own_lines(plain), about)
