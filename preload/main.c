@@ -7,6 +7,7 @@
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/view.h"
 #include "config.h"
 #include "early/libpath.h"
 #include "early/open.h"
@@ -47,8 +48,9 @@ static void tell_descendants(const struct service_result *r)
     char value[512];
 
     if (r->node != NULL) {
-        snprintf(value, sizeof value, "%d:%llx:%s", (int)sys_getpid(),
-                 (unsigned long long)r->node->index.header->nonce, r->node->directory);
+        snprintf(value, sizeof value, "%d:%llx:%llx:%s", (int)sys_getpid(),
+                 (unsigned long long)r->node->index.header->nonce,
+                 (unsigned long long)view_identity(), r->node->directory);
     } else {
         snprintf(value, sizeof value, "%d", (int)sys_getpid());
     }
@@ -132,10 +134,17 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
     }
 }
 
+/* In another container, say, or behind chroot, the cache's names are those of other files. */
+static bool sees_the_same(const struct role_facts *role)
+{
+    return role->view != 0 && role->view == view_identity();
+}
+
 /* False: there is no cache, or it cannot be used. */
 static bool attach(const struct role_facts *role, struct node_cache *node)
 {
-    bool attached = role->node != NULL && node_attach(node, role->node, role->nonce) == 0;
+    bool attached = role->node != NULL && sees_the_same(role) &&
+                    node_attach(node, role->node, role->nonce) == 0;
 
     if (role->was_rank) {
         slot_prepare();

@@ -75,6 +75,10 @@ static bool parse_node(const char *text, struct role_facts *facts)
         return *colon == '\0' && facts->was_rank;
     }
     facts->nonce = strtoull(colon + 1, &colon, 16);
+    if (*colon != ':') {
+        return false;
+    }
+    facts->view = strtoull(colon + 1, &colon, 16);
     facts->node = colon + 1;
     return *colon == ':' && facts->node[0] == '/';
 }

@@ -14,8 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Set for descendants: "<rank's pid>:<nonce in hex>:<directory>"; where there is no node cache,
- * "<rank's pid>". */
+/* Set for descendants: "<rank's pid>:<nonce in hex>:<view in hex>:<directory>"; where there is no
+ * node cache, "<rank's pid>". The slot's MPI is taken for all of them; the cache is only for those
+ * that see what the rank saw (base/view.h). */
 #define ROLE_NODE_VARIABLE "FASTIMPORT_NODE"
 
 enum role { ROLE_PASSIVE, ROLE_LAUNCHER, ROLE_RANK, ROLE_ATTACHED };
@@ -27,6 +28,7 @@ struct role_facts {
     const char *node; /* a descendant's (attached, or a launcher): directory of the node cache;
                          NULL: there is none */
     uint64_t nonce;   /* the same */
+    uint64_t view;    /* the same: of the rank; 0: the cache is for nobody */
     bool was_rank;    /* the same: this process was the rank itself, and has called exec since */
 };
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -274,6 +275,11 @@ int64_t sys_now_ns(void)
 pid_t sys_getpid(void)
 {
     return (pid_t)CALL1(SYS_getpid, 0);
+}
+
+int sys_own_directories(void)
+{
+    return (int)CALL1(SYS_unshare, CLONE_FS);
 }
 
 uint64_t sys_pid_namespace(void)

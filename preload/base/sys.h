@@ -66,6 +66,9 @@ void sys_futex_wake(const void *word, int how_many);
 void sys_nap_ns(int64_t ns);
 int64_t sys_now_ns(void); /* CLOCK_MONOTONIC */
 pid_t sys_getpid(void);
+/* This thread, and those it starts, get a root directory and a working directory of their own,
+ * which chroot(2) and chdir(2) of the others leave alone. 0 or -errno. */
+int sys_own_directories(void);
 /* The inode of the namespace in which that is meant; 0: not known. */
 uint64_t sys_pid_namespace(void);
 

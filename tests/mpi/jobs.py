@@ -96,11 +96,11 @@ def read_job(text, ranks=2, env=None, files=20):
         return python_job(text, ranks, {"FASTIMPORT_PATH": str(mount), "PYTHONPATH": str(local), **(env or {})})
 
 
-def local_job(command, ranks=2, env=None, timeout=60):
-    """A job on this node without the emulator; any file system is served."""
+def local_job(command, ranks=2, env=None, timeout=60, wrap=()):
+    """A job on this node without the emulator; any file system is served. wrap: words before the launcher's."""
     settings = {"LD_PRELOAD": str(LIBRARY), "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", **(env or {})}
     words = [f"{k}={v}" for k, v in settings.items() if v is not None]
-    return subprocess.run([MPIEXEC, "-n", str(ranks), "env", *words, *map(str, command)], stdin=subprocess.DEVNULL,
+    return subprocess.run([*wrap, MPIEXEC, "-n", str(ranks), "env", *words, *map(str, command)], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=timeout)
 
 

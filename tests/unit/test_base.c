@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "base/view.h"
 #include "faults.h"
 
 static const struct {
@@ -268,6 +270,37 @@ static void goes_on_after_short_reads_and_writes(void **state)
     assert_int_equal(sys_close(fd), 0);
 }
 
+enum { CANNOT = 77 };
+
+static int in_another_namespace(void *before)
+{
+    return unshare(CLONE_NEWNS) != 0 ? CANNOT : view_identity() != *(uint64_t *)before;
+}
+
+static int in_another_root(void *before)
+{
+    return chroot(scratch()) != 0 ? CANNOT : view_identity() != *(uint64_t *)before;
+}
+
+static int in_the_same_root(void *before)
+{
+    return chroot("/") != 0 ? CANNOT : view_identity() == *(uint64_t *)before;
+}
+
+static void a_view_is_a_namespace_and_a_root(void **state)
+{
+    uint64_t before = view_identity();
+
+    (void)state;
+    assert_int_not_equal(before, 0);
+    assert_int_equal(view_identity(), before);
+    if (geteuid() == 0) {
+        assert_int_equal(in_child(in_another_namespace, &before), 1);
+        assert_int_equal(in_child(in_another_root, &before), 1);
+        assert_int_equal(in_child(in_the_same_root, &before), 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +313,7 @@ int main(void)
         scratch_test(logs_to_a_file),
         scratch_test(system_calls_leave_errno_alone),
         scratch_test(goes_on_after_short_reads_and_writes),
+        scratch_test(a_view_is_a_namespace_and_a_root),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,7 +51,7 @@ static void knows_launchers_by_their_names(void **state)
         program_invocation_short_name = (char *)names[i];
         assert_int_equal(role_decide().role, ROLE_LAUNCHER);
     }
-    setenv(ROLE_NODE_VARIABLE, "12:1f:/dev/shm/x", 1); /* in a rank of another job */
+    setenv(ROLE_NODE_VARIABLE, "12:1f:2a:/dev/shm/x", 1); /* in a rank of another job */
     assert_int_equal(role_decide().role, ROLE_LAUNCHER);
     unsetenv(ROLE_NODE_VARIABLE);
     setenv("FASTIMPORT", "0", 1);
@@ -97,7 +97,7 @@ static void is_passive_when_switched_off(void **state)
     setenv("PMI_RANK", "0", 1);
     setenv("FASTIMPORT", "0", 1);
     assert_int_equal(role_decide().role, ROLE_PASSIVE);
-    setenv(ROLE_NODE_VARIABLE, "12:1f:/dev/shm/x", 1);
+    setenv(ROLE_NODE_VARIABLE, "12:1f:2a:/dev/shm/x", 1);
     assert_int_equal(role_decide().role, ROLE_PASSIVE);
     setenv("FASTIMPORT", "1", 1);
     assert_int_equal(role_decide().role, ROLE_ATTACHED);
@@ -110,13 +110,14 @@ static void is_attached_below_a_rank(void **state)
 
     (void)state;
     setenv("PMI_RANK", "3", 1);
-    setenv(ROLE_NODE_VARIABLE, "1:deadbeef01234567:/dev/shm/fastimport-0-x", 1);
+    setenv(ROLE_NODE_VARIABLE, "1:deadbeef01234567:fedcba9876543210:/dev/shm/fastimport-0-x", 1);
     f = role_decide();
     assert_int_equal(f.role, ROLE_ATTACHED);
     assert_int_equal(f.nonce, 0xdeadbeef01234567);
+    assert_int_equal(f.view, 0xfedcba9876543210);
     assert_string_equal(f.node, "/dev/shm/fastimport-0-x");
     assert_false(f.was_rank);
-    snprintf(value, sizeof value, "%d:1:/dev/shm/x",
+    snprintf(value, sizeof value, "%d:1:0:/dev/shm/x",
              (int)getpid()); /* it has replaced itself by exec */
     setenv(ROLE_NODE_VARIABLE, value, 1);
     f = role_decide();
@@ -149,11 +150,15 @@ static void distrusts_a_bad_node_variable(void **state)
                                       "12",
                                       "12:",
                                       "12:1f",
-                                      "12:1f:relative",
-                                      "x:1f:/dev/x",
-                                      "12:x:/dev/x",
+                                      "12:1f:2a",
+                                      "12:1f:/dev/x",
+                                      "12:1f:2a:relative",
+                                      "x:1f:2a:/dev/x",
+                                      "12:x:2a:/dev/x",
+                                      "12:1f:x:/dev/x",
                                       "1f:/dev/x",
-                                      "12:1f;/dev/x"};
+                                      "12:1f;2a:/dev/x",
+                                      "12:1f:2a;/dev/x"};
 
     (void)state;
     setenv("PMI_RANK", "0", 1);

@@ -13,13 +13,13 @@
 #include "role.h"
 #include "successor.h"
 
-static const char node[] = ROLE_NODE_VARIABLE "=7:1f:/dev/shm/x";
+static const char node[] = ROLE_NODE_VARIABLE "=7:1f:2a:/dev/shm/x";
 static const char preload[] = "LD_PRELOAD=/lib/other.so:/some/where/libfastimport.so";
 static char *const environment[] = {(char *)"HOME=/", (char *)node, (char *)preload, NULL};
 
 static int set_up(void **state)
 {
-    setenv(ROLE_NODE_VARIABLE, "7:1f:/dev/shm/x", 1);
+    setenv(ROLE_NODE_VARIABLE, "7:1f:2a:/dev/shm/x", 1);
     return scratch_setup(state);
 }
 
@@ -104,7 +104,8 @@ static void searches_as_execvp_does(void **state)
 static void is_ours_if_the_environment_says_so(void **state)
 {
     char *const no_node[] = {(char *)preload, NULL};
-    char *const another[] = {(char *)preload, (char *)ROLE_NODE_VARIABLE "=8:1f:/dev/shm/x", NULL};
+    char *const another[] = {(char *)preload, (char *)ROLE_NODE_VARIABLE "=8:1f:2a:/dev/shm/x",
+                             NULL};
     char *const no_preload[] = {(char *)node, NULL};
     char *const other_preload[] = {(char *)node, (char *)"LD_PRELOAD=/lib/other.so", NULL};
     char *const off[] = {(char *)node, (char *)preload, (char *)"FASTIMPORT=0", NULL};

@@ -1,0 +1,65 @@
+/* view.c - see view.h */
+#include "base/view.h"
+
+#include <fcntl.h>
+
+#include "base/hash.h"
+#include "base/sys.h"
+
+_Atomic int view_changes;
+_Atomic bool view_changed;
+__thread bool view_kept;
+
+void view_keep(void)
+{
+    view_kept = sys_own_directories() == 0;
+}
+
+/* Where "/" is mounted: what is bound over a part of it, and then entered by chroot(2), has the
+ * same root directory. 0: the kernel (before Linux 5.8) or libc's headers do not know. */
+static uint64_t mount_of_root(void)
+{
+#ifdef STATX_MNT_ID
+    struct statx stx;
+
+    if (sys_statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &stx) == 0 &&
+        (stx.stx_mask & STATX_MNT_ID) != 0) {
+        return stx.stx_mnt_id;
+    }
+#endif
+    return 0;
+}
+
+uint64_t view_identity(void)
+{
+    uint64_t key[4] = {0};
+    struct stat st;
+    uint64_t identity;
+
+    if (sys_stat("/proc/thread-self/ns/mnt", &st) != 0) {
+        return 0;
+    }
+    key[0] = st.st_ino;
+    if (sys_stat("/", &st) != 0) {
+        return 0;
+    }
+    key[1] = st.st_dev;
+    key[2] = st.st_ino;
+    key[3] = mount_of_root();
+    identity = fi_hash(key, sizeof key, 0);
+    return identity != 0 ? identity : 1;
+}
+
+void view_begin_change(void)
+{
+    atomic_fetch_add(&view_changes, 1);
+}
+
+void view_end_change(bool is_other)
+{
+    if (is_other) {
+        atomic_store(&view_changed, true);
+    } else {
+        atomic_fetch_sub(&view_changes, 1);
+    }
+}
