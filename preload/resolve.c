@@ -15,6 +15,7 @@
 
 struct resolver resolver;
 bool resolve_active;
+bool resolve_begun;
 
 /* The working directory neither is below a root nor has one below it. Only ever makes a call real
  * that could have been served, so it need not follow what a raw system call does. */
@@ -23,7 +24,13 @@ static bool cwd_is_foreign;
 void resolve_start(struct node_cache *node, struct fill *fill, const struct policy *policy)
 {
     resolver = (struct resolver){node, fill, policy};
+    __atomic_store_n(&resolve_begun, true, __ATOMIC_RELEASE);
     __atomic_store_n(&resolve_active, true, __ATOMIC_RELEASE);
+}
+
+void resolve_end(void)
+{
+    __atomic_store_n(&resolve_active, false, __ATOMIC_RELEASE);
 }
 
 void resolve_detach_fill(void)

@@ -25,8 +25,11 @@ struct resolver {
 
 extern struct resolver resolver;
 extern bool resolve_active;
+extern bool resolve_begun; /* descriptors and libraries of this process may be the mirror's */
 
 void resolve_start(struct node_cache *node, struct fill *fill, const struct policy *policy);
+/* Nothing is answered any more: names name other files (base/view.h). resolve_begun stays. */
+void resolve_end(void);
 /* In the child of a fork: it reads the cache, and fills nothing. */
 void resolve_detach_fill(void);
 

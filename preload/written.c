@@ -283,6 +283,12 @@ bool written_original(int fd, char path[FI_PATH_MAX])
     return resolve_active && !fi_inside() && reopen_path(resolver.node, fd, path);
 }
 
+void written_hold_all(void)
+{
+    reopen_all(resolver.node);
+    directory_hold_all();
+}
+
 /* What is open becomes the original as long as that can be opened. */
 static void hold_open(const struct written_before *before)
 {
@@ -290,8 +296,7 @@ static void hold_open(const struct written_before *before)
         return;
     }
     if (S_ISDIR(before->st.st_mode) || S_ISLNK(before->st.st_mode)) {
-        reopen_all(resolver.node);
-        directory_hold_all();
+        written_hold_all();
     } else if (S_ISREG(before->st.st_mode)) {
         reopen_file(resolver.node, &before->st, before->path.text);
     }

@@ -42,6 +42,10 @@ void written_closing_fd(struct written_before *before, int fd);
 void written_closed(struct written_before *before);
 void written_closed_fd(struct written_before *before, int fd);
 
+/* What is open stays what it is, whatever names will name: as far as possible it becomes the
+ * original. */
+void written_hold_all(void);
+
 void written_remember(struct written_before *before, int dirfd, const char *path);
 /* The name has been removed, or names something else. */
 void written_over(struct written_before *before);

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/view.h"
 #include "cache/left.h"
 #include "companion.h"
 #include "fill/library_source.h"
@@ -356,7 +357,9 @@ const struct record *library_lookup(struct node_cache *node, const struct fi_que
      * then: ask again. */
     if (sound || !planned) {
         r = publish(node, q, flags,
-                    sound && !computed.closure.root_is_needed ? &computed.closure : NULL);
+                    sound && !computed.closure.root_is_needed && view_is_certain()
+                        ? &computed.closure
+                        : NULL);
     }
     release(&computed);
     return r;

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "base/view.h"
 #include "cache/mirror.h"
 #include "fill/library.h"
 #include "fill/mapped.h"
@@ -38,8 +39,15 @@ static struct record *begin(const struct lookup *l, size_t payload_size)
     return r;
 }
 
+static const struct record *unavailable(const struct lookup *l);
+
+/* What was found while the view changed may be another file of that name, and is no answer. */
 static const struct record *finish(const struct lookup *l, struct record *r)
 {
+    if (!view_is_certain() && (r->flags & RECORD_UNAVAILABLE) == 0) {
+        segment_abandon(&l->node->index, r);
+        return l->query->kind == RECORD_ORIGIN ? NULL : unavailable(l);
+    }
     record_seal(r);
     segment_publish(&l->node->index, r);
     return r;

@@ -103,7 +103,7 @@ FI_EXPORT int dlinfo(void *handle, int request, void *info)
 {
     int result = real()->dlinfo(handle, request, info);
 
-    if (result == 0 && request == RTLD_DI_ORIGIN && resolve_active) {
+    if (result == 0 && request == RTLD_DI_ORIGIN && resolve_begun) {
         answer_original_name(resolver.node, info);
     }
     return result;

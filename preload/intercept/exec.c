@@ -17,6 +17,7 @@
 #include "base/guard.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "base/view.h"
 #include "service/service.h"
 #include "successor.h"
 
@@ -30,7 +31,8 @@ static void leave(const char *path, char *const environment[])
     fi_enter();
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* exec is no cancellation point */
     if (successor_exists(path)) {
-        service_before_exec(successor_is_ours(path, environment), environment);
+        /* with another view it finds no cache in which to say what must be said */
+        service_before_exec(!view_is_other() && successor_is_ours(path, environment), environment);
     }
     pthread_setcancelstate(state, &state);
     fi_leave();

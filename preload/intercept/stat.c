@@ -40,7 +40,7 @@ static bool serve_stat(const char *path, bool follow, void *st, int *result)
 
 static int correct(int result, void *st)
 {
-    if (result == 0 && __builtin_expect(resolve_active, 0)) {
+    if (result == 0 && __builtin_expect(resolve_begun, 0)) {
         answer_fstat(resolver.node, st);
     }
     return result;
@@ -182,7 +182,7 @@ FI_EXPORT int statx(int dirfd, const char *path, int flags, unsigned mask, struc
         return result;
     }
     result = real()->statx(dirfd, path, flags, mask, stx);
-    if (result == 0 && (flags & AT_EMPTY_PATH) != 0 && __builtin_expect(resolve_active, 0) &&
+    if (result == 0 && (flags & AT_EMPTY_PATH) != 0 && __builtin_expect(resolve_begun, 0) &&
         !has_name(path)) {
         result = statx_of_fd(dirfd, flags, mask, stx);
     }

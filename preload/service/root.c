@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/view.h"
 #include "cache/left.h"
 #include "fill/ahead.h"
 #include "mpi/bind.h"
@@ -213,6 +214,14 @@ static int64_t silence_ns(const struct service *s)
     return atomic_load(&s->lost) ? service_patience_ns(s) / 4 : service_patience_ns(s);
 }
 
+/* By name, as the report: not into another root directory. */
+static void save_plan(struct service *s)
+{
+    if (!view_is_other()) {
+        plan_save(&s->plan);
+    }
+}
+
 /* The last frame. Afterwards nobody of the leaders waits for another. */
 static void say_end(struct root *r)
 {
@@ -302,7 +311,7 @@ void root_serve(struct service *s)
         service_check(s, -1, "allocation");
         return;
     }
-    while (!s->broken) {
+    while (!s->broken && !view_is_other()) { /* else it has no answers any more */
         bool worked = broadcast(root);
 
         worked |= take_requests(root);
@@ -322,7 +331,7 @@ void root_serve(struct service *s)
     s->unfinished = relay_in_flight(&root->relay);
     if (!s->broken && !all_leave(root)) {
         plan_merge(&s->plan, &s->node.index, false);
-        plan_save(&s->plan);
+        save_plan(s);
     }
 }
 
@@ -391,8 +400,8 @@ void root_collect(struct service *s)
     }
     add_own(root);
     plan_merge(&s->plan, &s->node.index, root->complete && all_leave(root));
-    plan_save(&s->plan);
-    if (s->input.config->report != NULL) {
+    save_plan(s);
+    if (s->input.config->report != NULL && !view_is_other()) {
         write_report(root);
     }
     if (all_leave(root)) {

@@ -12,6 +12,7 @@
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/view.h"
 #include "fill/library.h"
 #include "mpi/bind.h"
 #include "mpi/init.h"
@@ -368,6 +369,7 @@ static void *service_thread(void *argument)
     fi_enter();
     prctl(PR_SET_NAME, "fastimport");
     prctl(PR_SET_TIMERSLACK, 1000UL);
+    view_keep();
     if (!join(s)) {
         set_phase(s, PHASE_FAILED);
         return NULL;

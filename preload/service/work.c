@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/guard.h"
+#include "base/view.h"
 
 struct item {
     struct item *next;
@@ -31,6 +32,7 @@ static struct {
     bool running;                    /* lock: there are threads */
     bool stopping;                   /* lock */
     struct fill *fill;
+    bool view_kept;         /* by the service thread, whose directories the helpers share */
     struct item pool[POOL]; /* lock */
     char pool_path[POOL][POOL_PATH];
 } work = {.lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
@@ -145,6 +147,7 @@ static void *helper(void *unused)
 
     (void)unused;
     fi_enter();
+    view_kept = work.view_kept;
     pthread_mutex_lock(&work.lock);
     while ((item = take(&queue)) != NULL) {
         struct fi_query q = query_make(item->kind, item->argument, item->path, item->length);
@@ -169,6 +172,7 @@ void work_start(struct fill *fill, int threads)
     bool running = false;
 
     work.fill = fill;
+    work.view_kept = view_kept;
     for (int i = 0; i < WORK_QUEUES; i++) {
         work.last[i] = &work.first[i];
     }

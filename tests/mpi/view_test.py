@@ -2,16 +2,18 @@
 """The same name, another file: ranks and their descendants in other mount namespaces and behind chroot, which see what a plain
 run shows them."""
 
+import contextlib
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 
 sys.dont_write_bytecode = True
 import jobs  # noqa: E402
-from jobs import PYTHON, cache_place, caches, check, check_done, local_job, script  # noqa: E402
+from jobs import PYTHON, cache_place, caches, check, check_done, local_job, script, sharedjob  # noqa: E402
 
 
 class Place:
@@ -112,6 +114,121 @@ def test_a_rank_becomes_another_program_elsewhere(place):
                          env={**place.settings, "FASTIMPORT_DIR": caches_here, "FASTIMPORT_WAIT_MS": 300}, timeout=30)
         check_done(done, "good\n" * 2)
         check(not caches(caches_here), f"left: {caches(caches_here)}")
+
+
+# --- the process itself ------------------------------------------------------------------------------------------
+
+# Ways to see other files.
+WAYS = {
+    "chroot": "os.chroot({jail!r}), os.chdir('/')",
+    "unshare": "check(libc.unshare(0x20000)), check(libc.mount(b'none', b'/', None, 0x44000, None)), "
+               "check(libc.mount({other!r}.encode(), {served!r}.encode(), None, 0x1000, None))",
+    "setns": "check(libc.setns(os.open({namespace!r}, 0), 0))",
+}
+LIBC = """
+import ctypes, os, time
+libc = ctypes.CDLL(None, use_errno=True)
+def check(result):
+    assert result == 0, os.strerror(ctypes.get_errno())
+"""
+
+
+def way(place, name):
+    return WAYS[name].format(jail=str(place.jail), other=str(place.other), served=str(place.served), namespace=place.namespace)
+
+
+@contextlib.contextmanager
+def namespace_of(command):
+    """The name of a mount namespace that a process has while it runs this."""
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+        try:
+            while pathlib.Path(f"/proc/{process.pid}/comm").read_text() != "sleep\n":
+                time.sleep(0.01)
+            yield f"/proc/{process.pid}/ns/mnt"
+        finally:
+            process.kill()
+
+
+@placed
+def test_a_forked_child_changes_its_view(place):
+    """What it has open stays what it was."""
+    with namespace_of(bound(place, ["sleep", "60"])) as place.namespace:
+        for name in WAYS:
+            a_forked_child_changes_its_view(place, name)
+
+
+def a_forked_child_changes_its_view(place, name):
+    text = LIBC + place.look("look") + textwrap.dedent(f"""
+        assert look() == "old"
+        kept, names = open("{place.served}/m.py"), os.scandir("{place.served}")
+        identity = lambda: (os.fstat(kept.fileno()).st_dev, os.fstat(kept.fileno()).st_ino, os.fstat(kept.fileno()).st_mtime_ns)
+        before, first = identity(), kept.read(3)
+        child = os.fork()
+        if child == 0:
+            {way(place, name)}
+            words = look(), first + kept.read(), sorted(e.name for e in names), identity() == before
+            os._exit(0 if words == ("new", "value = 'old'\\n", ["m.py", "old.py"], True) else print(words, flush=True) or 1)
+        assert os.waitpid(child, 0)[1] == 0 and look() == "old"
+        os.write(1, b"good\\n")
+        """)
+    check_done(local_job([PYTHON, script(place.directory, text)], env=place.settings), "good\n" * 2)
+
+
+@placed
+def test_what_changes_nothing(place):
+    """Or fails: the process is served as before."""
+    text = LIBC + place.look("look") + textwrap.dedent(f"""
+        assert look() == "old"
+        os.chroot("/")
+        try:
+            os.chroot("/nonexistent")
+        except OSError as error:
+            assert error.errno == 2
+        assert libc.unshare(0x400) == 0 or ctypes.get_errno() == 22
+        assert libc.setns(-1, 0) == -1 and ctypes.get_errno() == 9
+        names = open("{place.served}/m.py")
+        assert look() == "old" and "fastimport" in os.readlink(f"/proc/self/fd/{{names.fileno()}}")
+        os.write(1, b"good\\n")
+        """)
+    check_done(local_job([PYTHON, script(place.directory, text)], env=place.settings), "good\n" * 2)
+
+
+def a_rank_changes_its_view(place, name, who):
+    """The others are not told what it sees; plan and report are written where they belong."""
+    for n in range(20):
+        for directory, word in (place.served, "old"), (place.other, "new"), (place.in_jail, "new"):
+            (directory / f"late{n}.py").write_text(f"value = '{word}'\n")
+    with cache_place() as caches_here, tempfile.TemporaryDirectory() as marks:
+        text = LIBC + textwrap.dedent(f"""
+            import sys
+            late = lambda n: open(f"{place.served}/late{{n}}.py").read()
+            if os.environ["PMI_RANK"] == "{who}":
+                late(0), late(1)
+                mark = os.open("{marks}", os.O_PATH)
+                {way(place, name)}
+                assert [late(n) for n in range(10)] == ["value = 'new'\\n"] * 10
+                os.close(os.open("moved", os.O_CREAT | os.O_WRONLY, dir_fd=mark))
+                time.sleep(0.5)
+            else:
+                while not os.path.exists("{marks}/moved"):
+                    time.sleep(0.01)
+                assert [late(n) for n in range(20)] == ["value = 'old'\\n"] * 20, [late(n) for n in range(20)]
+            os.write(1, b"good\\n")
+            """)
+        report, plan = place.directory / f"report-{name}-{who}", place.directory / f"plan-{name}-{who}"
+        done = local_job([PYTHON, script(place.directory, text)], 3,
+                         {**place.settings, "FASTIMPORT_DIR": caches_here, "FASTIMPORT_REPORT": str(report), "FASTIMPORT_PLAN": str(plan)})
+        check_done(done, "good\n" * 3)
+        check(plan.exists() and sharedjob.read_json(report)["ranks_reporting"] == 3, f"{name}, rank {who}: {os.listdir(place.directory)}")
+        check(not [n for n in os.listdir(place.jail) if n != "tmp"], f"{os.listdir(place.jail)}")
+
+
+@placed
+def test_a_rank_changes_its_view(place):
+    with namespace_of(bound(place, ["sleep", "60"])) as place.namespace:
+        for name in WAYS:
+            for who in 0, 1:
+                a_rank_changes_its_view(place, name, who)
 
 
 if __name__ == "__main__":

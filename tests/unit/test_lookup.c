@@ -14,6 +14,7 @@
 
 #include "answer/answer.h"
 #include "base/path.h"
+#include "base/view.h"
 #include "cache/mirror.h"
 #include "faults.h"
 #include "fill/lookup.h"
@@ -399,6 +400,21 @@ static void a_full_index_is_no_crash(void **state)
     }
 }
 
+/* They may be those of another file; also a name that is not there is. */
+static void what_is_found_in_a_changing_view_is_no_answer(void **state)
+{
+    (void)state;
+    view_begin_change();
+    assert_true(unavailable(look(RECORD_STAT, 0, "file")));
+    assert_true(unavailable(look(RECORD_STAT, 0, "none")));
+    assert_true(unavailable(look(RECORD_LIST, 0, "dir")));
+    assert_true(unavailable(look(RECORD_CONTENT, 0, "file")));
+    view_end_change(false);
+    assert_false(unavailable(look(RECORD_CONTENT, 0, "dir/inside")));
+    assert_false(unavailable(look(RECORD_STAT, 0, "dir")));
+    assert_false(view_is_other());
+}
+
 #define lookup_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -416,6 +432,7 @@ int main(void)
         lookup_test(transient_errors_are_no_answers),
         lookup_test(a_file_cut_while_read_is_not_kept),
         lookup_test(a_full_index_is_no_crash),
+        lookup_test(what_is_found_in_a_changing_view_is_no_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
