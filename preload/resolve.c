@@ -14,8 +14,8 @@
 #include "fill/ahead.h"
 
 struct resolver resolver;
-bool resolve_active;
-bool resolve_begun;
+_Atomic bool resolve_active;
+_Atomic bool resolve_begun;
 
 /* The working directory neither is below a root nor has one below it. Only ever makes a call real
  * that could have been served, so it need not follow what a raw system call does. */
@@ -24,13 +24,13 @@ static bool cwd_is_foreign;
 void resolve_start(struct node_cache *node, struct fill *fill, const struct policy *policy)
 {
     resolver = (struct resolver){node, fill, policy};
-    __atomic_store_n(&resolve_begun, true, __ATOMIC_RELEASE);
-    __atomic_store_n(&resolve_active, true, __ATOMIC_RELEASE);
+    atomic_store_explicit(&resolve_begun, true, memory_order_release);
+    atomic_store_explicit(&resolve_active, true, memory_order_release);
 }
 
 void resolve_end(void)
 {
-    __atomic_store_n(&resolve_active, false, __ATOMIC_RELEASE);
+    atomic_store_explicit(&resolve_active, false, memory_order_release);
 }
 
 void resolve_detach_fill(void)

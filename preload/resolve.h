@@ -24,8 +24,9 @@ struct resolver {
 };
 
 extern struct resolver resolver;
-extern bool resolve_active;
-extern bool resolve_begun; /* descriptors and libraries of this process may be the mirror's */
+extern _Atomic bool resolve_active;
+extern _Atomic bool
+    resolve_begun; /* descriptors and libraries of this process may be the mirror's */
 
 void resolve_start(struct node_cache *node, struct fill *fill, const struct policy *policy);
 /* Nothing is answered any more: names name other files (base/view.h). resolve_begun stays. */
