@@ -50,7 +50,7 @@ static void tell_descendants(const struct service_result *r)
     if (r->node != NULL) {
         snprintf(value, sizeof value, "%d:%llx:%llx:%s", (int)sys_getpid(),
                  (unsigned long long)r->node->index.header->nonce,
-                 (unsigned long long)view_identity(), r->node->directory);
+                 (unsigned long long)(r->differs ? 0 : view_identity()), r->node->directory);
     } else {
         snprintf(value, sizeof value, "%d", (int)sys_getpid());
     }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/sys.h"
 
 enum { MOUNTINFO_MAX = 1 << 20 };
@@ -12,10 +13,17 @@ enum { MOUNTINFO_MAX = 1 << 20 };
 /* The words of a line that matter, "36 35 98:0 /root /mount opts - type source ...": not yet
  * unescaped, not terminated. */
 struct line {
+    long id;
+    long parent;
     struct word {
         const char *text;
         size_t length;
     } root, mount, type, source;
+};
+
+enum {
+    MOUNTS_ON_A_WAY = 64,
+    NOWHERE = 3 /* behind chroot(2), in a directory that is no mount point; an identity() is odd */
 };
 
 bool mounts_is_network(const char *type)
@@ -64,8 +72,8 @@ static bool parse(const char *at, struct line *out)
 {
     struct word w;
 
-    take_word(&at);
-    take_word(&at);
+    out->id = strtol(take_word(&at).text, NULL, 10);
+    out->parent = strtol(take_word(&at).text, NULL, 10);
     take_word(&at);
     out->root = take_word(&at);
     out->mount = take_word(&at);
@@ -108,28 +116,201 @@ static bool describe(const struct line *l, const char *path, size_t mount_length
         return false;
     }
     out->has_server = strpbrk(source, ":/") != NULL;
+    out->source_length = strlen(source);
     snprintf(out->where, sizeof out->where, "%s %s%s", source, strcmp(root, "/") == 0 ? "" : root,
              below);
     return true;
 }
 
+/* Steps through the text; false at its end. What makes no sense is left out. */
+static bool next_line(const char **at, struct line *out)
+{
+    while (*at != NULL && **at != '\0') {
+        const char *line = *at;
+        const char *end = strchr(line, '\n');
+
+        *at = end == NULL ? NULL : end + 1;
+        if (parse(line, out)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How much of the path is this mount point; 0: it is elsewhere. */
+static size_t covers(const struct line *l, const char *path, size_t length)
+{
+    char mount[FI_PATH_MAX];
+
+    return unescape(&l->mount, mount, sizeof mount) &&
+                   path_has_prefix(path, length, mount, strlen(mount))
+               ? strlen(mount)
+               : 0;
+}
+
+/* The mounts on the way to a path, visible or not. */
+struct way {
+    size_t n;
+    struct line lines[MOUNTS_ON_A_WAY];
+    size_t lengths[MOUNTS_ON_A_WAY];
+};
+
+static void find_way(const char *mountinfo, const char *path, struct way *way)
+{
+    size_t length = strlen(path);
+
+    way->n = 0;
+    for (const char *at = mountinfo; way->n < MOUNTS_ON_A_WAY;) {
+        struct line *l = &way->lines[way->n];
+
+        if (!next_line(&at, l)) {
+            return;
+        }
+        way->lengths[way->n] = covers(l, path, length);
+        way->n += way->lengths[way->n] > 0;
+    }
+}
+
+static bool is_on(const struct way *way, long id)
+{
+    for (size_t i = 0; i < way->n; i++) {
+        if (way->lines[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of the mounts on this one (-1: on none that is listed) the one that is come to first; of several
+ * at one place, the last. */
+static int next_on_way(const struct way *way, int from)
+{
+    int best = -1;
+
+    for (size_t i = 0; i < way->n; i++) {
+        const struct line *l = &way->lines[i];
+        bool follows = from < 0 ? l->parent == l->id || !is_on(way, l->parent)
+                                : l->parent == way->lines[from].id && l->parent != l->id;
+
+        if (follows && (best < 0 || way->lengths[i] <= way->lengths[best])) {
+            best = (int)i;
+        }
+    }
+    return best;
+}
+
+/* The mount in which the kernel finds the path: one that was mounted over its way later hides the
+ * others. -1: not known. */
+static int end_of_way(const struct way *way)
+{
+    int at = next_on_way(way, -1);
+
+    for (size_t steps = 0; at >= 0 && steps < way->n; steps++) {
+        int next = next_on_way(way, at);
+
+        if (next < 0) {
+            break;
+        }
+        at = next;
+    }
+    return at;
+}
+
 void mounts_find(const char *mountinfo, const char *path, struct mount_place *out)
+{
+    struct way way;
+    int at;
+
+    *out = (struct mount_place){.type = "unknown"};
+    find_way(mountinfo, path, &way);
+    at = end_of_way(&way);
+    if (at >= 0 && describe(&way.lines[at], path, way.lengths[at], out)) {
+        out->mount_length = way.lengths[at];
+    }
+}
+
+/* --- is it the same elsewhere? --- */
+
+/* "server:/export", "a,b:/export", "//server/share", "server/share": without the server. */
+static const char *without_server(const char *source)
+{
+    const char *colon = strrchr(source, ':');
+    const char *slash;
+
+    if (colon != NULL) {
+        return colon + 1;
+    }
+    slash = strncmp(source, "//", 2) == 0 ? strchr(source + 2, '/')
+            : strchr(source, '=') == NULL ? strchr(source, '/')
+                                          : NULL;
+    return slash != NULL ? slash : source;
+}
+
+/* What the path, of which the mount point covers so much, is in this mount. 0: not known. */
+static uint64_t identity(const struct line *l, const char *path, size_t mount_length,
+                         bool same_node)
+{
+    struct mount_place place;
+    char text[sizeof place.type + sizeof place.where];
+    bool is_network;
+
+    if (!describe(l, path, mount_length, &place) || strcmp(place.type, "autofs") == 0) {
+        return 0;
+    }
+    is_network = mounts_is_network(place.type);
+    place.where[place.source_length] = '\0';
+    place.type[strcspn(place.type, ".")] = '\0'; /* of "fuse.x" the client has chosen the x */
+    snprintf(text, sizeof text, "%s %s%s", is_network || same_node ? place.type : "",
+             is_network ? without_server(place.where) : "",
+             is_network || same_node ? place.where + place.source_length + 1 : "");
+    return fi_hash(text, strlen(text), is_network) | 1;
+}
+
+static bool find_line(const char *mountinfo, long id, struct line *out)
+{
+    for (const char *at = mountinfo; next_line(&at, out);) {
+        if (out->id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A mount below the path: 0 if nothing else is there than would be without it, or if it comes and
+ * goes by itself. */
+static uint64_t identity_below(const char *mountinfo, const struct line *l, const char *mount,
+                               bool same_node)
+{
+    uint64_t here = identity(l, mount, strlen(mount), same_node);
+    struct line parent;
+    uint64_t without;
+
+    if (here == 0 || !find_line(mountinfo, l->parent, &parent)) {
+        return here;
+    }
+    without = identity(&parent, mount, covers(&parent, mount, strlen(mount)), same_node);
+    return without == 0 || without == here ? 0 : here;
+}
+
+uint64_t mounts_identity(const char *mountinfo, const char *path, bool same_node)
 {
     size_t length = strlen(path);
     char mount[FI_PATH_MAX];
-    size_t best = 0;
+    struct way way;
+    struct line l;
+    uint64_t sum;
+    int at;
 
-    *out = (struct mount_place){.type = "unknown"};
-    for (const char *at = mountinfo; at != NULL && *at != '\0';) {
-        const char *end = strchr(at, '\n');
-        struct line l;
+    find_way(mountinfo, path, &way);
+    at = end_of_way(&way);
+    sum = at < 0 ? NOWHERE : identity(&way.lines[at], path, way.lengths[at], same_node);
+    for (const char *text = mountinfo; sum != 0 && next_line(&text, &l);) {
+        if (unescape(&l.mount, mount, sizeof mount) && strlen(mount) > length &&
+            path_has_prefix(mount, strlen(mount), path, length)) {
+            uint64_t below = identity_below(mountinfo, &l, mount, same_node);
 
-        if (parse(at, &l) && unescape(&l.mount, mount, sizeof mount) && strlen(mount) >= best &&
-            path_has_prefix(path, length, mount, strlen(mount)) &&
-            describe(&l, path, strlen(mount), out)) {
-            best = strlen(mount);
-            out->mount_length = best;
+            sum += below == 0 ? 0 : fi_hash(mount, strlen(mount), below) & ~1ULL;
         }
-        at = end == NULL ? NULL : end + 1;
     }
+    return sum;
 }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/path.h"
 
@@ -19,6 +20,7 @@ struct mount_place {
     /* Where in which file system: its source and the path from its own root. Of a network file
      * system, nodes that have mounted the same have the same. */
     char where[3 * FI_PATH_MAX];
+    size_t source_length; /* so much of it */
 };
 
 /* The mounts of this process, to be freed by the caller; NULL: no memory. */
@@ -26,6 +28,11 @@ char *mounts_read(void);
 
 /* For a normal path. */
 void mounts_find(const char *mountinfo, const char *path, struct mount_place *out);
+
+/* What is mounted at a normal path, and below it, as a number: equal in another process that has
+ * the same there. same_node: that process is on this node. 0: not known, it may be anything. See
+ * mounted.h for what counts. */
+uint64_t mounts_identity(const char *mountinfo, const char *path, bool same_node);
 
 /* Is a file system of this type reached over a network? */
 bool mounts_is_network(const char *type);

@@ -35,6 +35,7 @@ struct service {
     struct wire_hello hello;
     struct plan plan; /* root only */
     bool has_cache;
+    bool differs; /* some of what the root serves is another directory here */
 
     pthread_t thread;
     pthread_mutex_t lock;

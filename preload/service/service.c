@@ -223,15 +223,29 @@ static bool greet(struct service *s)
                                  s->input.role.is_python};
 
         s->hello.usable = s->has_cache;
+        s->hello.nonce = s->has_cache ? s->node.index.header->nonce : 0;
         s->hello.max_file = s->input.config->max_file;
         s->hello.roots_size = (uint32_t)roots_compute(&in, s->hello.roots, sizeof s->hello.roots);
         if (s->hello.roots_size == 0) {
             fi_log(LOG_INFO, "nothing of this program is on a network file system "
                              "(FASTIMPORT_FS=all takes any)");
         }
+        policy_load(&s->policy, s->hello.roots, s->hello.roots_size);
+        mounted_look(&s->policy, &s->hello.mounted);
         open_plan(s);
     }
     return service_check(s, job_share_all(&s->job, &s->hello, sizeof s->hello), "broadcast");
+}
+
+/* The root's, but for what is another directory here. */
+static void load_policy(struct service *s)
+{
+    bool same_node = s->has_cache && s->node.index.header->nonce == s->hello.nonce;
+
+    policy_load(&s->policy, s->hello.roots, s->hello.roots_size);
+    if (s->job.rank != s->job.root) {
+        s->differs = mounted_exclude(&s->policy, &s->hello.mounted, same_node) > 0;
+    }
 }
 
 /* Children find the table of roots in the index. */
@@ -270,7 +284,7 @@ static bool join(struct service *s)
     if (!s->hello.usable || s->hello.roots_size == 0) {
         return true;
     }
-    policy_load(&s->policy, s->hello.roots, s->hello.roots_size);
+    load_policy(s);
     if (s->has_cache) {
         publish_roots(s);
         take_counters(s);
@@ -473,6 +487,6 @@ bool service_start(const struct service_input *input, struct service_result *res
         return false;
     }
     *result = (struct service_result){s->has_cache ? &s->node : NULL, &s->fill, &s->policy,
-                                      mpi_is_bound()};
+                                      mpi_is_bound(), s->differs};
     return s->phase != PHASE_FAILED && s->has_cache && s->hello.usable && s->hello.roots_size > 0;
 }

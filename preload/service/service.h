@@ -25,6 +25,7 @@ struct service_result {
     struct fill *fill;
     struct policy *policy;
     bool speaks_mpi; /* as no other process of this slot may, from now on */
+    bool differs; /* not all that the node cache has is right for this rank, nor for its children */
 };
 
 struct service_input {

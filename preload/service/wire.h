@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "cache/record.h"
+#include "mounted.h"
 #include "policy.h"
 
 enum {
@@ -47,6 +48,8 @@ struct wire_hello {
     uint32_t usable;  /* the root has a node cache */
     uint32_t planned; /* entries of the plan, whose bulk comes first */
     uint64_t max_file;
+    uint64_t nonce; /* of the root's node cache */
+    struct mounted mounted;
     uint32_t roots_size;
     char roots[POLICY_TEXT];
 };

@@ -13,7 +13,7 @@ import time
 
 sys.dont_write_bytecode = True
 import jobs  # noqa: E402
-from jobs import PYTHON, cache_place, caches, check, check_done, local_job, script, sharedjob  # noqa: E402
+from jobs import LIBRARY, MPIEXEC, PYTHON, cache_place, caches, check, check_done, local_job, script, sharedjob  # noqa: E402
 
 
 class Place:
@@ -21,6 +21,8 @@ class Place:
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
+        self.app = self.directory / "app"  # the script's directory is served, too: nothing is mounted below it
+        self.app.mkdir()
         self.served, self.other = self.directory / "served", self.directory / "other"
         self.jail = self.directory / "jail"
         self.in_jail = pathlib.Path(f"{self.jail}{self.served}")
@@ -73,7 +75,7 @@ def children_see(place, word, start, wrap=()):
             assert look() == "old", look()
             os.write(1, b"good\\n")
             """)
-        done = local_job([PYTHON, script(place.directory, text)], env={**place.settings, "FASTIMPORT_DIR": caches_here}, wrap=wrap)
+        done = local_job([PYTHON, script(place.app, text)], env={**place.settings, "FASTIMPORT_DIR": caches_here}, wrap=wrap)
         check_done(done, "good\n" * 2)
         check(not caches(caches_here), f"left: {caches(caches_here)}")
 
@@ -110,7 +112,7 @@ def test_a_rank_becomes_another_program_elsewhere(place):
                 os.execvp(words[0], words)
             os.write(1, b"good\\n")
             """)
-        done = local_job([PYTHON, script(place.directory, text)],
+        done = local_job([PYTHON, script(place.app, text)],
                          env={**place.settings, "FASTIMPORT_DIR": caches_here, "FASTIMPORT_WAIT_MS": 300}, timeout=30)
         check_done(done, "good\n" * 2)
         check(not caches(caches_here), f"left: {caches(caches_here)}")
@@ -171,7 +173,7 @@ def a_forked_child_changes_its_view(place, name):
         assert os.waitpid(child, 0)[1] == 0 and look() == "old"
         os.write(1, b"good\\n")
         """)
-    check_done(local_job([PYTHON, script(place.directory, text)], env=place.settings), "good\n" * 2)
+    check_done(local_job([PYTHON, script(place.app, text)], env=place.settings), "good\n" * 2)
 
 
 @placed
@@ -190,7 +192,7 @@ def test_what_changes_nothing(place):
         assert look() == "old" and "fastimport" in os.readlink(f"/proc/self/fd/{{names.fileno()}}")
         os.write(1, b"good\\n")
         """)
-    check_done(local_job([PYTHON, script(place.directory, text)], env=place.settings), "good\n" * 2)
+    check_done(local_job([PYTHON, script(place.app, text)], env=place.settings), "good\n" * 2)
 
 
 def a_rank_changes_its_view(place, name, who):
@@ -216,7 +218,7 @@ def a_rank_changes_its_view(place, name, who):
             os.write(1, b"good\\n")
             """)
         report, plan = place.directory / f"report-{name}-{who}", place.directory / f"plan-{name}-{who}"
-        done = local_job([PYTHON, script(place.directory, text)], 3,
+        done = local_job([PYTHON, script(place.app, text)], 3,
                          {**place.settings, "FASTIMPORT_DIR": caches_here, "FASTIMPORT_REPORT": str(report), "FASTIMPORT_PLAN": str(plan)})
         check_done(done, "good\n" * 3)
         check(plan.exists() and sharedjob.read_json(report)["ranks_reporting"] == 3, f"{name}, rank {who}: {os.listdir(place.directory)}")
@@ -229,6 +231,91 @@ def test_a_rank_changes_its_view(place):
         for name in WAYS:
             for who in 0, 1:
                 a_rank_changes_its_view(place, name, who)
+
+
+# --- ranks -------------------------------------------------------------------------------------------------------
+
+
+def ranks_see(place, words, wraps, settings=None):
+    """Ranks that are started by these words see what is to be seen there; whether the served directory is served to each of them, and
+    the report."""
+    child = place.look("look") + "print(look())"
+    text = place.look("look") + textwrap.dedent(f"""
+        import json, subprocess, sys, time
+        rank, seen = int(os.environ["PMI_RANK"]), f"{place.app}/seen"
+        for _ in range(1000 * (rank > 0)):
+            time.sleep(0.01 * (not os.path.exists(seen)))
+        word = look()
+        child = subprocess.run([sys.executable, "-c", {child!r}], capture_output=True, text=True, check=True).stdout.strip()
+        files = [open(json.__file__), open("{place.served}/m.py")]
+        served = ["fastimport" in os.readlink(f"/proc/self/fd/{{f.fileno()}}") for f in files]
+        if rank == 0:
+            open(seen, "w").close()
+        os.write(1, f"{{rank}} {{word}} {{child}} {{served[0]}} {{served[1]}}\\n".encode())
+        """)
+    app, report = script(place.app, text), place.directory / "report"
+    argv = []
+    with cache_place() as caches_here:
+        settings = {"LD_PRELOAD": LIBRARY, "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", "FASTIMPORT_DIR": caches_here,
+                    "FASTIMPORT_REPORT": report, **place.settings, **(settings or {})}
+        for wrap in wraps:
+            argv += [":"] * bool(argv) + ["-n", "1", "env", *[f"{k}={v}" for k, v in settings.items()], *wrap, PYTHON, str(app)]
+        done = subprocess.run([MPIEXEC, *argv], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        check(done.returncode == 0 and "fastimport" not in done.stderr, f"exit {done.returncode}\n{done.stdout}{done.stderr}")
+        check(not caches(caches_here), f"left: {caches(caches_here)}")
+    (place.app / "seen").unlink()
+    lines = [line.split() for line in sorted(done.stdout.splitlines())]
+    check([line[1:3] for line in lines] == [[word, word] for word in words], f"{lines}, not {words}")
+    check(all(line[3] == "True" for line in lines), f"the environment is not served to all: {lines}")
+    return [line[4] == "True" for line in lines], sharedjob.read_json(report)
+
+
+OVER_ANOTHER = ["unshare", "-m", "sh", "-c"]
+
+
+@placed
+def test_ranks_of_which_one_sees_another_directory(place):
+    """It, and its children, see what they have; in all else it is served like the others."""
+    served, _ = ranks_see(place, ["old", "new", "old"], [[], bound(place, []), []])
+    check(served == [True, False, True], f"{served}")
+    served, _ = ranks_see(place, ["new", "old"], [bound(place, []), []])
+    check(served == [True, False], f"{served}")
+
+
+@placed
+def test_ranks_of_which_one_sees_another_directory_above_or_below(place):
+    """The directory itself is no mount point, or one that is hidden."""
+    above = place.directory / "above"
+    (above / "served").mkdir(parents=True)
+    for name in "m.py", "new.py":
+        (above / "served" / name).write_text((place.other / name).read_text())
+    for inner in place.served / "package", place.other / "package":
+        inner.mkdir()
+    served = f"{place.directory}/tree/served"
+    os.makedirs(served)
+    for name in "m.py", "old.py":
+        pathlib.Path(served, name).write_text((place.served / name).read_text())
+    place.served, place.settings = served, {**place.settings, "PYTHONPATH": served}
+    over = [*OVER_ANOTHER, 'mount --bind "$0" "$1" && shift && exec "$@"', str(above), os.path.dirname(served)]
+    hidden = [*OVER_ANOTHER, 'mount --bind "$1/served" "$1/served" && mount --bind "$0" "$1" && shift && exec "$@"', str(above), os.path.dirname(served)]
+    for wrap in over, hidden:
+        check(ranks_see(place, ["old", "new"], [[], wrap])[0] == [True, False], f"{wrap}")
+    below = [*OVER_ANOTHER, 'mount --bind "$0" "$1" && shift && exec "$@"', f"{above}/served/m.py", f"{served}/m.py"]
+    done = subprocess.run([*below, "cat", f"{served}/m.py"], capture_output=True, text=True, check=True)
+    check("new" in done.stdout, f"{done}")
+    pathlib.Path(f"{above}/served/m.py").write_text("value = 'old' # and more\n")
+    check(ranks_see(place, ["old", "old"], [[], below])[0] == [True, False], "below")
+
+
+@placed
+def test_ranks_with_namespaces_of_their_own(place):
+    """As in containers: what is mounted there is the same, so they are served as without."""
+    counts = []
+    for wrap in [], ["unshare", "-m"], ["unshare", "-m", "--propagation", "slave"]:
+        served, report = ranks_see(place, ["old"] * 3, [wrap] * 3)
+        check(served == [True] * 3 and report["ranks_reporting"] == 3, f"{wrap}: {served}")
+        counts.append([report["calls"][family]["served"] for family in ("open", "dl")])  # others depend on time
+    check(counts[0][0] > 100 and counts[0] == counts[1] == counts[2], f"{counts}")
 
 
 if __name__ == "__main__":
