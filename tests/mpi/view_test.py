@@ -200,21 +200,23 @@ def a_rank_changes_its_view(place, name, who):
     for n in range(20):
         for directory, word in (place.served, "old"), (place.other, "new"), (place.in_jail, "new"):
             (directory / f"late{n}.py").write_text(f"value = '{word}'\n")
+    here, there = ([((directory / f"late{n}.py").read_text(), (directory / f"late{n}.py").stat().st_ino) for n in range(20)]
+                   for directory in (place.served, place.in_jail if name == "chroot" else place.other))
     with cache_place() as caches_here, tempfile.TemporaryDirectory() as marks:
         text = LIBC + textwrap.dedent(f"""
             import sys
-            late = lambda n: open(f"{place.served}/late{{n}}.py").read()
+            late = lambda n: (open(f"{place.served}/late{{n}}.py").read(), os.stat(f"{place.served}/late{{n}}.py").st_ino)
             if os.environ["PMI_RANK"] == "{who}":
                 late(0), late(1)
                 mark = os.open("{marks}", os.O_PATH)
                 {way(place, name)}
-                assert [late(n) for n in range(10)] == ["value = 'new'\\n"] * 10
+                assert [late(n) for n in range(10)] == {there[:10]}
                 os.close(os.open("moved", os.O_CREAT | os.O_WRONLY, dir_fd=mark))
                 time.sleep(0.5)
             else:
                 while not os.path.exists("{marks}/moved"):
                     time.sleep(0.01)
-                assert [late(n) for n in range(20)] == ["value = 'old'\\n"] * 20, [late(n) for n in range(20)]
+                assert [late(n) for n in range(20)] == {here}, [late(n) for n in range(20)]
             os.write(1, b"good\\n")
             """)
         report, plan = place.directory / f"report-{name}-{who}", place.directory / f"plan-{name}-{who}"
