@@ -278,6 +278,15 @@ void written_created(int fd, int dirfd, const char *path, bool is_new)
     }
 }
 
+void written_through(int fd)
+{
+    char path[FI_PATH_MAX];
+
+    if (resolve_active && (written_original(fd, path) || name_of_fd(fd, path))) {
+        written(AT_FDCWD, path, CHANGE_OBJECT);
+    }
+}
+
 bool written_original(int fd, char path[FI_PATH_MAX])
 {
     return resolve_active && !fi_inside() && reopen_path(resolver.node, fd, path);

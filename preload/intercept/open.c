@@ -179,6 +179,11 @@ static bool mode_reads_only(const char *mode)
     return mode != NULL && mode[0] == 'r' && strpbrk(mode, "+,") == NULL;
 }
 
+static void note_stream(FILE *file, const char *path, const char *mode)
+{
+    note_open(fileno(file), AT_FDCWD, path, mode[0] == 'r' ? O_RDWR : O_CREAT);
+}
+
 static FILE *fopen_any(FILE *(*call)(const char *, const char *), const char *path,
                        const char *mode)
 {
@@ -199,7 +204,7 @@ static FILE *fopen_any(FILE *(*call)(const char *, const char *), const char *pa
     }
     file = call(path, mode);
     if (file != NULL && !mode_reads_only(mode)) {
-        note_open(fileno(file), AT_FDCWD, path, mode[0] == 'r' ? O_RDWR : O_CREAT);
+        note_stream(file, path, mode);
     }
     return file;
 }
@@ -212,4 +217,44 @@ FI_EXPORT FILE *fopen(const char *path, const char *mode)
 FI_EXPORT FILE *fopen64(const char *path, const char *mode)
 {
     return fopen_any(real()->fopen64, path, mode);
+}
+
+static void note_descriptor(FILE *file)
+{
+    int error = errno;
+
+    written_through(fileno(file));
+    errno = error;
+}
+
+/* Never served: that the descriptor keeps its number is libc's affair. Without a path libc opens
+ * once more what the stream has open, which must then not be a mirror file. */
+static FILE *freopen_any(FILE *(*call)(const char *, const char *, FILE *), const char *path,
+                         const char *mode, FILE *stream)
+{
+    FILE *file;
+
+    if (mode_reads_only(mode)) {
+        return call(path, mode, stream);
+    }
+    if (path == NULL) {
+        note_descriptor(stream);
+    }
+    file = call(path, mode, stream);
+    if (file != NULL && path == NULL) {
+        note_descriptor(file);
+    } else if (file != NULL) {
+        note_stream(file, path, mode);
+    }
+    return file;
+}
+
+FI_EXPORT FILE *freopen(const char *path, const char *mode, FILE *stream)
+{
+    return freopen_any(real()->freopen, path, mode, stream);
+}
+
+FI_EXPORT FILE *freopen64(const char *path, const char *mode, FILE *stream)
+{
+    return freopen_any(real()->freopen64, path, mode, stream);
 }

@@ -6,6 +6,9 @@
 #include "intercept/real.h"
 
 #include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/un.h>
 
 #include "written.h"
 
@@ -35,6 +38,8 @@ static int noted_fd(int result, int fd)
 WRITE_PATH(mkdir, CHANGE_TREE, (const char *path, mode_t mode), (path, mode))
 WRITE_PATH(symlink, CHANGE_TREE, (const char *target, const char *path), (target, path))
 WRITE_PATH(mknod, CHANGE_TREE, (const char *path, mode_t mode, dev_t device), (path, mode, device))
+WRITE_PATH(__xmknod, CHANGE_TREE, (int version, const char *path, mode_t mode, dev_t *device),
+           (version, path, mode, device))
 WRITE_PATH(mkfifo, CHANGE_TREE, (const char *path, mode_t mode), (path, mode))
 WRITE_PATH(utime, CHANGE_OBJECT, (const char *path, const struct utimbuf *times), (path, times))
 WRITE_PATH(utimes, CHANGE_OBJECT, (const char *path, const struct timeval times[2]), (path, times))
@@ -53,6 +58,9 @@ WRITE_AT(symlinkat, CHANGE_TREE, (const char *target, int dirfd, const char *pat
          (target, dirfd, path))
 WRITE_AT(mknodat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode, dev_t device),
          (dirfd, path, mode, device))
+WRITE_AT(__xmknodat, CHANGE_TREE,
+         (int version, int dirfd, const char *path, mode_t mode, dev_t *device),
+         (version, dirfd, path, mode, device))
 WRITE_AT(mkfifoat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode), (dirfd, path, mode))
 
 /* Permissions: what is open must stay readable. */
@@ -83,6 +91,7 @@ WRITE_AT(mkfifoat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode), (dir
     }
 
 CLOSE_PATH(chmod, (const char *path, mode_t mode), (path, mode))
+CLOSE_PATH(lchmod, (const char *path, mode_t mode), (path, mode))
 CLOSE_PATH(chown, (const char *path, uid_t owner, gid_t group), (path, owner, group))
 CLOSE_PATH(lchown, (const char *path, uid_t owner, gid_t group), (path, owner, group))
 CLOSE_AT(fchmodat, (int dirfd, const char *path, mode_t mode, int flags),
@@ -236,7 +245,9 @@ WRITE_TEMPORARY(mkstemp64, (char *name), (name))
 WRITE_TEMPORARY(mkostemp, (char *name, int flags), (name, flags))
 WRITE_TEMPORARY(mkostemp64, (char *name, int flags), (name, flags))
 WRITE_TEMPORARY(mkstemps, (char *name, int suffix), (name, suffix))
+WRITE_TEMPORARY(mkstemps64, (char *name, int suffix), (name, suffix))
 WRITE_TEMPORARY(mkostemps, (char *name, int suffix, int flags), (name, suffix, flags))
+WRITE_TEMPORARY(mkostemps64, (char *name, int suffix, int flags), (name, suffix, flags))
 
 FI_EXPORT char *mkdtemp(char *name)
 {
@@ -246,4 +257,34 @@ FI_EXPORT char *mkdtemp(char *name)
         written(AT_FDCWD, made, CHANGE_TREE);
     }
     return made;
+}
+
+/* --- a socket's name --- */
+
+/* The path as the kernel has taken it, which needs no NUL at its end. An abstract name begins with
+ * one. */
+static bool socket_path(const struct sockaddr *address, socklen_t length,
+                        char path[sizeof(struct sockaddr_un)])
+{
+    size_t skip = offsetof(struct sockaddr_un, sun_path);
+    size_t n;
+
+    if (length <= skip || length > sizeof(struct sockaddr_un) || address->sa_family != AF_UNIX) {
+        return false;
+    }
+    n = strnlen((const char *)address + skip, length - skip);
+    memcpy(path, (const char *)address + skip, n);
+    path[n] = '\0';
+    return n > 0;
+}
+
+FI_EXPORT int bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+    char path[sizeof(struct sockaddr_un)];
+    int result = real()->bind(fd, address, length);
+
+    if (result == 0 && socket_path(address, length, path)) {
+        written(AT_FDCWD, path, CHANGE_TREE);
+    }
+    return result;
 }
