@@ -63,6 +63,14 @@ WRITE_AT(__xmknodat, CHANGE_TREE,
          (version, dirfd, path, mode, device))
 WRITE_AT(mkfifoat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode), (dirfd, path, mode))
 
+/* Without a path AT_EMPTY_PATH means what the descriptor stands for, not a mirror file. */
+static void about_itself(int dirfd, const char *path, int flags)
+{
+    if ((flags & AT_EMPTY_PATH) != 0 && ((size_t)path < 4096 || path[0] == '\0')) {
+        written_through(dirfd);
+    }
+}
+
 /* Permissions: what is open must stay readable. */
 #define CLOSE_PATH(name, parameters, arguments)                                                    \
     FI_EXPORT int name parameters                                                                  \
@@ -82,6 +90,7 @@ WRITE_AT(mkfifoat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode), (dir
     {                                                                                              \
         struct written_before before;                                                              \
         int result;                                                                                \
+        about_itself(dirfd, path, flags);                                                          \
         written_closing(&before, dirfd, path);                                                     \
         result = real()->name arguments;                                                           \
         if (result == 0) {                                                                         \
@@ -99,11 +108,6 @@ CLOSE_AT(fchmodat, (int dirfd, const char *path, mode_t mode, int flags),
 CLOSE_AT(fchownat, (int dirfd, const char *path, uid_t owner, gid_t group, int flags),
          (dirfd, path, owner, group, flags))
 
-static bool has_path(const char *path)
-{
-    return (size_t)path >= 4096 && path[0] != '\0';
-}
-
 /* libc declares that the path is not NULL, and the compiler believes it, unless it cannot know the
  * value. */
 static bool is_null(const char *path)
@@ -116,7 +120,7 @@ static bool is_null(const char *path)
 
 FI_EXPORT int futimesat(int dirfd, const char *path, const struct timeval times[2])
 {
-    if (!has_path(path)) {
+    if (is_null(path) && dirfd != AT_FDCWD) {
         return futimes(dirfd, times);
     }
     return noted(real()->futimesat(dirfd, path, times), dirfd, path, CHANGE_OBJECT);
@@ -127,6 +131,7 @@ FI_EXPORT int utimensat(int dirfd, const char *path, const struct timespec times
     if (is_null(path) && flags == 0 && dirfd != AT_FDCWD) {
         return futimens(dirfd, times);
     }
+    about_itself(dirfd, path, flags);
     return noted(real()->utimensat(dirfd, path, times, flags), dirfd, path, CHANGE_OBJECT);
 }
 
@@ -189,9 +194,11 @@ FI_EXPORT int link(const char *from, const char *to)
 
 FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char *to, int flags)
 {
-    int result = noted(real()->linkat(from_dirfd, from, to_dirfd, to, flags), from_dirfd, from,
-                       CHANGE_OBJECT);
+    int result;
 
+    about_itself(from_dirfd, from, flags);
+    result = noted(real()->linkat(from_dirfd, from, to_dirfd, to, flags), from_dirfd, from,
+                   CHANGE_OBJECT);
     return noted(result, to_dirfd, to, CHANGE_TREE);
 }
 
