@@ -152,6 +152,19 @@ def build_writable(tree, ranks=2):
     settle(f"{tree}/rw")
 
 
+def build_folders(tree, ranks=2, folders=80):
+    """What the change family works in: a folder for each of its steps, made anew for every run."""
+    shutil.rmtree(f"{tree}/rw", ignore_errors=True)
+    for rank in range(ranks):
+        for touch in (1, 2):
+            for i in range(folders):
+                folder = f"{tree}/rw/{rank}/{touch}/{i:02}"
+                os.makedirs(f"{folder}/sub")
+                write(f"{folder}/file", b"0123456789", 0o4755)
+                os.symlink("file", f"{folder}/link")
+    settle(f"{tree}/rw")
+
+
 def corpus(family):
     paths = [os.fsencode(p) for p in CORPUS] + SPECIAL_BYTES
     if family == "dir":

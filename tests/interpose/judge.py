@@ -33,7 +33,9 @@ FAMILIES = {
     "dl": (["dlerror"], "dl", 0.1),
     "fd": (["pread", "fstat-ino"], "open", 0.5),
     "write": (["unlink-lost", "chmod-lost"], "stat", 0.02),
+    "change": (["unlink-lost", "chmod-lost"], "stat", 0.3),
 }
+CHANGING = {"write": fixture.build_writable, "change": fixture.build_folders}  # by what the tree is made anew
 AS_NOBODY = ["stat", "access", "open", "links", "dir"]
 NEEDS_NOBODY = {"access"}  # lies that root cannot be told
 
@@ -83,14 +85,14 @@ class Judge:
         fixture.build(self.tree, self.built)
 
     def tree_of(self, family):
-        return self.changing_tree if family == "write" else self.tree
+        return self.changing_tree if family in CHANGING else self.tree
 
     def prepare(self, family):
         corpus = f"{self.work}/{family}.corpus"
         with open(corpus, "wb") as f:
             f.write(fixture.corpus(family))
-        if family == "write":
-            fixture.build_writable(self.changing_tree)
+        if family in CHANGING:
+            CHANGING[family](self.changing_tree)
         return f"{self.built}/{family}", [self.tree_of(family), corpus]
 
     def transcript(self, family, label, runner, rank=0, **options):
@@ -148,13 +150,23 @@ class Judge:
             return
         self.compare(f"{what}, rank 0", plain, lambda: text)
         for rank in range(1, ranks):
-            if family == "write":  # each rank has a folder of its own
+            if family in CHANGING:  # each rank has a folder of its own
                 plain = self.transcript(family, f"plain-{rank}", runs.run_plain, rank=rank)[0]
             self.compare(f"{what}, rank {rank}", plain, lambda: self.read(f"{self.work}/{family}.{label}", rank))
         _, row, share = FAMILIES[family]
         intercepted, served = runs.calls(report, row)
         self.tally.check(intercepted > 0 and served >= share * intercepted, f"{what}: served from the cache",
                          report.get("problem", f"{served} of {intercepted} '{row}' calls served, wanted {share:.0%}"))
+
+    def judge_steps(self, family, plain):
+        """Where its calls go around the library every step must differ, else it would not show a forgotten note."""
+        around = self.transcript(family, "around", runs.run_ranks, library=self.library, root=self.tree_of(family),
+                                 report=f"{self.work}/{family}.around.json", before=[f"{self.built}/around.so"])[0]
+        seen = plain.split(b"\n-- ")[1:]
+        for step, other in zip(seen, around.split(b"\n-- ")[1:], strict=True):
+            name = step.split(b"\n")[0].decode()
+            if not name.startswith("("):
+                self.tally.check(step != other, f"{family}: {name} that goes around the library is noticed", step.decode())
 
     def family(self, family):
         try:
@@ -167,6 +179,8 @@ class Judge:
         self.self_test(family, plain)
         for ranks in (1, 2) if self.library else ():
             self.judge(family, plain, ranks)
+        if self.library and family == "change":
+            self.judge_steps(family, plain)
         if os.geteuid() == 0 and family in AS_NOBODY:
             self.family_as_nobody(family)
         if not self.library:

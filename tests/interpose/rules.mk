@@ -1,11 +1,11 @@
 # tests/interpose: the same small program with and without the library, one program a call family.
 
 JUDGE := $(B)/interpose
-JUDGE_FAMILIES := stat stat_old access open stream links dir dl fd write
+JUDGE_FAMILIES := stat stat_old access open stream links dir dl fd write change
 JUDGE_COMMON := $(addprefix $(B)/obj/tests/interpose/,family.o transcript.o)
 JUDGE_LIBS := $(addprefix $(JUDGE)/lib/,module.so caller.so undefined.so missing.so \
     deps/libjudge_leaf.so deps/libjudge_other.so)
-JUDGE_PROGRAMS := $(addprefix $(JUDGE)/,$(JUDGE_FAMILIES) liar.so) $(JUDGE_LIBS)
+JUDGE_PROGRAMS := $(addprefix $(JUDGE)/,$(JUDGE_FAMILIES) liar.so around.so) $(JUDGE_LIBS)
 JUDGED := $(filter $(B)/libfastimport.so,$(PROGRAMS))
 JUDGE_RUN = B=$(B) tests/run $@ /usr/bin/python3 -B
 
@@ -17,7 +17,7 @@ $(B)/obj/tests/interpose/%.o: CPPFLAGS_ROOM = -I.
 $(B)/obj/tests/interpose/%.o: CFLAGS_ROOM = $(if $(SANITIZE),-fno-sanitize=nonnull-attribute)
 $(B)/obj/tests/interpose/fortified.o: CPPFLAGS_ROOM = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 $(B)/obj/tests/interpose/fortified.o: CFLAGS_ROOM = -O2
-$(B)/obj/tests/interpose/liar.o: CFLAGS_ROOM = -fPIC
+$(B)/obj/tests/interpose/liar.o $(B)/obj/tests/interpose/around.o: CFLAGS_ROOM = -fPIC
 
 $(JUDGE)/open: $(B)/obj/tests/interpose/fortified.o
 
@@ -27,7 +27,7 @@ $(addprefix $(JUDGE)/,$(JUDGE_FAMILIES)): $(JUDGE)/%: $(B)/obj/tests/interpose/%
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -rdynamic $^ -o $@
 
-$(JUDGE)/liar.so: $(B)/obj/tests/interpose/liar.o
+$(JUDGE)/liar.so $(JUDGE)/around.so: $(JUDGE)/%.so: $(B)/obj/tests/interpose/%.o
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -shared $^ -o $@

@@ -42,8 +42,8 @@ def sanitizer_runtime(program):
     return re.findall(r"=> (\S*lib[at]san\S*)", out)[:1]
 
 
-def preload(program, library):
-    return ":".join(sanitizer_runtime(program) + [os.path.abspath(library)])
+def preload(program, *libraries):
+    return ":".join(sanitizer_runtime(program) + [os.path.abspath(library) for library in libraries])
 
 
 def clean_environment():
@@ -88,10 +88,11 @@ def runs_as(program, user):
         return False
 
 
-def run_ranks(program, args, library, root, report, ranks=1, timeout=TIMEOUT, user=None):
-    """One node, `ranks` ranks, `root` cached. Returns the library's report, or {"problem": text} if there is none."""
+def run_ranks(program, args, library, root, report, ranks=1, timeout=TIMEOUT, user=None, before=()):
+    """One node, `ranks` ranks, `root` cached. Returns the library's report, or {"problem": text} if there is none.
+    `before`: what is preloaded before the library."""
     env = clean_environment()
-    setting = {"LD_PRELOAD": preload(program, library), "FASTIMPORT_FS": "all", "FASTIMPORT_PATH": root,
+    setting = {"LD_PRELOAD": preload(program, *before, library), "FASTIMPORT_FS": "all", "FASTIMPORT_PATH": root,
                "FASTIMPORT_REPORT": report}
     command = ["mpiexec.mpich", "-n", str(ranks), "env"] + [f"{k}={v}" for k, v in setting.items()]
     done = execute(command + [program] + args, env, timeout, user)
