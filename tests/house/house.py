@@ -149,6 +149,20 @@ def test_exports_are_the_table():
         yield f"{LIBRARY} has a version node: nothing would bind to it"
 
 
+def test_every_call_that_writes_is_judged():
+    """A wrapper that notes changes, and that no judge ever calls, may forget to."""
+    steps = set(re.findall(r"\bSTEP\((\w+),", text_of("tests/interpose/change.c")))
+    defined = set()
+    for name in ("open", "write"):
+        defined |= set(re.findall(r" T (\w+)$", output("nm", str(BUILD / f"obj/preload/intercept/{name}.o")), re.M))
+    names = [n for n in symbols_def() if n in defined]
+    if len(names) < 60:
+        yield f"only {len(names)} calls found that note what they change: this test no longer understands them"
+    for name in names:
+        if name not in steps:
+            yield f"{name} notes what it changes, and is no step of tests/interpose/change.c"
+
+
 def needed(library):
     found = re.findall(r"\(NEEDED\).*\[(.+)\]", output("readelf", "-d", str(library)))
     sanitizer = re.compile(r"lib(a|ub|t|l)san\.so|libgcc_s\.so|libm\.so|libstdc\+\+\.so")

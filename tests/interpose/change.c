@@ -285,8 +285,10 @@ static void refused_sockets(void)
 {
     struct sockaddr_un abstract = {AF_UNIX, ""};
     const struct sockaddr_in inet = {.sin_family = AF_INET};
-    memcpy(abstract.sun_path, "\0new", 4);
-    tr_ret(TRY(bind_to(&abstract, offsetof(struct sockaddr_un, sun_path) + 4)), "abstract");
+    const pid_t unique = getpid(); /* other processes see abstract names */
+    memcpy(abstract.sun_path + 1, &unique, sizeof unique);
+    tr_ret(TRY(bind_to(&abstract, offsetof(struct sockaddr_un, sun_path) + 1 + sizeof unique)),
+           "abstract");
     tr_ret(TRY(bind_to(&abstract, offsetof(struct sockaddr_un, sun_path))), "no name");
     tr_ret(TRY(bind_to(&inet, sizeof inet)), "of another family");
     tr_ret(TRY(bind_to(&named, 1000)), "too long");
