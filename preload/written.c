@@ -139,6 +139,27 @@ static bool locate(struct fi_path *p, int dirfd, const char *path)
     return (kernel_path(p, dirfd, path) || path_fold(p, path_any_directory, NULL)) && matters(p);
 }
 
+/* The same of a change that follows a symlink at the path's end: one outside of the roots may lead
+ * below them. */
+static bool locate_followed(struct fi_path *p, int dirfd, const char *path)
+{
+    char text[FI_PATH_MAX];
+    bool known;
+    int fd;
+
+    if (locate(p, dirfd, path)) {
+        return true;
+    }
+    if (!resolve_active || fi_inside() || (size_t)path < 4096 ||
+        sys_readlinkat(dirfd, path, text, sizeof text) <= 0 ||
+        (fd = sys_openat(dirfd, path, O_PATH | O_CLOEXEC, 0)) < 0) {
+        return false;
+    }
+    known = name_of_fd(fd, text);
+    sys_close(fd);
+    return known && path_normalise(p, "/", text) && matters(p);
+}
+
 /* --- what is there?
  * ---------------------------------------------------------------------------------------------------
  */
@@ -240,7 +261,7 @@ void written(int dirfd, const char *path, enum change_extent extent)
 {
     struct fi_path p;
 
-    if (locate(&p, dirfd, path)) {
+    if (extent == CHANGE_TREE ? locate(&p, dirfd, path) : locate_followed(&p, dirfd, path)) {
         noted(note_name(&p, extent, extent == CHANGE_OBJECT ? HOW_IN_PLACE : HOW_NEW));
     }
 }
@@ -269,7 +290,7 @@ void written_created(int fd, int dirfd, const char *path, bool is_new)
     char real[FI_PATH_MAX];
     struct fi_path p;
 
-    if (!locate(&p, dirfd, path)) {
+    if (is_new ? !locate(&p, dirfd, path) : !locate_followed(&p, dirfd, path)) {
         return;
     }
     noted(note_name(&p, CHANGE_TREE, is_new ? HOW_NEW : HOW_IN_PLACE));
@@ -315,7 +336,7 @@ void written_closing(struct written_before *before, int dirfd, const char *path)
 {
     struct fi_path *p = &before->path;
 
-    before->matters = locate(p, dirfd, path);
+    before->matters = locate_followed(p, dirfd, path);
     if (before->matters) {
         before->has_directory = stat_directory(p, &before->directory);
         before->was_there = sys_stat(p->text, &before->st) == 0;

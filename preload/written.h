@@ -4,7 +4,8 @@
  *
  * Wrappers of calls that write come here after the real call has succeeded; those that remove a
  * name also before it, since afterwards nobody can tell what it was. Only changes below the roots
- * are noted; a foreign path costs the look at where its directory really is, once a directory.
+ * are noted; a foreign path costs the look at where its directory really is, once a directory, and
+ * where the change would follow a symlink, whether it is one.
  *
  * Thread rules: any thread, also in signal handlers and forked children. errno is never touched.
  */

@@ -83,9 +83,14 @@ int sys_access(const char *path, int mode, bool effective)
     return (int)CALL3(SYS_faccessat, AT_FDCWD, path, mode);
 }
 
+ssize_t sys_readlinkat(int dirfd, const char *path, char *buf, size_t size)
+{
+    return CALL4(SYS_readlinkat, dirfd, path, buf, size);
+}
+
 ssize_t sys_readlink(const char *path, char *buf, size_t size)
 {
-    return CALL4(SYS_readlinkat, AT_FDCWD, path, buf, size);
+    return sys_readlinkat(AT_FDCWD, path, buf, size);
 }
 
 size_t sys_program(char *buf, size_t size)

@@ -28,6 +28,7 @@ int sys_fstatat(int dirfd, const char *path, struct stat *st, int flags);
 int sys_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx);
 int sys_access(const char *path, int mode, bool effective);
 ssize_t sys_readlink(const char *path, char *buf, size_t size); /* not NUL-terminated */
+ssize_t sys_readlinkat(int dirfd, const char *path, char *buf, size_t size); /* the same */
 /* The executable of this process, NUL-terminated: its length; 0 and "" where it is not known. */
 size_t sys_program(char *buf, size_t size);
 ssize_t sys_getcwd(char *buf, size_t size); /* length with the NUL */

@@ -153,6 +153,36 @@ static void contents(void)
     STEP(truncate64, truncate64("file", 5000));
 }
 
+/* Even to nobody else a change of the owner takes the file's set-user-ID bit. */
+#define SAME (uid_t) - 1, (gid_t)-1
+
+/* A symlink beside the tree that leads to the folder's file or, dangling, to a new one. */
+static const char *foreign(const char *name)
+{
+    static char link[PATH_MAX];
+    char here[PATH_MAX], target[PATH_MAX + 8];
+    snprintf(link, sizeof link, "%s/../foreign-%d", family->tree, family->rank);
+    snprintf(target, sizeof target, "%s/%s", getcwd(here, sizeof here), name);
+    remove(link);
+    if (symlink(target, link) != 0)
+        abort();
+    errno = 0;
+    return link;
+}
+
+static void from_outside(void)
+{
+    STEP(open, put(open(foreign("file"), O_WRONLY)));
+    STEP(open, put(open(foreign("new"), O_WRONLY | O_CREAT, 0600)));
+    STEP(openat, put(openat(family->dirfd, foreign("file") + strlen(family->tree) + 1, O_TRUNC)));
+    STEP(fopen, put_stream(fopen(foreign("file"), "w")));
+    STEP(truncate, truncate(foreign("file"), 3));
+    STEP(chmod, chmod(foreign("file"), 0600));
+    STEP(fchownat, fchownat(AT_FDCWD, foreign("file"), SAME, 0));
+    STEP(utimes, utimes(foreign("file"), times_2001));
+    STEP(utimensat, utimensat(AT_FDCWD, foreign("file"), times_2004, 0));
+}
+
 static void streams(void)
 {
     STEP(freopen, put_stream(freopen("new", "w", a_stream("file"))));
@@ -220,9 +250,6 @@ static void old_names(void)
 }
 
 /* --- attributes --- */
-
-/* Even to nobody else a change of the owner takes the file's set-user-ID bit. */
-#define SAME (uid_t) - 1, (gid_t)-1
 
 static void attributes(void)
 {
@@ -360,6 +387,7 @@ void family_run(const struct family *f)
     umask(022);
     tr_base(dir, TR_MAPPED);
     contents();
+    from_outside();
     streams();
     new_names();
     old_names();

@@ -152,7 +152,7 @@ def build_writable(tree, ranks=2):
     settle(f"{tree}/rw")
 
 
-def build_folders(tree, ranks=2, folders=80):
+def build_folders(tree, ranks=2, folders=90):
     """What the change family works in: a folder for each of its steps, made anew for every run."""
     shutil.rmtree(f"{tree}/rw", ignore_errors=True)
     for rank in range(ranks):
