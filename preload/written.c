@@ -139,6 +139,15 @@ static bool locate(struct fi_path *p, int dirfd, const char *path)
     return (kernel_path(p, dirfd, path) || path_fold(p, path_any_directory, NULL)) && matters(p);
 }
 
+/* The same of what is open here; the file system is not asked. */
+static bool locate_open(struct fi_path *p, int fd)
+{
+    char text[FI_PATH_MAX];
+
+    return resolve_active && !fi_inside() && name_of_fd(fd, text) && path_normalise(p, "/", text) &&
+           matters(p);
+}
+
 /* The same of a change that follows a symlink at the path's end: one outside of the roots may lead
  * below them. */
 static bool locate_followed(struct fi_path *p, int dirfd, const char *path)
@@ -155,9 +164,9 @@ static bool locate_followed(struct fi_path *p, int dirfd, const char *path)
         (fd = sys_openat(dirfd, path, O_PATH | O_CLOEXEC, 0)) < 0) {
         return false;
     }
-    known = name_of_fd(fd, text);
+    known = locate_open(p, fd);
     sys_close(fd);
-    return known && path_normalise(p, "/", text) && matters(p);
+    return known;
 }
 
 /* --- what is there?
@@ -290,7 +299,7 @@ void written_created(int fd, int dirfd, const char *path, bool is_new)
     char real[FI_PATH_MAX];
     struct fi_path p;
 
-    if (is_new ? !locate(&p, dirfd, path) : !locate_followed(&p, dirfd, path)) {
+    if (!locate(&p, dirfd, path) && (is_new || !locate_open(&p, fd))) {
         return;
     }
     noted(note_name(&p, CHANGE_TREE, is_new ? HOW_NEW : HOW_IN_PLACE));
