@@ -174,7 +174,7 @@ static void from_outside(void)
 {
     STEP(open, put(open(foreign("file"), O_WRONLY)));
     STEP(open, put(open(foreign("new"), O_WRONLY | O_CREAT, 0600)));
-    STEP(openat, put(openat(family->dirfd, foreign("file") + strlen(family->tree) + 1, O_TRUNC)));
+    STEP(openat, put(openat(family->dirfd, foreign("file") + strlen(family->tree) + 1, O_RDWR)));
     STEP(fopen, put_stream(fopen(foreign("file"), "w")));
     STEP(truncate, truncate(foreign("file"), 3));
     STEP(chmod, chmod(foreign("file"), 0600));
