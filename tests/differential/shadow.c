@@ -104,6 +104,33 @@ static void parent_of(const char *path, char *buf, size_t size)
     snprintf(buf, size, "%.*s", n ? (int)n : 1, n ? path : ".");
 }
 
+/* Whether what a write would create at the end of a chain of symbolic links, `path` being its first
+ * name, lies on the ground: no open can tell, for there is nothing yet. */
+static bool permits_end(const struct sequence *s, int dirfd, const char *path)
+{
+    static char parent[8192], text[2][4096];
+    int at = dirfd, link;
+    bool ok = true;
+    for (int i = 0; ok && i < 40 && (link = raw_open(at, path, O_NOFOLLOW)) >= 0; i++) {
+        long n = syscall(SYS_readlinkat, link, "", text[i % 2], sizeof text[0] - 1);
+        syscall(SYS_close, link);
+        if (n < 0) /* no link, so it is there: an open tells */
+            break;
+        text[i % 2][n] = '\0';
+        parent_of(path, parent, sizeof parent);
+        int next = raw_open(at, parent, O_DIRECTORY);
+        if (at != dirfd)
+            syscall(SYS_close, at);
+        at = next;
+        path = text[i % 2];
+        parent_of(path, parent, sizeof parent);
+        ok = permits(s, at, parent, O_DIRECTORY);
+    }
+    if (at != dirfd)
+        syscall(SYS_close, at);
+    return ok;
+}
+
 bool shadow_permits(const struct sequence *s, int from, const char *path)
 {
     static char parent[8192];
@@ -116,5 +143,5 @@ bool shadow_permits(const struct sequence *s, int from, const char *path)
     int dirfd = from < 0 ? -1 : s->shadows[from];
     parent_of(path, parent, sizeof parent);
     return permits(s, dirfd, parent, O_DIRECTORY) && permits(s, dirfd, path, 0) &&
-           permits(s, dirfd, path, O_NOFOLLOW);
+           permits(s, dirfd, path, O_NOFOLLOW) && permits_end(s, dirfd, path);
 }
