@@ -96,10 +96,18 @@ static int taken(const struct plan *p, const char *path)
     return 0;
 }
 
-static void add_entry(struct plan *p, struct rng *r)
+static void dress(struct plan_entry *e, struct rng *r)
 {
     static const unsigned modes[] = {0644, 0644, 0755, 0600, 0444, 0, 04755};
     static const unsigned dir_modes[] = {0755, 0755, 0700, 0555, 01777, 0755, 0600, 0300, 0};
+    e->mode = e->kind == PLAN_DIR ? dir_modes[rng_below(r, 9)] : modes[rng_below(r, 7)];
+    e->size = rng_percent(r, 20) ? 0 : rng_below(r, rng_percent(r, 10) ? 70000 : 300);
+    e->mtime = 900000000 + rng_below(r, 300000000);
+    e->mtime_ns = rng_below(r, 1000000000);
+}
+
+static void add_entry(struct plan *p, struct rng *r)
+{
     struct plan_entry *e = &p->entries[p->n];
     const struct plan_entry *parent = pick(p, r, PLAN_DIR), *other = pick(p, r, PLAN_FILE);
     memset(e, 0, sizeof *e);
@@ -114,17 +122,48 @@ static void add_entry(struct plan *p, struct rng *r)
         plan_target(p, r, e->target, sizeof e->target);
     if (e->kind == PLAN_HARDLINK)
         snprintf(e->target, sizeof e->target, "%s", other->path);
-    e->mode = e->kind == PLAN_DIR ? dir_modes[rng_below(r, 9)] : modes[rng_below(r, 7)];
-    e->size = rng_percent(r, 20) ? 0 : rng_below(r, rng_percent(r, 10) ? 70000 : 300);
-    e->mtime = 900000000 + rng_below(r, 300000000);
-    e->mtime_ns = rng_below(r, 1000000000);
+    dress(e, r);
     p->n++;
+}
+
+static struct plan_entry *append(struct plan *p, struct rng *r, enum plan_kind kind)
+{
+    struct plan_entry *e = &p->entries[p->n++];
+    memset(e, 0, sizeof *e);
+    e->kind = kind;
+    dress(e, r);
+    return e;
+}
+
+/* A directory of some hundred names, and last two links to it: the last entries are what most calls
+ * are about. */
+static void add_crowd(struct plan *p, struct rng *r)
+{
+    static const char *const links[] = {"all", "every"};
+    unsigned names = PLAN_CROWD / 4 + rng_below(r, PLAN_CROWD * 3 / 4);
+    struct plan_entry *e = append(p, r, PLAN_DIR);
+    strcpy(e->path, "crowd");
+    e->mode = 0755;
+    for (unsigned i = 0; i < names; i++) {
+        unsigned x = rng_below(r, 100);
+        e = append(p, r, x < 80 ? PLAN_FILE : x < 90 ? PLAN_DIR : PLAN_SYMLINK);
+        e->size %= 100;
+        snprintf(e->path, sizeof e->path, "crowd/m%u%.*s.py", i, (int)rng_below(r, 40),
+                 "_a_long_name_of_a_module_of_a_package___");
+        if (e->kind == PLAN_SYMLINK)
+            strcpy(e->target, (e - rng_below(r, i + 1))->path + strlen("crowd/"));
+    }
+    for (int i = 0; i < 2; i++) {
+        e = append(p, r, PLAN_SYMLINK);
+        strcpy(e->path, links[i]);
+        strcpy(e->target, "crowd");
+    }
 }
 
 void plan_make(struct plan *p, uint64_t seed, unsigned sequence, const char *tree)
 {
     struct rng r = rng_make(seed, sequence, UINT64_MAX);
-    unsigned wanted = 4 + rng_below(&r, PLAN_ENTRIES - 4);
+    unsigned wanted = 4 + rng_below(&r, PLAN_FEW - 4);
     p->seed = seed;
     p->sequence = sequence;
     p->n = 0;
@@ -132,6 +171,8 @@ void plan_make(struct plan *p, uint64_t seed, unsigned sequence, const char *tre
     snprintf(p->root, sizeof p->root, "%s/in", p->ground);
     for (unsigned i = 0; i < wanted; i++)
         add_entry(p, &r);
+    if (rng_percent(&r, 3))
+        add_crowd(p, &r);
 }
 
 static int write_file(const char *path, const char *data, size_t size)

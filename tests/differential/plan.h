@@ -11,7 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PLAN_ENTRIES 24
+#define PLAN_FEW     24   /* entries of a tree, but for the names of a crowd */
+#define PLAN_CROWD   1000 /* most names of a crowd: a directory that one getdents() cannot tell */
+#define PLAN_ENTRIES (PLAN_FEW + PLAN_CROWD + 2)
 #define PLAN_PATH    1400 /* no path of a plan is longer, "TREE/<sequence>/in/" not counted */
 
 /* Random numbers: splitmix64, state of one word. */
