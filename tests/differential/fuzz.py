@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 """Random calls on random trees: once plain, once under the library, on trees built alike at the same path.
 
-Each launch makes a batch of sequences, each on a tree of its own. The first sequences that differ are shrunk to the
-calls that are needed, and printed with the command that runs them again. Without --library, and in the self-test
-that comes first, a lying preload takes the library's place: its lies must be found and shrunk.
+Each launch makes a batch of sequences, each on a tree of its own, and each batch has its mode: one rank, two of a
+node, a child of a rank, two nodes. The first sequences that differ are shrunk to the calls that are needed, and
+printed with the command that runs them again. Without --library, and in the self-test that comes first, a lying
+preload takes the library's place: its lies must be found and shrunk.
 """
 import argparse
+import collections
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -16,11 +19,62 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../interpose"))
 import runs  # noqa: E402
 
-BATCH = 1000      # sequences a launch
+BATCH = 500       # sequences a launch
 SHRINK = 3        # differing sequences to shrink
 SHRINK_TIME = 60  # seconds each
 LIES = ["stat-mtime", "stat-errno", "stat-stale", "open-cloexec", "readlink-nul", "readdir-type", "realpath", "dlerror",
         "chmod-lost"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Mode:
+    """Who makes the calls: the ranks of a job, each a part of the sequences, or a child of each.
+
+    Children write nothing: what one changes by a path that its cache cannot follow ends serving on its node, and so
+    would what is judged.
+    """
+
+    ranks: int = 1
+    nodes: int = 1
+    attached: bool = False
+
+    @property
+    def without(self):
+        return ["writes"] if self.attached else []
+
+    def __str__(self):
+        return f"--ranks {self.ranks} --nodes {self.nodes}" + (" --attached" if self.attached else "")
+
+
+TURNS = [Mode(), Mode(ranks=2), Mode(attached=True), Mode(ranks=2, nodes=2)]
+
+
+@dataclasses.dataclass
+class Count:
+    """What of the calls of one mode was served: by the library's reports, and by what each rank saw of its own opens."""
+
+    intercepted: int = 0
+    served: int = 0
+    opens: dict = dataclasses.field(default_factory=lambda: collections.defaultdict(lambda: [0, 0]))
+    problem: str = ""  # of the last report
+
+    def add(self, report, mode, out):
+        self.problem = report.get("problem", "")
+        for row in ("stat", "access", "open", "dir", "path"):
+            intercepted, served = runs.calls(report, row)
+            self.intercepted += intercepted
+            self.served += served
+        for rank in range(mode.ranks):
+            with open(f"{out}.{rank}.served", encoding="ascii") as f:
+                for i, n in enumerate(f.read().split()):
+                    self.opens[rank][i] += int(n)
+
+    def shares(self, mode):
+        """{what: share}. Reports do not tell of children."""
+        found = {} if mode.attached else {"calls": self.served / max(self.intercepted, 1)}
+        for rank, (served, opened) in sorted(self.opens.items()):
+            found[f"opens of rank {rank}"] = served / max(opened, 1)
+        return found
 
 
 class Fuzzer:
@@ -32,8 +86,8 @@ class Fuzzer:
         self.program = f"{built}/differential"
         self.liar = f"{built}/interpose/liar.so"
         self.leaf = f"{built}/interpose/lib/deps/libjudge_leaf.so"
-        self.calls = self.served = 0
-        self.problem = ""  # of the last report
+        self.mode = Mode()
+        self.counts = {}  # by mode
         self.user = runs.NOBODY if args.nobody else None
         self.may_switch = os.geteuid() == 0 and runs.runs_as(self.program, runs.NOBODY)
         os.chmod(work, 0o777)  # for nobody's transcripts
@@ -43,7 +97,7 @@ class Fuzzer:
         o = ["--seed", str(self.args.seed), "--first", str(first), "--sequences", str(count),
              "--calls", str(self.args.calls), "--tree", self.tree]
         o += ["--only", ",".join(map(str, only))] if only is not None else []
-        return o + ["--no-" + x for x in self.args.without]
+        return o + ["--no-" + x for x in self.args.without + self.mode.without]
 
     def rebuild(self, first, count):
         shutil.rmtree(self.tree, ignore_errors=True)
@@ -56,11 +110,12 @@ class Fuzzer:
     def transcript(self, side, first, count, only=None):
         """{sequence: lines}, the end of a run that did not end well included."""
         self.rebuild(first, count)
-        ranks = self.args.ranks if side == "library" else 1
+        ranks = self.mode.ranks if side == "library" else 1
         out = f"{self.work}/{side}"
         for rank in range(ranks):
-            if os.path.exists(f"{out}.{rank}"):
-                os.remove(f"{out}.{rank}")
+            for old in (f"{out}.{rank}", f"{out}.{rank}.served"):
+                if os.path.exists(old):
+                    os.remove(old)
         ending = b""
         try:
             self.launch(side, ["run", "--out", out] + self.options(first, count, only))
@@ -69,6 +124,8 @@ class Fuzzer:
         found = {}
         for rank in range(ranks):
             found |= self.split(f"{out}.{rank}", ending)
+        if ending and found and not any(ending in lines for lines in found.values()):
+            found[max(found)].append(ending)  # it failed after the last call
         return found
 
     def launch(self, side, command):
@@ -76,13 +133,10 @@ class Fuzzer:
         if side == "plain":
             runs.run_plain(self.program, command, timeout=timeout, user=self.user)
         elif side == "library":
+            command += ["--attached"] if self.mode.attached else []
             report = runs.run_ranks(self.program, command, self.args.library, self.tree, f"{self.work}/report.json",
-                                    ranks=self.args.ranks, timeout=timeout, user=self.user)
-            self.problem = report.get("problem", "")
-            for row in ("stat", "access", "open", "dir", "path"):
-                calls, served = runs.calls(report, row)
-                self.calls += calls
-                self.served += served
+                                    ranks=self.mode.ranks, nodes=self.mode.nodes, timeout=timeout, user=self.user)
+            self.counts.setdefault(self.mode, Count()).add(report, self.mode, command[command.index("--out") + 1])
         else:
             runs.run_liar(self.program, command, self.liar, side, timeout=timeout, user=self.user)
 
@@ -168,7 +222,8 @@ class Fuzzer:
             print("  alone it does not differ: it depends on the sequences before it, or on time")
             self.show(seen)
             return
-        again = "--nobody " if self.user else ""
+        again = f"{self.mode} " + ("--nobody " if self.user else "")
+        again += "".join(f"--without {x} " for x in self.args.without)
         again += f"--seed {self.args.seed} --calls {self.args.calls} --sequence {sequence}"
         print(f"  again: tests/differential/fuzz.py {again} --only {','.join(map(str, calls))}")
         self.show(self.differing_one(side, sequence, calls))
@@ -213,14 +268,16 @@ def self_test(fuzzer):
 def fuzz(fuzzer, args):
     """All sequences in batches, every third as nobody where root can; stops at the first batch that differs.
 
-    Returns (passed, failed) batches.
+    Returns (passed, failed): batches, and modes of which enough was served.
     """
-    passed = done = batch = 0
+    passed = failed = done = batch = 0
+    turns = modes(args)
     start = time.monotonic()
     while done < args.sequences and (not args.seconds or time.monotonic() - start < args.seconds):
         count = min(BATCH, args.sequences - done)
         if fuzzer.may_switch and not args.nobody:
             fuzzer.user = runs.NOBODY if batch % 3 == 2 else None
+        fuzzer.mode = turns[batch % len(turns)]
         bad, plain, other = fuzzer.differing("library", args.first + done, count)
         done += count
         batch += 1
@@ -230,16 +287,26 @@ def fuzz(fuzzer, args):
                 fuzzer.explain("library", sequence, (plain.get(sequence, []), other.get(sequence, [])))
             return passed, 1
         passed += 1
-    share = fuzzer.served / fuzzer.calls if fuzzer.calls else 0
-    print(f"{done} sequences of {args.calls} calls agree in {time.monotonic() - start:.0f} s; "
-          f"{fuzzer.served} of {fuzzer.calls} calls served ({share:.0%})")
-    if share < args.least_served:
-        print(f"FAIL: fewer than {args.least_served:.0%} were served: this run judged little\n{fuzzer.problem}")
-        return passed, 1
-    return passed, 0
+    print(f"{done} sequences of {args.calls} calls agree in {time.monotonic() - start:.0f} s")
+    passed += len(fuzzer.counts)
+    for mode, count in fuzzer.counts.items():
+        shares = count.shares(mode)
+        print(f"{mode}: served " + ", ".join(f"{share:.0%} of the {what}" for what, share in shares.items()))
+        if min(shares.values()) < args.least_served:
+            print(f"FAIL: fewer than {args.least_served:.0%} were served: this mode judged little\n{count.problem}")
+            passed, failed = passed - 1, failed + 1
+    return passed, failed
+
+
+def modes(args):
+    """The mode that the arguments ask for, or all of them in turn."""
+    if args.ranks or args.nodes or args.attached:
+        return [Mode(max(args.ranks or 1, args.nodes or 1), args.nodes or 1, args.attached)]
+    return [m for m in TURNS if m.nodes == 1 or os.geteuid() == 0]
 
 
 def one(fuzzer, args):
+    fuzzer.mode = modes(args)[0]
     side = "library" if args.library else "plain"
     only = [int(i) for i in args.only.split(",")] if args.only else None
     pair = fuzzer.differing_one(side, args.sequence, only)
@@ -257,7 +324,9 @@ def arguments():
     p.add_argument("--sequences", type=int, default=3000, help="how many (default 3000)")
     p.add_argument("--calls", type=int, default=50, help="calls a sequence (default 50)")
     p.add_argument("--seconds", type=int, default=0, help="stop after the batch that passes this time (default: no)")
-    p.add_argument("--ranks", type=int, default=1, help="ranks that share the sequences (default 1)")
+    p.add_argument("--ranks", type=int, help="ranks that share the sequences; without this and the next two: in turn")
+    p.add_argument("--nodes", type=int, help="emulated nodes of the ranks (needs root)")
+    p.add_argument("--attached", action="store_true", help="the calls are made by a child of each rank")
     p.add_argument("--without", action="append", default=[], choices=["bad-pointers", "writes"],
                    help="leave kinds of calls out")
     p.add_argument("--least-served", type=float, default=0.2, help="share of calls to be served (default 0.2)")

@@ -10,6 +10,7 @@ import sys
 
 TIMEOUT = 60  # seconds a job
 NOBODY = 65534  # a user whom permissions bite
+NODES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench/nodes/mpiexec-nodes")
 
 
 class RunFailed(Exception):
@@ -88,13 +89,22 @@ def runs_as(program, user):
         return False
 
 
-def run_ranks(program, args, library, root, report, ranks=1, timeout=TIMEOUT, user=None, before=()):
-    """One node, `ranks` ranks, `root` cached. Returns the library's report, or {"problem": text} if there is none.
-    `before`: what is preloaded before the library."""
+def run_ranks(program, args, library, root, report, ranks=1, nodes=1, timeout=TIMEOUT, user=None, before=()):
+    """A job of `ranks` ranks, `root` cached; several nodes are emulated, which needs root. Returns the library's report, or
+    {"problem": text} if there is none. `before`: what is preloaded before the library."""
     env = clean_environment()
     setting = {"LD_PRELOAD": preload(program, *before, library), "FASTIMPORT_FS": "all", "FASTIMPORT_PATH": root,
                "FASTIMPORT_REPORT": report}
-    command = ["mpiexec.mpich", "-n", str(ranks), "env"] + [f"{k}={v}" for k, v in setting.items()]
+    command = ["mpiexec.mpich", "-n", str(ranks)]
+    if nodes > 1:
+        env["FASTIMPORT_BUILD"] = os.path.dirname(os.path.abspath(library))
+        command = [NODES, "-N", str(nodes), "-n", str(ranks), "--"]
+        if user:
+            command += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+            user = None
+    command += ["env"] + [f"{k}={v}" for k, v in setting.items()]
+    if os.path.exists(report):
+        os.remove(report)
     done = execute(command + [program] + args, env, timeout, user)
     try:
         with open(report) as f:
