@@ -132,10 +132,11 @@ class Fuzzer:
         timeout = runs.TIMEOUT
         if side == "plain":
             runs.run_plain(self.program, command, timeout=timeout, user=self.user)
-        elif side == "library":
+        elif side == "library":  # cold: a plan of the last run would bring what is to be asked for
             command += ["--attached"] if self.mode.attached else []
             report = runs.run_ranks(self.program, command, self.args.library, self.tree, f"{self.work}/report.json",
-                                    ranks=self.mode.ranks, nodes=self.mode.nodes, timeout=timeout, user=self.user)
+                                    ranks=self.mode.ranks, nodes=self.mode.nodes, timeout=timeout, user=self.user,
+                                    plan="off")
             self.counts.setdefault(self.mode, Count()).add(report, self.mode, command[command.index("--out") + 1])
         else:
             runs.run_liar(self.program, command, self.liar, side, timeout=timeout, user=self.user)

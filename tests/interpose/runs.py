@@ -89,12 +89,12 @@ def runs_as(program, user):
         return False
 
 
-def run_ranks(program, args, library, root, report, ranks=1, nodes=1, timeout=TIMEOUT, user=None, before=()):
+def run_ranks(program, args, library, root, report, ranks=1, nodes=1, timeout=TIMEOUT, user=None, before=(), plan=None):
     """A job of `ranks` ranks, `root` cached; several nodes are emulated, which needs root. Returns the library's report, or
-    {"problem": text} if there is none. `before`: what is preloaded before the library."""
+    {"problem": text} if there is none. `before`: what is preloaded before the library. `plan`: for FASTIMPORT_PLAN."""
     env = clean_environment()
     setting = {"LD_PRELOAD": preload(program, *before, library), "FASTIMPORT_FS": "all", "FASTIMPORT_PATH": root,
-               "FASTIMPORT_REPORT": report}
+               "FASTIMPORT_REPORT": report} | ({"FASTIMPORT_PLAN": plan} if plan else {})
     command = ["mpiexec.mpich", "-n", str(ranks)]
     if nodes > 1:
         env["FASTIMPORT_BUILD"] = os.path.dirname(os.path.abspath(library))
