@@ -7,7 +7,7 @@
 #   make coverage        what part of preload/ the tests reach, in build-cov/
 #   make lint            clang-format, clang-tidy, cppcheck
 #   make deps            install what the build, the tests and the demo need (Debian 12)
-#   make deps-long       what check-long needs, too: Open MPI, Slurm
+#   make deps-long       what check-long needs, too: Open MPI, Slurm, clang's libFuzzer
 #
 # Each room has a rules.mk that names its programs, tests and lint sources.
 
@@ -68,7 +68,7 @@ check: deps
 test: all $(TESTS)
 	$(Q)tests/summary $(B)
 
-# The rest, which takes long: huge archives, many packages, more fuzzing.
+# The rest, which takes long: huge archives, many packages, the three fuzzers.
 check-long: deps-long
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)rm -f $(B)/test-results/*.tally

@@ -1,5 +1,15 @@
 # tests: programs and tests
 
+# The fuzzers search for FUZZ_SECONDS each; in check-long for FUZZ_LONG, differential's from the day's seed.
+FUZZERS := fuzz fuzz-elf fuzz-segment
+FUZZ_SECONDS ?= 600
+FUZZ_LONG ?= 150
+
+TESTS_LONG += $(FUZZERS:%=test-%-long)
+.PHONY: $(FUZZERS:%=test-%-long)
+$(FUZZERS:%=test-%-long): test-%-long: all
+	@B=$(B) TEST_TIMEOUT=900 tests/run $*-long $(MAKE) --no-print-directory $* SEED=$$(date +%Y%m%d) FUZZ_SECONDS=$(FUZZ_LONG)
+
 include tests/house/rules.mk
 include tests/unit/rules.mk
 include tests/elf/rules.mk

