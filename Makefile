@@ -4,7 +4,8 @@
 #   make V=1             show every command
 #   make SANITIZE=address,undefined   the same in build-san/, with sanitizers
 #   make SANITIZE=thread              the same in build-tsan/, by which `make test-races` looks for data races
-#   make coverage        what part of preload/ the tests reach, in build-cov/
+#   make coverage        what part of preload/ the tests reach, in build-cov/; fails below 85% of its lines, and where a test
+#                        fails. It takes as long as `make check`, and is part of neither that nor check-long
 #   make lint            clang-format, clang-tidy, cppcheck
 #   make deps            install what the build, the tests and the demo need (Debian 12)
 #   make deps-long       what check-long needs, too: Open MPI, Slurm, clang's libFuzzer
@@ -83,10 +84,14 @@ lint:
 	$(Q).ci/lint $(LINT_DIRS)
 
 # COVERAGE_TESTS="test-unit ..." runs these only.
+COVERAGE_LEAST ?= 85
 coverage:
-	$(Q)rm -rf build-cov/test-results && find build-cov -name '*.gcda' -delete 2>/dev/null || true
-	$(Q)FASTIMPORT_BUILD=$(abspath build-cov) $(MAKE) --no-print-directory COVERAGE=1 CFLAGS='-O1 -g -Wno-error=format-truncation' $(or $(COVERAGE_TESTS),test) || true
-	$(Q)/usr/bin/python3 -B tests/coverage build-cov preload
+	$(Q)rm -rf build-cov/test-results && if [ -d build-cov ]; then find build-cov -name '*.gcda' -delete; fi
+	$(Q)failed=0; \
+	FASTIMPORT_BUILD=$(abspath build-cov) $(MAKE) --no-print-directory COVERAGE=1 CFLAGS='-O1 -g -Wno-error=format-truncation' $(or $(COVERAGE_TESTS),test) || failed=1; \
+	$(if $(COVERAGE_TESTS),tests/summary build-cov || failed=1;) \
+	/usr/bin/python3 -B tests/coverage build-cov preload $(COVERAGE_LEAST) || failed=1; \
+	exit $$failed
 
 clean:
 	rm -rf build build-san build-tsan build-cov

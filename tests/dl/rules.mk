@@ -2,6 +2,7 @@
 
 DL_T := $(B)/obj/tests/dl
 PROGRAMS += $(DL_T)/subject.o
+$(DL_T)/subject.o: SAN := $(if $(COVERAGE),,$(SAN)) # its tests link it themselves
 ifeq ($(SANITIZE),) # under ASan libraries are left to ld.so: a second namespace cannot hold its runtime
 TESTS += test-dl test-ctypes test-early test-storm
 TESTS_LONG += test-packages

@@ -19,6 +19,7 @@ test-elf-unit: $(B)/tests/elf/test_closure
 # Against ld.so: a directory a rule. A second namespace cannot hold a sanitizer's runtime, so there the closure is
 # linked in.
 ELF_PROBE_OBJS := $(ELF_T)/closure_probe.o $(ELF_T)/probe.o
+$(ELF_PROBE_OBJS): SAN := $(if $(COVERAGE),,$(SAN)) # run_rules links them itself
 test-elf-rules: $(B)/libfastimport-elf.so $(ELF_PROBE_OBJS)
 	@B=$(B) SANITIZE=$(SANITIZE) tests/run elf-rules tests/elf/run_rules $< $(ELF_PROBE_OBJS) $(if $(SANITIZE),$(ELF_OBJS) -lelf $(SAN))
 

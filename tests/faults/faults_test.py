@@ -14,7 +14,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "mpi"))
 import jobs  # noqa: E402
-from jobs import BUILD, LIBRARY, MPIEXEC, ROOT, cache_place, caches, check, plain_job, script, sharedjob  # noqa: E402
+from jobs import BUILD, LIBRARY, MPIEXEC, ROOT, Skipped, cache_place, caches, check, plain_job, script, sharedjob  # noqa: E402
 
 FAULTS = BUILD / "faults.so"
 PYTHON = "/usr/bin/python3"
@@ -108,6 +108,8 @@ def survives(spec, says=None, most=1, ranks=2, left=False, served=0, but="", **k
 
 
 def test_every_allocation_fails():
+    if "COVERAGE" in os.environ:
+        raise Skipped("where lines are counted, libgcov's own allocations fail, too, and it does not check them")
     survives(f"malloc:1:{ALL}:ENOMEM", "failed")
     survives(f"calloc:1:{ALL}:ENOMEM", "failed")
     survives(f"realloc:1:{ALL}:ENOMEM", served=2, but="dir dl")
