@@ -24,7 +24,7 @@ $(B)/tests/mpi/crowd: tests/mpi/crowd.c
 
 # Data races: the modules' own tests and a crowd of threads in whole jobs, with ThreadSanitizer.
 .PHONY: test-races
-TESTS += test-races
+TESTS += $(if $(COVERAGE),,test-races) # they count nothing
 test-races:
 	$(Q)$(MAKE) --no-print-directory SANITIZE=thread test-races-in
 
