@@ -77,6 +77,13 @@ class Count:
         return found
 
 
+def remove(folder):
+    """Also where it is not root's to open what it has in it."""
+    if os.geteuid() != 0:
+        subprocess.run(["chmod", "-R", "u+rwX", folder], capture_output=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 class Fuzzer:
     def __init__(self, args, work):
         self.args = args
@@ -100,7 +107,7 @@ class Fuzzer:
         return o + ["--no-" + x for x in self.args.without + self.mode.without]
 
     def rebuild(self, first, count):
-        shutil.rmtree(self.tree, ignore_errors=True)
+        remove(self.tree)
         os.makedirs(self.tree)
         if self.user:
             os.chown(self.tree, self.user, self.user)
@@ -358,7 +365,7 @@ def main():
                 skipped = 1
     finally:
         subprocess.run(["umount", f"{work}/tmpfs"], capture_output=True)
-        shutil.rmtree(work, ignore_errors=True)
+        remove(work)
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
 

@@ -17,7 +17,7 @@ $(DIFFERENTIAL): $(DIFFERENTIAL_OBJ) $(B)/obj/tests/interpose/transcript.o
 
 .PHONY: test-differential fuzz
 test-differential: $(DIFFERENTIAL) $(JUDGE_PROGRAMS) $(JUDGED)
-	$(Q)$(JUDGE_RUN) tests/differential/fuzz.py --build $(B) $(addprefix --library ,$(JUDGED))
+	$(Q)TEST_TIMEOUT=600 $(JUDGE_RUN) tests/differential/fuzz.py --build $(B) $(addprefix --library ,$(JUDGED))
 
 # The long mode, for FUZZ_SECONDS or `make fuzz SEED=7 SEQUENCES=100000`.
 SEED ?= 1

@@ -248,14 +248,21 @@ static void add_mtime(int64_t sec, unsigned nsec)
         add(" mtime=%" PRId64 ".%09u", sec, nsec);
 }
 
+/* Where no tmpfs could be had, a large directory's depend on what was freed before. */
+static unsigned long long blocks_of(unsigned mode, unsigned long long blocks)
+{
+    return no_inodes && S_ISDIR(mode) ? 0 : blocks;
+}
+
 void tr_stat(const struct stat *st)
 {
     int saved = errno;
     add("   ");
     add_inode(st->st_dev, st->st_ino);
-    add(" mode=%o nlink=%lu uid=%u gid=%u rdev=%lx size=%ld blksize=%ld blocks=%ld", st->st_mode,
+    add(" mode=%o nlink=%lu uid=%u gid=%u rdev=%lx size=%ld blksize=%ld blocks=%llu", st->st_mode,
         (unsigned long)st->st_nlink, st->st_uid, st->st_gid, (unsigned long)st->st_rdev,
-        (long)st->st_size, (long)st->st_blksize, (long)st->st_blocks);
+        (long)st->st_size, (long)st->st_blksize,
+        blocks_of(st->st_mode, (unsigned long long)st->st_blocks));
     add_mtime(st->st_mtim.tv_sec, (unsigned)st->st_mtim.tv_nsec);
     if (grade == TR_EXACT)
         add(" atime=%ld.%09ld ctime=%ld.%09ld", (long)st->st_atim.tv_sec, st->st_atim.tv_nsec,
@@ -282,7 +289,7 @@ void tr_statx(const struct statx *sx)
     add_inode(makedev(sx->stx_dev_major, sx->stx_dev_minor), sx->stx_ino);
     add(" mode=%o nlink=%u uid=%u gid=%u rdev=%x:%x size=%llu blocks=%llu", sx->stx_mode,
         sx->stx_nlink, sx->stx_uid, sx->stx_gid, sx->stx_rdev_major, sx->stx_rdev_minor,
-        (unsigned long long)sx->stx_size, (unsigned long long)sx->stx_blocks);
+        (unsigned long long)sx->stx_size, blocks_of(sx->stx_mode, sx->stx_blocks));
     add_mtime(sx->stx_mtime.tv_sec, sx->stx_mtime.tv_nsec);
     if (grade == TR_EXACT)
         add_statx_exact(sx);
