@@ -40,12 +40,12 @@ struct service {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    enum service_phase phase; /* lock */
-    _Atomic int leaving;      /* enum leaving: at the exit, or in MPI_Finalize (mpi/init.h) */
-    _Atomic int finished;     /* this rank is at its exit */
-    _Atomic int departure;    /* enum departure */
-    _Atomic bool serving;     /* in one of the loops, which end by themselves */
-    _Atomic bool lost;        /* a rank will never come to close the session */
+    _Atomic enum service_phase phase; /* changes with the lock held, for those that wait */
+    _Atomic int leaving;   /* enum leaving: at the exit, or in MPI_Finalize (mpi/init.h) */
+    _Atomic int finished;  /* this rank is at its exit */
+    _Atomic int departure; /* enum departure */
+    _Atomic bool serving;  /* in one of the loops, which end by themselves */
+    _Atomic bool lost;     /* a rank will never come to close the session */
 
     /* how the serving loops rest */
     int64_t nap_ns;
@@ -62,11 +62,11 @@ struct service {
         struct job_request request;
     } farewell; /* leader */
 
-    bool broken;        /* an MPI call failed: nothing is served any more */
-    bool unfinished;    /* MPI still has messages of ours: it would complain of them if closed */
-    bool forsaken;      /* leader: the root was silent for too long */
-    bool nobody_closes; /* a rank is abrupt, or has unfinished messages: all leave MPI open */
-    bool closed;        /* the session was closed in order */
+    bool broken;     /* an MPI call failed: nothing is served any more */
+    bool unfinished; /* MPI still has messages of ours: it would complain of them if closed */
+    bool forsaken;   /* leader: the root was silent for too long */
+    _Atomic bool nobody_closes; /* a rank is abrupt, or unfinished: all leave MPI open */
+    _Atomic bool closed;        /* the session was closed in order */
     bool has_left; /* before an exec (that has failed, if somebody reads this): nothing is to be
                       said or given back at the exit */
 };
