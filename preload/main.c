@@ -21,6 +21,8 @@
 #include "service/service.h"
 #include "signals.h"
 
+static const char told_variable[] = "FASTIMPORT_TOLD";
+
 static struct fi_config config;
 
 static void warn(const char *sentence)
@@ -64,6 +66,17 @@ static void after_fork_in_child(void)
     resolve_detach_fill();
 }
 
+static void use(bool serves, const struct service_result *r, int64_t start)
+{
+    tell_descendants(r);
+    if (!serves) {
+        return;
+    }
+    pthread_atfork(NULL, NULL, after_fork_in_child);
+    count_add(&fi_count->init_ns, (uint64_t)(sys_now_ns() - start));
+    resolve_start(r->node, r->fill, r->policy);
+}
+
 static void join(const struct service_input *input)
 {
     struct service_result result;
@@ -77,22 +90,40 @@ static void join(const struct service_input *input)
     signals_save(&signals);
     serves = service_start(input, &result);
     signals_restore(&signals);
-    tell_descendants(&result);
-    if (!serves) {
-        return;
-    }
-    pthread_atfork(NULL, NULL, after_fork_in_child);
-    count_add(&fi_count->init_ns, (uint64_t)(sys_now_ns() - start));
-    resolve_start(result.node, result.fill, result.policy);
+    use(serves, &result, start);
 }
 
 static struct service_input late;
 
+/* What MPI does to signal handlers is what the program has asked for. */
 static void join_late(void)
 {
+    struct service_result result;
+    int64_t start = sys_now_ns();
+
     fi_enter();
-    join(&late);
+    if (slot_claim()) {
+        use(service_start(&late, &result), &result, start);
+    }
     fi_leave();
+}
+
+/* The program may change its arguments and its working directory until then. */
+static bool remember(const struct service_input *in)
+{
+    static char directory[FI_PATH_MAX];
+    char **argv = calloc((size_t)in->argc + 1, sizeof *argv);
+
+    for (int i = 0; argv != NULL && i < in->argc; i++) {
+        argv[i] = strdup(in->argv[i]);
+        if (argv[i] == NULL) {
+            return false; // NOLINT(clang-analyzer-unix.Malloc): little, once, and nothing is left
+        }
+    }
+    late = *in;
+    late.argv = argv;
+    late.directory = sys_getcwd(directory, sizeof directory) > 0 ? directory : NULL;
+    return argv != NULL;
 }
 
 static bool has_what_we_serve(const struct service_input *in)
@@ -103,16 +134,25 @@ static bool has_what_we_serve(const struct service_input *in)
     return roots_compute(&roots, text, sizeof text) > 0;
 }
 
+/* Of a rank and its children, one does. */
+static bool may_tell(const struct service_input *in)
+{
+    return in->role.rank == 0 && getenv(told_variable) == NULL && has_what_we_serve(in) &&
+           setenv(told_variable, "1", 1) == 0;
+}
+
 /* A slot can start MPI once, and a shell may start several programs in it. Which of them is to have
  * MPI is known when one initialises it; before, we must not. */
 static bool must_wait(const struct service_input *in)
 {
+    enum log_level level;
     char shell[32];
 
     if (config.join == FI_AT_START || !place_below_shell(shell, sizeof shell)) {
         return false;
     }
-    fi_log(in->role.rank == 0 && has_what_we_serve(in) ? LOG_WARN : LOG_INFO,
+    level = may_tell(in) ? LOG_WARN : LOG_INFO;
+    fi_log(level,
            "this program is served from its MPI_Init on only: the shell that started it (%s) may "
            "start other MPI programs here; with 'exec' in the script, or "
            "FASTIMPORT_BELOW_SHELL=start, it is served from its start",
@@ -122,15 +162,14 @@ static bool must_wait(const struct service_input *in)
 
 static void start_rank(const struct role_facts *role, int argc, char **argv)
 {
-    struct service_input input = {&config, *role, argc, argv};
+    struct service_input input = {&config, *role, argc, argv, NULL};
 
     early_prepare();
     unsetenv(LIBPATH_VARIABLE); /* children have no use for it */
-    if (must_wait(&input)) {
-        late = input;
-        init_join_late(join_late);
-    } else {
+    if (!must_wait(&input)) {
         join(&input);
+    } else if (remember(&input)) {
+        init_join_late(join_late);
     }
 }
 

@@ -231,12 +231,20 @@ void mounts_find(const char *mountinfo, const char *path, struct mount_place *ou
 
 /* --- is it the same elsewhere? --- */
 
-/* "server:/export", "a,b:/export", "//server/share", "server/share": without the server. */
-static const char *without_server(const char *source)
+/* "server:/export", "a,b:/export", "//server/share", "server/share": without the server. Each node
+ * has its own name for a device (GFS2, OCFS2). */
+static const char *without_server(char *source)
 {
-    const char *colon = strrchr(source, ':');
+    const char *colon;
     const char *slash;
 
+    for (size_t n = strlen(source); n > 1 && source[n - 1] == '/'; n--) {
+        source[n - 1] = '\0';
+    }
+    colon = strrchr(source, ':');
+    if (strncmp(source, "/dev/", 5) == 0) {
+        return "";
+    }
     if (colon != NULL) {
         return colon + 1;
     }
@@ -244,6 +252,15 @@ static const char *without_server(const char *source)
             : strchr(source, '=') == NULL ? strchr(source, '/')
                                           : NULL;
     return slash != NULL ? slash : source;
+}
+
+/* Of "fuse.x" the client has chosen the x, and which version of NFS it speaks. */
+static void fold_type(char *type)
+{
+    type[strcspn(type, ".")] = '\0';
+    if (strcmp(type, "nfs4") == 0) {
+        type[3] = '\0';
+    }
 }
 
 /* What the path, of which the mount point covers so much, is in this mount. 0: not known. */
@@ -259,7 +276,7 @@ static uint64_t identity(const struct line *l, const char *path, size_t mount_le
     }
     is_network = mounts_is_network(place.type);
     place.where[place.source_length] = '\0';
-    place.type[strcspn(place.type, ".")] = '\0'; /* of "fuse.x" the client has chosen the x */
+    fold_type(place.type);
     snprintf(text, sizeof text, "%s %s%s", is_network || same_node ? place.type : "",
              is_network ? without_server(place.where) : "",
              is_network || same_node ? place.where + place.source_length + 1 : "");
@@ -301,6 +318,9 @@ uint64_t mounts_identity(const char *mountinfo, const char *path, bool same_node
     uint64_t sum;
     int at;
 
+    if (strlen(mountinfo) >= MOUNTINFO_MAX - 1) { /* there may be more */
+        return 0;
+    }
     find_way(mountinfo, path, &way);
     at = end_of_way(&way);
     sum = at < 0 ? NOWHERE : identity(&way.lines[at], path, way.lengths[at], same_node);

@@ -83,6 +83,11 @@ int sys_access(const char *path, int mode, bool effective)
     return (int)CALL3(SYS_faccessat, AT_FDCWD, path, mode);
 }
 
+int sys_chdir(const char *path)
+{
+    return (int)CALL1(SYS_chdir, path);
+}
+
 ssize_t sys_readlinkat(int dirfd, const char *path, char *buf, size_t size)
 {
     return CALL4(SYS_readlinkat, dirfd, path, buf, size);

@@ -31,6 +31,7 @@ ssize_t sys_readlink(const char *path, char *buf, size_t size); /* not NUL-termi
 ssize_t sys_readlinkat(int dirfd, const char *path, char *buf, size_t size); /* the same */
 /* The executable of this process, NUL-terminated: its length; 0 and "" where it is not known. */
 size_t sys_program(char *buf, size_t size);
+int sys_chdir(const char *path);
 ssize_t sys_getcwd(char *buf, size_t size); /* length with the NUL */
 /* The name without symlinks, NUL-terminated: 0 or -errno. Opens nothing that could block. */
 int sys_canonical(const char *path, char *buf, size_t size);

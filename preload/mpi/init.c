@@ -22,6 +22,7 @@ static struct {
     int provided;         /* lock */
     void (*end)(void);
     void (*_Atomic join)(void);
+    _Atomic bool asked;
 } own = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void set_ours(enum ours ours, int provided)
@@ -142,10 +143,16 @@ bool init_joins_late(void)
     return atomic_load(&own.join) != NULL;
 }
 
-static void join_first(void)
+bool init_program_asked(void)
+{
+    return atomic_load(&own.asked);
+}
+
+static void begin_init(void)
 {
     void (*join)(void) = atomic_exchange(&own.join, NULL);
 
+    atomic_store(&own.asked, true);
     if (join != NULL) {
         join();
     }
@@ -185,7 +192,7 @@ int init_init(struct init_name *name, int *argc, char ***argv)
 {
     int (*next)(int *, char ***);
 
-    join_first();
+    begin_init();
     *(void **)&next = next_function(name);
     if (takes_ours(name, (void *)next)) {
         return MPI_SUCCESS;
@@ -197,7 +204,7 @@ int init_init_thread(struct init_name *name, int *argc, char ***argv, int requir
 {
     int (*next)(int *, char ***, int, int *);
 
-    join_first();
+    begin_init();
     *(void **)&next = next_function(name);
     if (takes_ours(name, (void *)next)) {
         *provided = own.provided;

@@ -33,7 +33,8 @@ int init_open(void);
 /* Did init_open() initialise MPI in this process (or its parent)? */
 bool init_is_ours(void);
 
-/* Has the program itself called these? */
+/* Has the program itself called these? asked: MPI_Init is under way, at least. */
+bool init_program_asked(void);
 bool init_program_initialized(void);
 bool init_program_finalized(void);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/path.h"
 #include "base/sys.h"
 
 /* The process at the other end of the launcher's socket; 0: unknown, or in another PID namespace.
@@ -50,13 +51,35 @@ bool place_key(uint64_t *key)
 
 static bool is_shell(const char *name)
 {
-    static const char *const shells[] = {"sh",    "bash", "dash", "ash",  "busybox", "zsh", "ksh",
-                                         "ksh93", "mksh", "lksh", "tcsh", "csh",     "fish"};
+    static const char *const shells[] = {"sh",   "bash", "dash",    "ash",  "busybox",
+                                         "zsh",  "ksh",  "ksh93",   "mksh", "lksh",
+                                         "tcsh", "csh",  "bsd-csh", "fish"};
 
     for (size_t i = 0; i < sizeof shells / sizeof *shells; i++) {
         if (strcmp(name, shells[i]) == 0) {
             return true;
         }
+    }
+    return false;
+}
+
+/* A script is run under its own name, by a shell of another. */
+static bool runs_shell(pid_t pid, const char *name, char *shell, size_t size)
+{
+    char link[64];
+    char exe[FI_PATH_MAX];
+    ssize_t n;
+
+    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+    n = sys_readlink(link, exe, sizeof exe - 1);
+    exe[n > 0 ? n : 0] = '\0';
+    if (is_shell(name)) {
+        snprintf(shell, size, "%s", name);
+        return true;
+    }
+    if (n > 0 && is_shell(path_name(exe, (size_t)n))) {
+        snprintf(shell, size, "%s", path_name(exe, (size_t)n));
+        return true;
     }
     return false;
 }
@@ -84,12 +107,12 @@ bool place_below_shell(char *shell, size_t size)
     char name[64];
     bool found = false;
 
+    snprintf(shell, size, "?");
     while (daemon > 0 && pid > 1 && pid != daemon) {
-        pid = parent_of(pid, name, sizeof name);
-        if (pid > 0 && is_shell(name)) {
-            snprintf(shell, size, "%s", name);
-            found = true;
-        }
+        pid_t parent = parent_of(pid, name, sizeof name);
+
+        found |= parent > 0 && runs_shell(pid, name, shell, size);
+        pid = parent;
     }
-    return found && pid == daemon;
+    return daemon > 0 && (found || pid != daemon);
 }

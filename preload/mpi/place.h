@@ -19,9 +19,11 @@
 
 bool place_key(uint64_t *key);
 
-/* Is there a shell between the launcher's daemon and this process? It may start other programs in
- * this slot, before and after this one. Then its name is in shell (proc(5), /proc/PID/stat). False
- * where the daemon is not known, or is not an ancestor. */
+/* Is there a shell between the launcher's daemon and this process (proc(5), /proc/PID/stat and
+ * exe)? It may start other programs in this slot, before and after this one. Then its name is in
+ * shell;
+ * "?" where a process between has ended, or cannot be looked at, and may have been one. False where
+ * the daemon is not known. */
 bool place_below_shell(char *shell, size_t size);
 
 #endif

@@ -24,7 +24,7 @@ static uint64_t finish_limit_ms(int status)
 /* It must end it itself, or is a crashed one. */
 static bool program_uses_mpi(void)
 {
-    return init_program_initialized() && !init_program_finalized();
+    return (init_program_asked() || init_program_initialized()) && !init_program_finalized();
 }
 
 static uint64_t signs_of_life(const struct service *s)

@@ -131,9 +131,7 @@ static void set_phase(struct service *s, enum service_phase phase)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* --- joining
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- joining --- */
 
 static bool join_job(struct service *s)
 {
@@ -237,7 +235,8 @@ static bool greet(struct service *s)
     return service_check(s, job_share_all(&s->job, &s->hello, sizeof s->hello), "broadcast");
 }
 
-/* The root's, but for what is another directory here. */
+/* The root's. Where one of its directories is another here, this rank does without all: libraries
+ * and symlinks lead from one to another. */
 static void load_policy(struct service *s)
 {
     bool same_node = s->has_cache && s->node.index.header->nonce == s->hello.nonce;
@@ -245,6 +244,10 @@ static void load_policy(struct service *s)
     policy_load(&s->policy, s->hello.roots, s->hello.roots_size);
     if (s->job.rank != s->job.root) {
         s->differs = mounted_exclude(&s->policy, &s->hello.mounted, same_node) > 0;
+    }
+    if (s->differs) {
+        fi_log(s->job.node_rank == 0 ? LOG_WARN : LOG_INFO,
+               "what the root serves is another directory here: this rank is not served");
     }
 }
 
@@ -302,9 +305,7 @@ static bool join(struct service *s)
     return true;
 }
 
-/* --- the thread
- * ------------------------------------------------------------------------------------------------
- */
+/* --- the thread --- */
 
 static void wait_until_leaving(struct service *s)
 {
@@ -384,6 +385,9 @@ static void *service_thread(void *argument)
     prctl(PR_SET_NAME, "fastimport");
     prctl(PR_SET_TIMERSLACK, 1000UL);
     view_keep();
+    if (s->input.directory != NULL && view_kept) {
+        sys_chdir(s->input.directory);
+    }
     if (!join(s)) {
         set_phase(s, PHASE_FAILED);
         return NULL;
@@ -488,5 +492,6 @@ bool service_start(const struct service_input *input, struct service_result *res
     }
     *result = (struct service_result){s->has_cache ? &s->node : NULL, &s->fill, &s->policy,
                                       mpi_is_bound(), s->differs};
-    return s->phase != PHASE_FAILED && s->has_cache && s->hello.usable && s->hello.roots_size > 0;
+    return s->phase != PHASE_FAILED && s->has_cache && s->hello.usable && s->hello.roots_size > 0 &&
+           !s->differs;
 }

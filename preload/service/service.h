@@ -33,6 +33,7 @@ struct service_input {
     struct role_facts role;
     int argc;
     char **argv;
+    const char *directory; /* the working directory of its start; NULL: still is */
 };
 
 /* True: the results are good until the process ends. False: a line said why, go on without;

@@ -2,6 +2,7 @@
 """Whole jobs under libfastimport.so: real Pythons, real MPI ranks, ways to start, to differ, to end."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 
 sys.dont_write_bytecode = True
 import jobs  # noqa: E402
-from jobs import (ROOT, LIBRARY, MPIEXEC, PYTHON, ALLREDUCE, script, shared_job, local_job, plain_job, python_job, cache_place, caches, check, check_done, sharedjob)  # noqa: E402
+from jobs import (BUILD, ROOT, LIBRARY, MPIEXEC, PYTHON, ALLREDUCE, script, shared_job, local_job, plain_job, python_job, cache_place, caches, check, check_done, sharedjob)  # noqa: E402
 
 # --- ranks that differ -------------------------------------------------------------------------------------------
 
@@ -143,11 +144,42 @@ FROM_INIT = "served from its MPI_Init on only: the shell that started it (bash)"
 
 def test_programs_of_one_script():
     """A slot starts MPI once: the one of these that uses it must find it unused."""
-    script = f"{PYTHON} -c 'import json'; {PYTHON} -c '{SUM}'; {PYTHON} -c 'import json'; exit 4"
-    for served, messages in ("all", 3), ("net", 0):
-        done = local_job(["bash", "-c", script], env={"FASTIMPORT_FS": served})
-        check(done.returncode == 4 and same_output(done.stdout, "2\n2\n"), f"exit {done.returncode}: {done.stdout}{done.stderr}")
-        check(done.stderr.count(FROM_INIT) == done.stderr.count("fastimport") == messages, done.stderr)
+    text = f"{PYTHON} -c 'import json'; {PYTHON} -c '{SUM}'; {PYTHON} -c 'import json, os; os.system(\"{PYTHON} -c pass\")'; exit 4"
+    with tempfile.TemporaryDirectory() as scratch:
+        file = script(scratch, f"#!/bin/bash\n{text}\n")
+        file.chmod(0o755)
+        for command in ["bash", "-c", text], [file]:
+            for served, messages in ("all", 3), ("net", 0):
+                done = local_job(command, env={"FASTIMPORT_FS": served})
+                check(done.returncode == 4 and same_output(done.stdout, "2\n2\n"), f"{command} exit {done.returncode}: {done.stdout}{done.stderr}")
+                check(done.stderr.count(FROM_INIT) == done.stderr.count("fastimport") == messages, done.stderr)
+
+
+def test_what_a_script_leaves_running():
+    """Its parent has ended: nobody knows whose it was."""
+    text = f"({PYTHON} -c 'import time; time.sleep(2)' &); sleep 0.5; exec {PYTHON} -c '{SUM}'"
+    done = local_job(["bash", "-c", text], env={"FASTIMPORT_FS": "net"})
+    check_done(done)
+    check(same_output(done.stdout, "2\n2\n"), done.stdout)
+
+
+def test_a_program_below_a_shell_changes_its_arguments():
+    """And its directory, before it comes to MPI_Init: what counts is how it was started."""
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as apps:
+        (pathlib.Path(apps) / "late.py").write_text("")
+        script(apps, """
+            import os
+            os.chdir("/")
+            from mpi4py import MPI
+            import late
+            os.write(1, b"%d\\n" % MPI.COMM_WORLD.allreduce(1))
+            """)
+        done = local_job(["bash", "-c", f"cd {apps}; {PYTHON} app.py; true"], env={"FASTIMPORT_REPORT": f"{scratch}/report"})
+        check(done.returncode == 0 and same_output(done.stdout, "2\n2\n"), f"exit {done.returncode}: {done.stdout}{done.stderr}")
+        roots = sharedjob.read_json(f"{scratch}/report")["roots"]
+        check(any(apps in str(root) for root in roots), f"{apps} is none of {roots}")
+        done = local_job(["bash", "-c", f"{BUILD}/tests/mpi/member -a -b; true"], env={"FASTIMPORT_PATH": apps, "FASTIMPORT_PLAN": f"{scratch}/plan"})
+        check(done.returncode == 0 and done.stdout == "sum 1\n" * 2, f"exit {done.returncode}: {done.stdout}{done.stderr}")
 
 
 def test_below_a_shell():
