@@ -312,7 +312,9 @@ void written_through(int fd)
 {
     char path[FI_PATH_MAX];
 
-    if (resolve_active && (written_original(fd, path) || name_of_fd(fd, path))) {
+    if (fd == AT_FDCWD) {
+        written(fd, ".", CHANGE_OBJECT);
+    } else if (resolve_active && (written_original(fd, path) || name_of_fd(fd, path))) {
         written(AT_FDCWD, path, CHANGE_OBJECT);
     }
 }

@@ -29,8 +29,8 @@ struct written_before {
  * if permissions of what may be a directory changed; else CHANGE_OBJECT. */
 void written(int dirfd, const char *path, enum change_extent extent);
 void written_fd(int fd);
-/* What the descriptor stands for is about to change by way of it: noted, and one of a mirror file
- * is the original's from then on. */
+/* What the descriptor (AT_FDCWD: the working directory) stands for is about to change by way of it:
+ * noted, and one of a mirror file is the original's from then on. */
 void written_through(int fd);
 /* open(2) with O_CREAT gave this descriptor: the file may be elsewhere, behind a symlink. is_new:
  * it was not there before. */

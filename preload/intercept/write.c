@@ -63,10 +63,15 @@ WRITE_AT(__xmknodat, CHANGE_TREE,
          (version, dirfd, path, mode, device))
 WRITE_AT(mkfifoat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode), (dirfd, path, mode))
 
+static bool is_itself(const char *path, int flags)
+{
+    return (flags & AT_EMPTY_PATH) != 0 && ((size_t)path < 4096 || path[0] == '\0');
+}
+
 /* Without a path AT_EMPTY_PATH means what the descriptor stands for, not a mirror file. */
 static void about_itself(int dirfd, const char *path, int flags)
 {
-    if ((flags & AT_EMPTY_PATH) != 0 && ((size_t)path < 4096 || path[0] == '\0')) {
+    if (is_itself(path, flags)) {
         written_through(dirfd);
     }
 }
@@ -91,7 +96,7 @@ static void about_itself(int dirfd, const char *path, int flags)
         struct written_before before;                                                              \
         int result;                                                                                \
         about_itself(dirfd, path, flags);                                                          \
-        written_closing(&before, dirfd, path);                                                     \
+        written_closing(&before, dirfd, is_itself(path, flags) ? "." : path);                      \
         result = real()->name arguments;                                                           \
         if (result == 0) {                                                                         \
             written_closed(&before);                                                               \

@@ -261,6 +261,7 @@ static void attributes(void)
     STEP(lchown, lchown("file", SAME));
     STEP(fchownat, fchownat(AT_FDCWD, "link", SAME, 0));
     STEP(fchownat, ON_FD(fchownat(fd, "", SAME, AT_EMPTY_PATH)));
+    STEP(fchownat, fchownat(AT_FDCWD, "", 1, 2, AT_EMPTY_PATH)); /* the working directory */
     STEP(fchown, ON_FD(fchown(fd, SAME)));
     STEP(utime, utime("file", &(struct utimbuf){1000000000, 1000000000}));
     STEP(utimes, utimes("file", times_2001));
@@ -269,6 +270,7 @@ static void attributes(void)
     STEP(futimesat, ON_FD(futimesat(fd, NULL, times_2001)));
     STEP(utimensat, utimensat(AT_FDCWD, "file", times_2004, 0));
     STEP(utimensat, ON_FD(utimensat(fd, "", times_2004, AT_EMPTY_PATH)));
+    STEP(utimensat, utimensat(AT_FDCWD, "", times_2004, AT_EMPTY_PATH));
     STEP(futimens, ON_FD(futimens(fd, times_2004)));
     STEP(futimes, ON_FD(futimes(fd, times_2001)));
 }
