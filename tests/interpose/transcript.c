@@ -195,6 +195,16 @@ void tr_ret(long ret, const char *fmt, ...)
     errno = saved;
 }
 
+void tr_closed(int fd)
+{
+    int r = TRY(fcntl(fd, F_GETFD));
+    for (int i = 0; r >= 0 && i < 1000; i++) {
+        usleep(1000);
+        r = TRY(fcntl(fd, F_GETFD));
+    }
+    tr_ret(r, "    F_GETFD once closed");
+}
+
 void tr_ptr(const void *ptr, const char *fmt, ...)
 {
     int saved = errno;

@@ -49,6 +49,9 @@ void tr_line(const char *fmt, ...) TR_PRINTF(1, 2);
 
 /* "TEXT = RET", with the errno's name if RET is -1, or if it succeeded and errno is not 0. */
 void tr_ret(long ret, const char *fmt, ...) TR_PRINTF(2, 3);
+/* Is this number free, as it must be once closed? A thread of the library may use it for a moment:
+ * waits a second for the answer. */
+void tr_closed(int fd);
 
 /* "TEXT = ok" or "TEXT = NULL ERRNO"; errno after a success is not judged. */
 void tr_ptr(const void *ptr, const char *fmt, ...) TR_PRINTF(2, 3);
