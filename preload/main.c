@@ -66,18 +66,9 @@ static void after_fork_in_child(void)
     resolve_detach_fill();
 }
 
-static void use(bool serves, const struct service_result *r, int64_t start)
-{
-    tell_descendants(r);
-    if (!serves) {
-        return;
-    }
-    pthread_atfork(NULL, NULL, after_fork_in_child);
-    count_add(&fi_count->init_ns, (uint64_t)(sys_now_ns() - start));
-    resolve_start(r->node, r->fill, r->policy);
-}
-
-static void join(const struct service_input *input)
+/* in_init: in the program's MPI_Init, where what MPI does to signal handlers is what the program
+ * has asked for. */
+static void join(const struct service_input *input, bool in_init)
 {
     struct service_result result;
     struct signals signals;
@@ -87,24 +78,28 @@ static void join(const struct service_input *input)
     if (!slot_claim()) {
         return;
     }
-    signals_save(&signals);
+    if (!in_init) {
+        signals_save(&signals);
+    }
     serves = service_start(input, &result);
-    signals_restore(&signals);
-    use(serves, &result, start);
+    if (!in_init) {
+        signals_restore(&signals);
+    }
+    tell_descendants(&result);
+    if (!serves) {
+        return;
+    }
+    pthread_atfork(NULL, NULL, after_fork_in_child);
+    count_add(&fi_count->init_ns, (uint64_t)(sys_now_ns() - start));
+    resolve_start(result.node, result.fill, result.policy);
 }
 
 static struct service_input late;
 
-/* What MPI does to signal handlers is what the program has asked for. */
 static void join_late(void)
 {
-    struct service_result result;
-    int64_t start = sys_now_ns();
-
     fi_enter();
-    if (slot_claim()) {
-        use(service_start(&late, &result), &result, start);
-    }
+    join(&late, true);
     fi_leave();
 }
 
@@ -167,7 +162,7 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
     early_prepare();
     unsetenv(LIBPATH_VARIABLE); /* children have no use for it */
     if (!must_wait(&input)) {
-        join(&input);
+        join(&input, false);
     } else if (remember(&input)) {
         init_join_late(join_late);
     }

@@ -19,9 +19,7 @@ static int (*program_main)(int, char **, char **);
 static void leave(int status, void *unused)
 {
     (void)unused;
-    if (service_is_here()) {
-        service_finish(status, false);
-    }
+    service_finish(status, false);
 }
 
 static int main_with_handler(int argc, char **argv, char **environment)

@@ -50,6 +50,13 @@ static inline const struct real_functions *real(void)
     return &real_table;
 }
 
+/* libc declares of some paths that they are not NULL, and the compiler believes it; programs do
+ * give NULL, and empty ones with AT_EMPTY_PATH. */
+static inline bool has_name(const char *path)
+{
+    return (size_t)path >= 4096 && path[0] != '\0';
+}
+
 #define FI_EXPORT __attribute__((visibility("default")))
 
 #endif

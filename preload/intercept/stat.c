@@ -155,12 +155,6 @@ static bool serve_statx(int dirfd, const char *path, int flags, unsigned mask, s
     return is_served(a.error, result);
 }
 
-/* libc declares that path is not NULL, and the compiler believes it; programs do give NULL. */
-static bool has_name(const char *path)
-{
-    return (size_t)path >= 4096 && path[0] != '\0';
-}
-
 /* By descriptor: a mirror file's answer is the original's. (Flags that mean nothing are refused
  * with a path only, by Linux from 6.11 on.) */
 static int statx_of_fd(int fd, int flags, unsigned mask, struct statx *stx)

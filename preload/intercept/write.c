@@ -65,7 +65,7 @@ WRITE_AT(mkfifoat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode), (dir
 
 static bool is_itself(const char *path, int flags)
 {
-    return (flags & AT_EMPTY_PATH) != 0 && ((size_t)path < 4096 || path[0] == '\0');
+    return (flags & AT_EMPTY_PATH) != 0 && !has_name(path);
 }
 
 /* Without a path AT_EMPTY_PATH means what the descriptor stands for, not a mirror file. */

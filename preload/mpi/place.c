@@ -70,18 +70,20 @@ static bool runs_shell(pid_t pid, const char *name, char *shell, size_t size)
     char exe[FI_PATH_MAX];
     ssize_t n;
 
-    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
-    n = sys_readlink(link, exe, sizeof exe - 1);
-    exe[n > 0 ? n : 0] = '\0';
-    if (is_shell(name)) {
-        snprintf(shell, size, "%s", name);
-        return true;
+    if (!is_shell(name)) {
+        snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+        n = sys_readlink(link, exe, sizeof exe - 1);
+        if (n <= 0) {
+            return false;
+        }
+        exe[n] = '\0';
+        name = path_name(exe, (size_t)n);
     }
-    if (n > 0 && is_shell(path_name(exe, (size_t)n))) {
-        snprintf(shell, size, "%s", path_name(exe, (size_t)n));
-        return true;
+    if (!is_shell(name)) {
+        return false;
     }
-    return false;
+    snprintf(shell, size, "%s", name);
+    return true;
 }
 
 /* Its name, and its parent: 0: not known. */

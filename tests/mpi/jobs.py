@@ -96,6 +96,19 @@ def read_job(text, ranks=2, env=None, files=20):
         return python_job(text, ranks, {"FASTIMPORT_PATH": str(mount), "PYTHONPATH": str(local), **(env or {})})
 
 
+def with_scratch(make):
+    """For tests that take what make(directory) gives: each has a directory of its own, gone afterwards."""
+    def decorate(test):
+        def run():
+            with tempfile.TemporaryDirectory() as scratch:
+                test(make(scratch))
+
+        run.__name__ = test.__name__
+        return run
+
+    return decorate
+
+
 def local_job(command, ranks=2, env=None, timeout=60, wrap=()):
     """A job on this node without the emulator; any file system is served. wrap: words before the launcher's."""
     settings = {"LD_PRELOAD": str(LIBRARY), "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", **(env or {})}

@@ -76,13 +76,7 @@ class PlannedProgram:
         return sharedjob.read_json(str(self.plan) + ".json")["plan"]
 
 
-def planned(test):
-    def run():
-        with tempfile.TemporaryDirectory() as scratch:
-            test(PlannedProgram(scratch))
-
-    run.__name__ = test.__name__
-    return run
+planned = jobs.with_scratch(PlannedProgram)
 
 
 def expect_lines(done, line, ranks=2):

@@ -46,13 +46,7 @@ class Place:
             """)
 
 
-def placed(test):
-    def run():
-        with tempfile.TemporaryDirectory() as scratch:
-            test(Place(scratch))
-
-    run.__name__ = test.__name__
-    return run
+placed = jobs.with_scratch(Place)
 
 
 def bound(place, command):
