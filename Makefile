@@ -26,6 +26,7 @@ COMMA := ,
 B := $(if $(SANITIZE),$(if $(filter thread,$(SANITIZE)),build-tsan,build-san),$(if $(COVERAGE),build-cov,build))
 CC := gcc
 MPICC := mpicc.mpich
+MPI_INCLUDE = $(shell $(MPICC) -compile_info 2>/dev/null | grep -o -- "-I[^ ]*" | sort -u)
 CPPFLAGS += -D_GNU_SOURCE
 CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "early/libpath.h"
 #include "early/open.h"
+#include "intercept/mpi.h"
 #include "mpi/init.h"
 #include "mpi/place.h"
 #include "mpi/slot.h"
@@ -161,6 +162,7 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
 
     early_prepare();
     unsetenv(LIBPATH_VARIABLE); /* children have no use for it */
+    mpi_calls_begin();
     if (!must_wait(&input)) {
         join(&input, false);
     } else if (remember(&input)) {

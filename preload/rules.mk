@@ -4,10 +4,9 @@ PRELOAD_SRC := $(wildcard preload/*.c $(foreach d,answer base cache early fill i
 PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$(B)/obj/%.o)
 # What unit tests link: all but the constructor and the wrappers.
 PRELOAD_CORE_OBJ := $(filter-out $(B)/obj/preload/main.o $(B)/obj/preload/intercept/%,$(PRELOAD_OBJ))
-MPI_INCLUDE := $(shell $(MPICC) -compile_info 2>/dev/null | grep -o -- '-I[^ ]*' | sort -u)
 
 PROGRAMS += $(B)/libfastimport.so
-PRELOAD_CPPFLAGS := -Ipreload $(MPI_INCLUDE)
+PRELOAD_CPPFLAGS := -Ipreload
 
 $(B)/obj/preload/%.o: CPPFLAGS_ROOM := $(PRELOAD_CPPFLAGS)
 $(B)/obj/preload/%.o: CFLAGS_ROOM := -fPIC -fvisibility=hidden -ftls-model=initial-exec
@@ -15,7 +14,7 @@ $(B)/obj/preload/%.o: CFLAGS_ROOM := -fPIC -fvisibility=hidden -ftls-model=initi
 $(B)/obj/preload/intercept/%.o: CFLAGS_ROOM += -fno-builtin -U_FORTIFY_SOURCE
 
 # The export map is anonymous: with a named version node none of the interposed calls would bind.
-$(B)/exports.map: preload/intercept/symbols.def preload/intercept/mpi.def
+$(B)/exports.map: preload/intercept/symbols.def
 	@mkdir -p $(@D)
 	$(call say,MAP,$@)
 	$(Q)printf '{ global: fastimport_libraries_mapped; %s; local: *; };\n' \

@@ -26,6 +26,7 @@ enum { NAME_MAX_LENGTH = FI_PATH_MAX + 512, WHY_MAX = 256 };
  */
 
 static const struct node_cache *named_by; /* whose mirror the names are in: the process has one */
+static void (*after_mapping)(void);
 
 /* In place: the original is the tail of the mirror's name. */
 void answer_original_name(const struct node_cache *node, char *name)
@@ -66,6 +67,7 @@ static int restore_name(struct dl_phdr_info *info, size_t size, void *node_)
 __attribute__((visibility("default"))) void fastimport_libraries_mapped(void)
 {
     dl_iterate_phdr(restore_name, (void *)named_by);
+    after_mapping();
 }
 
 /* --- what the stub names
@@ -312,6 +314,7 @@ static void *open_stub(struct load *l, int flags, const struct library_calls *ca
     stub.needed = (const char *const *)l->needed;
     stub.n_needed = l->n;
     named_by = l->node;
+    after_mapping = calls->mapped;
     if (write_file(stub_name, &stub)) {
         handle = open_or_tell(l, stub_name, flags, calls);
         sys_unlink(stub_name);

@@ -12,10 +12,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* libc's own. */
+/* libc's own; and what is to be called when new objects are mapped, before their constructors. */
 struct library_calls {
     void *(*dlopen)(const char *path, int flags);
     int (*dlclose)(void *handle);
+    void (*mapped)(void);
 };
 
 struct linkmap_object {

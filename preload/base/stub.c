@@ -6,22 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A relocation that stores a symbol's address. */
-#if defined __x86_64__
-enum { RELOCATION = R_X86_64_64 };
-#elif defined __aarch64__
-enum { RELOCATION = R_AARCH64_ABS64 };
-#elif defined __powerpc64__
-enum { RELOCATION = R_PPC64_ADDR64 };
-#elif defined __riscv && __riscv_xlen == 64
-enum { RELOCATION = R_RISCV_64 };
-#elif defined __s390x__
-enum { RELOCATION = R_390_64 };
-#else
-enum { RELOCATION = 0 };
-#endif
+#include "base/machine.h"
 
-const int stub_can_call = RELOCATION != 0;
+const int stub_can_call = MACHINE_ABSOLUTE != 0;
 
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden"))); /* ld: our own header */
 
@@ -65,7 +52,7 @@ static void add_constructor(struct writer *w, const char *name)
     m->symbols[1].st_name = (ElfW(Word))add_string(w, name);
     m->symbols[1].st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC);
     m->relocation.r_offset = offsetof(struct image, constructors);
-    m->relocation.r_info = ((ElfW(Xword))1 << 32) | RELOCATION;
+    m->relocation.r_info = ((ElfW(Xword))1 << 32) | MACHINE_ABSOLUTE;
     add_entry(w, DT_RELA, offsetof(struct image, relocation));
     add_entry(w, DT_RELASZ, sizeof m->relocation);
     add_entry(w, DT_RELAENT, sizeof m->relocation);

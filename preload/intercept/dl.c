@@ -8,11 +8,12 @@
 #include "bare_name.h"
 #include "cache/change.h"
 #include "early/open.h"
+#include "mpi/redirect.h"
 #include "resolve.h"
 
 static struct library_calls calls(void)
 {
-    return (struct library_calls){real()->dlopen, real()->dlclose};
+    return (struct library_calls){real()->dlopen, real()->dlclose, redirect_update};
 }
 
 /* A record that fits this process: what the root had loaded, this rank may not have. */
@@ -68,6 +69,30 @@ static void *serve_dlopen(const char *path, int flags, const void *caller,
 
 static char unanswered; /* make the real call */
 
+/* Does ld.so find the same for us as for the caller? It does by an absolute or relative path
+ * ("$ORIGIN" in it is the caller's), and for a bare name if no RPATH or RUNPATH comes in but the
+ * executable's (a caller inherits the RPATHs of what brought it in, which ld.so does not tell). */
+static bool is_found_alike(const char *path, const void *caller)
+{
+    struct linkmap_list map;
+    const struct linkmap_object *who;
+    bool alike;
+
+    if (strchr(path, '/') != NULL) {
+        return strchr(path, '$') == NULL;
+    }
+    if (!linkmap_all(&map)) {
+        return false;
+    }
+    who = linkmap_at(&map, caller);
+    alike = who != NULL && who->runpath == NULL;
+    for (size_t i = 1; alike && i < map.n; i++) {
+        alike = map.objects[i].rpath == NULL || map.objects[i].runpath != NULL;
+    }
+    linkmap_free(&map);
+    return alike;
+}
+
 /* Apart from dlopen(), which no address of its own may leave: it could not make a tail call. */
 static __attribute__((noinline)) void *answer_dlopen(const char *path, int flags,
                                                      const void *caller)
@@ -78,7 +103,15 @@ static __attribute__((noinline)) void *answer_dlopen(const char *path, int flags
     if (fi_inside()) { /* by us, or by MPI on our behalf */
         return early_dlopen(path, flags, caller, &libc, &handle) ? handle : &unanswered;
     }
+    redirect_update(); /* what a call has loaded that could not be made from here */
     handle = serve_dlopen(path, flags, caller, &libc);
+    if (handle == NULL && redirect_is_begun() && (size_t)path >= 4096 && path[0] != '\0' &&
+        is_found_alike(path, caller)) {
+        handle = libc.dlopen(path, flags);
+        redirect_update();
+        return handle;
+    }
+    redirect_update();
     return handle != NULL ? handle : &unanswered;
 }
 

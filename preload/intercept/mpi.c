@@ -1,90 +1,51 @@
-/* mpi.c - MPI_Init and its like: see mpi/init.h. */
+/* mpi.c - what the program's calls of MPI_Init and its like reach in a rank: see mpi/redirect.h and
+ * mpi/init.h. None of these functions is exported. */
+#include "intercept/mpi.h"
+
 #include "mpi/init.h"
 
-#define X(result, name, parameters) __attribute__((visibility("default"))) result name parameters;
-#include "intercept/mpi.def"
-#undef X
+/* The two names of each function. */
+#define BOTH(CALL, function, parameters, ...)                                                      \
+    static int own_##function parameters                                                           \
+    {                                                                                              \
+        return init_##function(REDIRECTED_##CALL, __builtin_return_address(0), __VA_ARGS__);       \
+    }                                                                                              \
+    static int own_p_##function parameters                                                         \
+    {                                                                                              \
+        return init_##function(REDIRECTED_PMPI_##CALL, __builtin_return_address(0), __VA_ARGS__);  \
+    }
 
-int MPI_Init(int *argc, char ***argv)
+BOTH(INIT, init, (int *argc, char ***argv), argc, argv)
+BOTH(INIT_THREAD, init_thread, (int *argc, char ***argv, int required, int *provided), argc, argv,
+     required, provided)
+BOTH(INITIALIZED, initialized, (int *flag), flag)
+BOTH(FINALIZED, finalized, (int *flag), flag)
+BOTH(IS_THREAD_MAIN, is_thread_main, (int *flag), flag)
+
+static int own_finalize(void)
 {
-    static struct init_name name = {"MPI_Init", 0};
-
-    return init_init(&name, argc, argv);
+    return init_finalize(REDIRECTED_FINALIZE, __builtin_return_address(0));
 }
 
-int MPI_Init_thread(int *argc, char ***argv, int required, int *provided)
+static int own_p_finalize(void)
 {
-    static struct init_name name = {"MPI_Init_thread", 0};
-
-    return init_init_thread(&name, argc, argv, required, provided);
+    return init_finalize(REDIRECTED_PMPI_FINALIZE, __builtin_return_address(0));
 }
 
-int MPI_Initialized(int *flag)
+#define ROWS(CALL, name, function)                                                                 \
+    [REDIRECTED_##CALL] = {"MPI_" name, (void *)own_##function},                                   \
+    [REDIRECTED_PMPI_##CALL] = {"PMPI_" name, (void *)own_p_##function}
+
+static const struct import calls[REDIRECTED_CALLS] = {
+    ROWS(INIT, "Init", init),
+    ROWS(INIT_THREAD, "Init_thread", init_thread),
+    ROWS(INITIALIZED, "Initialized", initialized),
+    ROWS(FINALIZED, "Finalized", finalized),
+    ROWS(IS_THREAD_MAIN, "Is_thread_main", is_thread_main),
+    ROWS(FINALIZE, "Finalize", finalize),
+};
+
+void mpi_calls_begin(void)
 {
-    static struct init_name name = {"MPI_Initialized", 0};
-
-    return init_initialized(&name, flag);
-}
-
-int MPI_Finalized(int *flag)
-{
-    static struct init_name name = {"MPI_Finalized", 0};
-
-    return init_finalized(&name, flag);
-}
-
-int MPI_Is_thread_main(int *flag)
-{
-    static struct init_name name = {"MPI_Is_thread_main", 0};
-
-    return init_is_thread_main(&name, flag);
-}
-
-int MPI_Finalize(void)
-{
-    static struct init_name name = {"MPI_Finalize", 0};
-
-    return init_finalize(&name);
-}
-
-int PMPI_Init(int *argc, char ***argv)
-{
-    static struct init_name name = {"PMPI_Init", 0};
-
-    return init_init(&name, argc, argv);
-}
-
-int PMPI_Init_thread(int *argc, char ***argv, int required, int *provided)
-{
-    static struct init_name name = {"PMPI_Init_thread", 0};
-
-    return init_init_thread(&name, argc, argv, required, provided);
-}
-
-int PMPI_Initialized(int *flag)
-{
-    static struct init_name name = {"PMPI_Initialized", 0};
-
-    return init_initialized(&name, flag);
-}
-
-int PMPI_Finalized(int *flag)
-{
-    static struct init_name name = {"PMPI_Finalized", 0};
-
-    return init_finalized(&name, flag);
-}
-
-int PMPI_Is_thread_main(int *flag)
-{
-    static struct init_name name = {"PMPI_Is_thread_main", 0};
-
-    return init_is_thread_main(&name, flag);
-}
-
-int PMPI_Finalize(void)
-{
-    static struct init_name name = {"PMPI_Finalize", 0};
-
-    return init_finalize(&name);
+    redirect_begin(calls);
 }

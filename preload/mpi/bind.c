@@ -3,26 +3,34 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/dynamic.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/sys.h"
 #include "early/open.h"
 
-#define NEEDED "an MPI of the MPICH ABI (MPICH, Intel MPI, Cray MPICH, MVAPICH2)"
-
 struct mpi_functions mpi;
-static _Atomic bool bound;
+struct mpi_constants mpi_is;
+
+static struct {
+    _Atomic bool done;
+    const char *begin, *end; /* the addresses of the library */
+} bound;
+
+static const void *_Atomic preferred;
 
 struct function {
     const char *name;
     size_t offset;
 };
 
-#define X(name) {"MPI_" #name, offsetof(struct mpi_functions, name)},
+#define X(name, parameters) {"MPI_" #name, offsetof(struct mpi_functions, name)},
 static const struct function always[] = {
 #include "mpi/functions.def"
     {NULL, 0}};
@@ -34,28 +42,73 @@ static const struct function world[] = {
     {NULL, 0}};
 #undef X
 
-static bool is_mpi_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    const char *name = slash == NULL ? path : slash + 1;
+/* --- which library --------------------------------------------------------------------------- */
 
-    return strncmp(name, "libmpi.so", 9) == 0 || strncmp(name, "libmpich.so", 11) == 0 ||
-           strncmp(name, "libmpi_cray.so", 14) == 0;
+static bool is_mpi_library(const struct dl_phdr_info *info)
+{
+    struct dynamic d;
+
+    return dynamic_read(info, &d) && dynamic_definition(&d, "MPI_Init") != NULL &&
+           dynamic_definition(&d, "MPI_Get_library_version") != NULL;
 }
 
-static int find_mapped(struct dl_phdr_info *info, size_t size, void *found)
+struct mapped {
+    bool found;
+    char name[FI_PATH_MAX]; /* "": the executable itself */
+    const char *begin, *end;
+};
+
+static bool has_address(const struct dl_phdr_info *info, const char *at, struct mapped *span)
 {
-    (void)size;
-    if (info->dlpi_name != NULL && is_mpi_name(info->dlpi_name)) {
-        *(const char **)found = info->dlpi_name;
-        return 1;
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *h = &info->dlpi_phdr[i];
+        const char *begin = (const char *)(info->dlpi_addr + h->p_vaddr);
+
+        if (h->p_type == PT_LOAD) {
+            span->begin = span->begin == NULL ? begin : span->begin;
+            span->end = begin + h->p_memsz;
+        }
     }
-    return 0;
+    return span->begin <= at && at < span->end;
+}
+
+/* The first one; of several, the one that the program calls. */
+static int find_mapped(struct dl_phdr_info *info, size_t size, void *mapped_)
+{
+    struct mapped *mapped = mapped_;
+    struct mapped this = {.found = true};
+    bool is_preferred;
+
+    (void)size;
+    if (!is_mpi_library(info)) {
+        return 0;
+    }
+    is_preferred = has_address(info, atomic_load(&preferred), &this);
+    if (!mapped->found || is_preferred) {
+        mapped->found = true;
+        mapped->begin = this.begin;
+        mapped->end = this.end;
+        snprintf(mapped->name, sizeof mapped->name, "%s",
+                 info->dlpi_name == NULL ? "" : info->dlpi_name);
+    }
+    return is_preferred;
+}
+
+static bool is_mapped(struct mapped *mapped)
+{
+    *mapped = (struct mapped){.found = false};
+    dl_iterate_phdr(find_mapped, mapped);
+    return mapped->found;
+}
+
+void mpi_prefer(const void *function)
+{
+    atomic_store(&preferred, function);
 }
 
 static void *try_open(const char *name, char *why, size_t size)
 {
-    void *library = dlopen(name, RTLD_LAZY | RTLD_LOCAL);
+    void *library = dlopen(name[0] == '\0' ? NULL : name, RTLD_LAZY | RTLD_LOCAL);
 
     if (library == NULL) {
         snprintf(why, size, "cannot load an MPI library: %s (FASTIMPORT_MPI names it)", dlerror());
@@ -65,16 +118,16 @@ static void *try_open(const char *name, char *why, size_t size)
 
 static bool is_below(const char *prefix, const char *library)
 {
-    char name[4200];
+    char name[FI_PATH_MAX];
 
     snprintf(name, sizeof name, "%s/lib/%s", prefix, library);
     return sys_access(name, F_OK, false) == 0;
 }
 
-/* Signs that the program will load an MPI of another ABI: beside that, one of ours would be a
- * second MPI in the process. (PMIx is what Open MPI is started with; the MPICHs that speak it set
- * PMI_RANK, too, or are linked to the program.) */
-static const char *sign_of_another_mpi(const char *prefix)
+/* Signs that the program will load Open MPI: MPICH beside that would be a second MPI in the
+ * process. (PMIx is what Open MPI is started with; the MPICHs that speak it set PMI_RANK, too, or
+ * are linked to the program.) */
+static const char *sign_of_open_mpi(const char *prefix)
 {
     if (prefix != NULL && is_below(prefix, "libmpi.so.12")) {
         return NULL;
@@ -91,23 +144,24 @@ static const char *sign_of_another_mpi(const char *prefix)
     return NULL;
 }
 
-static void *open_mapped(const char *mapped, const char *explicit_name, char *why, size_t size)
+static void *open_mapped(const struct mapped *mapped, const char *explicit_name, char *why,
+                         size_t size)
 {
-    if (explicit_name != NULL && strcmp(explicit_name, mapped) != 0) {
+    if (explicit_name != NULL && strcmp(explicit_name, mapped->name) != 0) {
         fi_log(LOG_WARN, "FASTIMPORT_MPI=%s is not used: the program has loaded %s already",
-               explicit_name, mapped);
+               explicit_name, mapped->name);
     }
-    return try_open(mapped, why, size);
+    return try_open(mapped->name, why, size);
 }
 
 static void *open_found(const char *prefix, char *why, size_t size)
 {
-    const char *sign = sign_of_another_mpi(prefix);
+    const char *sign = sign_of_open_mpi(prefix);
     void *library = NULL;
-    char name[4200];
+    char name[FI_PATH_MAX];
 
     if (sign != NULL) {
-        snprintf(why, size, "%s, and fastimport needs " NEEDED, sign);
+        snprintf(why, size, "%s, which fastimport does not serve", sign);
         return NULL;
     }
     if (prefix != NULL) {
@@ -122,21 +176,17 @@ static void *open_found(const char *prefix, char *why, size_t size)
 
 static void *open_library(const char *explicit_name, const char *prefix, char *why, size_t size)
 {
-    const char *mapped = NULL;
+    const char *named = explicit_name != NULL ? explicit_name : getenv("MPI4PY_LIBMPI");
+    struct mapped mapped;
 
-    dl_iterate_phdr(find_mapped, &mapped);
-    if (mapped != NULL) {
-        return open_mapped(mapped, explicit_name, why, size);
+    if (is_mapped(&mapped)) {
+        return open_mapped(&mapped, explicit_name, why, size);
     }
-    return explicit_name != NULL ? try_open(explicit_name, why, size)
-                                 : open_found(prefix, why, size);
+    return named != NULL && named[0] != '\0' ? try_open(named, why, size)
+                                             : open_found(prefix, why, size);
 }
 
-/* Open MPI, whatever its vendor calls it, keeps MPI_COMM_WORLD in an object of this name. */
-static bool is_open_mpi(void *library)
-{
-    return dlsym(library, "ompi_mpi_comm_world") != NULL;
-}
+/* --- its functions and constants ------------------------------------------------------------- */
 
 /* NULL, or the name of the first that is missing. */
 static const char *bind_all(void *library, const struct function *functions)
@@ -152,6 +202,33 @@ static const char *bind_all(void *library, const struct function *functions)
     return NULL;
 }
 
+/* Open MPI, whatever its vendor calls it, keeps MPI_COMM_WORLD in an object of this name. */
+static bool is_open_mpi(void *library)
+{
+    return dlsym(library, "ompi_mpi_comm_world") != NULL;
+}
+
+/* A library of another ABI may have this function, and answers -1. */
+static bool has_standard_abi(void *library)
+{
+    int (*get)(int *, int *) = NULL;
+    int major = 0, minor = 0;
+
+    *(void **)&get = dlsym(library, "MPI_Abi_get_version");
+    return get != NULL && get(&major, &minor) == MPI_SUCCESS && major > 0;
+}
+
+static void find_constants(void *library)
+{
+    static const struct mpi_constants mpich = {"MPICH",    0x44000000, 0x04000000, 0x1c000000,
+                                               0x2c000000, 0x4c00010d, 0x4c000405, 0x58000001,
+                                               0x54000001, -2,         3,          1};
+    static const struct mpi_constants standard = {"MPI-5", 0x101, 0x100, 0x130, 0x180, 0x247,
+                                                  0x209,   0x23,  0x143, -1,    4096,  221};
+
+    mpi_is = has_standard_abi(library) ? standard : mpich;
+}
+
 /* Intel MPI (2021.18) has Sessions, but says MPI_Initialized and refuses the program's MPI_Init
  * once there is one. */
 static bool has_sound_sessions(void *library)
@@ -164,45 +241,91 @@ static bool has_sound_sessions(void *library)
            strncmp(version, "Intel", 5) != 0;
 }
 
+/* A profiling library, whose MPI_Init the program calls, and which does not reach MPI's by name:
+ * what it calls instead (by dlsym, mostly) does not come through us. */
+static int find_hidden_profiler(struct dl_phdr_info *info, size_t size, void *name)
+{
+    struct dynamic d;
+
+    (void)size;
+    if (!dynamic_read(info, &d) || dynamic_definition(&d, "MPI_Init") == NULL ||
+        is_mpi_library(info) || dynamic_may_import(&d, "PMPI_Init") ||
+        dynamic_may_import(&d, "MPI_Init")) {
+        return 0;
+    }
+    snprintf(name, FI_PATH_MAX, "%s", info->dlpi_name == NULL ? "" : info->dlpi_name);
+    return 1;
+}
+
+/* NULL, or what is missing. */
+static const char *bind_library(void *library)
+{
+    const char *missing = bind_all(library, always);
+
+    if (missing == NULL) {
+        find_constants(library);
+        if (!has_sound_sessions(library)) {
+            mpi.Session_init = NULL;
+            missing = bind_all(library, world);
+        }
+    }
+    return missing;
+}
+
+/* The object that has the function in it. */
+static int find_span(struct dl_phdr_info *info, size_t size, void *function)
+{
+    struct mapped span = {.found = true};
+
+    (void)size;
+    if (!has_address(info, function, &span)) {
+        return 0;
+    }
+    bound.begin = span.begin;
+    bound.end = span.end;
+    return 1;
+}
+
 bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t size)
 {
     void *library = open_library(explicit_name, prefix, why, size);
+    char profiler[FI_PATH_MAX];
     const char *missing;
 
     if (library == NULL) {
         return false;
     }
     if (is_open_mpi(library)) {
-        snprintf(
-            why, size,
-            "the program's MPI library is Open MPI, and fastimport needs one of the MPICH ABI");
+        snprintf(why, size,
+                 "the program's MPI library is Open MPI, which fastimport does not serve");
         return false;
     }
-    missing = bind_all(library, always);
-    if (missing == NULL && !has_sound_sessions(library)) {
-        mpi.Session_init = NULL;
-        missing = bind_all(library, world);
-    }
+    missing = bind_library(library);
     if (missing != NULL) {
         snprintf(why, size, "the MPI library has no %s (MPI-3 is needed)", missing);
+        return false;
     }
-    bound = missing == NULL;
-    return bound;
-}
-
-void *mpi_function(const char *name)
-{
-    const char *mapped = NULL;
-    void *library;
-
-    dl_iterate_phdr(find_mapped, &mapped);
-    library = mapped == NULL ? NULL : dlopen(mapped, RTLD_LAZY | RTLD_NOLOAD);
-    return library == NULL ? NULL : dlsym(library, name);
+    if (mpi.Session_init == NULL && dl_iterate_phdr(find_hidden_profiler, profiler) != 0) {
+        snprintf(why, size,
+                 "%s wraps MPI_Init and calls MPI past fastimport, which would initialise this MPI "
+                 "library twice",
+                 profiler[0] == '\0' ? "the program" : profiler);
+        return false;
+    }
+    dl_iterate_phdr(find_span, dlsym(library, "MPI_Init"));
+    atomic_store(&bound.done, true);
+    return true;
 }
 
 bool mpi_is_bound(void)
 {
-    return bound;
+    return atomic_load(&bound.done);
+}
+
+bool mpi_owns(const void *function)
+{
+    return mpi_is_bound() && bound.begin <= (const char *)function &&
+           (const char *)function < bound.end;
 }
 
 bool mpi_is_cancellable(void)
@@ -210,13 +333,25 @@ bool mpi_is_cancellable(void)
     return dlopen("libgcc_s.so.1", RTLD_NOW) != NULL;
 }
 
-bool mpi_in_use(void)
+static bool says_yes(void *library, const char *question)
 {
-    int (*initialized)(int *) = NULL;
+    int (*ask)(int *) = NULL;
     int flag = 0;
 
-    *(void **)&initialized = mpi_function("MPI_Initialized");
-    return initialized != NULL && initialized(&flag) == MPI_SUCCESS && flag;
+    *(void **)&ask = dlsym(library, question);
+    return ask != NULL && ask(&flag) == MPI_SUCCESS && flag != 0;
+}
+
+bool mpi_in_use(void)
+{
+    struct mapped mapped;
+    void *library = NULL;
+
+    if (is_mapped(&mapped)) {
+        library = dlopen(mapped.name[0] == '\0' ? NULL : mapped.name, RTLD_LAZY | RTLD_NOLOAD);
+    }
+    return library != NULL && says_yes(library, "MPI_Initialized") &&
+           !says_yes(library, "MPI_Finalized");
 }
 
 void mpi_version(char *out, size_t size)

@@ -1,7 +1,6 @@
 /* init.c - see init.h */
 #include "mpi/init.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -22,7 +21,7 @@ static struct {
     int provided;         /* lock */
     void (*end)(void);
     void (*_Atomic join)(void);
-    _Atomic bool asked;
+    const void *_Atomic asked; /* the function by which the program asked for MPI */
 } own = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void set_ours(enum ours ours, int provided)
@@ -143,70 +142,58 @@ bool init_joins_late(void)
     return atomic_load(&own.join) != NULL;
 }
 
+/* Another MPI than the one that fastimport uses is none of its business. */
 bool init_program_asked(void)
 {
-    return atomic_load(&own.asked);
-}
+    const void *function = atomic_load(&own.asked);
 
-static void begin_init(void)
-{
-    void (*join)(void) = atomic_exchange(&own.join, NULL);
-
-    atomic_store(&own.asked, true);
-    if (join != NULL) {
-        join();
-    }
+    return function != NULL && (!mpi_is_bound() || mpi_owns(function));
 }
 
 /* --- what the program calls ------------------------------------------------------------------ */
 
-/* Behind us in the global scope, or in an MPI library that the program opened for itself. */
-static void *next_function(struct init_name *name)
+static void begin_init(const void *function)
 {
-    void *function = __atomic_load_n(&name->next, __ATOMIC_RELAXED);
+    void (*join)(void) = atomic_exchange(&own.join, NULL);
 
-    if (function == NULL) {
-        function = dlsym(RTLD_NEXT, name->name);
-        if (function == NULL) {
-            function = mpi_function(name->name);
-        }
-        __atomic_store_n(&name->next, function, __ATOMIC_RELAXED);
+    atomic_store(&own.asked, function);
+    if (join != NULL) {
+        mpi_prefer(function);
+        join();
     }
-    return function;
 }
 
-/* A profiling library wants to see the call; it will call the PMPI_ name, and so come back. */
-static bool is_profiler(const struct init_name *name, const void *function)
+/* The program's MPI_Init: ours has done the work. (A profiling library's comes back to us by its
+ * PMPI_Init.) */
+static bool takes_ours(const void *function)
 {
-    return function != NULL && name->name[0] == 'M' && function != mpi_function(name->name);
-}
-
-/* The program's MPI_Init: ours has done the work. */
-static bool takes_ours(const struct init_name *name, const void *next)
-{
+    if (!mpi_owns(function)) {
+        return false;
+    }
     note_main_thread();
-    return init_is_ours() && !is_profiler(name, next) && advance(BEFORE, RUNNING);
+    return init_is_ours() && advance(BEFORE, RUNNING);
 }
 
-int init_init(struct init_name *name, int *argc, char ***argv)
+int init_init(enum redirected_call call, const void *caller, int *argc, char ***argv)
 {
     int (*next)(int *, char ***);
 
-    begin_init();
-    *(void **)&next = next_function(name);
-    if (takes_ours(name, (void *)next)) {
+    *(void **)&next = redirect_original(call, caller);
+    begin_init((void *)next);
+    if (takes_ours((void *)next)) {
         return MPI_SUCCESS;
     }
     return next != NULL ? next(argc, argv) : MPI_ERR_OTHER;
 }
 
-int init_init_thread(struct init_name *name, int *argc, char ***argv, int required, int *provided)
+int init_init_thread(enum redirected_call call, const void *caller, int *argc, char ***argv,
+                     int required, int *provided)
 {
     int (*next)(int *, char ***, int, int *);
 
-    begin_init();
-    *(void **)&next = next_function(name);
-    if (takes_ours(name, (void *)next)) {
+    *(void **)&next = redirect_original(call, caller);
+    begin_init((void *)next);
+    if (takes_ours((void *)next)) {
         *provided = own.provided;
         return MPI_SUCCESS;
     }
@@ -214,11 +201,8 @@ int init_init_thread(struct init_name *name, int *argc, char ***argv, int requir
 }
 
 /* A question whose answer is a flag; without MPI it is no. */
-static int ask_next(struct init_name *name, int *flag)
+static int ask(int (*next)(int *), int *flag)
 {
-    int (*next)(int *);
-
-    *(void **)&next = next_function(name);
     if (next != NULL) {
         return next(flag);
     }
@@ -226,45 +210,58 @@ static int ask_next(struct init_name *name, int *flag)
     return MPI_SUCCESS;
 }
 
-int init_initialized(struct init_name *name, int *flag)
+int init_initialized(enum redirected_call call, const void *caller, int *flag)
 {
-    if (!init_is_ours()) {
-        return ask_next(name, flag);
+    int (*next)(int *);
+
+    *(void **)&next = redirect_original(call, caller);
+    if (!init_is_ours() || !mpi_owns((void *)next)) {
+        return ask(next, flag);
     }
     *flag = init_program_initialized();
     return MPI_SUCCESS;
 }
 
-int init_finalized(struct init_name *name, int *flag)
+int init_finalized(enum redirected_call call, const void *caller, int *flag)
 {
-    if (!init_is_ours()) {
-        return ask_next(name, flag);
+    int (*next)(int *);
+
+    *(void **)&next = redirect_original(call, caller);
+    if (!init_is_ours() || !mpi_owns((void *)next)) {
+        return ask(next, flag);
     }
     *flag = init_program_finalized();
     return MPI_SUCCESS;
 }
 
-int init_is_thread_main(struct init_name *name, int *flag)
+int init_is_thread_main(enum redirected_call call, const void *caller, int *flag)
 {
-    bool known;
+    int (*next)(int *);
+    bool known, is_main;
 
+    *(void **)&next = redirect_original(call, caller);
     pthread_mutex_lock(&own.lock);
     known = own.has_main;
-    *flag = known && pthread_equal(own.main, pthread_self());
+    is_main = known && pthread_equal(own.main, pthread_self());
     pthread_mutex_unlock(&own.lock);
-    return known ? MPI_SUCCESS : ask_next(name, flag);
+    if (!known || !mpi_owns((void *)next)) {
+        return ask(next, flag);
+    }
+    *flag = is_main;
+    return MPI_SUCCESS;
 }
 
-int init_finalize(struct init_name *name)
+int init_finalize(enum redirected_call call, const void *caller)
 {
     int (*next)(void);
     int e;
 
-    *(void **)&next = next_function(name);
+    *(void **)&next = redirect_original(call, caller);
     if (next == NULL) {
         return MPI_ERR_OTHER;
     }
-    if (is_profiler(name, (void *)next)) {
+    if (!mpi_owns((void *)next)) { /* a profiling library's, which calls PMPI_Finalize; or another
+                                      MPI's */
         return next();
     }
     if (init_is_ours() && !init_program_initialized()) {

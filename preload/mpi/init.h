@@ -10,13 +10,14 @@
  * it is anyway, and then is the library's own. A program that never calls MPI_Init has MPI
  * finalised at its exit.
  *
- * With Sessions, and where fastimport does nothing, the calls go to the next function of their
- * name: that of a profiling library or of MPI. Two are looked at: MPI_Finalize ends fastimport's
- * service first, for MPICH puts off what belongs to MPI_Finalize (such as the delete functions of
- * MPI_COMM_SELF's attributes, by which HDF5 closes its files) while a session is open; and
- * MPI_Is_thread_main knows the thread that called MPI_Init, for MPICH takes the one that opened the
- * session. Known limits: a program that takes MPI_Init or MPI_Finalize from dlsym() on the
- * library's handle goes past this; so does a profiling library that was opened with RTLD_LOCAL.
+ * With Sessions, and where fastimport does nothing, the calls go to the function that the caller
+ * would have reached: that of a profiling library or of MPI. Two are looked at: MPI_Finalize ends
+ * fastimport's service first, for MPICH puts off what belongs to MPI_Finalize (such as the delete
+ * functions of MPI_COMM_SELF's attributes, by which HDF5 closes its files) while a session is open;
+ * and MPI_Is_thread_main knows the thread that called MPI_Init, for MPICH takes the one that opened
+ * the session. A program that calls another MPI library than the one that fastimport is bound to
+ * reaches that one, and nothing of ours changes. How the calls come here, and which do not:
+ * redirect.h.
  *
  * Thread rules: init_open() and init_close() in the service thread; the others anywhere. Results
  * are MPI error codes.
@@ -25,6 +26,8 @@
 #define FASTIMPORT_MPI_INIT_H
 
 #include <stdbool.h>
+
+#include "mpi/redirect.h"
 
 /* Initialises MPI for fastimport; mpi_bind() was called. An error if the library cannot give
  * MPI_THREAD_MULTIPLE; MPI is initialised then, too, and the program is answered as above. */
@@ -50,17 +53,13 @@ void init_at_finalize(void (*end)(void));
 void init_join_late(void (*join)(void));
 bool init_joins_late(void);
 
-/* What the program calls, by the name it used: MPI_X or PMPI_X. */
-struct init_name {
-    const char *name;
-    void *next; /* the next function of this name, once it was found; atomic */
-};
-
-int init_init(struct init_name *name, int *argc, char ***argv);
-int init_init_thread(struct init_name *name, int *argc, char ***argv, int required, int *provided);
-int init_initialized(struct init_name *name, int *flag);
-int init_finalized(struct init_name *name, int *flag);
-int init_is_thread_main(struct init_name *name, int *flag);
-int init_finalize(struct init_name *name);
+/* What the program calls. caller: an address in the object that calls. */
+int init_init(enum redirected_call call, const void *caller, int *argc, char ***argv);
+int init_init_thread(enum redirected_call call, const void *caller, int *argc, char ***argv,
+                     int required, int *provided);
+int init_initialized(enum redirected_call call, const void *caller, int *flag);
+int init_finalized(enum redirected_call call, const void *caller, int *flag);
+int init_is_thread_main(enum redirected_call call, const void *caller, int *flag);
+int init_finalize(enum redirected_call call, const void *caller);
 
 #endif

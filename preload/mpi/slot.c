@@ -93,6 +93,13 @@ void slot_finalize(void)
     }
 }
 
+bool slot_is_lost(void)
+{
+    int fd = slot_fd();
+
+    return slot.fd >= 0 && (fd < 0 || pmi_is_closed(fd));
+}
+
 void slot_abandon(void)
 {
     if (!mpi_in_use()) {

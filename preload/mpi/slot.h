@@ -19,6 +19,11 @@ bool slot_claim(void);
  * an MPI call has failed): says PMI-1's "finalize". */
 void slot_finalize(void);
 
+/* Has PMI been closed by somebody else in this process: another MPI library of the program's that
+ * used the same slot, or the program itself, which closes what it did not open? Then MPI cannot
+ * close our session any more. */
+bool slot_is_lost(void);
+
 /* The same as slot_finalize() after exec; nothing is done if the new program has an MPI library
  * that it initialised.
  */

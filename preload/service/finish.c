@@ -21,9 +21,13 @@ static uint64_t finish_limit_ms(int status)
     return status == 0 || !init_program_finalized() ? 0 : PATIENT_FINISH_MS;
 }
 
-/* It must end it itself, or is a crashed one. */
-static bool program_uses_mpi(void)
+/* The program has initialised MPI and not finalised it: closing PMI is its own job, and not doing
+ * so counts as a crash. */
+static bool program_uses_mpi(const struct service *s)
 {
+    if (s->phase == PHASE_ABANDONED) { /* its calls do not come through us */
+        return mpi_in_use();
+    }
     return (init_program_asked() || init_program_initialized()) && !init_program_finalized();
 }
 
@@ -108,7 +112,7 @@ static void close_slot(struct service *s)
     if (belongs_to_node(s) && !s->nobody_closes) {
         atomic_fetch_add(&s->node.index.header->given_up, 1);
     }
-    if (mpi_is_bound() && !program_uses_mpi()) {
+    if (mpi_is_bound() && !program_uses_mpi(s)) {
         stop_thread(s);
         slot_finalize();
     }
@@ -152,7 +156,7 @@ void service_attached(const struct node_cache *node, bool was_rank)
  * keeper finalises PMI when that program has ended, unless it is the program's own affair. */
 static void keep_slot(const struct service *s)
 {
-    if ((s->phase == PHASE_ABANDONED || mpi_is_bound()) && !program_uses_mpi()) {
+    if ((s->phase == PHASE_ABANDONED || mpi_is_bound()) && !program_uses_mpi(s)) {
         slot_keep();
     }
 }
@@ -204,7 +208,7 @@ static void end_service(struct service *s, int status, bool abrupt)
         segment_ring(&s->node.index);
     }
     if (s->phase == PHASE_SERVING) {
-        if (status != 0 && program_uses_mpi()) {
+        if (status != 0 && program_uses_mpi(s)) {
             return;
         }
         if (!abrupt) {

@@ -365,7 +365,7 @@ static void leave(struct service *s)
     if (s->job.node_rank == 0 && s->hello.usable && s->hello.roots_size > 0) {
         collect(s);
     }
-    meeting.mine = atomic_load(&s->leaving) == LEAVING_ABRUPTLY || s->unfinished;
+    meeting.mine = atomic_load(&s->leaving) == LEAVING_ABRUPTLY || s->unfinished || slot_is_lost();
     meeting.limit_ns = s->broken || s->forsaken ? 2 * service_patience_ns(s) : 0;
     if (service_check(s, job_meet(&s->job, &meeting), "close")) {
         leader_farewell_over(s);

@@ -229,8 +229,42 @@ def a_profiling_library_sees_init_and_finalize(mpi):
         check(lines == ["", "2", "C 0 1 2 1", "profiler: finalize 0", "profiler: init 0"], f"{lines} {job.stderr}")
 
 
+# As preloaded profilers do (Darshan): MPI's own functions are taken from the next library.
+C_HIDDEN_PROFILER = r"""
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <stdio.h>
+    int MPI_Init(int *argc, char ***argv)
+    {
+        int (*next)(int *, char ***);
+        *(void **)&next = dlsym(RTLD_NEXT, "PMPI_Init");
+        puts("profiler: init");
+        return next(argc, argv);
+    }
+    """
+
+
+def a_profiling_library_that_takes_mpi_by_dlsym(mpi):
+    """It goes past us. Where that would initialise MPI twice, the job goes on without fastimport, and says so."""
+    with tempfile.TemporaryDirectory() as scratch:
+        profiler = build(mpi, scratch, "libprofiler.so", C_HIDDEN_PROFILER, "-shared", "-fPIC")
+        program = build(mpi, scratch, "program", C_PROGRAM, profiler)
+        launch = [mpi.prefix / "bin/mpiexec", "-n", "2", "env", *(f"{k}={v}" for k, v in mpi.settings.items())]
+        done = {}
+        for preload in ("", str(LIBRARY)):
+            done[preload] = subprocess.run([*launch, f"LD_PRELOAD={preload}", "FASTIMPORT_FS=all", "FASTIMPORT_PLAN=off",
+                                            f"FASTIMPORT_PATH={scratch}", program],
+                                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        plain, job = done.values()
+        check((plain.returncode, plain.stdout.count("C 0 1 2 1"), plain.stdout.count("profiler: init")) == (0, 2, 2), f"{plain}")
+        check((job.returncode, sorted(job.stdout)) == (0, sorted(plain.stdout)), f"{job}")
+        lines = [line for line in job.stderr.split("\n") if "fastimport" in line]
+        check(all("wraps MPI_Init" in line for line in lines) and len(lines) <= 1, job.stderr)
+
+
 FAMILY = (a_job_of_four_ranks, two_nodes, python_without_mpi, the_state_is_the_programs, exit_codes, children, a_rank_that_calls_exec,
-          programs_of_one_script, a_rank_that_never_joins, a_c_program_beside_python, a_profiling_library_sees_init_and_finalize)
+          programs_of_one_script, a_rank_that_never_joins, a_c_program_beside_python, a_profiling_library_sees_init_and_finalize,
+          a_profiling_library_that_takes_mpi_by_dlsym)
 
 
 def tests_of(make, only=FAMILY):

@@ -18,6 +18,15 @@ $(UNIT_TESTS:%=$(B)/tests/unit/%): $(B)/tests/unit/%: $(UNIT_OBJ)/test_%.o $(UNI
 
 $(B)/tests/unit/roots $(B)/tests/unit/libpath: LDFLAGS += -Wl,--wrap=sys_read_file
 $(B)/tests/unit/base: LDFLAGS += -Wl,--wrap=syscall
+# Libraries that call each other, bound lazily and at once.
+UNIT_LIBS := $(B)/tests/unit/libs
+$(UNIT_OBJ)/test_imports.o: CPPFLAGS_ROOM = $(PRELOAD_CPPFLAGS) -DLIBRARIES='"$(abspath $(UNIT_LIBS))"'
+$(B)/tests/unit/imports: | $(UNIT_LIBS)/caller-lazy.so $(UNIT_LIBS)/caller-now.so
+$(UNIT_LIBS)/callee.so: tests/unit/libs/callee.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(WARN) -shared -fPIC -Wl,-soname,callee.so -o $@ $<
+$(UNIT_LIBS)/caller-%.so: tests/unit/libs/caller.c $(UNIT_LIBS)/callee.so
+	$(Q)$(CC) $(WARN) -shared -fPIC -Wl,-z,relro,-z,$* -Wl,-rpath,'$$ORIGIN' -o $@ $< $(UNIT_LIBS)/callee.so
 # The network is simulated.
 $(B)/tests/unit/relay: LDFLAGS += $(addprefix -Wl$(COMMA)--wrap=job_,post_handover post_receive done cancel)
 
