@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/guard.h"
 #include "base/log.h"
@@ -33,14 +34,23 @@ static void warn(const char *sentence)
 /* Only the lowest rank complains about the environment, which is the same everywhere. */
 static void load_config(const struct role_facts *role)
 {
+    bool complains = role->rank <= 0 && role->role == ROLE_RANK;
     char file[4096];
     const char *name = NULL;
+    int error;
 
-    config_load(&config, role->rank <= 0 && role->role == ROLE_RANK ? warn : NULL);
+    config_load(&config, complains ? warn : NULL);
     if (config.log_file != NULL && config_expand(config.log_file, role->rank, file, sizeof file)) {
         name = file;
     }
-    log_configure(config.log, name, role->rank);
+    error = log_configure(config.log, name, role->rank);
+    if (complains) {
+        if (error != 0) {
+            fi_log(LOG_WARN, "FASTIMPORT_LOG_FILE: cannot open %s: %s; using standard error", name,
+                   strerror(-error));
+        }
+        config_name_unknown(environ, warn);
+    }
 }
 
 /* Descendants find the node cache in the environment. Where there is none, or nothing is served,
