@@ -259,6 +259,47 @@ static void damage_ends_the_stream(void **state)
     capture_end();
 }
 
+/* A sound record, but not one that a root sends: of a name that is not normal, or of what belongs
+ * to one node. */
+static void takes_nothing_that_does_not_travel(void **state)
+{
+    static const struct {
+        enum record_kind kind;
+        const char *path;
+        uint8_t flags;
+        bool taken;
+    } cases[] = {{RECORD_ACCESS, "/sw/a", 0, true},      {RECORD_ACCESS, "/sw/../a", 0, false},
+                 {RECORD_ACCESS, "sw/a", 0, false},      {RECORD_ACCESS, "/sw//a", 0, false},
+                 {RECORD_BYPASS, "/sw/b", 0, false},     {RECORD_BYPASS, "/sw/b", RECORD_LOCAL, false},
+                 {RECORD_ACCESS, "/sw/c", RECORD_LOCAL, false}};
+    union {
+        struct record r;
+        char bytes[512];
+    } block;
+
+    (void)state;
+    capture_begin();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t length = strlen(cases[i].path);
+        struct fi_query q = query_make(cases[i].kind, 0, cases[i].path, length);
+        struct stream_reader r;
+
+        memset(&block, 0, sizeof block);
+        block.r.kind = (uint8_t)cases[i].kind;
+        block.r.flags = cases[i].flags;
+        block.r.path_length = (uint16_t)length;
+        memcpy(block.r.path, cases[i].path, length);
+        record_seal(&block.r);
+        atomic_store(&block.r.size, record_size_for(length, 0));
+        stream_reader_init(&r, &to);
+        stream_read(&r, block.bytes, record_size_for(length, 0));
+        assert_int_equal(r.broken, !cases[i].taken);
+        assert_int_equal(segment_find(&to.index, &q) != NULL, cases[i].taken);
+        stream_reader_end(&r);
+    }
+    capture_end();
+}
+
 static void no_room_is_said_once(void **state)
 {
     struct stream_writer w;
@@ -460,6 +501,7 @@ int main(void)
         stream_test(goes_on_behind_a_record_that_stays_unfinished),
         stream_test(a_node_without_cache_swallows_it),
         stream_test(damage_ends_the_stream),
+        stream_test(takes_nothing_that_does_not_travel),
         stream_test(no_room_is_said_once),
         stream_test(other_faults_of_the_reader),
         stream_test(memory_is_bounded),
