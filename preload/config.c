@@ -251,8 +251,9 @@ static const char *meant_by(const char *name, size_t n)
 
 void config_name_unknown(char *const environment[], void (*warn)(const char *sentence))
 {
-    char sentence[900] = "";
-    size_t at = 0;
+    char sentence[900] = "not a setting of fastimport: ";
+    const size_t head = strlen(sentence);
+    size_t at = head;
 
     for (; *environment != NULL; environment++) {
         const char *name = *environment;
@@ -266,14 +267,14 @@ void config_name_unknown(char *const environment[], void (*warn)(const char *sen
             break;
         }
         meant = meant_by(name, n);
-        at += (size_t)snprintf(sentence + at, sizeof sentence - at, "%s%.*s", at == 0 ? "" : ", ",
-                               n < 100 ? (int)n : 100, name);
+        at += (size_t)snprintf(sentence + at, sizeof sentence - at, "%s%.*s",
+                               at == head ? "" : ", ", n < 100 ? (int)n : 100, name);
         if (meant != NULL) {
-            at += (size_t)snprintf(sentence + at, sizeof sentence - at, " (is %s meant?)", meant);
+            at +=
+                (size_t)snprintf(sentence + at, sizeof sentence - at, " (did you mean %s?)", meant);
         }
     }
-    if (at > 0) {
-        snprintf(sentence + at, sizeof sentence - at, ": no setting of fastimport has this name");
+    if (at > head) {
         warn(sentence);
     }
 }

@@ -68,7 +68,8 @@ bool path_is_normal(const char *path, size_t length)
 {
     size_t at = 0;
 
-    if (length == 0 || length >= FI_PATH_MAX || path[0] != '/' || memchr(path, '\0', length) != NULL) {
+    if (length == 0 || length >= FI_PATH_MAX || path[0] != '/' ||
+        memchr(path, '\0', length) != NULL) {
         return false;
     }
     while (length > 1 && at < length) {

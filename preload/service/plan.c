@@ -235,8 +235,7 @@ static int by_hash(const void *a, const void *b)
  * only the files that will be mapped matter. */
 static bool is_new(const struct record *r)
 {
-    if (!query_has_answer(r) ||
-        (record_flags(r) & (RECORD_UNAVAILABLE | RECORD_PLANNED)) != 0) {
+    if (!query_has_answer(r) || (record_flags(r) & (RECORD_UNAVAILABLE | RECORD_PLANNED)) != 0) {
         return false;
     }
     return (record_flags(r) & (RECORD_SEARCHED | RECORD_USED)) != RECORD_SEARCHED ||

@@ -4,8 +4,8 @@
  * A plan is a list of keys (kind, argument, path), no answers: at start the root looks all of them
  * up again, many at once, so what is served is as fresh as in a cold run. After the run, what was
  * asked for is merged in; an entry that was not used for PLAN_MAX_AGE runs is dropped. Text file
- * (plan_file.h). Anything wrong with it (another version, another program's, a bad checksum, another
- * user's file) is one warning and a cold run.
+ * (plan_file.h). Anything wrong with it (another version, another program's, a bad checksum,
+ * another user's file) is one warning and a cold run.
  *
  * Thread rules: the root's service thread only.
  */
