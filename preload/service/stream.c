@@ -205,6 +205,7 @@ static void publish(struct stream_reader *reader, int error)
 
     if (error != 0) {
         r->flags |= RECORD_UNAVAILABLE;
+        r->error = -error;
         record_seal(r);
         fi_log_once(LOG_WARN,
                     "%s: cannot keep %s (%s): such files are read from their own file system",

@@ -214,8 +214,14 @@ static void names_may_be_too_long(void **state)
 static void writes_under_normal_names_only(void **state)
 {
     static const char *const outside[] = {"/../x", "/..", "/sw/../../x", "/sw/env/../../..", "x"};
-    static const char *const names[] = {"/../x",     "/sw/env/../x", "/sw/env/..", "/sw/./x",
-                                        "/sw//x",    "/sw/x/",       "sw/x",       "",
+    static const char *const names[] = {"/../x",
+                                        "/sw/env/../x",
+                                        "/sw/env/..",
+                                        "/sw/./x",
+                                        "/sw//x",
+                                        "/sw/x/",
+                                        "sw/x",
+                                        "",
                                         "/../../../../../../../../../tmp/x"};
     struct stat st = original_of(0644, 5);
     char out[FI_PATH_MAX + 512];
