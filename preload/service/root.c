@@ -15,6 +15,7 @@
 #include "service/query.h"
 #include "service/relay.h"
 #include "service/stream.h"
+#include "service/tell.h"
 #include "service/work.h"
 
 enum {
@@ -407,6 +408,8 @@ void root_collect(struct service *s)
     }
     if (s->broken) { /* MPI may still write into what it was given */
         cancel_receives(root);
+        tell_idle(s->input.config, true, LOG_INFO,
+                  "an MPI call has failed while the job was served: there are no figures");
         return;
     }
     add_own(root);
