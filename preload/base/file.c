@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/path.h"
@@ -96,36 +98,8 @@ static int create_beside(const char *name, mode_t mode, char temporary[FI_PATH_M
     return fd;
 }
 
-static int replace(const char *name, const void *bytes, size_t size, mode_t mode)
-{
-    char temporary[FI_PATH_MAX];
-    int fd = create_beside(name, mode, temporary);
-    int error;
-
-    if (fd < 0) {
-        return fd;
-    }
-    error = sys_pwrite_all(fd, bytes, size, 0);
-    sys_close(fd);
-    if (error == 0) {
-        error = sys_rename(temporary, name);
-    }
-    if (error != 0) {
-        sys_unlink(temporary);
-    }
-    return error;
-}
-
-int file_replace(const char *name, const void *bytes, size_t size, mode_t mode)
-{
-    if (descriptor_of(name) >= 0 || kind_of(name) != REPLACEABLE) {
-        return -EINVAL;
-    }
-    return replace(name, bytes, size, mode);
-}
-
 /* A reader that has stopped is waited for a second. */
-static int write_stream(int fd, const char *bytes, size_t size)
+static int write_all(int fd, const char *bytes, size_t size)
 {
     int64_t give_up = sys_now_ns() + SLOW_READER_NS;
     size_t done = 0;
@@ -142,6 +116,53 @@ static int write_stream(int fd, const char *bytes, size_t size)
         }
     }
     return 0;
+}
+
+/* The reader may have gone: that is an error, and no signal for the program. */
+static int write_stream(int fd, const void *bytes, size_t size)
+{
+    const struct timespec at_once = {0, 0};
+    sigset_t sigpipe, before, pending;
+    int error;
+
+    sigemptyset(&sigpipe);
+    sigaddset(&sigpipe, SIGPIPE);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
+    error = write_all(fd, bytes, size);
+    if (error == -EPIPE && sigismember(&pending, SIGPIPE) == 0) {
+        sigtimedwait(&sigpipe, NULL, &at_once);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
+static int replace(const char *name, const void *bytes, size_t size, mode_t mode)
+{
+    char temporary[FI_PATH_MAX];
+    int fd = create_beside(name, mode, temporary);
+    int error;
+
+    if (fd < 0) {
+        return fd;
+    }
+    error = write_all(fd, bytes, size);
+    sys_close(fd);
+    if (error == 0) {
+        error = sys_rename(temporary, name);
+    }
+    if (error != 0) {
+        sys_unlink(temporary);
+    }
+    return error;
+}
+
+int file_replace(const char *name, const void *bytes, size_t size, mode_t mode)
+{
+    if (descriptor_of(name) >= 0 || kind_of(name) != REPLACEABLE) {
+        return -EINVAL;
+    }
+    return replace(name, bytes, size, mode);
 }
 
 static int put_stream(const char *name, const void *bytes, size_t size)

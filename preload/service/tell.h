@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "service/service.h"
 
-/* Nothing is served in this job, or by this rank alone if it is alone: why. speaks: this is the rank
- * that tells the user. Of several calls in a process the first is in the report. */
+/* Nothing is served in this job, or by this rank alone if it is alone: why. speaks: this is the
+ * rank that tells the user. Of several calls in a process the first is in the report. */
 void tell_idle(const struct fi_config *config, bool speaks, enum log_level level,
                const char *format, ...) __attribute__((format(printf, 4, 5)));
 

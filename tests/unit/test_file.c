@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,29 @@ static void a_reader_that_sleeps_is_not_waited_for(void **state)
     free(text);
 }
 
+static int put_where_nobody_reads(void *name)
+{
+    sigset_t pending;
+
+    return file_put(name, "x", 1, 0644) == -EPIPE && sigpending(&pending) == 0 &&
+                   sigismember(&pending, SIGPIPE) == 0
+               ? 0
+               : 1;
+}
+
+static void a_reader_that_has_gone_is_no_signal(void **state)
+{
+    char name[64];
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    close(ends[0]);
+    snprintf(name, sizeof name, "/dev/fd/%d", ends[1]);
+    assert_int_equal(in_child(put_where_nobody_reads, name), 0);
+    close(ends[1]);
+}
+
 /* A FIFO in a directory that all may write to, by which somebody would read the report. */
 static void what_is_somebody_elses_is_replaced(void **state)
 {
@@ -177,7 +201,7 @@ static void a_fault_leaves_the_old_one(void **state)
 {
     (void)state;
     assert_int_equal(put("r", "old"), 0);
-    fault_arm(FAULT_sys_pwrite_all, -ENOSPC, 0, 1);
+    fault_arm(FAULT_sys_write, -ENOSPC, 0, 1);
     assert_int_equal(put("r", "new"), -ENOSPC);
     fault_arm(FAULT_sys_rename, -EACCES, 0, 1);
     assert_int_equal(put("r", "new"), -EACCES);
@@ -256,6 +280,7 @@ int main(void)
         scratch_test(writes_to_what_takes_a_stream),
         scratch_test(a_device_stays_a_device),
         scratch_test(a_reader_that_sleeps_is_not_waited_for),
+        cmocka_unit_test(a_reader_that_has_gone_is_no_signal),
         scratch_test(what_is_somebody_elses_is_replaced),
         scratch_test(a_fault_leaves_the_old_one),
         scratch_test(appends),
