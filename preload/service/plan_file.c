@@ -156,28 +156,29 @@ static const char *read_whole(int fd, size_t size, struct plan *plan)
     return wrong;
 }
 
+static const char *read_file(int fd, struct plan *plan)
+{
+    struct stat st;
+    int error = sys_fstat(fd, &st);
+    const char *wrong = error != 0 ? strerror(-error) : judge(&st, plan);
+
+    return wrong != NULL ? wrong : read_whole(fd, (size_t)st.st_size, plan);
+}
+
 /* O_NONBLOCK: a FIFO has no writer, perhaps, and a device may do anything. */
 const char *plan_file_read(struct plan *plan)
 {
     int fd = sys_open(plan->file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
     const char *wrong;
-    struct stat st;
-    int error = fd < 0 ? fd : sys_fstat(fd, &st);
 
-    if (error == -ENOENT && plan->save) {
+    if (fd == -ENOENT && plan->save) {
         return NULL; /* the first run */
     }
-    if (error != 0) {
-        wrong = strerror(-error);
-    } else {
-        wrong = judge(&st, plan);
+    if (fd < 0) {
+        return strerror(-fd);
     }
-    if (wrong == NULL) {
-        wrong = read_whole(fd, (size_t)st.st_size, plan);
-    }
-    if (fd >= 0) {
-        sys_close(fd);
-    }
+    wrong = read_file(fd, plan);
+    sys_close(fd);
     return wrong;
 }
 

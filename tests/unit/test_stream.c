@@ -263,17 +263,17 @@ static void damage_ends_the_stream(void **state)
 static void takes_nothing_that_does_not_travel(void **state)
 {
     static const struct {
-        enum record_kind kind;
         const char *path;
+        enum record_kind kind;
         uint8_t flags;
         bool taken;
-    } cases[] = {{RECORD_ACCESS, "/sw/a", 0, true},
-                 {RECORD_ACCESS, "/sw/../a", 0, false},
-                 {RECORD_ACCESS, "sw/a", 0, false},
-                 {RECORD_ACCESS, "/sw//a", 0, false},
-                 {RECORD_BYPASS, "/sw/b", 0, false},
-                 {RECORD_BYPASS, "/sw/b", RECORD_LOCAL, false},
-                 {RECORD_ACCESS, "/sw/c", RECORD_LOCAL, false}};
+    } cases[] = {{"/sw/a", RECORD_ACCESS, 0, true},
+                 {"/sw/../a", RECORD_ACCESS, 0, false},
+                 {"sw/a", RECORD_ACCESS, 0, false},
+                 {"/sw//a", RECORD_ACCESS, 0, false},
+                 {"/sw/b", RECORD_BYPASS, 0, false},
+                 {"/sw/b", RECORD_BYPASS, RECORD_LOCAL, false},
+                 {"/sw/c", RECORD_ACCESS, RECORD_LOCAL, false}};
     union {
         struct record r;
         char bytes[512];
