@@ -1,6 +1,7 @@
 /* config.c - see config.h */
 #include "config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,6 +175,107 @@ void config_load(struct fi_config *config, void (*warn)(const char *sentence))
         if (!o->parse(text, (char *)config + o->offset) && warn != NULL) {
             complain(o, text, warn);
         }
+    }
+}
+
+/* --- variables that are none --- */
+
+/* What fastimport tells its own processes, and its tests. */
+static const char *const internal[] = {"FASTIMPORT_NODE", "FASTIMPORT_TOLD",
+                                       "FASTIMPORT_LIBRARY_NAMES", "FASTIMPORT_BUILD"};
+static const char for_tests[] = "FASTIMPORT_TEST_";
+
+enum { LONGEST_NAME = 40, PREFIX = sizeof "FASTIMPORT_" - 1 };
+
+static bool is_known(const char *name, size_t n)
+{
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        if (strlen(options[i].name) == n && memcmp(options[i].name, name, n) == 0) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof internal / sizeof *internal; i++) {
+        if (strlen(internal[i]) == n && memcmp(internal[i], name, n) == 0) {
+            return true;
+        }
+    }
+    return strncmp(name, for_tests, sizeof for_tests - 1) == 0;
+}
+
+static unsigned least(unsigned a, unsigned b, unsigned c)
+{
+    unsigned ab = a < b ? a : b;
+
+    return ab < c ? ab : c;
+}
+
+/* Levenshtein's, upper and lower case being the same. */
+static unsigned distance(const char *a, size_t n, const char *b)
+{
+    unsigned row[LONGEST_NAME + 1];
+    size_t m = strlen(b);
+
+    for (size_t j = 0; j <= m; j++) {
+        row[j] = (unsigned)j;
+    }
+    for (size_t i = 1; i <= n; i++) {
+        unsigned diagonal = row[0];
+
+        row[0] = (unsigned)i;
+        for (size_t j = 1; j <= m; j++) {
+            unsigned change = diagonal + (toupper((unsigned char)a[i - 1]) != b[j - 1]);
+
+            diagonal = row[j];
+            row[j] = least(row[j] + 1, row[j - 1] + 1, change);
+        }
+    }
+    return row[m];
+}
+
+/* NULL: nothing is close to it. The longer a name, the more of it may be wrong. */
+static const char *meant_by(const char *name, size_t n)
+{
+    const char *best = NULL;
+    unsigned nearest = LONGEST_NAME;
+
+    for (size_t i = 1; i < sizeof options / sizeof *options && n <= LONGEST_NAME; i++) {
+        unsigned d = distance(name, n, options[i].name);
+
+        if (d < nearest && d <= 1 + (strlen(options[i].name) - PREFIX) / 3) {
+            nearest = d;
+            best = options[i].name;
+        }
+    }
+    return best;
+}
+
+void config_name_unknown(char *const environment[], void (*warn)(const char *sentence))
+{
+    char sentence[900] = "not a setting of fastimport: ";
+    const size_t head = strlen(sentence);
+    size_t at = head;
+
+    for (; *environment != NULL; environment++) {
+        const char *name = *environment;
+        size_t n = strcspn(name, "=");
+        const char *meant;
+
+        if (strncmp(name, "FASTIMPORT_", PREFIX) != 0 || is_known(name, n)) {
+            continue;
+        }
+        if (at > sizeof sentence - 2 * LONGEST_NAME - 200) {
+            break;
+        }
+        meant = meant_by(name, n);
+        at += (size_t)snprintf(sentence + at, sizeof sentence - at, "%s%.*s",
+                               at == head ? "" : ", ", n < 100 ? (int)n : 100, name);
+        if (meant != NULL) {
+            at +=
+                (size_t)snprintf(sentence + at, sizeof sentence - at, " (did you mean %s?)", meant);
+        }
+    }
+    if (at > head) {
+        warn(sentence);
     }
 }
 

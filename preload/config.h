@@ -38,6 +38,10 @@ struct fi_config {
  */
 void config_load(struct fi_config *config, void (*warn)(const char *sentence));
 
+/* Names, in one sentence, the variables of `environment` that look like ours and are none, such as
+ * misspelt ones. */
+void config_name_unknown(char *const environment[], void (*warn)(const char *sentence));
+
 /* Fills in %h (host), %r (rank) and %p (process id); "%%" is a percent sign. False if it does not
  * fit. */
 bool config_expand(const char *pattern, int rank, char *out, unsigned long size);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/guard.h"
 #include "base/log.h"
@@ -20,6 +21,7 @@
 #include "role.h"
 #include "roots.h"
 #include "service/service.h"
+#include "service/tell.h"
 #include "signals.h"
 
 static const char told_variable[] = "FASTIMPORT_TOLD";
@@ -34,14 +36,23 @@ static void warn(const char *sentence)
 /* Only the lowest rank complains about the environment, which is the same everywhere. */
 static void load_config(const struct role_facts *role)
 {
+    bool complains = role->rank <= 0 && role->role == ROLE_RANK;
     char file[4096];
     const char *name = NULL;
+    int error;
 
-    config_load(&config, role->rank <= 0 && role->role == ROLE_RANK ? warn : NULL);
+    config_load(&config, complains ? warn : NULL);
     if (config.log_file != NULL && config_expand(config.log_file, role->rank, file, sizeof file)) {
         name = file;
     }
-    log_configure(config.log, name, role->rank);
+    error = log_configure(config.log, name, role->rank);
+    if (complains) {
+        if (error != 0) {
+            fi_log(LOG_WARN, "FASTIMPORT_LOG_FILE: cannot open %s: %s; using standard error", name,
+                   strerror(-error));
+        }
+        config_name_unknown(environ, warn);
+    }
 }
 
 /* Descendants find the node cache in the environment. Where there is none, or nothing is served,
@@ -67,9 +78,9 @@ static void after_fork_in_child(void)
     resolve_detach_fill();
 }
 
-/* in_init: in the program's MPI_Init, where what MPI does to signal handlers is what the program
- * has asked for. */
-static void join(const struct service_input *input, bool in_init)
+/* Is this rank served, from now on? in_init: in the program's MPI_Init, where what MPI does to
+ * signal handlers is what the program has asked for. */
+static bool join(const struct service_input *input, bool in_init)
 {
     struct service_result result;
     struct signals signals;
@@ -77,7 +88,7 @@ static void join(const struct service_input *input, bool in_init)
     bool serves;
 
     if (!slot_claim()) {
-        return;
+        return false;
     }
     if (!in_init) {
         signals_save(&signals);
@@ -88,19 +99,30 @@ static void join(const struct service_input *input, bool in_init)
     }
     tell_descendants(&result);
     if (!serves) {
-        return;
+        return false;
     }
     pthread_atfork(NULL, NULL, after_fork_in_child);
     count_add(&fi_count->init_ns, (uint64_t)(sys_now_ns() - start));
     resolve_start(result.node, result.fill, result.policy);
+    return true;
 }
 
 static struct service_input late;
+static struct {
+    char shell[32];
+    bool tells; /* of a rank and its children, one does */
+} below;
 
 static void join_late(void)
 {
     fi_enter();
-    join(&late, true);
+    if (join(&late, true)) {
+        fi_log(below.tells ? LOG_WARN : LOG_INFO,
+               "this program is served from its MPI_Init on only: the shell that started it (%s) "
+               "may start other MPI programs here; with 'exec' in the script, or "
+               "FASTIMPORT_BELOW_SHELL=start, it is served from its start",
+               below.shell);
+    }
     fi_leave();
 }
 
@@ -124,36 +146,31 @@ static bool remember(const struct service_input *in)
 
 static bool has_what_we_serve(const struct service_input *in)
 {
-    struct roots_input roots = {in->config, in->argc, in->argv, in->role.is_python};
+    struct roots_input roots = {in->config, in->argc, in->argv, in->role.is_python, false};
     char text[POLICY_TEXT];
 
     return roots_compute(&roots, text, sizeof text) > 0;
 }
 
-/* Of a rank and its children, one does. */
-static bool may_tell(const struct service_input *in)
-{
-    return in->role.rank == 0 && getenv(told_variable) == NULL && has_what_we_serve(in) &&
-           setenv(told_variable, "1", 1) == 0;
-}
-
 /* A slot can start MPI once, and a shell may start several programs in it. Which of them is to have
  * MPI is known when one initialises it; before, we must not. */
-static bool must_wait(const struct service_input *in)
+static bool must_wait(void)
 {
-    enum log_level level;
-    char shell[32];
+    return config.join == FI_AT_INIT && place_below_shell(below.shell, sizeof below.shell);
+}
 
-    if (config.join == FI_AT_START || !place_below_shell(shell, sizeof shell)) {
-        return false;
+/* What is to be said is said when the program calls MPI_Init, or ends without it. */
+static void wait_for_init(const struct service_input *in)
+{
+    bool may_tell = in->role.rank == 0 && getenv(told_variable) == NULL;
+
+    below.tells = may_tell && has_what_we_serve(in) && setenv(told_variable, "1", 1) == 0;
+    if (remember(in)) {
+        init_join_late(join_late);
+        if (may_tell) {
+            tell_expected(&config, below.shell, below.tells);
+        }
     }
-    level = may_tell(in) ? LOG_WARN : LOG_INFO;
-    fi_log(level,
-           "this program is served from its MPI_Init on only: the shell that started it (%s) may "
-           "start other MPI programs here; with 'exec' in the script, or "
-           "FASTIMPORT_BELOW_SHELL=start, it is served from its start",
-           shell);
-    return true;
 }
 
 static void start_rank(const struct role_facts *role, int argc, char **argv)
@@ -163,10 +180,10 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
     early_prepare();
     unsetenv(LIBPATH_VARIABLE); /* children have no use for it */
     mpi_calls_begin();
-    if (!must_wait(&input)) {
+    if (must_wait()) {
+        wait_for_init(&input);
+    } else {
         join(&input, false);
-    } else if (remember(&input)) {
-        init_join_late(join_late);
     }
 }
 

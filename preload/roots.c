@@ -2,6 +2,7 @@
 #include "roots.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +88,48 @@ static void add_list(struct table *t, enum root_scope scope, const char *list)
     }
     for (char *p = strtok_r(copy, ":", &save); p != NULL; p = strtok_r(NULL, ":", &save)) {
         add(t, scope, p);
+    }
+    free(copy);
+}
+
+/* Why an element of a setting is not what its user meant; NULL: all is well. */
+static const char *wrong_with(const char *path, bool must_be_there)
+{
+    char cwd[FI_PATH_MAX];
+    char real[FI_PATH_MAX];
+    struct fi_path normal;
+    int error;
+
+    if (sys_getcwd(cwd, sizeof cwd) <= 0 || !path_normalise(&normal, cwd, path)) {
+        return "is too long";
+    }
+    if (normal.has_dotdot || normal.length == 1 || strchr(path, '\n') != NULL) {
+        return normal.has_dotdot ? "is left out, for it has '..' in it" : "is left out";
+    }
+    error = must_be_there ? sys_canonical(normal.text, real, sizeof real) : 0;
+    if (error == -ENOENT) {
+        return "does not exist";
+    }
+    if (error != 0) {
+        return "cannot be looked up";
+    }
+    return path[0] == '/' ? NULL : "is not absolute: it is taken from the working directory";
+}
+
+static void complain_of(const char *setting, const char *list, bool must_be_there)
+{
+    char *copy = list == NULL ? NULL : strdup(list);
+    char *save = NULL;
+
+    if (copy == NULL) {
+        return;
+    }
+    for (char *p = strtok_r(copy, ":", &save); p != NULL; p = strtok_r(NULL, ":", &save)) {
+        const char *wrong = wrong_with(p, must_be_there);
+
+        if (wrong != NULL) {
+            fi_log(LOG_WARN, "%s: %s %s", setting, p, wrong);
+        }
     }
     free(copy);
 }
@@ -283,6 +326,10 @@ size_t roots_compute(const struct roots_input *in, char *text, size_t size)
     struct table t = {in->config, text, size, 0, mounts_read()};
 
     text[0] = '\0';
+    if (in->complains) {
+        complain_of("FASTIMPORT_EXCLUDE", in->config->exclude, false);
+        complain_of("FASTIMPORT_PATH", in->config->path, true);
+    }
     add_list(&t, ROOT_EXCLUDE, in->config->exclude);
     add_list(&t, ROOT_ALL, in->config->path);
     if (in->is_python) {

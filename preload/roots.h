@@ -18,6 +18,7 @@ struct roots_input {
     int argc;
     char **argv;
     bool is_python;
+    bool complains; /* of what FASTIMPORT_PATH and FASTIMPORT_EXCLUDE name in vain, a line each */
 };
 
 /* Writes the table into text (POLICY_TEXT bytes); returns its length. */

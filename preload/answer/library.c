@@ -21,9 +21,7 @@
 
 enum { NAME_MAX_LENGTH = FI_PATH_MAX + 512, WHY_MAX = 256 };
 
-/* --- original names
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- original names --- */
 
 static const struct node_cache *named_by; /* whose mirror the names are in: the process has one */
 static void (*after_mapping)(void);
@@ -70,9 +68,7 @@ __attribute__((visibility("default"))) void fastimport_libraries_mapped(void)
     after_mapping();
 }
 
-/* --- what the stub names
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- what the stub names --- */
 
 struct load {
     struct node_cache *node;
@@ -251,9 +247,7 @@ static bool need_all(struct load *l, const struct record *record, const char *ta
     return true;
 }
 
-/* --- loading
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* --- loading --- */
 
 static bool write_file(const char *name, const struct stub *stub)
 {
@@ -426,6 +420,23 @@ static void *answer_item(struct load *l, const struct record *record,
     return handle;
 }
 
+static void tell_what_is_missing(struct load *l, const struct record *record)
+{
+    struct library_item item;
+    size_t at = 0;
+
+    for (bool first = true; library_next(record, &at, &item); first = false) {
+        const char *why = left_reason(&l->node->index, item.path);
+
+        if (why != NULL && !first) {
+            snprintf(l->why, sizeof l->why, "needs %.180s, which %s",
+                     path_name(item.path, strlen(item.path)), why);
+        } else if (why != NULL) {
+            snprintf(l->why, sizeof l->why, "%s", why);
+        }
+    }
+}
+
 void *answer_library(struct node_cache *node, const struct record *record, const char *given,
                      int flags, const struct library_calls *calls)
 {
@@ -455,6 +466,7 @@ void *answer_library(struct node_cache *node, const struct record *record, const
         (void)dlerror(); /* ours; the real call will say what is wrong */
     }
     if (handle == NULL && (flags & RTLD_NOLOAD) == 0) {
+        tell_what_is_missing(&l, record);
         fi_log(LOG_DEBUG, "%s is left to ld.so: %s", item.path, l.why);
         left_note(&node->index, item.path, l.why);
     }

@@ -2,13 +2,11 @@
 #include "base/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "base/sys.h"
+#include "base/file.h"
 
 static struct {
     enum log_level threshold;
@@ -16,22 +14,20 @@ static struct {
     int rank;
 } logger = {LOG_WARN, STDERR_FILENO, -1};
 
-void log_configure(enum log_level level, const char *file, int rank)
+int log_configure(enum log_level level, const char *file, int rank)
 {
     int fd;
 
     logger.threshold = level;
     logger.rank = rank;
     if (file == NULL) {
-        return;
+        return 0;
     }
-    fd = sys_open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        log_line(LOG_WARN, "FASTIMPORT_LOG_FILE: cannot open %s: %s; using standard error", file,
-                 strerror(-fd));
-        return;
+    fd = file_open_to_append(file, 0644);
+    if (fd >= 0) {
+        logger.fd = fd;
     }
-    logger.fd = fd;
+    return fd < 0 ? fd : 0;
 }
 
 enum log_level log_threshold(void)

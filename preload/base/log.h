@@ -14,8 +14,8 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* file: NULL for standard error, else a name in which %h, %r and %p (host, rank, pid) are already
- * filled in. */
-void log_configure(enum log_level level, const char *file, int rank);
+ * filled in. -errno: it cannot be opened (base/file.h), and standard error is used. */
+int log_configure(enum log_level level, const char *file, int rank);
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 enum log_level log_threshold(void);
 

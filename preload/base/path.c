@@ -57,6 +57,34 @@ bool path_normalise(struct fi_path *out, const char *cwd, const char *path)
     return true;
 }
 
+static bool is_normal_component(const char *name, size_t n)
+{
+    bool only_dots = (n == 1 || n == 2) && memcmp(name, "..", n) == 0;
+
+    return n > 0 && n <= FI_NAME_MAX && !only_dots;
+}
+
+bool path_is_normal(const char *path, size_t length)
+{
+    size_t at = 0;
+
+    if (length == 0 || length >= FI_PATH_MAX || path[0] != '/' ||
+        memchr(path, '\0', length) != NULL) {
+        return false;
+    }
+    while (length > 1 && at < length) {
+        const char *name = path + at + 1;
+        const char *end = memchr(name, '/', length - at - 1);
+        size_t n = end == NULL ? length - at - 1 : (size_t)(end - name);
+
+        if (!is_normal_component(name, n)) {
+            return false;
+        }
+        at += 1 + n;
+    }
+    return true;
+}
+
 bool path_fold(struct fi_path *p, path_is_directory *is_directory, void *context)
 {
     char *at = p->text;

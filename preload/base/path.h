@@ -26,6 +26,10 @@ struct fi_path {
  * empty, too long (ENAMETOOLONG is the kernel's to say), or has a component over FI_NAME_MAX. */
 bool path_normalise(struct fi_path *out, const char *cwd, const char *path);
 
+/* Is it normal, without "..", and so the same file to everybody who looks? Of `length` bytes, none
+ * of them NUL. */
+bool path_is_normal(const char *path, size_t length);
+
 /* Takes "x/.." out wherever `x` is a real directory by the caller's knowledge (then it means x's
  * parent; behind a symlink it does not). False: somewhere it is not, or not known, and only the
  * kernel can say. */

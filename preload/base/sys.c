@@ -142,6 +142,11 @@ ssize_t sys_pwrite(int fd, const void *buf, size_t size, off_t offset)
     return CALL4(SYS_pwrite64, fd, buf, size, offset);
 }
 
+ssize_t sys_write(int fd, const void *buf, size_t size)
+{
+    return CALL3(SYS_write, fd, buf, size);
+}
+
 int sys_mkdir(const char *path, mode_t mode)
 {
     return (int)CALL3(SYS_mkdirat, AT_FDCWD, path, mode);
@@ -280,6 +285,16 @@ int64_t sys_now_ns(void)
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+uint64_t sys_random(void)
+{
+    uint64_t value;
+
+    if (CALL3(SYS_getrandom, &value, sizeof value, 0) != sizeof value) { /* before Linux 3.17 */
+        value = (uint64_t)sys_now_ns() * 0x9e3779b97f4a7c15 ^ (uint64_t)sys_getpid() << 32;
+    }
+    return value;
 }
 
 pid_t sys_getpid(void)

@@ -38,6 +38,7 @@ int sys_canonical(const char *path, char *buf, size_t size);
 ssize_t sys_getdents64(int fd, void *buf, size_t size);
 ssize_t sys_pread(int fd, void *buf, size_t size, off_t offset);
 ssize_t sys_pwrite(int fd, const void *buf, size_t size, off_t offset);
+ssize_t sys_write(int fd, const void *buf, size_t size);
 int sys_mkdir(const char *path, mode_t mode);
 int sys_unlinkat(int dirfd, const char *path, int flags);
 int sys_unlink(const char *path);
@@ -68,6 +69,7 @@ void sys_futex_wake(const void *word, int how_many);
 void sys_nap_ns(int64_t ns);
 int64_t sys_now_ns(void); /* CLOCK_MONOTONIC */
 pid_t sys_getpid(void);
+uint64_t sys_random(void); /* for names that nobody can guess */
 /* This thread, and those it starts, get a root directory and a working directory of their own,
  * which chroot(2) and chdir(2) of the others leave alone. 0 or -errno. */
 int sys_own_directories(void);

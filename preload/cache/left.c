@@ -1,7 +1,10 @@
 /* left.c - see left.h */
 #include "cache/left.h"
 
+#include <errno.h>
 #include <string.h>
+
+#include "base/path.h"
 
 void left_note(struct segment *segment, const char *path, const char *why)
 {
@@ -20,6 +23,24 @@ void left_note(struct segment *segment, const char *path, const char *why)
     memcpy((char *)record_payload(r), why, size);
     record_seal(r);
     segment_publish(segment, r);
+}
+
+const char *left_reason(const struct segment *segment, const char *path)
+{
+    struct fi_path name;
+    struct fi_query q;
+    const struct record *r;
+
+    if (!path_normalise(&name, "/", path) || !path_fold(&name, path_any_directory, NULL)) {
+        return NULL;
+    }
+    q = query_make(RECORD_CONTENT, RECORD_MAPPED, name.text, name.length);
+    r = segment_find(segment, &q);
+    if (r == NULL || (record_flags(r) & RECORD_UNAVAILABLE) == 0 || r->error == 0) {
+        return NULL;
+    }
+    return r->error == EFBIG ? "is larger than FASTIMPORT_MAX_FILE"
+                             : "could not be kept in the node cache";
 }
 
 /* Attached children write, too. */

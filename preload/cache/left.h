@@ -13,6 +13,10 @@
 /* Notes it, once for each path: the first reason stands. Nothing happens when the index is full. */
 void left_note(struct segment *segment, const char *path, const char *why);
 
+/* Why the mirror has no copy of a file, as the rest of a sentence; NULL: it has one, or it is not
+ * known. path: absolute, ".." taken by the word. */
+const char *left_reason(const struct segment *segment, const char *path);
+
 /* Writes "path NUL why NUL" for each, as many as fit; returns the bytes written. *omitted: how many
  * did not fit. */
 size_t left_write(const struct segment *segment, char *out, size_t room, uint32_t *omitted);

@@ -10,11 +10,22 @@
 #include "base/path.h"
 #include "base/sys.h"
 
+/* ld.so opens a library by "/a/../b" where a RUNPATH says so, and no directory of the mirror is a
+ * symlink; but "/.." is "/", and the mirror's root has a parent. */
+static bool stays_inside(const char *path)
+{
+    struct fi_path p;
+
+    return path[0] == '/' &&
+           (strstr(path, "/..") == NULL ||
+            (path_normalise(&p, "/", path) && path_fold(&p, path_any_directory, NULL)));
+}
+
 bool mirror_path(const struct node_cache *node, const char *path, char *out, size_t size)
 {
     size_t n = strlen(path);
 
-    if (node->directory_length + sizeof "/files" + n > size) {
+    if (!stays_inside(path) || node->directory_length + sizeof "/files" + n > size) {
         return false;
     }
     memcpy(out, node->directory, node->directory_length);
@@ -94,6 +105,12 @@ static int make_parents(char *path, size_t keep)
         }
     }
     return 0;
+}
+
+/* Where to write a copy. Only under a normal name is it certain whose it is. */
+static bool target_path(const struct node_cache *node, const char *path, char *out, size_t size)
+{
+    return path_is_normal(path, strlen(path)) && mirror_path(node, path, out, size);
 }
 
 static int place(struct node_cache *node, const char *from, char *to,
@@ -209,7 +226,7 @@ static int put_in_place(struct mirror_writer *w, struct node_cache *node, const 
     struct stat st;
     int error = sys_fstat(w->fd, &st);
 
-    if (!mirror_path(node, path, target, sizeof target)) {
+    if (!target_path(node, path, target, sizeof target)) {
         return -ENAMETOOLONG;
     }
     if (whole && complete(w, node, target, original)) {
@@ -253,7 +270,7 @@ int mirror_link(struct node_cache *node, const char *first, const char *path)
     char to[FI_PATH_MAX + 512];
     int error;
 
-    if (!mirror_path(node, first, from, sizeof from) || !mirror_path(node, path, to, sizeof to)) {
+    if (!target_path(node, first, from, sizeof from) || !target_path(node, path, to, sizeof to)) {
         return -ENAMETOOLONG;
     }
     error = place(node, from, to, sys_link);

@@ -22,10 +22,13 @@ struct mirror_writer {
     char temporary[512];
 };
 
-/* Where a path's copy is; false if the name gets too long. */
+/* Where a path's copy is; false if the name gets too long, or leads out of the mirror by "..". */
 bool mirror_path(const struct node_cache *node, const char *path, char *out, size_t size);
 
-/* Begin, append in order, then finish (publishes the inode's record; the file is in place, of the
+/* A copy is written under a normal name only (base/path.h), else -ENAMETOOLONG: "/a/../b" could be
+ * another file's. As nothing makes a symlink in the mirror, it stays there.
+ *
+ * Begin, append in order, then finish (publishes the inode's record; the file is in place, of the
  * original's size: what was not appended is a hole) or abandon. A file with a hole does not replace
  * one that is there: that one stays. */
 int mirror_begin(struct mirror_writer *writer, struct node_cache *node, uint64_t size);

@@ -52,7 +52,9 @@ enum { RECORD_EFFECTIVE = 8 }; /* access: with the effective ids */
 enum record_flag {
     RECORD_LOCAL = 1,       /* of this node only: never sent to others */
     RECORD_BY_REQUEST = 2,  /* a rank asked for it; the root's own program did not */
-    RECORD_UNAVAILABLE = 4, /* the cache will not answer this: make the real call */
+    RECORD_UNAVAILABLE = 4, /* the cache will not answer this: make the real call. Of a content,
+                               `error` may say why: EFBIG, larger than FASTIMPORT_MAX_FILE; ENOSPC
+                               and the like, the mirror cannot keep it */
     RECORD_TREE = 8,        /* with BYPASS: all below, too */
     RECORD_USED =
         16, /* somebody on this node asked for it; the only thing in a record that changes */

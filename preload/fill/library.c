@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/path.h"
 #include "base/sys.h"
 #include "base/view.h"
 #include "cache/left.h"
@@ -212,10 +213,11 @@ static size_t put_text(char *out, size_t at, const char *text)
 static size_t put_item(char *out, size_t at, const struct fi_closure_lib *l)
 {
     char letter[2] = {'@', '\0'};
+    struct fi_path name;
 
     letter[0] =
         (char)('@' + (l->already_loaded ? LIBRARY_LOADED : 0) + (l->by_path ? LIBRARY_BY_PATH : 0) +
-               (library_is_ours(l->path) ? LIBRARY_OURS : 0));
+               (library_cache_name(l->path, &name) ? LIBRARY_OURS : 0));
     at = put_text(out, at, letter) - 1;
     at = put_text(out, at, l->path);
     at = put_text(out, at, l->soname == NULL ? "" : l->soname);
@@ -383,6 +385,18 @@ size_t library_key(char *out, size_t size, const char *name, const struct linkma
     n = snprintf(out, size, "%s//%s\n%c%c%s", caller->name, name, caller->nodeflib ? 'n' : 'd',
                  caller->runpath != NULL ? 'U' : 'R', search);
     return n > 0 && (size_t)n < size ? (size_t)n : 0;
+}
+
+bool library_key_is_sound(const char *key, size_t length)
+{
+    const char *name = length >= FI_PATH_MAX ? NULL : memmem(key, length, "//", 2);
+    const char *end = key + length;
+    const char *search = name == NULL ? NULL : memchr(name, '\n', (size_t)(end - name));
+
+    return search != NULL && (name == key || path_is_normal(key, (size_t)(name - key))) &&
+           search > name + 2 && memchr(name + 2, '/', (size_t)(search - name - 2)) == NULL &&
+           end - search >= 3 && memchr("nd", search[1], 2) != NULL &&
+           memchr("UR", search[2], 2) != NULL && memchr(key, '\0', length) == NULL;
 }
 
 static const char *take_text(const struct record *r, size_t *at)

@@ -52,6 +52,9 @@ void library_mark_files(const struct segment *segment, const struct record *reco
  * is the executable); returns its length, 0: it cannot be made. */
 size_t library_key(char *out, size_t size, const char *name, const struct linkmap_object *caller);
 
+/* Is this such a key, of a caller whose path is normal and of a name without a slash? */
+bool library_key_is_sound(const char *key, size_t length);
+
 /* Steps through a payload; false at the end or when it makes no sense. */
 bool library_next(const struct record *record, size_t *at, struct library_item *item);
 

@@ -39,14 +39,14 @@ static struct record *begin(const struct lookup *l, size_t payload_size)
     return r;
 }
 
-static const struct record *unavailable(const struct lookup *l);
+static const struct record *unavailable(const struct lookup *l, int reason);
 
 /* What was found while the view changed may be another file of that name, and is no answer. */
 static const struct record *finish(const struct lookup *l, struct record *r)
 {
     if (!view_is_certain() && (r->flags & RECORD_UNAVAILABLE) == 0) {
         segment_abandon(&l->node->index, r);
-        return l->query->kind == RECORD_ORIGIN ? NULL : unavailable(l);
+        return l->query->kind == RECORD_ORIGIN ? NULL : unavailable(l, 0);
     }
     record_seal(r);
     segment_publish(&l->node->index, r);
@@ -85,9 +85,17 @@ static const struct record *answer(const struct lookup *l, int error, uint8_t mo
     return finish(l, r);
 }
 
-static const struct record *unavailable(const struct lookup *l)
+/* reason: an errno for the user, or 0. */
+static const struct record *unavailable(const struct lookup *l, int reason)
 {
-    return answer(l, 0, RECORD_UNAVAILABLE);
+    struct record *r = begin(l, 0);
+
+    if (r == NULL) {
+        return NULL;
+    }
+    r->error = reason;
+    r->flags |= RECORD_UNAVAILABLE;
+    return finish(l, r);
 }
 
 static const struct record *payload(const struct lookup *l, const void *bytes, size_t size)
@@ -117,7 +125,7 @@ static const struct record *look_stat(const struct lookup *l)
         a.head.stat_error = -sys_stat(l->query->path, &a.head.target);
         n = sys_readlink(l->query->path, a.target, sizeof a.target);
         if (n < 0 || n == sizeof a.target || !is_of_the_path(a.head.stat_error)) {
-            return unavailable(l);
+            return unavailable(l, 0);
         }
         a.head.target_length = (uint32_t)n;
     }
@@ -159,14 +167,13 @@ static const struct record *look_realpath(const struct lookup *l)
     n = sys_readlink(link, real, sizeof real - 1);
     sys_close(fd);
     if (n <= 0 || real[0] != '/') {
-        return unavailable(l);
+        return unavailable(l, 0);
     }
     real[n] = '\0';
     return payload(l, real, (size_t)n + 1);
 }
 
-/* --- directory listings
- * ------------------------------------------------------------------------------------- */
+/* --- directory listings --- */
 
 struct kernel_dirent { /* getdents64(2) */
     uint64_t d_ino;
@@ -266,7 +273,7 @@ static const struct record *publish_listing(const struct lookup *l, const struct
     }
     head = record_round8(sizeof *list + slots * sizeof list->slots[0]);
     if (head + bytes > UINT32_MAX) {
-        return unavailable(l);
+        return unavailable(l, 0);
     }
     r = begin(l, head + bytes);
     if (r == NULL) {
@@ -291,13 +298,12 @@ static const struct record *look_list(const struct lookup *l)
     }
     error = read_directory(fd, &raw);
     sys_close(fd);
-    r = error != 0 ? unavailable(l) : publish_listing(l, &raw);
+    r = error != 0 ? unavailable(l, 0) : publish_listing(l, &raw);
     free(raw.bytes);
     return r;
 }
 
-/* --- contents of files
- * ---------------------------------------------------------------------------------------- */
+/* --- contents of files --- */
 
 enum { READ_CHUNK = 1 << 20 };
 
@@ -375,7 +381,7 @@ static const struct record *mirror_file(const struct lookup *l, int fd, const st
                         "FASTIMPORT_DIR)",
                         l->node->directory);
         }
-        return unavailable(l);
+        return unavailable(l, -error);
     }
     count_add(&fi_count->files_read, 1);
     count_add(&fi_count->bytes_read, size);
@@ -420,9 +426,11 @@ static const struct record *content_of(const struct lookup *l, int fd)
     const struct record *r;
     bool mine;
 
-    if (sys_fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
-        (uint64_t)st.st_size > l->limits->max_file) {
-        return unavailable(l);
+    if (sys_fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return unavailable(l, 0);
+    }
+    if ((uint64_t)st.st_size > l->limits->max_file) {
+        return unavailable(l, EFBIG);
     }
     key[0] = st.st_dev;
     key[1] = st.st_ino;
@@ -482,7 +490,7 @@ const struct record *lookup_real(struct node_cache *node, const struct fi_query 
         r = library_lookup(node, query, flags);
         break;
     default:
-        r = unavailable(&l);
+        r = unavailable(&l, 0);
     }
     count_add(&fi_count->fs_ns, (uint64_t)(sys_now_ns() - start));
     return r;

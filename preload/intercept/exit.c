@@ -13,12 +13,14 @@
 
 #include "mpi/init.h"
 #include "service/service.h"
+#include "service/tell.h"
 
 static int (*program_main)(int, char **, char **);
 
 static void leave(int status, void *unused)
 {
     (void)unused;
+    tell_never_joined();
     service_finish(status, false);
 }
 
@@ -46,6 +48,8 @@ FI_EXPORT void _exit(int status)
 {
     if (service_is_here()) {
         service_finish(status, true);
+    } else if (init_joins_late()) {
+        tell_never_joined();
     }
     real()->_exit(status);
     __builtin_unreachable();

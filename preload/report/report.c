@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 
 enum { TEXT_LIBRARIES = 20 }; /* named to people; the JSON report has all */
@@ -83,19 +85,46 @@ static const struct scalar times[] = {
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-static void put_string(FILE *f, const char *text)
+/* The length of the UTF-8 sequence that `text` begins with; 0: it is none (RFC 3629). */
+static size_t utf8_length(const unsigned char *text)
 {
-    fputc('"', f);
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t n = text[0] < 0x80   ? 1
+               : text[0] < 0xc0 ? 0
+               : text[0] < 0xe0 ? 2
+               : text[0] < 0xf0 ? 3
+               : text[0] < 0xf8 ? 4
+                                : 0;
+    uint32_t value = n < 2 ? text[0] : text[0] & (0x7fU >> n);
 
-        if (c == '"' || c == '\\') {
-            fprintf(f, "\\%c", c);
-        } else if (c < 0x20 || c >= 0x7f) {
-            fprintf(f, "\\u%04x", c);
-        } else {
-            fputc(c, f);
+    for (size_t i = 1; i < n; i++) {
+        if ((text[i] & 0xc0) != 0x80) { /* the NUL at the end, too */
+            return 0;
         }
+        value = value << 6 | (text[i] & 0x3f);
+    }
+    return value < least[n] || value > 0x10ffff || (value >= 0xd800 && value < 0xe000) ? 0 : n;
+}
+
+static void put_string(FILE *f, const char *string)
+{
+    const unsigned char *text = (const unsigned char *)string;
+
+    fputc('"', f);
+    while (*text != '\0') {
+        size_t n = utf8_length(text);
+
+        if (n == 0) {
+            fprintf(f, "\\udc%02x", *text);
+            n = 1;
+        } else if (*text == '"' || *text == '\\') {
+            fprintf(f, "\\%c", *text);
+        } else if (*text < 0x20 || *text == 0x7f) {
+            fprintf(f, "\\u%04x", *text);
+        } else {
+            fwrite(text, 1, n, f);
+        }
+        text += n;
     }
     fputc('"', f);
 }
@@ -164,8 +193,15 @@ static void json_left(FILE *f, const struct report_libraries *left)
 static void write_json(FILE *f, const struct report_facts *facts, const struct fi_counters *ranks,
                        size_t n)
 {
+    fprintf(f, "{\n  \"format\": 1,\n  \"active\": %s,\n  \"why\": ",
+            facts->why == NULL ? "true" : "false");
+    if (facts->why == NULL) {
+        fprintf(f, "null");
+    } else {
+        put_string(f, facts->why);
+    }
     fprintf(f,
-            "{\n  \"format\": 1,\n  \"ranks\": %d,\n  \"nodes\": %d,\n  \"root\": %d,\n  "
+            ",\n  \"ranks\": %d,\n  \"nodes\": %d,\n  \"root\": %d,\n  "
             "\"ranks_reporting\": %zu,\n",
             facts->ranks, facts->nodes, facts->root, n);
     fprintf(f, "  \"mpi\": ");
@@ -243,44 +279,55 @@ static void write_text(FILE *f, const struct report_facts *facts, const struct f
     }
 }
 
-static void to_file(const char *name, const struct report_facts *facts,
-                    const struct fi_counters *ranks, size_t n)
+/* The report as text; NULL: no memory. */
+static char *compose(const struct report_facts *facts, const struct fi_counters *ranks, size_t n,
+                     bool for_people, size_t *size)
 {
-    char temporary[4200];
-    FILE *f;
-    int error = 0;
+    char *text = NULL;
+    FILE *f = open_memstream(&text, size);
+    bool whole;
 
-    snprintf(temporary, sizeof temporary, "%s.partial-%d", name, (int)getpid());
-    f = fopen(temporary, "we");
-    if (f != NULL) {
+    if (f == NULL) {
+        return NULL;
+    }
+    if (!for_people) {
         write_json(f, facts, ranks, n);
-        error = ferror(f);
-        error |= fclose(f);
+    } else if (facts->why != NULL) {
+        fprintf(f, "fastimport: nothing was served: %s\n", facts->why);
+    } else {
+        write_text(f, facts, ranks, n);
     }
-    if (f == NULL || error != 0 || rename(temporary, name) != 0) {
-        fi_log(LOG_WARN, "FASTIMPORT_REPORT: cannot write %s: %s", name, strerror(errno));
-        unlink(temporary);
+    whole = ferror(f) == 0;
+    if (fclose(f) == 0 && whole) {
+        return text;
     }
+    free(text);
+    return NULL;
 }
 
 void report_write(const char *where, const struct report_facts *facts,
                   const struct fi_counters *ranks, size_t n)
 {
-    char *text = NULL;
+    bool for_people = strcmp(where, "stderr") == 0;
     size_t size = 0;
-    FILE *f;
+    char *text = compose(facts, ranks, n, for_people, &size);
+    int error =
+        text == NULL ? -ENOMEM : file_put(for_people ? "/dev/stderr" : where, text, size, 0644);
 
-    if (strcmp(where, "stderr") != 0) {
-        to_file(where, facts, ranks, n);
-        return;
-    }
-    f = open_memstream(&text, &size);
-    if (f == NULL) {
-        return;
-    }
-    write_text(f, facts, ranks, n);
-    if (fclose(f) == 0 && write(STDERR_FILENO, text, size) < 0) {
-        /* nobody listens */
+    if (error != 0 && !for_people) {
+        fi_log(LOG_WARN, "FASTIMPORT_REPORT: cannot write %s: %s", where, strerror(-error));
     }
     free(text);
+}
+
+void report_write_idle(const char *where, const char *why)
+{
+    static atomic_flag written = ATOMIC_FLAG_INIT;
+    static const struct report_libraries none;
+    struct report_facts facts = {
+        .why = why, .mpi_library = "", .roots = "", .plan = {.file = ""}, .left = &none};
+
+    if (where != NULL && !atomic_flag_test_and_set(&written)) {
+        report_write(where, &facts, NULL, 0);
+    }
 }

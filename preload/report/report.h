@@ -1,8 +1,10 @@
 /*
  * report.h - what fastimport did in this job, once per job, at its end: for people, or as JSON.
  *
- * Called by the root's service thread with the counters of all ranks that said farewell. The JSON's
- * fields are listed in the README; it is written whole or not at all (a temporary file, renamed).
+ * Called by the root's service thread with the counters of all ranks that said farewell; where
+ * nothing is served, by the rank that says so. The JSON's fields are listed in the README; it is
+ * valid UTF-8: of a name that is not, each byte XX that does not belong stands as \udcXX, which
+ * Python's os.fsencode() makes the byte again. Written whole or not at all (base/file.h).
  */
 #ifndef FASTIMPORT_REPORT_REPORT_H
 #define FASTIMPORT_REPORT_REPORT_H
@@ -22,6 +24,7 @@ struct report_plan {
 };
 
 struct report_facts {
+    const char *why; /* nothing was served; NULL: it was */
     int ranks, nodes, root;
     const char *mpi_library;
     const char *roots;    /* policy text */
@@ -31,8 +34,13 @@ struct report_facts {
     const struct report_libraries *left; /* to ld.so */
 };
 
-/* where: "stderr" or a file's name. */
+/* where: "stderr" (for people), or a file's name: base/file.h's file_put() says what may be there.
+ */
 void report_write(const char *where, const struct report_facts *facts,
                   const struct fi_counters *ranks, size_t n);
+
+/* Nothing is served, and this is why: all is zero in the report. At most once a process, and by the
+ * one rank of a job that is to speak. where NULL: no report is wanted. Needs no service. */
+void report_write_idle(const char *where, const char *why);
 
 #endif

@@ -1,14 +1,12 @@
 /* plan.c - see plan.h */
 #include "service/plan.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -16,8 +14,8 @@
 #include "fill/library.h"
 #include "policy.h"
 #include "program.h"
-
-static const char head[] = "fastimport plan 1";
+#include "service/plan_file.h"
+#include "service/query.h"
 
 /* --- which file
  * ------------------------------------------------------------------------------------------------------
@@ -69,7 +67,8 @@ static uint64_t identify_program(const struct plan_identity *id, uint64_t key)
     return hash_variable("PYTHONSTARTUP", key);
 }
 
-/* $XDG_CACHE_HOME/fastimport/<key>.plan, by the XDG base directory specification. */
+/* $XDG_CACHE_HOME/fastimport/<key>.plan, by the XDG base directory specification: that directory is
+ * made if it is not there, as a job's own may be. The user's home is not. */
 static void default_file(struct plan *plan, uint64_t program)
 {
     const char *cache = getenv("XDG_CACHE_HOME");
@@ -78,14 +77,15 @@ static void default_file(struct plan *plan, uint64_t program)
 
     if (cache != NULL && cache[0] == '/') {
         snprintf(directory, sizeof directory, "%s/fastimport", cache);
+        file_make_directory(directory, 0700);
     } else if (home != NULL && home[0] == '/') {
         snprintf(directory, sizeof directory, "%s/.cache", home);
         sys_mkdir(directory, 0700);
         snprintf(directory, sizeof directory, "%s/.cache/fastimport", home);
+        sys_mkdir(directory, 0700);
     } else {
         return;
     }
-    sys_mkdir(directory, 0700);
     snprintf(plan->file, sizeof plan->file, "%.4000s/%016" PRIx64 ".plan", directory, program);
 }
 
@@ -113,8 +113,11 @@ static void choose_file(struct plan *plan, const char *setting, uint64_t program
  * ----------------------------------------------------------------------------------------------------------
  */
 
-static bool add(struct plan *plan, const struct plan_entry *entry)
+bool plan_add(struct plan *plan, const struct plan_entry *entry)
 {
+    if (plan->n == PLAN_FILE_ENTRIES) {
+        return false;
+    }
     if (plan->n == plan->room) {
         size_t room = plan->room == 0 ? 1024 : plan->room * 2;
         struct plan_entry *more = realloc(plan->entries, room * sizeof *more);
@@ -148,153 +151,21 @@ void plan_close(struct plan *plan)
     *plan = (struct plan){0};
 }
 
-/* Bytes that would break the lines of the file stand as %XX. */
-static void escape(FILE *f, const char *path)
-{
-    for (; *path != '\0'; path++) {
-        unsigned char c = (unsigned char)*path;
-
-        if (c < 0x20 || c == '%') {
-            fprintf(f, "%%%02X", c);
-        } else {
-            fputc(c, f);
-        }
-    }
-}
-
-static bool unescape(char *text)
-{
-    char *out = text;
-
-    for (; *text != '\0'; text++) {
-        unsigned value;
-
-        if (*text != '%') {
-            *out++ = *text;
-        } else if (sscanf(text + 1, "%2x", &value) == 1 && value != 0) {
-            *out++ = (char)value;
-            text += 2;
-        } else {
-            return false;
-        }
-    }
-    *out = '\0';
-    return true;
-}
-
-static bool is_plannable(unsigned kind)
-{
-    return kind == RECORD_STAT || kind == RECORD_ACCESS || kind == RECORD_STATX ||
-           kind == RECORD_LIST || kind == RECORD_REALPATH || kind == RECORD_CONTENT ||
-           kind == RECORD_LIBRARY;
-}
-
 /* --- reading
  * ----------------------------------------------------------------------------------------------------------
  */
 
-static bool parse_entry(struct plan *plan, char *line)
-{
-    struct plan_entry e = {0};
-    unsigned kind;
-    unsigned age;
-    int at = 0;
-
-    if (sscanf(line, "%u %" SCNx64 " %u %" SCNu64 " %n", &kind, &e.argument, &age, &e.size, &at) !=
-            4 ||
-        at == 0) {
-        return false;
-    }
-    e.path = line + at;
-    if (!is_plannable(kind) || age > PLAN_MAX_AGE || !unescape(e.path) || e.path[0] != '/' ||
-        strlen(e.path) >= FI_PATH_MAX) {
-        return false;
-    }
-    e.kind = (uint8_t)kind;
-    e.age = (uint16_t)age;
-    e.length = (uint32_t)strlen(e.path);
-    return add(plan, &e);
-}
-
-/* The last line is "end <checksum of all before it>". Returns where it begins, or NULL. */
-static char *check_end(char *text, size_t size)
-{
-    char *end = text == NULL || size < 2 ? NULL : memrchr(text, '\n', size - 1);
-    uint64_t sum;
-
-    if (end == NULL || sscanf(++end, "end %" SCNx64, &sum) != 1 ||
-        sum != fi_hash(text, (size_t)(end - text), 0)) {
-        return NULL;
-    }
-    return end;
-}
-
-/* NULL, or what is wrong. */
-static const char *parse(struct plan *plan, char *text, size_t size)
-{
-    char *end = check_end(text, size);
-    uint64_t key;
-    char *line;
-    char *save;
-
-    if (strncmp(text, head, sizeof head - 1) != 0) {
-        return "it is no plan, or of another version";
-    }
-    if (end == NULL) {
-        return "it is truncated or damaged";
-    }
-    *end = '\0';
-    (void)strtok_r(text, "\n", &save); /* the head */
-    line = strtok_r(NULL, "\n", &save);
-    if (line == NULL || sscanf(line, "key %" SCNx64, &key) != 1 || key != plan->key) {
-        return "it was made for another environment";
-    }
-    while ((line = strtok_r(NULL, "\n", &save)) != NULL) {
-        if (!parse_entry(plan, line)) {
-            return "it has a line that makes no sense";
-        }
-    }
-    return NULL;
-}
-
-static int read_whole(const char *file, char **text, size_t *size)
-{
-    struct stat st;
-    int fd = sys_open(file, O_RDONLY | O_CLOEXEC, 0);
-    int error = fd < 0 ? fd : sys_fstat(fd, &st);
-
-    if (error < 0) {
-        return error;
-    }
-    *text = S_ISREG(st.st_mode) && st.st_size < 1 << 30 ? malloc((size_t)st.st_size + 1) : NULL;
-    if (*text != NULL) {
-        ssize_t n = sys_pread_all(fd, *text, (size_t)st.st_size, 0);
-
-        *size = n < 0 ? 0 : (size_t)n;
-        (*text)[*size] = '\0';
-    }
-    sys_close(fd);
-    return *text == NULL ? -EINVAL : 0;
-}
-
 static void load(struct plan *plan)
 {
-    char *text = NULL;
-    size_t size = 0;
-    int error = read_whole(plan->file, &text, &size);
-    const char *wrong;
+    const char *wrong = plan_file_read(plan);
 
-    if (error == -ENOENT && plan->save) {
-        return; /* the first run */
-    }
-    wrong = error != 0 ? strerror(-error) : parse(plan, text, size);
     if (wrong != NULL) {
         fi_log(LOG_WARN, "the plan %s is not used: %s; this start is a cold one", plan->file,
                wrong);
+        plan->refused = true;
         forget(plan);
     }
     plan->loaded = plan->n;
-    free(text);
 }
 
 void plan_open(struct plan *plan, const struct fi_config *config,
@@ -364,8 +235,7 @@ static int by_hash(const void *a, const void *b)
  * only the files that will be mapped matter. */
 static bool is_new(const struct record *r)
 {
-    if (!is_plannable(r->kind) ||
-        (record_flags(r) & (RECORD_LOCAL | RECORD_UNAVAILABLE | RECORD_PLANNED)) != 0) {
+    if (!query_has_answer(r) || (record_flags(r) & (RECORD_UNAVAILABLE | RECORD_PLANNED)) != 0) {
         return false;
     }
     return (record_flags(r) & (RECORD_SEARCHED | RECORD_USED)) != RECORD_SEARCHED ||
@@ -394,7 +264,7 @@ static void add_new(struct plan *plan, const struct segment *segment)
 
         if (is_new(r) && bsearch(&r->hash, known, n_known, sizeof *known, by_hash) == NULL) {
             e.size = r->kind == RECORD_CONTENT && r->error == 0 ? c->size : 0;
-            add(plan, &e);
+            plan_add(plan, &e);
         }
     }
     free(known);
@@ -416,71 +286,16 @@ void plan_merge(struct plan *plan, const struct segment *segment, bool complete)
  * ----------------------------------------------------------------------------------------------------------
  */
 
-static char *format(const struct plan *plan, size_t *size)
-{
-    char *text = NULL;
-    FILE *f = open_memstream(&text, size);
-
-    if (f == NULL) {
-        return NULL;
-    }
-    fprintf(f, "%s\nkey %016" PRIx64 "\n", head, plan->key);
-    for (size_t i = 0; i < plan->n; i++) {
-        const struct plan_entry *e = &plan->entries[i];
-
-        if (e->age < PLAN_MAX_AGE) {
-            fprintf(f, "%u %" PRIx64 " %u %" PRIu64 " ", e->kind, e->argument, e->age, e->size);
-            escape(f, e->path);
-            fputc('\n', f);
-        }
-    }
-    fflush(f);
-    fprintf(f, "end %016" PRIx64 "\n", fi_hash(text, *size, 0));
-    if (fclose(f) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
-}
-
-static int write_atomically(const char *file, const char *text, size_t size)
-{
-    char temporary[4200];
-    int error;
-    int fd;
-
-    snprintf(temporary, sizeof temporary, "%s.%d.partial", file, (int)getpid());
-    fd = sys_open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return fd;
-    }
-    error = sys_pwrite_all(fd, text, size, 0);
-    sys_close(fd);
-    if (error == 0) {
-        error = sys_rename(temporary, file);
-    }
-    if (error != 0) {
-        sys_unlink(temporary);
-    }
-    return error;
-}
-
+/* One line a job: after a warning that it could not be read there is none that it cannot be
+ * written. */
 void plan_save(const struct plan *plan)
 {
-    size_t size = 0;
-    char *text;
-    int error;
+    int error = plan->file[0] == '\0' || !plan->save ? 0 : plan_file_write(plan);
 
-    if (plan->file[0] == '\0' || !plan->save) {
-        return;
-    }
-    text = format(plan, &size);
-    error = text == NULL ? -ENOMEM : write_atomically(plan->file, text, size);
-    if (error != 0) {
+    if (error != 0 && !plan->refused) {
         fi_log_once(LOG_WARN,
                     "the plan %s cannot be written: %s; the next start will be a cold one "
                     "(FASTIMPORT_PLAN)",
                     plan->file, strerror(-error));
     }
-    free(text);
 }

@@ -3,9 +3,9 @@
  *
  * A plan is a list of keys (kind, argument, path), no answers: at start the root looks all of them
  * up again, many at once, so what is served is as fresh as in a cold run. After the run, what was
- * asked for is merged in; an entry that was not used for PLAN_MAX_AGE runs is dropped. Text file,
- * written to a temporary name and renamed; format: FORMAT.md beside this file. Anything wrong with
- * it (another version, another program's, a bad checksum) is one warning and a cold run.
+ * asked for is merged in; an entry that was not used for PLAN_MAX_AGE runs is dropped. Text file
+ * (plan_file.h). Anything wrong with it (another version, another program's, a bad checksum,
+ * another user's file) is one warning and a cold run.
  *
  * Thread rules: the root's service thread only.
  */
@@ -29,6 +29,7 @@ struct plan_entry {
 struct plan {
     char file[4096]; /* "" : no plan is kept */
     bool load, save;
+    bool refused; /* it could not be read, and a line said so */
     uint64_t key;
     struct plan_entry *entries;
     size_t n, room;
@@ -53,8 +54,12 @@ void plan_open(struct plan *plan, const struct fi_config *config,
  * incomplete, at last complete. */
 void plan_merge(struct plan *plan, const struct segment *segment, bool complete);
 
-/* Writes the file, if it is to be written. */
+/* Writes the file, if it is to be written. One that was refused, and could not be replaced either,
+ * is not complained of again. */
 void plan_save(const struct plan *plan);
+
+/* For plan_file.c: a copy of the entry. False: no memory, or there are too many. */
+bool plan_add(struct plan *plan, const struct plan_entry *entry);
 
 void plan_close(struct plan *plan);
 

@@ -12,8 +12,10 @@
 #include "report/report.h"
 #include "service/farewell.h"
 #include "service/internal.h"
+#include "service/query.h"
 #include "service/relay.h"
 #include "service/stream.h"
+#include "service/tell.h"
 #include "service/work.h"
 
 enum {
@@ -110,6 +112,17 @@ static void listen(struct root *r, int i)
                   "receive");
 }
 
+/* Who asks for what no rank asks for is not answered. */
+static void take_request(struct root *r, const struct fi_query *q)
+{
+    count_add(&fi_count->requests_seen, 1);
+    if (query_is_allowed(q, &r->service->policy)) {
+        work_put(WORK_REQUEST, q);
+    } else {
+        fi_log_once(LOG_WARN, "a request that no rank of a sound job makes is not answered");
+    }
+}
+
 static bool take_requests(struct root *r)
 {
     struct service *s = r->service;
@@ -125,8 +138,7 @@ static bool take_requests(struct root *r)
             continue;
         }
         while (wire_get(r->requests[i], size, &at, &q)) {
-            count_add(&fi_count->requests_seen, 1);
-            work_put(WORK_REQUEST, &q);
+            take_request(r, &q);
         }
         listen(r, i);
         worked = true;
@@ -142,8 +154,7 @@ static bool take_local_requests(struct root *r)
     bool worked = false;
 
     while (segment_next_request(&r->service->node.index, &q, path)) {
-        count_add(&fi_count->requests_seen, 1);
-        work_put(WORK_REQUEST, &q);
+        take_request(r, &q);
         worked = true;
     }
     return worked;
@@ -253,7 +264,8 @@ static void begin_bulk(struct root *r)
         const struct plan_entry *e = &plan->entries[i];
         struct fi_query q = query_make((enum record_kind)e->kind, e->argument, e->path, e->length);
 
-        if (policy_verdict(&r->service->policy, e->path, e->length) != NOT_OURS) {
+        if (query_is_allowed(&q, &r->service->policy) &&
+            policy_verdict(&r->service->policy, e->path, e->length) != NOT_OURS) {
             work_put(q.kind == RECORD_LIBRARY ? WORK_LIBRARY : WORK_PLAN, &q);
         }
     }
@@ -396,6 +408,8 @@ void root_collect(struct service *s)
     }
     if (s->broken) { /* MPI may still write into what it was given */
         cancel_receives(root);
+        tell_idle(s->input.config, true, LOG_INFO,
+                  "an MPI call has failed while the job was served: there are no figures");
         return;
     }
     add_own(root);

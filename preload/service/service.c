@@ -19,6 +19,7 @@
 #include "mpi/slot.h"
 #include "roots.h"
 #include "service/internal.h"
+#include "service/tell.h"
 
 enum {
     NAP_MIN_NS = 20000,
@@ -36,12 +37,6 @@ struct service the_service = {
     .changed = PTHREAD_COND_INITIALIZER,
 };
 
-/* What goes wrong everywhere at once is said by the lowest ranks only. */
-static enum log_level level_of(const struct service *s, int highest_rank)
-{
-    return s->input.role.rank <= highest_rank ? LOG_WARN : LOG_INFO;
-}
-
 bool service_check(struct service *s, int error, const char *what)
 {
     if (error == 0) {
@@ -49,9 +44,7 @@ bool service_check(struct service *s, int error, const char *what)
     }
     if (!s->broken) {
         s->broken = true;
-        fi_log(s->phase == PHASE_JOINING ? level_of(s, 0) : LOG_WARN,
-               "%s%s failed (error %d): fastimport stops here, the program goes on",
-               error > 0 ? "MPI " : "", what, error);
+        tell_broken(s, error, what);
         if (s->has_cache) {
             atomic_store(&s->node.index.header->state, SERVICE_DEAD);
             segment_announce(&s->node.index);
@@ -141,7 +134,8 @@ static bool join_job(struct service *s)
                       roots_prefix(s->input.argv[0], prefix, sizeof prefix);
 
     if (!mpi_bind(s->input.config->mpi, has_prefix ? prefix : NULL, why, sizeof why)) {
-        fi_log(level_of(s, 0), "%s; going on without fastimport", why);
+        tell_idle(s->input.config, s->input.role.rank <= 0, LOG_WARN,
+                  "%s; going on without fastimport", why);
         return false;
     }
     return service_check(s, job_open(&s->job, s->input.role.is_python), "start");
@@ -218,15 +212,18 @@ static bool greet(struct service *s)
 {
     if (s->job.rank == s->job.root) {
         struct roots_input in = {s->input.config, s->input.argc, s->input.argv,
-                                 s->input.role.is_python};
+                                 s->input.role.is_python, true};
 
+        if (!s->has_cache) {
+            tell_idle(s->input.config, true, LOG_INFO, "rank %d has no node cache in %s",
+                      s->job.rank, s->input.config->dir);
+        }
         s->hello.usable = s->has_cache;
         s->hello.nonce = s->has_cache ? s->node.index.header->nonce : 0;
         s->hello.max_file = s->input.config->max_file;
         s->hello.roots_size = (uint32_t)roots_compute(&in, s->hello.roots, sizeof s->hello.roots);
         if (s->hello.roots_size == 0) {
-            fi_log(LOG_INFO, "nothing of this program is on a network file system "
-                             "(FASTIMPORT_FS=all takes any)");
+            tell_idle(s->input.config, true, LOG_INFO, "%s", tell_nothing_of_ours);
         }
         policy_load(&s->policy, s->hello.roots, s->hello.roots_size);
         mounted_look(&s->policy, &s->hello.mounted);
@@ -296,6 +293,7 @@ static bool join(struct service *s)
         s->fill.planned = s->hello.planned > 0;
         if (s->job.rank == s->job.root) {
             library_prepare(&s->fill, &s->policy);
+            tell_active(s);
         }
         if (s->job.node_rank == 0) {
             atomic_store(&s->node.index.header->bulk, s->hello.planned > 0);
@@ -477,16 +475,16 @@ bool service_start(const struct service_input *input, struct service_result *res
     sys_prepare_high();
     error = start_thread(s);
     if (error != 0) {
-        fi_log(LOG_WARN, "cannot start a thread: %s; going on without fastimport", strerror(error));
+        tell_idle(input->config, input->role.rank <= 0, LOG_WARN,
+                  "cannot start a thread: %s; going on without fastimport", strerror(error));
         return false;
     }
     s->pid = sys_getpid();
     if (!service_wait_past(s, PHASE_JOINING, input->config->join_ms)) {
-        fi_log(level_of(s, 1), /* rank 0 may be the missing one */
-               "not all ranks have joined within %llu ms (one may be no Python and no MPI "
-               "program); going on without "
-               "fastimport",
-               (unsigned long long)input->config->join_ms);
+        tell_idle(input->config, input->role.rank <= 1, LOG_WARN, /* rank 0 may be missing */
+                  "not all ranks have joined within %llu ms (one may be no Python and no MPI "
+                  "program); going on without fastimport",
+                  (unsigned long long)input->config->join_ms);
         result->speaks_mpi = true;
         return false;
     }

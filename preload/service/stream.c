@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "service/query.h"
 
 enum { LARGEST_RECORD = 256 << 20 };
 
@@ -54,7 +55,7 @@ static bool open_file(struct stream_writer *w, const char *path, uint64_t size)
     if (!mirror_path(w->node, path, name, sizeof name)) {
         return false;
     }
-    w->file = sys_open(name, O_RDONLY | O_CLOEXEC, 0);
+    w->file = sys_open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
     w->file_size = size;
     w->file_sent = 0;
     return w->file >= 0;
@@ -204,6 +205,7 @@ static void publish(struct stream_reader *reader, int error)
 
     if (error != 0) {
         r->flags |= RECORD_UNAVAILABLE;
+        r->error = -error;
         record_seal(r);
         fi_log_once(LOG_WARN,
                     "%s: cannot keep %s (%s): such files are read from their own file system",
@@ -296,7 +298,7 @@ static size_t take_record_bytes(struct stream_reader *reader, const char *bytes,
     memcpy(reader->buffer + reader->have, bytes, n);
     reader->have += n;
     if (reader->have >= sizeof(struct record) && reader->have == current(reader)->size) {
-        if (record_valid(current(reader), reader->have)) {
+        if (record_valid(current(reader), reader->have) && query_has_answer(current(reader))) {
             take_record(reader);
         } else {
             reader->broken = true;

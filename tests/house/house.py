@@ -54,9 +54,6 @@ ROOMS = {
 
 # Whoever calls one of these from inside the library comes back into its wrappers; only for what the sentence says.
 NAMED_FUNCTIONS = {
-    ("report/report.o", "fopen"): "the report is written at the end, with the guard held",
-    ("report/report.o", "rename"): "the same",
-    ("report/report.o", "unlink"): "the same",
     ("mpi/bind.o", "dlopen"): "the MPI library, with the guard held",
     ("mpi/redirect.o", "dlopen"): "a caller's own scope, with the guard held",
     ("mpi/redirect.o", "dlclose"): "the same",

@@ -1,14 +1,18 @@
 #!/usr/bin/python3
 """What a start costs the shared file system, cold and with a plan; and that a plan is never trusted."""
 
+import importlib.util
+import marshal
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
+import time
 
 sys.dont_write_bytecode = True
 import jobs  # noqa: E402
-from jobs import (BUILD, LIBRARY, SHARE, PYTHON, ALLREDUCE, CLIENT, script, shared_job, local_job, check, check_done, sharedjob)  # noqa: E402
+from jobs import (BUILD, ROOT, LIBRARY, SHARE, PYTHON, ALLREDUCE, CLIENT, script, shared_job, local_job, check, check_done, sharedjob)  # noqa: E402
 
 # --- ratios ------------------------------------------------------------------------------------------------------
 
@@ -136,6 +140,70 @@ def test_a_plan_that_cannot_be_written_is_one_warning(program):
     done = program.run("a", env={"FASTIMPORT_PLAN": "/nonexistent/plan"})
     check(done.stdout == "1\n1\n" and done.returncode == 0, f"{done}")
     check(done.stderr.count("cannot be written") == 1, done.stderr)
+
+
+@planned
+def test_a_plan_that_is_no_file_is_not_waited_for(program):
+    program.write("a", 1)
+    os.mkfifo(program.plan)
+    start = time.monotonic()
+    done = program.run("a")
+    check(done.stdout == "1\n1\n" and done.returncode == 0 and time.monotonic() - start < 10, f"{done}")
+    check(done.stderr.count("is no regular file") == done.stderr.count("fastimport") == 1 and program.plan.is_fifo(), done.stderr)
+
+
+@planned
+def test_the_plans_directory_is_made(program):
+    program.write("a", 1)
+    home = program.place.parent / "scratch/of/the/job"
+    expect_lines(program.run("a", env={"FASTIMPORT_PLAN": "", "XDG_CACHE_HOME": str(home)}), "1")
+    check([p.suffix for p in (home / "fastimport").iterdir()] == [".plan"], f"{list(home.rglob('*'))}")
+    check(home.stat().st_mode & 0o777 == 0o700, f"{home.stat()}")
+
+
+# Recomputes the checksum of a plan, and makes its last line.
+SEAL = """
+#include <stdio.h>
+#include "base/hash.h"
+int main(void)
+{
+    static char text[1 << 22];
+    size_t n = fread(text, 1, sizeof text, stdin);
+    fwrite(text, 1, n, stdout);
+    return printf("end %016llx\\n", (unsigned long long)fi_hash(text, n, 0)) < 0;
+}
+"""
+
+
+@planned
+def test_a_plan_runs_no_code(program):
+    """By "..", behind a symlink, the root would read another file into the copy of a module's: here the byte code of "a"."""
+    program.write("a", "good")
+    for _ in range(2):  # the first makes the byte code, the second reads it
+        expect_lines(program.run("a", mode="record:", env={"PYTHONDONTWRITEBYTECODE": ""}), "good")
+    source = program.place / "a.py"
+    target = pathlib.Path(importlib.util.cache_from_source(source))
+    here = program.plan.parent
+    evil = pathlib.Path(f"{here}{target}")
+    evil.parent.mkdir(parents=True)
+    evil.write_bytes(target.read_bytes()[:16] + marshal.dumps(compile("value = 'evil'", str(source), "exec")))
+    depth = len(here.parts)  # of here / "link", too
+    deep = here.joinpath(*"d" * depth)
+    deep.mkdir(parents=True)
+    (here / "link").symlink_to(deep)
+    up = "/.."
+    name = f"{program.place}{up * depth}{here}/link{up * depth}{target}"  # by its words it is the target
+    check(os.path.realpath(name) == str(evil) and os.path.normpath(name) == str(target), f"{name}: {os.path.realpath(name)}, not {evil}")
+    lines = program.plan.read_bytes().splitlines(keepends=True)[:-1]
+    content = [line for line in lines if line.startswith(b"6 0") and line.endswith(f"{target}\n".encode())]
+    check(content, f"no byte code among {len(lines)} entries")
+    evil_line = b" ".join(content[0].split(b" ")[:4]) + b" " + name.encode() + b"\n"
+    (here / "seal.c").write_text(SEAL)
+    subprocess.run(["gcc", f"-I{ROOT}/preload", "-o", here / "seal", here / "seal.c"], check=True)
+    sealed = subprocess.run([here / "seal"], input=b"".join(lines + [evil_line]), capture_output=True, check=True).stdout
+    program.plan.write_bytes(sealed)
+    done = program.run("a", mode="use:")
+    check(done.stdout == "good\ngood\n" and done.stderr.count("makes no sense") == 1, f"{done}")
 
 
 @planned

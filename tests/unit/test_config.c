@@ -171,6 +171,49 @@ static void survives_without_memory(void **state)
     assert_int_equal(n_warnings, 1);
 }
 
+static void names_what_is_no_setting(void **state)
+{
+    static char *const good[] = {"PATH=/bin",
+                                 "FASTIMPORT=1",
+                                 "FASTIMPORT_PLAN=off",
+                                 "FASTIMPORT_BELOW_SHELL=start",
+                                 "FASTIMPORT_NODE=1",
+                                 "FASTIMPORT_TOLD=1",
+                                 "FASTIMPORT_LIBRARY_NAMES=x",
+                                 "FASTIMPORT_TEST_PYTHONS=/x",
+                                 "FASTIMPORTER=1",
+                                 NULL};
+    static char *const bad[] = {"FASTIMPORT_RAPORT=r",
+                                "FASTIMPORT_PLAN=off",
+                                "FASTIMPORT_path=/a",
+                                "FASTIMPORT_MAXFILE=1",
+                                "FASTIMPORT_X=1",
+                                "FASTIMPORT_=",
+                                NULL};
+    static char long_name[5000] = "FASTIMPORT_";
+    char *many[100];
+
+    (void)state;
+    config_name_unknown(good, note);
+    assert_int_equal(n_warnings, 0);
+    config_name_unknown(bad, note);
+    assert_int_equal(n_warnings, 1);
+    assert_string_equal(warnings, "not a setting of fastimport: "
+                                  "FASTIMPORT_RAPORT (did you mean FASTIMPORT_REPORT?), "
+                                  "FASTIMPORT_path (did you mean FASTIMPORT_PATH?), "
+                                  "FASTIMPORT_MAXFILE (did you mean FASTIMPORT_MAX_FILE?), "
+                                  "FASTIMPORT_X, FASTIMPORT_");
+    forget(NULL);
+    memset(long_name + 11, 'x', sizeof long_name - 12);
+    for (size_t i = 0; i < 99; i++) {
+        many[i] = long_name;
+    }
+    many[99] = NULL;
+    config_name_unknown(many, note);
+    assert_int_equal(n_warnings, 1);
+    assert_true(strlen(warnings) > 500 && strlen(warnings) < 1000);
+}
+
 static void expands_names(void **state)
 {
     char host[256] = "";
@@ -195,6 +238,7 @@ int main(void)
         cmocka_unit_test_setup(names_a_bad_value_once, forget),
         cmocka_unit_test_setup(is_silent_when_told, forget),
         cmocka_unit_test_setup(survives_without_memory, forget),
+        cmocka_unit_test_setup(names_what_is_no_setting, forget),
         cmocka_unit_test_setup(expands_names, forget),
     };
 

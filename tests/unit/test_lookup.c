@@ -279,6 +279,7 @@ static void leaves_out_what_is_no_file(void **state)
     assert_true(unavailable(look(RECORD_CONTENT, 0, "fifo"))); /* and nobody waits for a writer */
     scratch_write("tree/big", big, 1001, 0644);
     assert_true(unavailable(look(RECORD_CONTENT, 0, "big")));
+    assert_int_equal(look(RECORD_CONTENT, 0, "big")->error, EFBIG);
     scratch_write("tree/fits", big, 1000, 0644);
     assert_false(unavailable(look(RECORD_CONTENT, 0, "fits")));
     assert_true(unavailable(look(RECORD_BYPASS, 0, "file"))); /* nobody may ask for such a thing */

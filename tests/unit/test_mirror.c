@@ -209,6 +209,42 @@ static void names_may_be_too_long(void **state)
     assert_int_equal(files_in_tmp(), 0);
 }
 
+/* "/a/../b" would be the copy of another file than open("/a/../b"), and too many ".." leave the
+ * cache. */
+static void writes_under_normal_names_only(void **state)
+{
+    static const char *const outside[] = {"/../x", "/..", "/sw/../../x", "/sw/env/../../..", "x"};
+    static const char *const names[] = {"/../x",
+                                        "/sw/env/../x",
+                                        "/sw/env/..",
+                                        "/sw/./x",
+                                        "/sw//x",
+                                        "/sw/x/",
+                                        "sw/x",
+                                        "",
+                                        "/../../../../../../../../../tmp/x"};
+    struct stat st = original_of(0644, 5);
+    char out[FI_PATH_MAX + 512];
+    char top[300];
+
+    (void)state;
+    snprintf(top, sizeof top, "%s/files", node.directory + strlen(scratch()) + 1);
+    assert_int_equal(keep("/sw/env/first", "hello", &st), 0);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_true(keep(names[i], "hello", &st) < 0);
+        assert_true(mirror_link(&node, "/sw/env/first", names[i]) < 0);
+        assert_true(mirror_link(&node, names[i], "/sw/env/second") < 0);
+    }
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) { /* for reading, neither */
+        assert_false(mirror_path(&node, outside[i], out, sizeof out));
+    }
+    assert_true(mirror_path(&node, "/sw/env/../..a/..", out, sizeof out));
+    assert_int_equal(scratch_count(top), 1);
+    assert_int_equal(access(name_of("/sw/env/second"), F_OK), -1);
+    assert_int_equal(access(name_of("/sw/x"), F_OK), -1);
+    assert_int_equal(files_in_tmp(), 0);
+}
+
 static void faults_leave_nothing_behind(void **state)
 {
     struct stat st;
@@ -279,7 +315,8 @@ int main(void)
         node_test(keeps_bytes_mode_and_times),  node_test(what_is_missing_is_a_hole),
         node_test(a_hole_replaces_nothing),     node_test(fstat_shows_the_original),
         node_test(hard_links_are_one_file),     node_test(names_may_be_too_long),
-        node_test(faults_leave_nothing_behind), scratch_test(leaves_room_for_others),
+        node_test(faults_leave_nothing_behind), node_test(writes_under_normal_names_only),
+        scratch_test(leaves_room_for_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,7 @@ static int setup(void **state)
 
 static void compute(const struct fi_config *config, bool is_python, int argc, char **argv)
 {
-    struct roots_input in = {config, argc, argv, is_python};
+    struct roots_input in = {config, argc, argv, is_python, false};
     size_t n = roots_compute(&in, text, sizeof text);
 
     assert_int_equal(n, strlen(text));
@@ -267,6 +267,35 @@ static void finds_the_prefix(void **state)
 
 #define roots_test(f) cmocka_unit_test_setup_teardown(f, setup, scratch_teardown)
 
+/* One line for each element that is not what its user meant, and only where it is wanted. */
+static void names_what_is_not_there(void **state)
+{
+    char path[4300];
+    char expected[4600];
+    struct fi_config config = {.fs = FI_FS_ALL, .path = path, .exclude = "/gone:x:/a/../b"};
+    struct roots_input in = {&config, 0, NULL, false, true};
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/app:%s/none::.:/x/..", scratch(), scratch());
+    capture_begin();
+    roots_compute(&in, text, sizeof text);
+    snprintf(expected, sizeof expected,
+             "fastimport: warning: FASTIMPORT_EXCLUDE: x is not absolute: it is taken from the "
+             "working directory\n"
+             "fastimport: warning: FASTIMPORT_EXCLUDE: /a/../b is left out, for it has '..' in it\n"
+             "fastimport: warning: FASTIMPORT_PATH: %s/none does not exist\n"
+             "fastimport: warning: FASTIMPORT_PATH: . is not absolute: it is taken from the "
+             "working directory\n"
+             "fastimport: warning: FASTIMPORT_PATH: /x/.. is left out, for it has '..' in it\n",
+             scratch());
+    assert_string_equal(capture_end(), expected);
+    assert_true(has('A', scratch_path("app")));
+    in.complains = false;
+    capture_begin();
+    roots_compute(&in, text, sizeof text);
+    assert_string_equal(capture_end(), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +309,7 @@ int main(void)
         roots_test(takes_the_environment_variables),
         roots_test(too_much_is_left_out),
         roots_test(finds_the_prefix),
+        roots_test(names_what_is_not_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
