@@ -1,7 +1,7 @@
 # bench: programs and tests
 FUSE_CFLAGS := $(shell pkg-config --cflags fuse3 2>/dev/null)
 FUSE_LIBS := $(shell pkg-config --libs fuse3 2>/dev/null || echo -lfuse3)
-SHAREDFS_OBJ := $(patsubst %,$(B)/obj/bench/sharedfs/%.o,main serve fs read write state)
+SHAREDFS_OBJ := $(patsubst %,$(B)/obj/bench/emulator/sharedfs/%.o,main serve fs read write state)
 
 PROGRAMS += $(B)/sharedfs
 
@@ -14,30 +14,30 @@ $(B)/sharedfs: $(SHAREDFS_OBJ)
 PROGRAMS += $(B)/emulated-node
 
 # Static: where it takes ssh's place, the launcher's LD_LIBRARY_PATH is not searched for it.
-$(B)/emulated-node: $(B)/obj/bench/nodes/node.o
+$(B)/emulated-node: $(B)/obj/bench/emulator/nodes/node.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ $(LDFLAGS) $(if $(SANITIZE)$(COVERAGE),,-static) -o $@
 
 PROGRAMS += $(B)/execonly.so
 
 # Without sanitizers: it is preloaded into programs that have none.
-$(B)/obj/bench/execonly.o $(B)/execonly.so: SAN :=
-$(B)/obj/bench/execonly.o: CFLAGS_ROOM = -fPIC
-$(B)/execonly.so: $(B)/obj/bench/execonly.o
+$(B)/obj/bench/startup/execonly.o $(B)/execonly.so: SAN :=
+$(B)/obj/bench/startup/execonly.o: CFLAGS_ROOM = -fPIC
+$(B)/execonly.so: $(B)/obj/bench/startup/execonly.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $^ $(LDFLAGS) -o $@
 
 PROGRAMS += $(B)/stamp $(B)/mpistart
 
 # Static: what a rank executes first must need nothing from the shared file system.
-$(B)/obj/bench/measure/stamp.o $(B)/stamp: SAN :=
-$(B)/stamp: $(B)/obj/bench/measure/stamp.o
+$(B)/obj/bench/startup/stamp.o $(B)/stamp: SAN :=
+$(B)/stamp: $(B)/obj/bench/startup/stamp.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -static $^ -o $@
 
-$(B)/obj/bench/measure/mpistart.o $(B)/mpistart: CC := $(MPICC)
-$(B)/obj/bench/measure/mpistart.o $(B)/mpistart: SAN :=
-$(B)/mpistart: $(B)/obj/bench/measure/mpistart.o
+$(B)/obj/bench/startup/mpistart.o $(B)/mpistart: CC := $(MPICC)
+$(B)/obj/bench/startup/mpistart.o $(B)/mpistart: SAN :=
+$(B)/mpistart: $(B)/obj/bench/startup/mpistart.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ $(LDFLAGS) -o $@
 
@@ -47,11 +47,11 @@ include bench/libstorm/rules.mk
 BENCH_OUT := $(B)/bench
 
 bench: all
-	bench/calibrate --output $(BENCH_OUT)/calibrate
-	bench/startup --count-readahead 16384 --output $(BENCH_OUT)/startup
-	bench/model --validate $(BENCH_OUT)/startup/results.json --output $(BENCH_OUT)/model
-	bench/model --output $(BENCH_OUT)/model
-	bench/trace --output $(BENCH_OUT)/trace
+	bench/model/calibrate --output $(BENCH_OUT)/calibrate
+	bench/startup/run --count-readahead 16384 --output $(BENCH_OUT)/startup
+	bench/model/run --validate $(BENCH_OUT)/startup/results.json --output $(BENCH_OUT)/model
+	bench/model/run --output $(BENCH_OUT)/model
+	bench/trace/run --output $(BENCH_OUT)/trace
 
 # Keeps the small ones in the repository.
 bench-keep:
@@ -62,7 +62,7 @@ bench-keep:
 	cp $(BENCH_OUT)/calibrate/machine.json $(BENCH_OUT)/calibrate/trace.json $(BENCH_OUT)/trace/trace.txt bench/results
 	if [ -e $(BENCH_OUT)/bulk/bulk.md ]; then cp $(BENCH_OUT)/bulk/bulk.md $(BENCH_OUT)/bulk/bulk.csv bench/results; fi
 	if [ -e $(BENCH_OUT)/pandas/results.md ]; then cp $(BENCH_OUT)/pandas/results.md bench/results/startup-pandas.md; fi
-	bench/measure/front.py $(BENCH_OUT)/startup/results.json $(BENCH_OUT)/model/model.json >bench/results/README-tables.md
+	bench/startup/front.py $(BENCH_OUT)/startup/results.json $(BENCH_OUT)/model/model.json >bench/results/README-tables.md
 
 .PHONY: bench-keep
 include bench/hotpath/rules.mk

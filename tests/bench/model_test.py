@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""bench/model: its queue against closed forms, its starts against sums by hand, its bounds as bounds."""
+"""bench/model/run: its queue against closed forms, its starts against sums by hand, its bounds as bounds."""
 
 import dataclasses
 import json
@@ -11,7 +11,7 @@ import unittest
 import harness
 
 sys.dont_write_bytecode = True
-sys.path[:0] = [str(harness.ROOT / "bench" / room) for room in ("simulate", "tracing")]
+sys.path[:0] = [str(harness.ROOT / "bench" / folder) for folder in ("model/simulate", "trace")]
 import engine  # noqa: E402
 import relay  # noqa: E402
 import starts  # noqa: E402
@@ -162,7 +162,7 @@ class Starts(unittest.TestCase):
 
 class Tool(unittest.TestCase):
     def check(self, words, message):
-        done = harness.call(harness.ROOT / "bench/model", *words)
+        done = harness.call(harness.ROOT / "bench/model/run", *words)
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn(message, done.stderr)
         self.assertNotIn("Traceback", done.stderr)

@@ -8,7 +8,7 @@ import time
 
 from harness import FOREVER, ROOT, SharedFs, call, main
 
-MPIEXEC_NODES = ROOT / "bench/nodes/mpiexec-nodes"
+MPIEXEC_NODES = ROOT / "bench/emulator/nodes/mpiexec-nodes"
 
 
 def processes_with(token):

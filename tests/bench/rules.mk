@@ -2,12 +2,12 @@
 TESTS += test-sharedfs-state test-sharedfs test-nodes test-make-env
 .PHONY: test-sharedfs-state test-sharedfs test-nodes test-make-env
 
-$(B)/tests/sharedfs_state: $(B)/obj/tests/bench/sharedfs_state.o $(B)/obj/bench/sharedfs/state.o
+$(B)/tests/sharedfs_state: $(B)/obj/tests/bench/sharedfs_state.o $(B)/obj/bench/emulator/sharedfs/state.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ $(LDFLAGS) -lcmocka -pthread -o $@
 
-$(B)/obj/tests/bench/sharedfs_state.o: CPPFLAGS_ROOM = -Ibench/sharedfs
+$(B)/obj/tests/bench/sharedfs_state.o: CPPFLAGS_ROOM = -Ibench/emulator/sharedfs
 
 test-sharedfs-state: $(B)/tests/sharedfs_state
 	$(Q)B=$(B) tests/run sharedfs-state $<

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""bench/startup: its arithmetic on made-up rows, its options, and what it keeps when a rank fails."""
+"""bench/startup/run: its arithmetic on made-up rows, its options, and what it keeps when a rank fails."""
 
 import csv
 import json
@@ -12,13 +12,13 @@ import unittest
 import harness
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(harness.ROOT / "bench/measure"))
+sys.path.insert(0, str(harness.ROOT / "bench/startup"))
 import cases  # noqa: E402
 import machine  # noqa: E402
 import record  # noqa: E402
 import summary  # noqa: E402
 
-STARTUP = harness.ROOT / "bench/startup"
+STARTUP = harness.ROOT / "bench/startup/run"
 
 
 def row(mode, ranks, nodes, startup, ops=None, size=None, workload="w", readahead=0, error=None):
@@ -143,7 +143,7 @@ class Staged(unittest.TestCase):
                 pathlib.Path(scratch, "copies", node).mkdir(parents=True)
                 pathlib.Path(scratch, "copies", node, "name").write_text(f"copy {node}\n")
             os.mkdir(f"{scratch}/place")
-            nodes = harness.ROOT / "bench/nodes/mpiexec-nodes"
+            nodes = harness.ROOT / "bench/emulator/nodes/mpiexec-nodes"
             done = harness.call(nodes, "-N", 2, "-n", 2, "--staged", f"{scratch}/copies", "--mount", f"{scratch}/place", "--", "cat",
                                 f"{scratch}/place/name")
             self.assertEqual((done.returncode, sorted(done.stdout.splitlines())), (0, ["copy 0", "copy 1"]), done.stderr)

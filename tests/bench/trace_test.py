@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""bench/trace: parsing, the tree by package, and the figures of a known log."""
+"""bench/trace/run: parsing, the tree by package, and the figures of a known log."""
 
 import sys
 import unittest
@@ -7,7 +7,7 @@ import unittest
 import harness
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(harness.ROOT / "bench/tracing"))
+sys.path.insert(0, str(harness.ROOT / "bench/trace"))
 import events  # noqa: E402
 import tree  # noqa: E402
 
@@ -65,7 +65,7 @@ class Tree(unittest.TestCase):
     def test_wrong_options(self):
         for words, message in ((["--strace"], "go together"), (["--ranks", "1", "--nodes", "2"], "do not fill"),
                                (["--share", "/tmp", "--", "nosuchprogram"], "no program 'nosuchprogram'")):
-            done = harness.call(harness.ROOT / "bench/trace", *words)
+            done = harness.call(harness.ROOT / "bench/trace/run", *words)
             self.assertEqual(done.returncode, 2)
             self.assertIn(message, done.stderr)
 

@@ -31,7 +31,7 @@ def row_of(case, repetition, run, error=None):
 
 
 class Record:
-    """The results of one call of bench/startup, in a directory."""
+    """The results of one call of bench/startup/run, in a directory."""
 
     def __init__(self, directory, about):
         self.directory = pathlib.Path(directory)

@@ -46,7 +46,7 @@ def chains(events):
 
 
 def steps(events):
-    """Steps from the events (tracing/events.py) of a run on a file system that costs nothing."""
+    """Steps from the events (trace/events.py) of a run on a file system that costs nothing."""
     events, before, made, at = list(events), {}, [], None
     whole = sum(max(0, b.at - a.at) for a, b in zip(events, events[1:])) or 1
     for event, chain in zip(events, chains(events) if events else []):

@@ -23,7 +23,7 @@ class Event:
 
 
 def cost(op, size, client):
-    """What the emulator charges, without queueing (bench/sharedfs/README.md)."""
+    """What the emulator charges, without queueing (bench/emulator/sharedfs/README.md)."""
     if op in METADATA:
         return (client["rtt"] + client["meta-us"]) / 1e6
     return client["rtt"] / 1e6 + size / (client["bandwidth"] * 1e6) if op in DATA else 0.0

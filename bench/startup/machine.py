@@ -16,7 +16,7 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "nodes"))
+sys.path.insert(0, str(HERE.parent / "emulator/nodes"))
 import sharedjob  # noqa: E402
 
 BUILD = sharedjob.BUILD
@@ -149,7 +149,7 @@ class Machine:
 
 
 class Emulated(Machine):
-    """Emulated nodes of this machine (bench/nodes), the environment on bench/sharedfs."""
+    """Emulated nodes of this machine (bench/emulator/nodes), the environment on bench/emulator/sharedfs."""
 
     def __init__(self, share, programs, env, client, timeout):
         super().__init__(programs, ONE_CORE | env, None)

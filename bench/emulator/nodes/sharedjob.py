@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-BENCH = pathlib.Path(__file__).resolve().parent.parent
+BENCH = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("FASTIMPORT_BUILD", BENCH.parent / "build"))
 FOREVER = ["--attr-timeout", "inf", "--entry-timeout", "inf", "--negative-timeout", "inf"]
 NO_STATS = {"metadata_ops": 0, "read_bytes": 0, "ops": {}}
@@ -46,7 +46,7 @@ def run(command, share, ranks, nodes, client=(), env=None, preload=None, exporte
         settings = dict(env or {})
         if preload:
             settings |= {"LD_PRELOAD": str(preload), "FASTIMPORT_REPORT": report}
-        argv = [BENCH / "nodes/mpiexec-nodes", "-N", nodes, "-n", ranks]
+        argv = [BENCH / "emulator/nodes/mpiexec-nodes", "-N", nodes, "-n", ranks]
         if staged:
             argv += ["--staged", staged, "--mount", share]
         else:

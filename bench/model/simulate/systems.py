@@ -5,7 +5,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class System:
-    """One kind of system. The emulator's values come from bench/calibrate."""
+    """One kind of system. The emulator's values come from bench/model/calibrate."""
 
     name: str = "emulator"
     source: str = ""
@@ -17,7 +17,7 @@ class System:
     slack: float = 0.0  # what a sleeping client wakes late (emulator)
     fs_cpu: float = 0.0  # processor time of an operation, client and emulated server
     fs_cpu_byte: float = 0.0
-    client_cpu: float = 0.0  # the client's part of these (for bench/calibrate)
+    client_cpu: float = 0.0  # the client's part of these (for bench/model/calibrate)
     client_cpu_byte: float = 0.0
     client: float = 0.0  # processor time of a rank for page faults and cached names, more than in memory (emulator)
     cache_timeout: float = float("inf")  # of names and attributes, on a client
@@ -30,7 +30,7 @@ class System:
     overhead: float = 0.5e-6
     gap_byte: float = 1 / 10e9
     # fastimport
-    join: float = 0.014  # processor time of a rank for joining, beyond a bare MPI start (bench/calibrate's takes its place)
+    join: float = 0.014  # processor time of a rank for joining, beyond a bare MPI start (bench/model/calibrate's takes its place)
     lookup_cpu: float = 30e-6  # the root's own work for a look-up, beyond the file system's (likewise)
     service_share: float = 0.0  # of a shared core that each node's service takes while the job starts (emulator)
     store_byte: float = 1 / 2e9  # writing to the node cache (likewise)

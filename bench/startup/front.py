@@ -66,7 +66,7 @@ Emulated shared file system, 2 cores for everything; {load} ([method](../README.
 
 ## At scale: the model
 
-`bench/model`; 64 ranks a node, seconds of startup, here for the parameters called `{system}` ([all systems, parameters, sensitivity](model.md);
+`bench/model/run`; 64 ranks a node, seconds of startup, here for the parameters called `{system}` ([all systems, parameters, sensitivity](model.md);
 [beside measurements](validation.md)):
 
 {modelled}
