@@ -1,6 +1,8 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * execonly.so: preloaded, ends the process before its main. What such a run costs on the shared
- * file system is what the kernel's execve and ld.so do before any preloaded library gets a say.
+ * execonly.c - execonly.so, a preloaded library that ends the process before main. Such a run
+ * counts what execve and ld.so read from the shared file system before any preloaded library can
+ * run.
  */
 #include <unistd.h>
 

@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * mpistart: a bare MPI start. Each rank writes what a Python rank writes (see
- * ranks/sitecustomize.py) to $STARTUP_STAMPS/RANK: when it was executed, when its main began and
- * when MPI_Init had returned.
+ * mpistart.c - a bare MPI start. Each rank writes three times to $STARTUP_STAMPS/RANK, as a Python
+ * rank does (ranks/sitecustomize.py): when stamp executed it, when its main began, and when
+ * MPI_Init had returned. Times are nanoseconds of CLOCK_REALTIME.
  */
 #include <mpi.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ static int write_stamps(const char *place, int rank, const char *executed, long 
 
     snprintf(path, sizeof path, "%s/%d", place, rank);
     FILE *f = fopen(path, "w");
-    if (!f) {
+    if (f == NULL) {
         perror(path);
         return 1;
     }
@@ -40,8 +41,9 @@ int main(int argc, char **argv)
 
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    if (place && executed)
+    if (place != NULL && executed != NULL) {
         failed = write_stamps(place, rank, executed, began);
+    }
     MPI_Finalize();
     return failed;
 }

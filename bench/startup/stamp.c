@@ -1,8 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * stamp [NAME=VALUE...] [--] PROGRAM [ARGUMENTS]: sets the variables, notes the time in
- * STARTUP_EXEC_NS (nanoseconds of CLOCK_REALTIME) and becomes PROGRAM. That is the moment a rank's
- * startup begins. Statically linked, so that neither the shared file system nor a preloaded library
- * has a part in it.
+ * stamp.c - notes the moment at which the startup of a rank begins:
+ *
+ *     stamp [NAME=VALUE...] [--] PROGRAM [ARGUMENTS]
+ *
+ * stamp sets the variables, writes the time to STARTUP_EXEC_NS (nanoseconds of CLOCK_REALTIME) and
+ * executes PROGRAM. It is linked statically, so that it reads nothing from the shared file system
+ * and runs no preloaded library.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int fail(const char *what, const char *name)
+static int stamp_fail(const char *what, const char *name)
 {
     fprintf(stderr, "stamp: %s %s: %s\n", what, name, strerror(errno));
     return errno == ENOENT ? 127 : 126;
@@ -31,17 +35,21 @@ int main(int argc, char **argv)
 {
     int i = 1;
 
-    for (; i < argc && strchr(argv[i], '='); i++)
-        if (putenv(argv[i]) != 0)
-            return fail("cannot set", argv[i]);
-    if (i < argc && strcmp(argv[i], "--") == 0)
+    for (; i < argc && strchr(argv[i], '=') != NULL; i++) {
+        if (putenv(argv[i]) != 0) {
+            return stamp_fail("cannot set", argv[i]);
+        }
+    }
+    if (i < argc && strcmp(argv[i], "--") == 0) {
         i++;
+    }
     if (i >= argc) {
         fprintf(stderr, "usage: stamp [NAME=VALUE...] [--] PROGRAM [ARGUMENTS]\n");
         return 2;
     }
-    if (note_time() != 0)
-        return fail("cannot set", "STARTUP_EXEC_NS");
+    if (note_time() != 0) {
+        return stamp_fail("cannot set", "STARTUP_EXEC_NS");
+    }
     execvp(argv[i], argv + i);
-    return fail("cannot run", argv[i]);
+    return stamp_fail("cannot run", argv[i]);
 }

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs.c - see fs.h */
 #include "fs.h"
 
 #include <errno.h>
@@ -28,33 +30,38 @@ struct fs_proc_path fs_proc_path(int fd)
     return p;
 }
 
-/* The place in its bucket that points, or would point, to the inode. Needs fs->lock. */
-static struct fs_inode **slot_of(struct fs *fs, dev_t dev, ino_t ino)
+/* The pointer in the hash table that points to this inode, or the one that would. The caller holds
+ * fs->lock. */
+static struct fs_inode **inode_slot(struct fs *fs, dev_t dev, ino_t ino)
 {
     uint64_t hash = (ino ^ (dev << 20)) * 0x9e3779b97f4a7c15ull;
     struct fs_inode **slot = &fs->bucket[hash >> 50];
-    while (*slot && ((*slot)->dev != dev || (*slot)->ino != ino))
+    while (*slot != NULL && ((*slot)->dev != dev || (*slot)->ino != ino)) {
         slot = &(*slot)->next;
+    }
     return slot;
 }
 
-/* Enters the file, or finds it if another name led to it before. Takes over `fd`. */
-static struct fs_inode *enter(struct fs *fs, int fd, const struct stat *st)
+/* Finds the file in the table, or adds it. Takes ownership of `fd`. Returns NULL without memory. */
+static struct fs_inode *inode_enter(struct fs *fs, int fd, const struct stat *st)
 {
     pthread_mutex_lock(&fs->lock);
-    struct fs_inode **slot = slot_of(fs, st->st_dev, st->st_ino);
+    struct fs_inode **slot = inode_slot(fs, st->st_dev, st->st_ino);
     bool known = *slot != NULL;
     if (!known) {
         *slot = calloc(1, sizeof **slot);
-        if (*slot)
+        if (*slot != NULL) {
             **slot = (struct fs_inode){.dev = st->st_dev, .ino = st->st_ino, .fd = fd};
+        }
     }
     struct fs_inode *inode = *slot;
-    if (inode)
+    if (inode != NULL) {
         inode->lookups++;
+    }
     pthread_mutex_unlock(&fs->lock);
-    if (known || !inode)
+    if (known || inode == NULL) {
         close(fd);
+    }
     return inode;
 }
 
@@ -62,16 +69,18 @@ int fs_inode_find(struct fs *fs, int dir, const char *name, struct fuse_entry_pa
 {
     memset(e, 0, sizeof *e);
     int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
         return errno;
+    }
     if (fstatat(fd, "", &e->attr, AT_EMPTY_PATH) != 0) {
         int error = errno;
         close(fd);
         return error;
     }
-    struct fs_inode *inode = enter(fs, fd, &e->attr);
-    if (!inode)
+    struct fs_inode *inode = inode_enter(fs, fd, &e->attr);
+    if (inode == NULL) {
         return ENOMEM;
+    }
     e->ino = (fuse_ino_t)(uintptr_t)inode;
     e->attr_timeout = fs->o.attr_timeout;
     e->entry_timeout = fs->o.entry_timeout;
@@ -82,16 +91,17 @@ void fs_inode_forget(struct fs *fs, fuse_ino_t ino, uint64_t lookups)
 {
     struct fs_inode *inode = fs_inode_of(fs, ino), *dead = NULL;
 
-    if (inode == &fs->root)
+    if (inode == &fs->root) {
         return;
+    }
     pthread_mutex_lock(&fs->lock);
     inode->lookups -= lookups;
     if (inode->lookups == 0) {
-        *slot_of(fs, inode->dev, inode->ino) = inode->next;
+        *inode_slot(fs, inode->dev, inode->ino) = inode->next;
         dead = inode;
     }
     pthread_mutex_unlock(&fs->lock);
-    if (dead) {
+    if (dead != NULL) {
         close(dead->fd);
         free(dead);
     }
@@ -109,6 +119,7 @@ bool fs_inode_unchanged(struct fs *fs, struct fs_inode *inode, const struct stat
                           old.mtime.tv_nsec == now.mtime.tv_nsec && old.size == now.size);
 }
 
+/* The name of a process, or "-". */
 static void comm_of(pid_t pid, char *out, size_t size)
 {
     char path[40];
@@ -120,14 +131,15 @@ static void comm_of(pid_t pid, char *out, size_t size)
         n = read(fd, out, size - 1);
         close(fd);
     }
-    out[n > 0 ? n - 1 : 0] = '\0'; /* without its newline */
-    if (n <= 0)
+    out[n > 0 ? n - 1 : 0] = '\0'; /* without the newline */
+    if (n <= 0) {
         snprintf(out, size, "-");
+    }
 }
 
-/* One line, written at once, so that the lines of several mounts do not mix. */
-static void log_line(struct fs *fs, fuse_req_t req, enum sfs_op op, struct fs_place where,
-                     uint64_t bytes, int error)
+/* Writes one line by one write(), so that the lines of several mounts do not mix. */
+static void log_operation(struct fs *fs, fuse_req_t req, enum sfs_op op, struct fs_place where,
+                          uint64_t bytes, int error)
 {
     char path[4096], comm[32], line[8192];
     pid_t pid = fuse_req_ctx(req)->pid;
@@ -139,9 +151,10 @@ static void log_line(struct fs *fs, fuse_req_t req, enum sfs_op op, struct fs_pl
         snprintf(line, sizeof line, "%ju\t%u\t%s\t%d\t%s\t%ju\t%s\t%s%s%s\n",
                  (uintmax_t)((sfs_now() - fs->started) / 1000), fs->o.node, sfs_op_name(op),
                  (int)pid, comm, (uintmax_t)bytes, error ? strerrorname_np(error) : "0", path,
-                 where.name ? "/" : "", where.name ? where.name : "");
-    if (length > 0 && (size_t)length < sizeof line && write(fs->log_fd, line, (size_t)length) < 0)
-        return; /* a full disk must not stop the file system */
+                 where.name != NULL ? "/" : "", where.name != NULL ? where.name : "");
+    if (length > 0 && (size_t)length < sizeof line && write(fs->log_fd, line, (size_t)length) < 0) {
+        return; /* the file system works on when the disk of the log is full */
+    }
 }
 
 void fs_served(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place where,
@@ -149,12 +162,15 @@ void fs_served(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place w
 {
     struct fs *fs = fs_of(req);
 
-    if (!fs->counting)
+    if (!fs->counting) {
         return;
+    }
     uint64_t due = sfs_state_reserve(fs->state, &fs->o.costs, op, bytes, start);
     sfs_state_count(fs->state, fs->o.node, op, bytes);
-    if (fs->log_fd >= 0)
-        log_line(fs, req, op, where, bytes, error);
-    if (due > sfs_now())
+    if (fs->log_fd >= 0) {
+        log_operation(fs, req, op, where, bytes, error);
+    }
+    if (due > sfs_now()) {
         sfs_sleep_until(due);
+    }
 }

@@ -1,12 +1,13 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One mount: the client of one emulated node. Internal to sharedfs.
+ * fs.h - one mount: the client of one emulated node. Internal to sharedfs.
  *
- * Every handler does the real operation on the source tree, then calls fs_served(), which counts
- * it, logs it and waits until the emulated answer is due, and only then replies: when a system call
- * returns, it has been counted.
+ * Each handler does the real operation on the source tree. Then it calls fs_served(), which counts
+ * and logs the operation and waits until the emulated answer is due. Only then it replies. So an
+ * operation is counted before the system call of the program returns.
  *
- * Handlers run in many threads at once. The source is reached through O_PATH descriptors only,
- * never by name, so a source may be mounted over itself.
+ * Many threads run handlers at once. Handlers reach the source through O_PATH descriptors only,
+ * never by name, so that a source may be mounted over itself.
  */
 #ifndef SHAREDFS_FS_H
 #define SHAREDFS_FS_H
@@ -22,20 +23,20 @@
 
 enum { FS_BUCKETS = 1 << 14 };
 
-/* What one file or directory was like when this client last opened it. */
+/* The version of a file or directory that this client last opened. */
 struct fs_version {
     bool known; /* false: never opened, so nothing of it is cached */
     struct timespec mtime;
     off_t size;
 };
 
-/* A file of the source that the kernel knows; the kernel's node id is its address. Guarded by
- * fs->lock. */
+/* A file of the source that the kernel knows. Its address is the kernel's node id. fs->lock guards
+ * it. */
 struct fs_inode {
-    struct fs_inode *next; /* in its bucket */
+    struct fs_inode *next; /* in the same bucket */
     dev_t dev;
     ino_t ino;
-    int fd; /* O_PATH; constant */
+    int fd; /* O_PATH; does not change */
     uint64_t lookups;
     struct fs_version opened;
 };
@@ -50,24 +51,24 @@ struct fs_options {
     bool keep_cache;
     bool read_only;
     bool foreground;
-    int until; /* end when this process ends; 0: no such process */
+    int until; /* unmount when this process ends; 0: do not wait for a process */
 };
 
 struct fs {
     struct fs_options o;
     struct sfs_state *state;
     int log_fd;   /* -1: no log */
-    int ready_fd; /* the starting process waits for a byte there; -1: it is this one */
+    int ready_fd; /* `sharedfs mount` waits for a byte here; -1: --foreground, nobody waits */
     uint64_t started;
-    bool shook_hands;      /* with the kernel; the first reply's thread only */
-    _Atomic bool counting; /* the mount is set up: operations count and cost from now on */
-    _Atomic bool failed;   /* it could not be set up */
+    bool shook_hands;      /* FUSE_INIT was answered; used by the thread of the first reply only */
+    _Atomic bool counting; /* the mount is ready: operations are counted and charged */
+    _Atomic bool failed;   /* the mount could not be made ready */
     struct fs_inode root;
     pthread_mutex_t lock;
     struct fs_inode *bucket[FS_BUCKETS];
 };
 
-/* Where an operation happened, for the log: a file, or a name in a directory. */
+/* The subject of an operation, for the log: a file, or a name in a directory (else NULL). */
 struct fs_place {
     int fd;
     const char *name;
@@ -78,17 +79,18 @@ struct fs_inode *fs_inode_of(struct fs *fs, fuse_ino_t ino);
 int fs_fd_of(struct fs *fs, fuse_ino_t ino);
 
 /*
- * Looks `name` up in the directory and fills `e`; one more lookup is held by the kernel then.
- * Returns 0 or an errno.
+ * Looks `name` up in the directory `dir` and fills `e`. On success the kernel holds one more
+ * lookup. Returns 0 or an errno.
  */
 int fs_inode_find(struct fs *fs, int dir, const char *name, struct fuse_entry_param *e);
 void fs_inode_forget(struct fs *fs, fuse_ino_t ino, uint64_t lookups);
 
-/* True if the file is as it was when it was last opened here: cached pages may be kept
- * (close-to-open). */
+/* True if the file has not changed since this client last opened it, so that the kernel may keep
+ * the cached pages (close-to-open consistency). Remembers `st` as the version that was opened. */
 bool fs_inode_unchanged(struct fs *fs, struct fs_inode *inode, const struct stat *st);
 
-/* Counts, logs and waits; `error` is 0 or an errno, `start` the time the handler began. */
+/* Counts the operation, logs it and waits until its answer is due. `error` is 0 or an errno,
+ * `start` the time at which the handler began (sfs_now()), `bytes` those read or written. */
 void fs_served(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place where,
                uint64_t bytes, int error);
 
@@ -96,7 +98,7 @@ void fs_served(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place w
 void fs_read_handlers(struct fuse_lowlevel_ops *ops);
 void fs_write_handlers(struct fuse_lowlevel_ops *ops);
 
-/* "/proc/self/fd/N": reopens or names what an O_PATH descriptor stands for. */
+/* "/proc/self/fd/N": a name by which the file of an O_PATH descriptor can be opened again. */
 struct fs_proc_path {
     char text[40];
 };

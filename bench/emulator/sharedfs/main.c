@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sharedfs: a shared parallel file system, emulated on one machine. See README.md here.
+ * main.c - the command line of sharedfs, which emulates a shared parallel file system on one
+ * machine. See README.md in this folder.
  */
 #include "serve.h"
 
@@ -9,16 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char doc[] = "Emulates a shared file system: every mount is the client of one node; "
-                          "all mounts with the same state FILE share "
+static const char doc[] = "Emulates a shared file system. Each mount is the client of one node. "
+                          "All mounts with the same state FILE share "
                           "one set of counters and one metadata server.\v"
                           "mount SOURCE MOUNTPOINT   serve SOURCE at MOUNTPOINT (which may be "
                           "SOURCE itself); returns when ready\n"
                           "umount MOUNTPOINT         unmount and wait until the server has ended\n"
                           "stats FILE                print the counters as JSON\n"
                           "reset FILE                set the counters to zero\n\n"
-                          "The options are for mount. Times of a client's cache may be \"inf\". "
-                          "The default costs are zero: counting only.";
+                          "The options are for mount. The timeouts of caches may be \"inf\". "
+                          "By default operations cost nothing and are only counted.";
 static const char args_doc[] =
     "mount SOURCE MOUNTPOINT --state FILE\numount MOUNTPOINT\nstats FILE\nreset FILE";
 
@@ -71,36 +73,37 @@ struct command_line {
     unsigned count;
 };
 
-/* A number in [low, high], or an error that names the option. */
-static double number(struct argp_state *state, const char *name, const char *text, double low,
-                     double high)
+/* A number in [low, high]; otherwise argp prints an error with the option's name and exits. */
+static double parse_number(struct argp_state *state, const char *name, const char *text, double low,
+                           double high)
 {
     char *end;
     errno = 0;
     double value = strtod(text, &end);
-    if (end == text || *end || isnan(value) || value < low || value > high)
+    if (end == text || *end != '\0' || isnan(value) || value < low || value > high) {
         argp_error(state, "--%s takes a number from %g to %g, not '%s'", name, low, high, text);
+    }
     return value;
 }
 
-/* Seconds; for ever is thirty years, which every kernel can hold. */
-static double timeout(struct argp_state *state, const char *name, const char *text)
+/* Seconds. "inf" is thirty years, a number that the protocol can carry. */
+static double parse_timeout(struct argp_state *state, const char *name, const char *text)
 {
     const double forever = 1e9;
-    return strcmp(text, "inf") == 0 ? forever : number(state, name, text, 0, forever);
+    return strcmp(text, "inf") == 0 ? forever : parse_number(state, name, text, 0, forever);
 }
 
 static error_t parse_costs(int key, char *arg, struct argp_state *state, struct sfs_costs *c)
 {
     switch (key) {
     case OPT_RTT:
-        c->rtt_ns = (uint64_t)(number(state, "rtt", arg, 0, 1e7) * 1e3);
+        c->rtt_ns = (uint64_t)(parse_number(state, "rtt", arg, 0, 1e7) * 1e3);
         return 0;
     case OPT_META:
-        c->meta_ns = (uint64_t)(number(state, "meta-us", arg, 0, 1e7) * 1e3);
+        c->meta_ns = (uint64_t)(parse_number(state, "meta-us", arg, 0, 1e7) * 1e3);
         return 0;
     case OPT_BANDWIDTH:
-        c->bytes_per_second = (uint64_t)(number(state, "bandwidth", arg, 0, 1e6) * 1e6);
+        c->bytes_per_second = (uint64_t)(parse_number(state, "bandwidth", arg, 0, 1e6) * 1e6);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -111,19 +114,19 @@ static error_t parse_cache(int key, char *arg, struct argp_state *state, struct 
 {
     switch (key) {
     case OPT_ATTR:
-        o->attr_timeout = timeout(state, "attr-timeout", arg);
+        o->attr_timeout = parse_timeout(state, "attr-timeout", arg);
         return 0;
     case OPT_ENTRY:
-        o->entry_timeout = timeout(state, "entry-timeout", arg);
+        o->entry_timeout = parse_timeout(state, "entry-timeout", arg);
         return 0;
     case OPT_NEGATIVE:
-        o->negative_timeout = timeout(state, "negative-timeout", arg);
+        o->negative_timeout = parse_timeout(state, "negative-timeout", arg);
         return 0;
     case OPT_READAHEAD:
-        o->readahead = (unsigned)number(state, "readahead", arg, 0, 65536) * 1024;
+        o->readahead = (unsigned)parse_number(state, "readahead", arg, 0, 65536) * 1024;
         return 0;
     case OPT_MAX_READ:
-        o->max_read = (unsigned)number(state, "max-read", arg, 4, 1024) * 1024;
+        o->max_read = (unsigned)parse_number(state, "max-read", arg, 4, 1024) * 1024;
         return 0;
     case OPT_NO_KEEP:
         o->keep_cache = false;
@@ -135,13 +138,14 @@ static error_t parse_cache(int key, char *arg, struct argp_state *state, struct 
 
 static error_t parse_word(char *arg, struct argp_state *state, struct command_line *line)
 {
-    if (line->count == sizeof line->words / sizeof *line->words)
+    if (line->count == sizeof line->words / sizeof *line->words) {
         argp_error(state, "unexpected argument '%s'", arg);
+    }
     line->words[line->count++] = arg;
     return 0;
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct command_line *line = state->input;
     struct fs_options *o = &line->o;
@@ -151,13 +155,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->state_path = arg;
         return 0;
     case OPT_NODE:
-        o->node = (unsigned)number(state, "node", arg, 0, SFS_MAX_NODES - 1);
+        o->node = (unsigned)parse_number(state, "node", arg, 0, SFS_MAX_NODES - 1);
         return 0;
     case OPT_LOG:
         o->log_path = arg;
         return 0;
     case OPT_THREADS:
-        o->threads = (unsigned)number(state, "threads", arg, 1, 1024);
+        o->threads = (unsigned)parse_number(state, "threads", arg, 1, 1024);
         return 0;
     case OPT_FOREGROUND:
         o->foreground = true;
@@ -166,7 +170,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->read_only = true;
         return 0;
     case OPT_UNTIL:
-        o->until = (int)number(state, "until", arg, 1, 1 << 22);
+        o->until = (int)parse_number(state, "until", arg, 1, 1 << 22);
         return 0;
     case ARGP_KEY_ARG:
         return parse_word(arg, state, line);
@@ -178,9 +182,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static struct sfs_state *open_state(const char *path)
 {
     struct sfs_state *state = sfs_state_map(path, 0);
-    if (!state)
+    if (state == NULL) {
         fprintf(stderr, "sharedfs: cannot read state file %s: %s\n", path,
                 errno == EINVAL ? "not made by this sharedfs" : strerror(errno));
+    }
     return state;
 }
 
@@ -199,22 +204,24 @@ static int run_umount(struct command_line *line)
 static int run_stats(struct command_line *line)
 {
     const struct sfs_state *state = open_state(line->words[1]);
-    if (state)
+    if (state != NULL) {
         sfs_state_print(state, stdout);
-    return state && fflush(stdout) == 0 ? 0 : 1;
+    }
+    return state != NULL && fflush(stdout) == 0 ? 0 : 1;
 }
 
 static int run_reset(struct command_line *line)
 {
     struct sfs_state *state = open_state(line->words[1]);
-    if (state)
+    if (state != NULL) {
         sfs_state_reset(state);
-    return state ? 0 : 1;
+    }
+    return state != NULL ? 0 : 1;
 }
 
 static const struct command {
     const char *name;
-    unsigned words; /* itself included */
+    unsigned words; /* the name included */
     int (*run)(struct command_line *);
 } commands[] = {
     {"mount", 3, run_mount},
@@ -225,9 +232,11 @@ static const struct command {
 
 static const struct command *command_of(const struct command_line *line)
 {
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (line->count && strcmp(commands[i].name, line->words[0]) == 0)
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (line->count > 0 && strcmp(commands[i].name, line->words[0]) == 0) {
             return &commands[i];
+        }
+    }
     return NULL;
 }
 
@@ -239,7 +248,7 @@ static int usage(const char *message, const char *what)
 
 int main(int argc, char **argv)
 {
-    static const struct argp argp = {options, parse, args_doc, doc, NULL, NULL, NULL};
+    static const struct argp argp = {options, parse_option, args_doc, doc, NULL, NULL, NULL};
     struct command_line line = {.o = {.attr_timeout = 3,
                                       .entry_timeout = 30,
                                       .negative_timeout = 30,
@@ -251,11 +260,14 @@ int main(int argc, char **argv)
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &line);
     const struct command *command = command_of(&line);
-    if (!command)
+    if (command == NULL) {
         return usage("the first argument is mount, umount, stats or reset", "");
-    if (line.count != command->words)
+    }
+    if (line.count != command->words) {
         return usage("wrong number of arguments for ", command->name);
-    if (command->run == run_mount && !line.o.state_path)
+    }
+    if (command->run == run_mount && line.o.state_path == NULL) {
         return usage("mount needs --state FILE", "");
+    }
     return command->run(&line);
 }

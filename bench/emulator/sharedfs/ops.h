@@ -1,14 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The operations a sharedfs client sends to the emulated server, each named once.
+ * ops.h - the operations that a sharedfs client sends to the emulated server, each named once.
  *
  * X(name, class):
- *   META   one request to the metadata server: pays a round trip and a turn in the server's queue;
- * is part of "metadata_ops" in the statistics. DATA   pays a round trip and its bytes' share of the
- * bandwidth. LOCAL  counted, but free, and not part of "metadata_ops": an NFS client either sends
- * nothing (flush of a clean file, access checks from cached attributes, extended attributes) or
- * does not wait for it (release).
+ *   META   one request to the metadata server. It costs a round trip and a turn in the queue of the
+ *          server, and is part of "metadata_ops" in the statistics.
+ *   DATA   costs a round trip and the time of its bytes at the bandwidth.
+ *   LOCAL  is counted and costs nothing; not part of "metadata_ops". An NFS client sends nothing
+ *          (flush of a clean file, access checks from cached attributes, extended attributes) or
+ *          does not wait for the answer (release).
  *
- * The order is part of the state file's format (SFS_STATE_VERSION).
+ * The order is part of the format of the state file (SFS_STATE_VERSION).
  */
 #ifndef SHAREDFS_OPS_H
 #define SHAREDFS_OPS_H
@@ -47,7 +49,7 @@ enum sfs_op { SFS_OPS(SFS_OP_ENUM) SFS_OP_COUNT };
 
 enum sfs_op_class { SFS_META, SFS_DATA, SFS_LOCAL };
 
-/* The name of an operation, as in the statistics. */
+/* The name of an operation in the statistics, and its class. */
 const char *sfs_op_name(enum sfs_op op);
 enum sfs_op_class sfs_op_class(enum sfs_op op);
 

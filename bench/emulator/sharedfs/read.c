@@ -1,5 +1,6 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Handlers that only read the source.
+ * read.c - the handlers that only read the source.
  */
 #include "fs.h"
 
@@ -12,7 +13,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* An open directory. `next` is an entry that was read but did not fit into the last reply. */
+enum { MAX_REQUEST = 1 << 20 };
+
+/* An open directory. `next` is an entry that was read and did not fit into the last reply. */
 struct dir_handle {
     pthread_mutex_t lock;
     DIR *stream;
@@ -24,12 +27,12 @@ static void handle_init(void *userdata, struct fuse_conn_info *conn)
 {
     const struct fs *fs = userdata;
 
-    /* Plain readdir, so that each name's lookup is counted as one; privileges of written files by
-     * the kernel. */
+    /* Without readdirplus, so that the lookup of each name counts. The kernel itself removes the
+     * set-user-id bits of a file that is written. */
     conn->want &=
         ~(unsigned)(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_HANDLE_KILLPRIV);
     conn->want |= conn->capable & FUSE_CAP_CACHE_SYMLINKS;
-    conn->max_write = 1 << 20; /* also makes 1 MiB the largest request of any kind */
+    conn->max_write = MAX_REQUEST; /* also sets the largest request of any kind */
     conn->max_read = fs->o.max_read;
     conn->max_background = fs->o.threads;
     conn->congestion_threshold = fs->o.threads;
@@ -49,10 +52,11 @@ static void handle_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
         e = (struct fuse_entry_param){.entry_timeout = fs->o.negative_timeout};
         error = 0;
     }
-    if (error)
+    if (error) {
         fuse_reply_err(req, error);
-    else
+    } else {
         fuse_reply_entry(req, &e);
+    }
 }
 
 static void handle_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
@@ -63,8 +67,9 @@ static void handle_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
 
 static void handle_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         fs_inode_forget(fs_of(req), forgets[i].ino, forgets[i].nlookup);
+    }
     fuse_reply_none(req);
 }
 
@@ -78,10 +83,11 @@ static void handle_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info
     int error = fstatat(where.fd, "", &st, AT_EMPTY_PATH) ? errno : 0;
 
     fs_served(req, SFS_OP_getattr, start, where, 0, error);
-    if (error)
+    if (error) {
         fuse_reply_err(req, error);
-    else
+    } else {
         fuse_reply_attr(req, &st, fs->o.attr_timeout);
+    }
 }
 
 static void handle_readlink(fuse_req_t req, fuse_ino_t ino)
@@ -101,8 +107,8 @@ static void handle_readlink(fuse_req_t req, fuse_ino_t ino)
     fuse_reply_readlink(req, target);
 }
 
-/* The caller's flags, less those that name lookup has done, or that ask for our buffers' alignment.
- */
+/* The flags of the caller without those that the lookup of the name has applied, and without
+ * O_DIRECT, which would need aligned buffers. */
 static int reopen_flags(int flags)
 {
     return (flags & ~(O_NOFOLLOW | O_DIRECT | O_CREAT | O_EXCL)) | O_CLOEXEC;
@@ -119,15 +125,17 @@ static void handle_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *f
 
     fs_served(req, SFS_OP_open, start, (struct fs_place){inode->fd, NULL}, 0, error);
     if (error) {
-        if (fd >= 0)
+        if (fd >= 0) {
             close(fd);
+        }
         fuse_reply_err(req, error);
         return;
     }
     fi->keep_cache = fs_inode_unchanged(fs, inode, &st) && fs->o.keep_cache;
     fi->fh = (uint64_t)fd;
-    if (fuse_reply_open(req, fi) != 0)
+    if (fuse_reply_open(req, fi) != 0) {
         close(fd);
+    }
 }
 
 static void handle_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
@@ -135,19 +143,20 @@ static void handle_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offse
 {
     uint64_t start = sfs_now();
     struct fs_place where = {fs_fd_of(fs_of(req), ino), NULL};
-    char *buffer = malloc(size ? size : 1);
+    char *buffer = malloc(size > 0 ? size : 1);
     ssize_t n = -1;
     int error = ENOMEM;
 
-    if (buffer) {
+    if (buffer != NULL) {
         n = pread((int)fi->fh, buffer, size, offset);
         error = n < 0 ? errno : 0;
     }
     fs_served(req, SFS_OP_read, start, where, n > 0 ? (uint64_t)n : 0, error);
-    if (error)
+    if (error) {
         fuse_reply_err(req, error);
-    else
+    } else {
         fuse_reply_buf(req, buffer, (size_t)n);
+    }
     free(buffer);
 }
 
@@ -159,7 +168,8 @@ static void handle_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info
     fuse_reply_err(req, 0);
 }
 
-/* Nothing is dirty at close, as writes are not held back: the kernel is told to stop asking. */
+/* Writes are not delayed, so that nothing is dirty at close. ENOSYS tells the kernel not to send
+ * flush again. */
 static void handle_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     (void)fi;
@@ -168,80 +178,85 @@ static void handle_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *
     fuse_reply_err(req, ENOSYS);
 }
 
-static struct dir_handle *open_stream(int dir)
+static struct dir_handle *dir_open(int dir)
 {
     struct dir_handle *h = calloc(1, sizeof *h);
-    int fd = h ? openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    int fd = h != NULL ? openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
-    if (fd >= 0 && (h->stream = fdopendir(fd))) {
+    if (fd >= 0 && (h->stream = fdopendir(fd)) != NULL) {
         pthread_mutex_init(&h->lock, NULL);
         return h;
     }
     int error = errno;
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
+    }
     free(h);
     errno = error;
     return NULL;
 }
 
-static void close_stream(struct dir_handle *h)
+static void dir_close(struct dir_handle *h)
 {
     closedir(h->stream);
     pthread_mutex_destroy(&h->lock);
     free(h);
 }
 
-/* The revalidation that an NFS client does when a directory is opened; an unchanged listing stays
- * cached. */
+/* An NFS client revalidates a directory when it is opened. An unchanged listing stays cached. */
 static void handle_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     uint64_t start = sfs_now();
     struct fs *fs = fs_of(req);
     struct fs_inode *inode = fs_inode_of(fs, ino);
     struct stat st;
-    struct dir_handle *h = open_stream(inode->fd);
-    int error = !h || fstat(dirfd(h->stream), &st) ? errno : 0;
+    struct dir_handle *h = dir_open(inode->fd);
+    int error = h == NULL || fstat(dirfd(h->stream), &st) ? errno : 0;
 
     fs_served(req, SFS_OP_opendir, start, (struct fs_place){inode->fd, NULL}, 0, error);
     if (error) {
-        if (h)
-            close_stream(h);
+        if (h != NULL) {
+            dir_close(h);
+        }
         fuse_reply_err(req, error);
         return;
     }
     fi->cache_readdir = fs->o.keep_cache;
     fi->keep_cache = fs_inode_unchanged(fs, inode, &st) && fs->o.keep_cache;
     fi->fh = (uint64_t)(uintptr_t)h;
-    if (fuse_reply_open(req, fi) != 0)
-        close_stream(h);
+    if (fuse_reply_open(req, fi) != 0) {
+        dir_close(h);
+    }
 }
 
-static void seek_stream(struct dir_handle *h, off_t offset)
+static void dir_seek(struct dir_handle *h, off_t offset)
 {
-    if (offset == h->offset)
+    if (offset == h->offset) {
         return;
+    }
     seekdir(h->stream, offset);
     h->next = NULL;
     h->offset = offset;
 }
 
-/* Fills the buffer with entries from the stream; returns its length, or -1 with errno. Needs
- * h->lock. */
-static ssize_t fill_entries(fuse_req_t req, struct dir_handle *h, char *buffer, size_t size)
+/* Fills the buffer with entries of the stream. Returns the length, or -1 with errno. The caller
+ * holds h->lock. */
+static ssize_t dir_fill(fuse_req_t req, struct dir_handle *h, char *buffer, size_t size)
 {
     size_t used = 0;
 
     for (;;) {
         errno = 0;
-        struct dirent *d = h->next ? h->next : readdir(h->stream);
-        if (!d)
-            return errno && used == 0 ? -1 : (ssize_t)used;
+        struct dirent *d = h->next != NULL ? h->next : readdir(h->stream);
+        if (d == NULL) {
+            return errno != 0 && used == 0 ? -1 : (ssize_t)used;
+        }
         struct stat st = {.st_ino = d->d_ino, .st_mode = DTTOIF(d->d_type)};
         size_t need = fuse_add_direntry(req, buffer + used, size - used, d->d_name, &st, d->d_off);
         h->next = need > size - used ? d : NULL;
-        if (h->next)
+        if (h->next != NULL) {
             return (ssize_t)used;
+        }
         used += need;
         h->offset = d->d_off;
     }
@@ -256,19 +271,20 @@ static void handle_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
     ssize_t n = -1;
     int error = ENOMEM;
 
-    if (buffer) {
+    if (buffer != NULL) {
         pthread_mutex_lock(&h->lock);
-        seek_stream(h, offset);
-        n = fill_entries(req, h, buffer, size);
+        dir_seek(h, offset);
+        n = dir_fill(req, h, buffer, size);
         error = n < 0 ? errno : 0;
         pthread_mutex_unlock(&h->lock);
     }
     fs_served(req, SFS_OP_readdir, start, (struct fs_place){fs_fd_of(fs_of(req), ino), NULL}, 0,
               error);
-    if (error)
+    if (error) {
         fuse_reply_err(req, error);
-    else
+    } else {
         fuse_reply_buf(req, buffer, (size_t)n);
+    }
     free(buffer);
 }
 
@@ -276,7 +292,7 @@ static void handle_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_i
 {
     fs_served(req, SFS_OP_releasedir, sfs_now(), (struct fs_place){fs_fd_of(fs_of(req), ino), NULL},
               0, 0);
-    close_stream((struct dir_handle *)(uintptr_t)fi->fh);
+    dir_close((struct dir_handle *)(uintptr_t)fi->fh);
     fuse_reply_err(req, 0);
 }
 
@@ -288,14 +304,14 @@ static void handle_statfs(fuse_req_t req, fuse_ino_t ino)
     int error = fstatvfs(where.fd, &sv) ? errno : 0;
 
     fs_served(req, SFS_OP_statfs, start, where, 0, error);
-    if (error)
+    if (error) {
         fuse_reply_err(req, error);
-    else
+    } else {
         fuse_reply_statfs(req, &sv);
+    }
 }
 
-/* As NFSv3: no extended attributes. ENOSYS makes the kernel remember it, so only the first call
- * comes here. */
+/* NFSv3 has no extended attributes. ENOSYS tells the kernel so: it sends the first call only. */
 static void refuse_xattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
     fs_served(req, SFS_OP_xattr, sfs_now(), (struct fs_place){fs_fd_of(fs_of(req), ino), name}, 0,

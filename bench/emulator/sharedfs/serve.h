@@ -1,5 +1,6 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Mounting and unmounting a sharedfs client.
+ * serve.h - mounts and unmounts a sharedfs client.
  */
 #ifndef SHAREDFS_SERVE_H
 #define SHAREDFS_SERVE_H
@@ -7,13 +8,13 @@
 #include "fs.h"
 
 /*
- * Mounts and serves. Unless `foreground`, returns in the calling process as soon as the mount is
- * ready, and a child goes on serving. Returns an exit code; says on stderr what failed.
+ * Mounts and serves. With `foreground` it returns when the mount ends. Otherwise a child process
+ * serves, and it returns as soon as the mount is ready. Returns an exit code; prints failures.
  */
 int serve_mount(const struct fs_options *options);
 
-/* Unmounts a sharedfs and waits until its server has ended. Returns an exit code; says on stderr
- * what failed. */
+/* Unmounts a sharedfs and waits until its server has ended. Returns an exit code, prints failures.
+ */
 int serve_umount(const char *mountpoint);
 
 #endif

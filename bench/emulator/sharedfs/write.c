@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Handlers that change the source. New files belong to the caller: they are made under its user and
- * group.
+ * write.c - the handlers that change the source. A new file belongs to the caller: the handler
+ * makes it under the user and group of the caller.
  */
 #include "fs.h"
 
@@ -10,7 +11,7 @@
 #include <sys/fsuid.h>
 #include <unistd.h>
 
-/* Takes the caller's identity on this thread for file-system checks and ownership. */
+/* This thread takes the identity of the caller for permission checks and ownership of files. */
 static void become_caller(fuse_req_t req)
 {
     const struct fuse_ctx *ctx = fuse_req_ctx(req);
@@ -26,19 +27,21 @@ static void become_self(void)
     setfsgid(getegid());
 }
 
-/* Ends a handler that made a directory entry: looks it up and replies with it. */
+/* Ends a handler that made a directory entry: looks the entry up and replies with it. */
 static void reply_new_entry(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place where,
                             int error)
 {
     struct fuse_entry_param e;
 
-    if (!error)
+    if (!error) {
         error = fs_inode_find(fs_of(req), where.fd, where.name, &e);
+    }
     fs_served(req, op, start, where, 0, error);
-    if (error)
+    if (error) {
         fuse_reply_err(req, error);
-    else
+    } else {
         fuse_reply_entry(req, &e);
+    }
 }
 
 static void handle_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
@@ -86,8 +89,8 @@ static void handle_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const
     reply_new_entry(req, SFS_OP_link, start, where, error);
 }
 
-static void remove_entry(fuse_req_t req, enum sfs_op op, fuse_ino_t parent, const char *name,
-                         int flags)
+static void handle_removal(fuse_req_t req, enum sfs_op op, fuse_ino_t parent, const char *name,
+                           int flags)
 {
     uint64_t start = sfs_now();
     struct fs_place where = {fs_fd_of(fs_of(req), parent), name};
@@ -99,12 +102,12 @@ static void remove_entry(fuse_req_t req, enum sfs_op op, fuse_ino_t parent, cons
 
 static void handle_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    remove_entry(req, SFS_OP_unlink, parent, name, 0);
+    handle_removal(req, SFS_OP_unlink, parent, name, 0);
 }
 
 static void handle_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    remove_entry(req, SFS_OP_rmdir, parent, name, AT_REMOVEDIR);
+    handle_removal(req, SFS_OP_rmdir, parent, name, AT_REMOVEDIR);
 }
 
 static void handle_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
@@ -132,16 +135,20 @@ static void handle_create(fuse_req_t req, fuse_ino_t parent, const char *name, m
     int fd = openat(where.fd, name, flags, mode);
     int error = fd < 0 ? errno : 0;
     become_self();
-    if (!error)
+    if (!error) {
         error = fs_inode_find(fs, where.fd, name, &e);
-    if (!error) /* this is an open, too */
+    }
+    if (!error) { /* create opens the file, too */
         fs_inode_unchanged(fs, fs_inode_of(fs, e.ino), &e.attr);
+    }
     fs_served(req, SFS_OP_create, start, where, 0, error);
     fi->fh = (uint64_t)fd;
-    if (error)
+    if (error) {
         fuse_reply_err(req, error);
-    if (error ? fd >= 0 : fuse_reply_create(req, &e, fi) != 0)
+    }
+    if (error ? fd >= 0 : fuse_reply_create(req, &e, fi) != 0) {
         close(fd);
+    }
 }
 
 static void handle_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
@@ -153,10 +160,11 @@ static void handle_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_
     int error = n < 0 ? errno : 0;
 
     fs_served(req, SFS_OP_write, start, where, n > 0 ? (uint64_t)n : 0, error);
-    if (error)
+    if (error) {
         fuse_reply_err(req, error);
-    else
+    } else {
         fuse_reply_write(req, (size_t)n);
+    }
 }
 
 static int set_owner(int fd, const struct stat *attr, int which)
@@ -170,18 +178,21 @@ static int set_times(int fd, const struct stat *attr, int which)
 {
     struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};
 
-    if (which & FUSE_SET_ATTR_ATIME_NOW)
+    if (which & FUSE_SET_ATTR_ATIME_NOW) {
         t[0].tv_nsec = UTIME_NOW;
-    else if (which & FUSE_SET_ATTR_ATIME)
+    } else if (which & FUSE_SET_ATTR_ATIME) {
         t[0] = attr->st_atim;
-    if (which & FUSE_SET_ATTR_MTIME_NOW)
+    }
+    if (which & FUSE_SET_ATTR_MTIME_NOW) {
         t[1].tv_nsec = UTIME_NOW;
-    else if (which & FUSE_SET_ATTR_MTIME)
+    } else if (which & FUSE_SET_ATTR_MTIME) {
         t[1] = attr->st_mtim;
+    }
     return utimensat(fd, "", t, AT_EMPTY_PATH);
 }
 
-/* Applies what `which` names, in the order in which a later one must not undo an earlier one. */
+/* Sets the attributes that `which` names. The order matters: chown clears the set-user-id bits, and
+ * truncate sets the times. */
 static int set_attributes(int fd, const struct stat *attr, int which,
                           const struct fuse_file_info *fi)
 {
@@ -189,15 +200,19 @@ static int set_attributes(int fd, const struct stat *attr, int which,
                       FUSE_SET_ATTR_MTIME_NOW;
     struct fs_proc_path path = fs_proc_path(fd);
 
-    if (which & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID) && set_owner(fd, attr, which) != 0)
+    if (which & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID) && set_owner(fd, attr, which) != 0) {
         return errno;
-    if (which & FUSE_SET_ATTR_MODE && chmod(path.text, attr->st_mode) != 0)
+    }
+    if (which & FUSE_SET_ATTR_MODE && chmod(path.text, attr->st_mode) != 0) {
         return errno;
-    if (which & FUSE_SET_ATTR_SIZE &&
-        (fi ? ftruncate((int)fi->fh, attr->st_size) : truncate(path.text, attr->st_size)) != 0)
+    }
+    if (which & FUSE_SET_ATTR_SIZE && (fi != NULL ? ftruncate((int)fi->fh, attr->st_size)
+                                                  : truncate(path.text, attr->st_size)) != 0) {
         return errno;
-    if (which & times && set_times(fd, attr, which) != 0)
+    }
+    if (which & times && set_times(fd, attr, which) != 0) {
         return errno;
+    }
     return 0;
 }
 
@@ -210,13 +225,15 @@ static void handle_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, in
     struct stat st;
     int error = set_attributes(where.fd, attr, which, fi);
 
-    if (!error && fstatat(where.fd, "", &st, AT_EMPTY_PATH) != 0)
+    if (!error && fstatat(where.fd, "", &st, AT_EMPTY_PATH) != 0) {
         error = errno;
+    }
     fs_served(req, SFS_OP_setattr, start, where, 0, error);
-    if (error)
+    if (error) {
         fuse_reply_err(req, error);
-    else
+    } else {
         fuse_reply_attr(req, &st, fs->o.attr_timeout);
+    }
 }
 
 static void handle_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
@@ -238,8 +255,9 @@ static void handle_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct
     int fd = openat(where.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int error = fd < 0 || fsync(fd) ? errno : 0;
 
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
+    }
     fs_served(req, SFS_OP_fsync, start, where, 0, error);
     fuse_reply_err(req, error);
 }
