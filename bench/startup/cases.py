@@ -1,20 +1,15 @@
-"""What is measured: workloads, ways to start, and the matrix of cases."""
+# SPDX-License-Identifier: BSD-3-Clause
+"""What bench/startup/run measures: workloads, modes (ways to start), and the matrix of cases."""
 
 import dataclasses
 import itertools
 
-MODES = ("plain", "cold", "warm", "staged")
-
-MODE_TEXT = {
-    "plain": "from the shared file system, without fastimport",
-    "cold": "with fastimport, first run",
-    "warm": "with fastimport, second run (startup plan)",
-    "staged": "from a copy on each node's own tmpfs, without fastimport (staging not counted)",
-}
+COUNTED_MODES = ("plain", "cold", "warm")  # from the shared file system, whose server counts
+MODES = (*COUNTED_MODES, "staged")
 
 MPI = "from mpi4py import MPI; "
 
-# name: (packages of the environment, arguments of python). {env} is the environment's directory.
+# {name: (packages of the environment, arguments of python)}; {env} stands for the directory of the environment.
 WORKLOADS = {
     "pass": ("", ["-c", "pass"]),
     "mpi4py": ("mpi4py", ["-c", MPI + "MPI.COMM_WORLD.rank"]),
@@ -29,13 +24,16 @@ WORKLOADS = {
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One cell of the matrix. `kind` is a mode, or bare (an MPI start alone) or exec (no preloaded library runs yet)."""
+    """One cell of the matrix.
+
+    kind    a mode, or "bare" (only MPI starts) or "exec" (the process ends before a preloaded library runs)
+    """
 
     kind: str
     workload: str
     ranks: int
     nodes: int
-    readahead: int = 0  # KiB; 0: the client's own
+    readahead: int = 0  # of the client, KiB; 0: its default
 
     def __str__(self):
         extra = f", read-ahead {self.readahead} KiB" if self.readahead else ""
@@ -43,7 +41,10 @@ class Case:
 
 
 def shapes(ranks, nodes, full):
-    """Pairs (ranks, nodes). Not full: each number of ranks on the most nodes that leave two ranks a node."""
+    """The pairs (ranks, nodes) of the matrix.
+
+    full    all pairs; otherwise each number of ranks on as many nodes as have two ranks each
+    """
     pairs = [(r, n) for r, n in itertools.product(ranks, nodes) if r >= n]
     if full:
         return pairs
@@ -52,7 +53,7 @@ def shapes(ranks, nodes, full):
 
 
 def matrix(workloads, sizes, modes):
-    """All timed cases, in the order in which one repetition takes them; the base of the ratios comes first."""
+    """All timed cases, in the order of one repetition. One plain rank, to which the ratios are, comes first."""
     cases = []
     for workload in workloads:
         cases.append(Case("plain", workload, 1, 1))
@@ -63,7 +64,7 @@ def matrix(workloads, sizes, modes):
 
 
 def counting(workloads, sizes, modes, readaheads):
-    """Cases that need only be counted, once: what exec costs, and everything again with other read-aheads."""
+    """The cases of which only the operations count, so that they run once: exec, and all cases with other read-aheads."""
     counted = [mode for mode in modes if mode != "staged"]
     cases = []
     for readahead, workload in itertools.product([0, *readaheads], workloads):

@@ -1,4 +1,8 @@
-"""plot_startup.py RESULTS.json DIRECTORY: startup time and metadata operations against ranks, PNG and SVG a workload."""
+# SPDX-License-Identifier: BSD-3-Clause
+"""plot_startup.py RESULTS.json DIRECTORY: startup time and metadata operations against ranks.
+
+Writes DIRECTORY/startup-WORKLOAD.png and .svg for each workload.
+"""
 
 import json
 import pathlib
@@ -9,15 +13,16 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE)]
 import summary  # noqa: E402
 
-STYLE = {"plain": ("#c0392b", "o", "without fastimport"), "cold": ("#2471a3", "s", "fastimport, cold"),
+MARKS = {"plain": ("#c0392b", "o", "without fastimport"), "cold": ("#2471a3", "s", "fastimport, cold"),
          "warm": ("#1e8449", "^", "fastimport, warm"), "staged": ("#7f8c8d", "D", "staged copy, without")}
 
 
 def series(lines, mode, value):
-    """For each number of ranks the point on the most nodes."""
+    """The points (ranks, value) of a mode; for each number of ranks the one on the most nodes."""
     points = {}
     for line in sorted(lines, key=lambda x: (x["ranks"], x["nodes"])):
         if line["mode"] == mode and line[value] is not None and not line["readahead"]:
@@ -26,7 +31,7 @@ def series(lines, mode, value):
 
 
 def draw_times(ax, lines):
-    for mode, (colour, mark, label) in STYLE.items():
+    for mode, (colour, mark, label) in MARKS.items():
         points = series(lines, mode, "startup_s")
         if points:
             x, y = [p[0] for p in points], [p[1][0] for p in points]
@@ -36,14 +41,14 @@ def draw_times(ax, lines):
 
 
 def draw_operations(ax, lines):
-    for mode, (colour, mark, label) in STYLE.items():
+    for mode, (colour, mark, label) in MARKS.items():
         points = series(lines, mode, "metadata_ops") if mode != "staged" else []
         if points:
             ax.plot(*zip(*points), color=colour, marker=mark, label=label, markersize=4)
     ax.set_ylabel("metadata operations at the server")
 
 
-def draw(lines, workload, directory):
+def draw_workload(lines, workload, directory):
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     draw_times(axes[0], lines)
     draw_operations(axes[1], lines)
@@ -65,7 +70,7 @@ def main():
     matplotlib.rcParams["svg.hashsalt"] = "startup"
     lines = summary.summarise(results["runs"])
     for workload in dict.fromkeys(line["workload"] for line in lines):
-        draw([line for line in lines if line["workload"] == workload], workload, sys.argv[2])
+        draw_workload([line for line in lines if line["workload"] == workload], workload, sys.argv[2])
 
 
 main()

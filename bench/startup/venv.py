@@ -1,4 +1,5 @@
-"""The benchmarks' own Python environment, with matplotlib, in the cache folder; nothing else needs more than Debian's Python."""
+# SPDX-License-Identifier: BSD-3-Clause
+"""A Python environment with matplotlib, in the cache folder, for the plots. All else needs only Debian's Python."""
 
 import os
 import pathlib
@@ -8,18 +9,20 @@ PACKAGES = ["matplotlib"]
 
 
 def place():
+    """The directory of the environment."""
     cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return pathlib.Path(os.environ.get("FASTIMPORT_TEST_ENV", pathlib.Path(cache, "fastimport-test")), "bench-venv")
 
 
 def python():
-    """Its interpreter; made at the first call. None, with a reason, if it cannot be made (no network)."""
+    """(the interpreter of the environment, None), or (None, why it cannot be made). The first call makes it, from the network."""
     venv = place()
     interpreter = venv / "bin/python"
     marker = venv / "ready"
     if marker.exists() and marker.read_text().split() == PACKAGES:
         return interpreter, None
-    for command in (["/usr/bin/python3", "-m", "venv", venv], [venv / "bin/pip", "install", "-q", "--only-binary", ":all:", *PACKAGES]):
+    for command in (["/usr/bin/python3", "-m", "venv", venv],
+                    [venv / "bin/pip", "install", "-q", "--only-binary", ":all:", *PACKAGES]):
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         if done.returncode:
             return None, f"cannot make {venv}: {(done.stderr or done.stdout).strip().splitlines()[-1]}"
@@ -27,8 +30,8 @@ def python():
     return interpreter, None
 
 
-def draw(script, *arguments):
-    """Runs a plotting script in it; None, or what went wrong."""
+def run_plot(script, *arguments):
+    """Runs a plotting script in the environment. Returns None, or what went wrong."""
     interpreter, why = python()
     if interpreter is None:
         return f"no plots: {why}"

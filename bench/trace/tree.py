@@ -1,15 +1,20 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """A tree by package of what a start costs: operations, misses, bytes, time in the file system and in Python."""
 
 import re
 import sys
 
 STDLIB, INTERPRETER = "(standard library)", "(interpreter)"
-LIBRARY = re.compile(r"/lib(?:64)?/python3\.\d+(?:/(.*))?$")
+PYTHON_LIBRARY = re.compile(r"/lib(?:64)?/python3\.\d+(?:/(.*))?$")
 SUFFIX = re.compile(r"(\.cpython-[^.]*|\.abi3)?(\.opt-\d)?\.(py|pyc|so)$")
 
 
 class Node:
-    """A package, module or file. Figures are its own; total() adds those below."""
+    """A package, module or file. `own` holds its own figures; total() adds those of the nodes below.
+
+    ops, misses, bytes    operations, those that found nothing, bytes of data
+    fs, python            seconds in the file system and in Python
+    """
 
     FIGURES = ("ops", "misses", "bytes", "fs", "python")
 
@@ -18,6 +23,7 @@ class Node:
         self.own = dict.fromkeys(self.FIGURES, 0)
 
     def at(self, names):
+        """The node at this list of names below this one; it is made if it does not exist."""
         node = self
         for name in names:
             node = node.children.setdefault(name, Node(name))
@@ -30,11 +36,12 @@ class Node:
         return self.total("fs") + self.total("python")
 
     def worst(self):
+        """The children, the one that takes the most time first."""
         return sorted(self.children.values(), key=lambda child: -child.seconds())
 
 
 def module_parts(parts):
-    """Path components below a directory of modules as the names of an import: numpy/__pycache__/x.cpython-311.pyc is numpy, x."""
+    """The names of an import for path components below a directory of modules: numpy/__pycache__/x.cpython-311.pyc is numpy, x."""
     parts = [part for part in parts if part != "__pycache__"]
     if parts:
         parts = [*parts[:-1], SUFFIX.sub("", parts[-1])]
@@ -42,7 +49,7 @@ def module_parts(parts):
 
 
 def of_package(parts):
-    """numpy.libs and numpy-2.4.1.dist-info belong to numpy."""
+    """The names with companion folders under their package: numpy.libs and numpy-2.4.1.dist-info belong to numpy."""
     first = parts[0]
     for mark in (".libs", ".dist-info", ".egg-info"):
         if first.endswith(mark):
@@ -52,8 +59,11 @@ def of_package(parts):
 
 
 def names_of(path):
-    """Where in the tree a path belongs. A name that only looks like a standard module's place is a search for another."""
-    match = LIBRARY.search(path)
+    """The names in the tree of a path.
+
+    A name in the standard library's folder that is no standard module is a search for another package; it counts there.
+    """
+    match = PYTHON_LIBRARY.search(path)
     below = (match[1] or "") if match else ""
     if not below or below in ("site-packages", "dist-packages", "lib-dynload"):
         return [INTERPRETER, path.rsplit("/", 1)[-1] or "/"]
@@ -65,12 +75,13 @@ def names_of(path):
 
 
 def names_of_module(name):
+    """The names in the tree of a module."""
     parts = name.split(".")
     return [STDLIB, *parts] if parts[0] in sys.stdlib_module_names else parts
 
 
 def build(events, imports):
-    """The tree of events (events.py) and of import times (module: seconds)."""
+    """The root of the tree of these events (events.Event) and import times ({module: seconds})."""
     root = Node("start")
     for event in events:
         own = root.at(names_of(event.path)).own
@@ -83,8 +94,8 @@ def build(events, imports):
     return root
 
 
-def row(node, depth, other):
-    """A line of the text tree: the figures without fastimport, then those with it."""
+def tree_row(node, depth, other):
+    """A line of the text tree: the figures without fastimport, then those with it (`other`, or None)."""
     label = "  " * depth + node.name
     cells = [f"{node.total('ops'):7,}", f"{node.total('misses'):7,}", f"{node.total('bytes') / 1e6:8.2f}",
              f"{node.total('fs') * 1e3:9.1f}", f"{node.total('python') * 1e3:9.1f}"]
@@ -94,13 +105,18 @@ def row(node, depth, other):
 
 
 def text(root, other, depth=3, least=0.01):
-    """The tree, worst first; branches below `least` of the whole are left out. other: the tree with fastimport, or None."""
+    """The tree as text, the slowest package first.
+
+    other    the tree with fastimport, or None
+    depth    levels that are shown
+    least    a branch that takes less than this part of the whole is left out
+    """
     header = f"{'':38}" + f"{'ops':>7} {'misses':>7} {'MB':>8} {'fs ms':>9} {'Python ms':>9}"
     lines = [header + (f" {'ops':>7} {'MB':>8} {'fs ms':>9}   (the last three: with fastimport)" if other else "")]
     bound = root.seconds() * least
 
     def show(node, twin, level):
-        lines.append(row(node, level, twin))
+        lines.append(tree_row(node, level, twin))
         if level < depth:
             for child in node.worst():
                 if child.seconds() >= bound:
@@ -110,6 +126,6 @@ def text(root, other, depth=3, least=0.01):
     return "\n".join(lines) + "\n"
 
 
-def plain(node):
-    """For JSON: name, own figures, children."""
-    return {"name": node.name, **{k: round(v, 6) for k, v in node.own.items()}, "children": [plain(c) for c in node.worst()]}
+def as_dict(node):
+    """The tree for JSON: name, own figures, children."""
+    return {"name": node.name, **{k: round(v, 6) for k, v in node.own.items()}, "children": [as_dict(c) for c in node.worst()]}

@@ -16,7 +16,6 @@ sys.path[:0] = [str(ROOT / "bench" / folder) for folder in ("", "emulator/nodes"
 import sharedjob  # noqa: E402
 
 SHAREDFS = BUILD / "sharedfs"
-MPIEXEC_NODES = ROOT / "bench/emulator/nodes/mpiexec-nodes"
 START_SECONDS = 15  # for a job to start, and for its processes to end
 
 
@@ -101,7 +100,7 @@ class Nodes:
     def argv(self, nodes, ranks, *command, options=(), share=True):
         """The command line of a job. share: with the shared file system."""
         shared = ["--share-dir", self.shared.source, "--state", self.shared.state, *self.shared.forever] if share else []
-        return [str(word) for word in [MPIEXEC_NODES, "-N", nodes, "-n", ranks, *shared, *options, "--", *command]]
+        return [str(word) for word in [sharedjob.MPIEXEC_NODES, "-N", nodes, "-n", ranks, *shared, *options, "--", *command]]
 
     def job(self, *words, **options):
         """Runs a job to its end (arguments of argv()); returns the CompletedProcess."""
@@ -154,7 +153,7 @@ def nodes(shared, request):
 @pytest.fixture
 def mpiexec_nodes():
     """Runs mpiexec-nodes with these arguments; returns the CompletedProcess."""
-    return lambda *words: call(MPIEXEC_NODES, *words)
+    return lambda *words: call(sharedjob.MPIEXEC_NODES, *words)
 
 
 @pytest.fixture(scope="session")

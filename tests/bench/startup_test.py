@@ -58,7 +58,7 @@ def test_failed_runs_do_not_count(rows):
 
 def test_a_warning_of_fastimport_is_shown(rows):
     rows[4]["warning"] = "fastimport: rank 0: warning: cold and alone"
-    page = summary.markdown({"text": "", "programs": {}}, rows)
+    page = summary.results_page({"text": "", "programs": {}}, rows)
     assert "w, warm, 4 ranks on 2 nodes: fastimport: rank 0: warning: cold and alone" in page
 
 

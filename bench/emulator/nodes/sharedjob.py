@@ -1,6 +1,7 @@
-"""Runs a job on emulated nodes whose environment is on the emulated shared file system, and says what it cost.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs a job on emulated nodes whose environment is on the emulated shared file system, and counts what it costs.
 
-Every job starts with freshly mounted clients and counters at zero. Needs root, as mpiexec-nodes does.
+Each job starts with freshly mounted clients and with counters at zero. Needs root, as mpiexec-nodes does.
 """
 
 import dataclasses
@@ -13,52 +14,68 @@ import time
 
 BENCH = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("FASTIMPORT_BUILD", BENCH.parent / "build"))
+LIBRARY = BUILD / "libfastimport.so"
+EXEC_ONLY = BUILD / "execonly.so"
+MPIEXEC_NODES = BENCH / "emulator/nodes/mpiexec-nodes"
+COSTS = {"rtt": 200, "meta-us": 50, "bandwidth": 500}  # of the emulated server: microseconds, microseconds, MB/s
 FOREVER = ["--attr-timeout", "inf", "--entry-timeout", "inf", "--negative-timeout", "inf"]
 NO_STATS = {"metadata_ops": 0, "read_bytes": 0, "ops": {}}
 
 
 @dataclasses.dataclass
 class Job:
-    """What one job did. Bytes and operations are of the whole job, at the file system's server."""
+    """What one job did. The server of the file system counts operations and bytes, for all ranks together."""
 
     ranks: int
-    code: int
-    seconds: float
+    code: int  # exit code of mpiexec
+    seconds: float  # from the start of mpiexec to its end
     output: str
     errors: str
     metadata_ops: int
     read_bytes: int
-    ops: dict
-    report: dict | None  # of fastimport
+    ops: dict  # operation: how often
+    report: dict | None  # the report of fastimport, if it wrote one
+
+
+def client_options(settings):
+    """The options of sharedfs for a dict of settings such as COSTS."""
+    return [f"--{name}={value}" for name, value in settings.items()]
+
+
+def job_command(command, share, ranks, nodes, client, settings, exported, staged, state):
+    """The command line of mpiexec-nodes for run()."""
+    argv = [MPIEXEC_NODES, "-N", nodes, "-n", ranks]
+    if staged:
+        argv += ["--staged", staged, "--mount", share]
+    else:
+        argv += ["--share-dir", share, "--state", state, *FOREVER, *client]
+    argv += [f"--env={name}={value}" for name, value in settings.items()]
+    argv += [f"--export={name}={value}" for name, value in exported.items()]
+    return [str(word) for word in [*argv, "--", *command]]
 
 
 def run(command, share, ranks, nodes, client=(), env=None, preload=None, exported=None, staged=None, timeout=300):
-    """Runs `command` on emulated nodes that mount `share` over itself.
+    """Runs `command` on emulated nodes that mount the directory `share` over itself. Returns a Job.
 
-    client   further options of sharedfs
-    staged   a directory of copies of `share`, named 0, 1, ...: each node sees its own at `share`, nothing is shared
-    env      settings for the ranks
-    preload  a library for LD_PRELOAD of the ranks; the launcher and the emulator run without
-    exported settings for the launcher, too, which then runs on a login node with a client of its own
+    client    further options of sharedfs
+    env       dict of variables for the ranks
+    preload   a library for LD_PRELOAD of the ranks; the launcher and the emulator run without it
+    exported  dict of variables for the launcher, too, which then runs on a login node with a client of its own
+    staged    a directory with copies of `share`, named 0, 1, ...: each node sees its own at `share`, nothing is shared
+    timeout   seconds; then subprocess.TimeoutExpired is raised
+
+    Raises RuntimeError if no node was started.
     """
     with tempfile.TemporaryDirectory(prefix="sharedjob-") as scratch:
         state, report = f"{scratch}/state", f"{scratch}/report.json"
-        settings = dict(env or {})
+        settings, exported = dict(env or {}), dict(exported or {})
         if preload:
             settings |= {"LD_PRELOAD": str(preload), "FASTIMPORT_REPORT": report}
-        argv = [BENCH / "emulator/nodes/mpiexec-nodes", "-N", nodes, "-n", ranks]
-        if staged:
-            argv += ["--staged", staged, "--mount", share]
-        else:
-            argv += ["--share-dir", share, "--state", state, *FOREVER, *client]
-        argv += [f"--env={name}={value}" for name, value in settings.items()]
-        exported = dict(exported or {})
         if "LD_PRELOAD" in exported:
             exported["FASTIMPORT_REPORT"] = report
-        argv += [f"--export={name}={value}" for name, value in exported.items()]
+        argv = job_command(command, share, ranks, nodes, client, settings, exported, staged, state)
         start = time.monotonic()
-        done = subprocess.run([str(word) for word in [*argv, "--", *command]], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
         seconds = time.monotonic() - start
         if not staged and not os.path.exists(state):
             raise RuntimeError(f"no node was started: {done.stderr.strip()}")
@@ -68,7 +85,7 @@ def run(command, share, ranks, nodes, client=(), env=None, preload=None, exporte
 
 
 def read_json(path):
-    """The file's content, or None if there is none or it is not JSON."""
+    """The content of the file; None if there is no file, or if it is not JSON."""
     try:
         return json.loads(pathlib.Path(path).read_text())
     except (OSError, ValueError):

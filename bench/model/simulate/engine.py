@@ -1,7 +1,8 @@
-"""A small discrete-event engine: a clock, processes, first-come first-served servers, and things to wait for.
+# SPDX-License-Identifier: BSD-3-Clause
+"""A small discrete-event engine: a clock, processes, first-come first-served servers, and signals to wait for.
 
-A process is a generator. It yields a time (sleep until then) or a Signal (sleep until it is set); both at once, as
-(signal, time), whichever comes first. Times are seconds.
+A process is a generator. It yields a time and sleeps until then, or a Signal and sleeps until the signal is set, or
+(signal, time) and sleeps until the first of both. Times are seconds.
 """
 
 import heapq
@@ -9,14 +10,17 @@ import itertools
 
 
 class Server:
-    """`n` identical servers with one queue. Requests must come in the order of time, as the engine's do. With a queue,
-    each service takes `crowd` times as long (processors whose caches are fought for)."""
+    """`n` identical servers with one queue. Requests must come in the order of their times, as the engine sends them.
+
+    crowd    the factor by which a service is longer when a request has to wait: processes that share a processor also
+             share its caches
+    """
 
     def __init__(self, n=1, crowd=1.0):
         self.free, self.crowd = [0.0] * n, crowd
 
     def reserve(self, now, service):
-        """The time at which the service is done."""
+        """Takes the first free server from `now` on for `service` seconds; returns the time at which it is done."""
         start = max(now, self.free[0])
         done = start + service * (self.crowd if start > now else 1.0)
         heapq.heapreplace(self.free, done)
@@ -24,7 +28,7 @@ class Server:
 
 
 class Endless:
-    """As many servers as there are requests: cores of nodes that have enough of them."""
+    """A Server for each request: the cores of nodes that have one for each rank."""
 
     @staticmethod
     def reserve(now, service):
@@ -32,7 +36,7 @@ class Endless:
 
 
 class Signal:
-    """Set once; processes wait for it."""
+    """Is set once; processes wait for it."""
 
     __slots__ = ("is_set", "waiting")
 
@@ -41,17 +45,21 @@ class Signal:
 
 
 class Engine:
+    """The clock (`now`) and the queue of events. A process in the queue is a list [generator, turn]."""
+
     def __init__(self):
         self.now, self.events, self.order = 0.0, [], itertools.count()
 
     def at(self, time, process):
+        """Resumes the process at that time, whatever its turn."""
         heapq.heappush(self.events, (time, next(self.order), process, None))
 
     def start(self, generator):
+        """Starts a process now."""
         self.at(self.now, [generator, 0])
 
     def set(self, signal):
-        """Wakes all that wait."""
+        """Sets the signal and wakes the processes that wait for it."""
         if not signal.is_set:
             signal.is_set = True
             for process, turn in signal.waiting:
@@ -65,7 +73,10 @@ class Engine:
         self.start(later())
 
     def run(self):
-        """Until nothing is left to do. A process is [generator, turn]; an event of an earlier turn is stale."""
+        """Runs until no event is left; returns the time.
+
+        A process that waited for two events has a newer turn after the first one, so that the second is ignored.
+        """
         while self.events:
             self.now, _, process, turn = heapq.heappop(self.events)
             if turn is not None and turn != process[1]:
@@ -75,6 +86,7 @@ class Engine:
         return self.now
 
     def step(self, process):
+        """Runs the process until it waits again."""
         try:
             wish = next(process[0])
         except StopIteration:

@@ -1,4 +1,5 @@
-"""plot_model.py MODEL.json DIRECTORY: startup against nodes, a panel a system, PNG and SVG."""
+# SPDX-License-Identifier: BSD-3-Clause
+"""plot_model.py MODEL.json DIRECTORY: startup against nodes, one panel for each system. Writes model.png and model.svg."""
 
 import json
 import pathlib
@@ -9,7 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-STYLE = {"plain": ("#c0392b", "-", "without fastimport"), "cold": ("#2471a3", "-", "fastimport, cold"),
+LINES = {"plain": ("#c0392b", "-", "without fastimport"), "cold": ("#2471a3", "-", "fastimport, cold"),
          "warm": ("#1e8449", "-", "fastimport, warm"), "warm, Ibcast": ("#1e8449", ":", "warm, by MPI_Ibcast"),
          "staging": ("#7d3c98", "-", "staging tool + start"), "bound cold": ("#2471a3", "--", "bound, cold"),
          "bound warm": ("#1e8449", "--", "bound, warm")}
@@ -19,9 +20,10 @@ def main():
     points = json.loads(pathlib.Path(sys.argv[1]).read_text())
     matplotlib.rcParams["svg.hashsalt"] = "model"
     systems = list(dict.fromkeys(p["system"] for p in points))
-    figure, axes = plt.subplots(1, len(systems), figsize=(3.4 * len(systems) + 1, 3.6), layout="constrained", sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(systems), figsize=(3.4 * len(systems) + 1, 3.6), layout="constrained", sharey=True,
+                                squeeze=False)
     for ax, system in zip(axes[0], systems):
-        for mode, (colour, line, label) in STYLE.items():
+        for mode, (colour, line, label) in LINES.items():
             mine = [(p["nodes"], p["seconds"]) for p in points if p["system"] == system and p["mode"] == mode]
             if mine:
                 ax.plot(*zip(*mine), color=colour, linestyle=line, label=label, linewidth=1.2)

@@ -1,8 +1,11 @@
-"""The stream's way down the tree of leaders, as preload/service/relay.c has it.
+# SPDX-License-Identifier: BSD-3-Clause
+"""How fastimport's stream goes down the tree of leaders (the relay of preload/).
 
-A Relay is one leader, or stands for all leaders of a depth, which are alike; its one child then is the last of `copies`, and
-the frames for the others go before it through the same link. A relay passes a frame on, then stores it; while it stores it does nothing
-else. It holds system.frames of them: there is room for a frame when an older one is stored and all children have begun to receive it.
+A Relay is one leader, or stands for all leaders of one depth, which behave alike. Then it has one child, which stands for the
+last of `copies` children; the frames for the others go through the same link before.
+
+A relay sends a frame to its children, then stores it, and does nothing else while it stores. It holds system.frames frames.
+It has room for the next frame when it has stored the oldest one and all children have begun to receive that.
 """
 
 import math
@@ -11,6 +14,7 @@ from engine import Server, Signal
 
 
 def depth_of(node, fanout):
+    """The depth of a node in the tree; that of node 0, the root, is 0."""
     depth = 0
     while node > 0:
         node, depth = (node - 1) // fanout, depth + 1
@@ -18,7 +22,7 @@ def depth_of(node, fanout):
 
 
 def levels(nodes, fanout):
-    """How many leaders there are at each depth but the root's."""
+    """The number of leaders at each depth below the root, a list."""
     counts, width, left = [], fanout, nodes - 1
     while left > 0:
         counts.append(min(width, left))
@@ -28,7 +32,10 @@ def levels(nodes, fanout):
 
 
 class Relay:
-    """weight: how many leaders this one stands for. copies: children for each of `children`."""
+    """world      what all processes share (starts.World)
+    weight     how many leaders this one stands for
+    copies     how many children each element of `children` stands for
+    """
 
     def __init__(self, world, weight=1, copies=1):
         self.world, self.weight, self.copies = world, weight, copies
@@ -37,32 +44,38 @@ class Relay:
         self.last = 0.0
 
     def arrival(self, k):
+        """The signal that is set when frame k has arrived."""
         return self.arrivals.setdefault(k, Signal())
 
     def room(self, k):
-        """Set when frame k may come."""
+        """The signal that is set when there is room for frame k."""
         signal = self.rooms.setdefault(k, Signal())
         signal.is_set |= k < self.world.system.frames
         return signal
 
     def nap(self):
-        """How long the service sleeps on when something comes: half of a nap, and naps have doubled since it last worked."""
+        """How long the service thread sleeps on after something has arrived, seconds.
+
+        On average that is half of its sleep. Sleeps double, from system.poll to system.poll_max, while nothing arrives.
+        """
         s = self.world.system
         idle = self.world.engine.now - self.last
         return min(max(s.poll, idle / 2), s.poll_max) / 2
 
     def done_with(self, k):
-        """The frame is stored, or one more child has it: is that all?"""
+        """Called when frame k is stored and when a child has received it. After the last call there is room for a frame."""
         self.missing[k] = self.missing.get(k, len(self.children) + 1) - 1
         if not self.missing[k]:
             engine = self.world.engine
             engine.set_at(engine.now + self.world.system.poll / 2, self.room(k + self.world.system.frames))
 
     def pass_on(self, k, frame):
+        """Begins to send frame k to all children."""
         for child in self.children:
             self.world.engine.start(self.hand(child, k, frame))
 
     def hand(self, child, k, frame):
+        """The process that sends frame k to one child."""
         s, engine = self.world.system, self.world.engine
         yield child.room(k)
         sent = self.link.reserve(engine.now, self.copies * (s.overhead + frame.size * s.gap_byte))
@@ -71,7 +84,7 @@ class Relay:
         self.done_with(k)
 
     def run(self, arrived):
-        """A leader's loop; arrived: the signals of the steps, set when they are in this node's cache."""
+        """The process of a leader. It sets arrived[i] when step i of the trace is in the cache of this node."""
         s, engine = self.world.system, self.world.engine
         k = 0
         while True:
@@ -81,7 +94,7 @@ class Relay:
                 yield engine.now + self.nap()
             frame = self.world.frames[k]
             self.pass_on(k, frame)
-            copied = s.gap_byte if s.cores else 0  # out of shared memory: the processors do it
+            copied = s.gap_byte if s.cores else 0  # on shared cores a processor copies the bytes
             yield self.world.cpu.reserve(engine.now, frame.size * (s.store_byte + copied) + len(frame.steps) * s.record)
             for step in frame.steps:
                 engine.set(arrived[step])
@@ -91,14 +104,14 @@ class Relay:
 
 
 class Frame:
-    """Bytes of the stream, and the steps of the trace that are complete with them."""
+    """`size` bytes of the stream, and the numbers of the steps whose answers are complete with them."""
 
     def __init__(self, steps, size):
         self.steps, self.size = steps, size
 
 
 def tree(world, nodes):
-    """The root's relay, and the others. With shared cores each node is one; else each depth."""
+    """(the relay of the root, the list of the others). With shared cores each node has one; otherwise each depth."""
     s = world.system
     if s.cores:
         relays = [Relay(world) for _ in range(nodes)]

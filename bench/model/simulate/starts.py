@@ -1,8 +1,11 @@
-"""The ways to start a job, replayed from a trace: plain, staged, and fastimport cold and warm.
+# SPDX-License-Identifier: BSD-3-Clause
+"""The ways to start a job, replayed from a trace: plain, staged, and with fastimport cold and warm.
 
-Nodes that behave alike are one group with a weight: what it asks of a shared server costs weight times as much. Plain runs
-have up to MOST_GROUPS groups; under fastimport a group is a depth of the tree of leaders (relay.py). Ranks of a node beyond the first
-RANKS_ALIKE have cores of their own and do the same at the same time.
+Nodes that behave alike are one group with a weight; its requests cost a shared server weight times as much. Plain runs have up
+to MOST_GROUPS groups. With fastimport, each depth of the tree of leaders is a group (relay.py). Of each node RANKS_ALIKE ranks
+are simulated: the others have cores of their own and do the same at the same time.
+
+Each function of SIMULATED takes (system, trace, nodes, ranks_per_node) and returns a Result. A trace is that of trace_file.load().
 """
 
 import bisect
@@ -17,21 +20,23 @@ from trace_file import DATA, totals
 
 MOST_GROUPS = 100
 RANKS_ALIKE = 2
-CHUNKS = 8  # of the staging tool in flight
-RECORD = 64  # bytes of the stream for an answer, beside a file's
-TICK = 2e-3  # of a service's load, of the order of its naps
+STAGING_CHUNKS = 8  # that the staging tool has in flight
+RECORD = 64  # bytes of the stream for an answer, beside those of the file
+TICK = 2e-3  # seconds: how often the load of a service thread is simulated, of the order of its sleeps
 
 
 @dataclasses.dataclass
 class Result:
+    """What a start costs; the servers of the file system count operations and bytes."""
+
     seconds: float
     metadata_ops: float = 0
     bytes: float = 0
-    requests: float = 0  # fastimport: that reached the root
+    requests: float = 0  # of ranks to the root of fastimport
 
 
 class World:
-    """What all processes share."""
+    """What all processes share: the engine, the processors, and the metadata server and data servers of the file system."""
 
     def __init__(self, system):
         self.system, self.engine = system, Engine()
@@ -41,7 +46,7 @@ class World:
         self.frames = []  # of fastimport's stream
 
     def request(self, kind, size, weight=1, link=None):
-        """One operation of `weight` nodes; yields until it is answered."""
+        """The process of one operation by `weight` nodes, until it is answered. link: the link of the client to the data servers."""
         s, engine = self.system, self.engine
         if s.cores:
             worked = self.cpu.reserve(engine.now, s.fs_cpu + size * s.fs_cpu_byte)
@@ -57,9 +62,11 @@ class World:
         yield served + s.rtt + s.slack if kind != "c" else max(served, worked) if s.cores else served
 
     def compute(self, seconds):
+        """The time at which a processor is done with so many seconds of work."""
         return self.cpu.reserve(self.engine.now, seconds)
 
     def finish(self):
+        """Called by each rank when its imports end."""
         self.last, self.finished = max(self.last, self.engine.now), self.finished + 1
 
     def run(self):
@@ -69,7 +76,7 @@ class World:
 
 
 def shares(nodes, ranks_per_node, system, most=MOST_GROUPS):
-    """Weights of the groups, and how many ranks of each are simulated. With shared cores every node and rank is."""
+    """(the weights of the groups, how many ranks of each are simulated). With shared cores all nodes and ranks are."""
     if system.cores:
         return [1] * nodes, ranks_per_node
     n = min(nodes, most)
@@ -80,13 +87,14 @@ def shares(nodes, ranks_per_node, system, most=MOST_GROUPS):
 
 
 class Client:
-    """A node's cache: for each step nothing yet, a Signal while somebody asks, or the time of the answer."""
+    """The cache of a node: for each step nothing, a Signal while a rank waits for the answer, or the time of the answer."""
 
     def __init__(self, weight):
         self.weight, self.known, self.link = weight, {}, Server()
 
 
 def plain_rank(world, client, sequence):
+    """The process of a rank on the node `client`, without fastimport."""
     s, engine = world.system, world.engine
     for i, (share, kind, size, *_) in enumerate(sequence):
         yield world.compute(share * (s.python + s.client))
@@ -104,6 +112,7 @@ def plain_rank(world, client, sequence):
 
 
 def plain(system, trace, nodes, ranks_per_node):
+    """Without fastimport, from the shared file system."""
     world = World(system)
     weights, ranks = shares(nodes, ranks_per_node, system)
     for weight in weights:
@@ -114,13 +123,14 @@ def plain(system, trace, nodes, ranks_per_node):
 
 
 def staged_rank(world, sequence):
+    """The process of a rank that reads from local memory."""
     for step in sequence:
         yield world.compute(step.share * world.system.python)
     world.finish()
 
 
 def staged(system, trace, nodes, ranks_per_node):
-    """From local memory: processors only. The staging itself is staging()."""
+    """From a copy in local memory, so that only processors matter. staging() has the time of the copy."""
     world = World(system)
     weights, ranks = shares(nodes, ranks_per_node, system, 1)
     for _ in range(len(weights) * ranks):
@@ -129,10 +139,10 @@ def staged(system, trace, nodes, ranks_per_node):
 
 
 def staging(system, trace, nodes, ranks_per_node):
-    """The staging tool and then a local start: reading, broadcasting and unpacking overlap, chunk by chunk."""
+    """The staging tool, then a local start. The tool reads, broadcasts and unpacks at the same time, chunk by chunk."""
     chunks = max(1, math.ceil(system.archive / system.chunk))
     busy, first, per_step, steps = broadcast_steps(system, system.chunk, nodes)
-    stages = (system.chunk / min(system.bandwidth, system.node_bandwidth), max(busy, (first + per_step * steps) / CHUNKS),
+    stages = (system.chunk / min(system.bandwidth, system.node_bandwidth), max(busy, (first + per_step * steps) / STAGING_CHUNKS),
               system.unpacked / chunks * system.unpack_byte)
     local = staged(system, trace, nodes, ranks_per_node).seconds
     return Result(max(stages) * chunks + first + per_step * steps + sum(stages) + local, 0, system.archive)
@@ -142,16 +152,22 @@ def staging(system, trace, nodes, ranks_per_node):
 
 
 class Group:
-    """Nodes that are alike: which steps' answers have come, and which were asked for."""
+    """Nodes that behave alike: the signals of the steps whose answers arrive, and the steps that they sent requests for."""
 
     def __init__(self, weight, level, steps):
         self.weight, self.level, self.asked = weight, level, set()
         self.arrived = [Signal() for _ in range(steps)]
 
 
-class Ahead:
-    """What the root's helpers look up while its program is at something else (preload/fill/ahead.c). A chain begins when the
-    program comes to the first step of its own behind the chain's first; the step after that one needs the chain's last."""
+class Prefetch:
+    """What helper threads of the root look up while the program does something else (the prefetch of preload/fill).
+
+    A chain begins when the program reaches its first own step after the first step of the chain. The own step after that one
+    needs the last step of the chain.
+
+    begin    {own step: chains that begin there}
+    due      {own step: last steps of the chains that it needs}
+    """
 
     def __init__(self, trace):
         own = [i for i, step in enumerate(trace) if not step.chain]
@@ -168,15 +184,18 @@ class Ahead:
                 self.due[own[due]].append(chain[-1])
 
 
-class Job:
-    """The root's stream of answers and its way to the groups."""
+class FastimportJob:
+    """A start with fastimport: the root looks up the steps and sends the answers down the tree to the groups.
+
+    bulk    True: with a plan (warm), helper threads look up all steps at once
+    """
 
     def __init__(self, system, trace, nodes, ranks_per_node, bulk):
         self.world, self.trace, self.nodes, self.bulk = World(system), trace["root"], nodes, bulk
         n = len(self.trace)
-        self.here = [Signal() for _ in range(n)]  # on the root's node
+        self.here = [Signal() for _ in range(n)]  # step i is in the node cache of the root
         self.pending, self.wake = [], Signal()
-        self.service = Server()  # the root's service thread
+        self.service = Server()  # the service thread of the root
         self.left = n
         self.relay, relays = relay.tree(self.world, nodes)
         self.groups = [Group(r.weight, level, n) for r, level in zip(relays, self.levels(len(relays)))]
@@ -186,18 +205,18 @@ class Job:
         self.all_ranks = nodes * ranks_per_node
 
     def levels(self, n):
-        """Of each group, the depth."""
+        """The depth of each group, a list."""
         s = self.world.system
         return [relay.depth_of(i + 1, s.fanout) if s.cores else i + 1 for i in range(n)]
 
     def answer(self, i):
-        """A look-up of the root is done."""
+        """Called when the root has looked up step i."""
         self.world.engine.set(self.here[i])
         self.pending.append((i, self.trace[i].bytes))
         self.world.engine.set(self.wake)
 
     def batch(self):
-        """The next frame of the stream."""
+        """The next frame of the stream (relay.Frame)."""
         done, size = [], 0
         while self.pending and size < self.world.system.piece:
             i, left = self.pending[0]
@@ -211,7 +230,7 @@ class Job:
         return relay.Frame(done, size + RECORD * len(done))
 
     def broadcaster(self):
-        """The root's service: naps, takes what is there, sends it to all."""
+        """The process of the root's service thread: sleeps, takes what there is, and sends it to all."""
         s, engine = self.world.system, self.world.engine
         send = self.down_the_tree if s.algorithm == "relay" else Ibcast(self).send
         while self.left:
@@ -222,7 +241,7 @@ class Job:
             yield from send()
 
     def frame(self):
-        """Reads it back from the root's own node cache."""
+        """The process that makes a frame; the service thread reads the bytes from the root's own node cache."""
         s, engine = self.world.system, self.world.engine
         frame = self.batch()
         yield self.service.reserve(engine.now, s.overhead + len(frame.steps) * s.record)
@@ -231,6 +250,7 @@ class Job:
         return frame
 
     def down_the_tree(self):
+        """The process that sends a frame to the children of the root."""
         k = len(self.world.frames)
         yield self.relay.room(k)
         frame = yield from self.frame()
@@ -240,23 +260,24 @@ class Job:
         self.relay.last = self.world.engine.now
 
     def look_up(self, i):
-        """The root's look-up of a step on the real file system, and into its node cache."""
+        """The process that looks up a step on the file system and stores the answer in the root's node cache."""
         size = self.trace[i].bytes
         yield from self.world.request(self.trace[i].kind, size)
         yield self.world.compute(self.world.system.lookup_cpu + size * self.world.system.store_byte)
         self.answer(i)
 
     def root_rank(self):
-        ahead = Ahead(self.trace)
+        """The process of rank 0."""
+        prefetch = Prefetch(self.trace)
         yield from self.join()
         for i, step in enumerate(self.trace):
             yield self.world.compute(step.share * self.world.system.python)
             if self.bulk:
                 yield self.here[i]
             elif not step.chain:
-                for chain in ahead.begin[i]:
+                for chain in prefetch.begin[i]:
                     self.world.engine.start(self.helper(chain))
-                for last in ahead.due[i]:
+                for last in prefetch.due[i]:
                     yield self.here[last]
                 yield from self.look_up(i)
         for signal in self.here:
@@ -264,6 +285,7 @@ class Job:
         self.world.finish()
 
     def local_rank(self):
+        """The process of another rank on the node of the root."""
         yield from self.join()
         for i, step in enumerate(self.trace):
             yield self.world.compute(step.share * self.world.system.python)
@@ -271,52 +293,54 @@ class Job:
         self.world.finish()
 
     def helper(self, queue):
-        """A thread of the root's that looks up what it is given."""
+        """The process of a helper thread, which looks up the steps of the queue."""
         while queue:
             yield from self.look_up(queue.pop(0))
 
     def planner(self, queue):
-        """One that begins before the program does."""
+        """The process of a helper thread that begins when fastimport has joined the job, before the program does."""
         yield from self.joined()
         yield from self.helper(queue)
 
     def joined(self):
+        """The process that waits until all ranks of the root's node have joined."""
         s = self.world.system
         yield s.join * (self.all_ranks / s.cores if s.cores else 1.0)
 
     def join(self):
-        """The session and the node cache: processor time, and three collectives over all nodes."""
+        """The process of a rank that joins the job: processor time, and three collective operations of all nodes."""
         s = self.world.system
         yield self.world.compute(s.join)
         yield self.world.engine.now + 3 * depth(self.nodes) * (s.latency + 2 * s.overhead)
 
     def rank(self, group):
-        """A rank of another node: waits for the stream, and asks when its patience is over."""
-        s, engine, patience = self.world.system, self.world.engine, self.world.system.patience
+        """The process of a rank on another node: it waits for the stream, and sends a request after its wait budget."""
+        s, engine, budget = self.world.system, self.world.engine, self.world.system.wait_budget
         yield from self.join()
         for i, step in enumerate(self.trace):
             yield self.world.compute(step.share * s.python)
             signal = group.arrived[i]
             if signal.is_set:
                 continue
-            yield signal, engine.now + (s.patience_bulk if self.bulk else patience)
+            yield signal, engine.now + (s.wait_budget_bulk if self.bulk else budget)
             if not signal.is_set:
-                if i not in group.asked:  # one rank of the node does
+                if i not in group.asked:  # one rank of a node sends the request
                     group.asked.add(i)
                     self.world.result.requests += group.weight
                     self.service.reserve(engine.now, group.weight * s.request)
-                patience = min(2 * patience, s.patience_max)
+                budget = min(2 * budget, s.wait_budget_max)
                 yield signal
         self.world.finish()
 
     def service_load(self):
-        """What a node's service takes of the shared cores until all ranks are through."""
+        """The process that takes a service thread's part of the shared cores until all ranks have finished."""
         engine = self.world.engine
         while self.world.finished < self.all_ranks:
             yield self.world.compute(self.world.system.service_share * TICK)
             yield engine.now + TICK
 
-    def start(self):
+    def simulate(self):
+        """Starts all processes, runs to the end and returns the Result."""
         engine = self.world.engine
         engine.start(self.broadcaster())
         if self.bulk:
@@ -337,13 +361,14 @@ class Job:
 
 
 class Ibcast:
-    """What the tree replaced: MPI's own broadcast, of which `frames` are under way."""
+    """MPI's own broadcast instead of the tree, as fastimport had it before; `system.frames` of them are in flight."""
 
     def __init__(self, job):
         self.job, self.world = job, job.world
         self.slots = [0.0] * self.world.system.frames
 
     def send(self):
+        """The process that broadcasts one frame."""
         s, engine, job = self.world.system, self.world.engine, self.job
         yield self.slots[0]
         frame = yield from job.frame()
@@ -351,30 +376,38 @@ class Ibcast:
         yield job.service.reserve(engine.now, busy)
         self.slots = [*self.slots[1:], engine.now + first + per_step * steps]
         for group in job.groups:
-            engine.start(self.deliver(group, frame, first + per_step * (min(group.level, steps) if steps <= depth(job.nodes) else steps)))
+            taken = min(group.level, steps) if steps <= depth(job.nodes) else steps
+            engine.start(self.deliver(group, frame, first + per_step * taken))
 
     def deliver(self, group, frame, delay):
+        """The process of a group that receives and stores a frame `delay` seconds from now."""
         s, engine = self.world.system, self.world.engine
         yield engine.now + delay
-        yield self.world.cpu.reserve(engine.now, frame.size * (s.store_byte + (s.gap_byte if s.cores else 0)) + len(frame.steps) * s.record)
+        per_byte = s.store_byte + (s.gap_byte if s.cores else 0)
+        yield self.world.cpu.reserve(engine.now, frame.size * per_byte + len(frame.steps) * s.record)
         for step in frame.steps:
             engine.set(group.arrived[step])
 
 
 def cold(system, trace, nodes, ranks_per_node):
-    return Job(system, trace, nodes, ranks_per_node, bulk=False).start()
+    """With fastimport, without a plan."""
+    return FastimportJob(system, trace, nodes, ranks_per_node, bulk=False).simulate()
 
 
 def warm(system, trace, nodes, ranks_per_node):
-    return Job(system, trace, nodes, ranks_per_node, bulk=True).start()
+    """With fastimport and a plan."""
+    return FastimportJob(system, trace, nodes, ranks_per_node, bulk=True).simulate()
 
 
 # --- bounds -------------------------------------------------------------------------------------------------------
 
 
 def bound_warm(system, trace, nodes, ranks_per_node):
-    """No start that reads each byte once and runs Python on every rank is faster: the longest of Python's own time, the
-    server's time for the operations of one rank, and the bytes' way through one link; and a message down a tree."""
+    """No start that reads each byte once and runs Python on every rank is faster.
+
+    It is the longest of three times (Python's own, the metadata server's for the operations of one rank, the time of the bytes
+    on one link), and then a message down a tree.
+    """
     metadata, size = totals(trace["root"])
     local = staged(system, trace, nodes, ranks_per_node).seconds
     work = max(local, metadata * system.meta, size / min(system.bandwidth, system.node_bandwidth), size * system.gap_byte)
@@ -382,7 +415,7 @@ def bound_warm(system, trace, nodes, ranks_per_node):
 
 
 def bound_cold(system, trace, nodes, ranks_per_node):
-    """One rank goes alone through what could not be foreseen, and the last answer goes down a tree."""
+    """One rank alone makes the look-ups that nothing can prefetch, one after another; the last answer goes down a tree."""
     own = [step for step in trace["root"] if not step.chain]
     alone = plain(dataclasses.replace(system, cores=0), {"plain": own}, 1, 1)
     local = staged(system, trace, nodes, ranks_per_node).seconds
@@ -390,5 +423,5 @@ def bound_cold(system, trace, nodes, ranks_per_node):
     return Result(seconds, alone.metadata_ops, alone.bytes)
 
 
-MODES = {"plain": plain, "cold": cold, "warm": warm, "staged": staged, "staging": staging, "bound cold": bound_cold,
+SIMULATED = {"plain": plain, "cold": cold, "warm": warm, "staged": staged, "staging": staging, "bound cold": bound_cold,
          "bound warm": bound_warm}

@@ -1,13 +1,22 @@
-"""Found first on PYTHONPATH by each rank of a measured job: notes when the rank's main begins and when its imports end.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Notes when the main of a rank begins and when its imports end. Each rank of a measured job finds it first on PYTHONPATH.
 
-The end of the imports is the moment the last import statement that loaded a module returned. At exit the rank writes
-to $STARTUP_STAMPS/RANK, as JSON with times in nanoseconds: rank, exec (STARTUP_EXEC_NS, see stamp.c), main,
-imported and cpu (the process's CPU time until the imports ended). The environment's own sitecustomize, which this
-one hides, is run afterwards; child processes see nothing of all this.
+The imports end when the last import statement that loaded a module returns. At exit the rank writes a JSON object to
+$STARTUP_STAMPS/RANK. Times are nanoseconds since the epoch:
+
+    rank        the number of the rank
+    exec        STARTUP_EXEC_NS, when stamp executed the program (stamp.c)
+    main        when this module was loaded
+    imported    when the imports ended
+    cpu         processor time of the process until then, nanoseconds
+
+Then it runs the sitecustomize of the environment, which it hides. It removes itself from the variables, so that child
+processes do not find it.
 """
 
 
 def _watch():
+    """Wraps __import__ and registers what writes the times at exit."""
     import atexit
     import builtins
     import os
@@ -47,7 +56,7 @@ def _watch():
 
 
 def _run_hidden():
-    """Runs the sitecustomize that would have been found without this one."""
+    """Runs the sitecustomize that Python would have found without this one."""
     import sys
 
     mine = sys.modules.pop("sitecustomize")
