@@ -18,9 +18,10 @@ def number(value, form="{:.2f}"):
     return "-" if value is None else form.format(value)
 
 
-def fill(text, indent=""):
-    """One paragraph, broken into lines; `indent` begins all lines but the first."""
-    return textwrap.fill(" ".join(text.split()), COLUMNS, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+def fill(text, first="", others=""):
+    """One paragraph, broken into lines. `first` begins the first line, `others` the others."""
+    return textwrap.fill(" ".join(text.split()), COLUMNS, initial_indent=first, subsequent_indent=others, break_long_words=False,
+                         break_on_hyphens=False)
 
 
 def wrapped(text):
@@ -30,7 +31,7 @@ def wrapped(text):
         if block.startswith(("#", "|", "![", "    ")):
             blocks.append(block)
         elif block.startswith("- "):
-            blocks.append("\n".join("- " + fill(item, "  ") for item in re.split(r"(?m)^- ", block)[1:]))
+            blocks.append("\n".join(fill(item, "- ", "  ") for item in re.split(r"(?m)^- ", block)[1:]))
         else:
             blocks.append(fill(block))
     return "\n\n".join(blocks) + "\n"

@@ -33,8 +33,14 @@ all columns.
 
 All ranks share the cores of one machine: {machine}.
 
+Metadata operations at the server:
+
 {operations}
+Their ratio to those of one plain rank, and that of the bytes (warm, with two read-aheads of the clients):
+
 {ratios}
+Startup in seconds:
+
 {times}
 ![startup time and operations against ranks](startup-numpy-scipy.svg)
 
@@ -48,7 +54,7 @@ All ranks share the cores of one machine: {machine}.
 
 ## At scale: the model
 
-`bench/model/run`; 64 ranks a node, seconds of startup, for the parameters called `{system}`.
+`bench/model/run`: seconds of startup with 64 ranks on each node and the parameters called `{system}`.
 [model.md](model.md) has all systems, parameters and the sensitivity; [validation.md](validation.md) has predictions beside
 measurements.
 
@@ -95,15 +101,15 @@ def measured_tables(results):
     for ranks, nodes in dict.fromkeys((x["ranks"], x["nodes"]) for x in lines if not x["readahead"]):
         at = {mode: summary.find(lines, mode=mode, ranks=ranks, nodes=nodes, readahead=0) for mode in MODES}
         whole = summary.find(lines, mode="warm", ranks=ranks, nodes=nodes, readahead=16384)
-        shape = [f"{ranks} on {nodes}", ""]
+        shape = [ranks, nodes]
         operations.append([*shape, *(f"{at[m]['metadata_ops']:,.0f}" for m in COUNTED_MODES)])
         ratios.append([*shape, *(f"{at[m]['metadata_ratio']:.2f}" for m in COUNTED_MODES), f"{at['warm']['bytes_ratio']:.2f}",
                        markdown.number(whole and whole["bytes_ratio"])])
         times.append([*shape, *(f"{at[m]['startup_s'][0]:.2f}" for m in MODES)])
-    bytes_columns = ["bytes, warm, 1 MiB read-ahead", "16 MiB"]
-    return {"operations": markdown.table(["ranks on nodes", "metadata operations:", *COUNTED_MODES], operations),
-            "ratios": markdown.table(["ranks on nodes", "metadata ratio:", *COUNTED_MODES, *bytes_columns], ratios),
-            "times": markdown.table(["ranks on nodes", "startup, seconds:", *MODES], times)}
+    bytes_columns = ["bytes, 1 MiB", "bytes, 16 MiB"]
+    return {"operations": markdown.table(["ranks", "nodes", *COUNTED_MODES], operations),
+            "ratios": markdown.table(["ranks", "nodes", *COUNTED_MODES, *bytes_columns], ratios),
+            "times": markdown.table(["ranks", "nodes", *MODES], times)}
 
 
 def modelled_table(points, columns):
@@ -124,9 +130,9 @@ def limits_table(points):
     """How far fastimport's protocol is from its bounds, and from the goals of the project."""
     cases = (("cold", "bound cold", "1.5"), ("warm", "bound warm", "1.2"), ("cold, Ibcast", "bound cold", "1.5"),
              ("warm, Ibcast", "bound warm", "1.2"))
-    rows = [[f"{mode} / {bound}", "", f"{worst(points, mode, bound, 256):.2f}", f"{worst(points, mode, bound, LARGEST):.2f}", goal]
+    rows = [[f"{mode} / {bound}", goal, f"{worst(points, mode, bound, 256):.2f}", f"{worst(points, mode, bound, LARGEST):.2f}"]
             for mode, bound, goal in cases]
-    return markdown.table(["", "", "up to 256 nodes", "up to 10,000 nodes", "goal"], rows)
+    return markdown.table(["ratio", "goal", "up to 256 nodes", "up to 10,000 nodes"], rows)
 
 
 def growth(points, mode):
