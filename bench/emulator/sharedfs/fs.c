@@ -174,3 +174,18 @@ void fs_served(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place w
         sfs_sleep_until(due);
     }
 }
+
+bool fs_refused(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place where,
+                uint64_t bytes, int error)
+{
+    fs_served(req, op, start, where, bytes, error);
+    if (error) {
+        fuse_reply_err(req, error);
+    }
+    return error != 0;
+}
+
+struct fs_place fs_place_of(fuse_req_t req, fuse_ino_t ino)
+{
+    return (struct fs_place){fs_fd_of(fs_of(req), ino), NULL};
+}

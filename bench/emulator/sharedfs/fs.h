@@ -94,6 +94,13 @@ bool fs_inode_unchanged(struct fs *fs, struct fs_inode *inode, const struct stat
 void fs_served(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place where,
                uint64_t bytes, int error);
 
+/* fs_served(), and then replies with `error` unless it is 0. Returns true if it has replied. */
+bool fs_refused(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place where,
+                uint64_t bytes, int error);
+
+/* The file of a request as the subject of its operation. */
+struct fs_place fs_place_of(fuse_req_t req, fuse_ino_t ino);
+
 /* Adds the handlers of each kind to a table. */
 void fs_read_handlers(struct fuse_lowlevel_ops *ops);
 void fs_write_handlers(struct fuse_lowlevel_ops *ops);

@@ -78,14 +78,11 @@ static void handle_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info
     (void)fi;
     uint64_t start = sfs_now();
     struct fs *fs = fs_of(req);
-    struct fs_place where = {fs_fd_of(fs, ino), NULL};
+    struct fs_place where = fs_place_of(req, ino);
     struct stat st;
     int error = fstatat(where.fd, "", &st, AT_EMPTY_PATH) ? errno : 0;
 
-    fs_served(req, SFS_OP_getattr, start, where, 0, error);
-    if (error) {
-        fuse_reply_err(req, error);
-    } else {
+    if (!fs_refused(req, SFS_OP_getattr, start, where, 0, error)) {
         fuse_reply_attr(req, &st, fs->o.attr_timeout);
     }
 }
@@ -93,14 +90,12 @@ static void handle_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info
 static void handle_readlink(fuse_req_t req, fuse_ino_t ino)
 {
     uint64_t start = sfs_now();
-    struct fs_place where = {fs_fd_of(fs_of(req), ino), NULL};
+    struct fs_place where = fs_place_of(req, ino);
     char target[PATH_MAX + 1];
     ssize_t n = readlinkat(where.fd, "", target, sizeof target - 1);
     int error = n < 0 ? errno : 0;
 
-    fs_served(req, SFS_OP_readlink, start, where, 0, error);
-    if (error) {
-        fuse_reply_err(req, error);
+    if (fs_refused(req, SFS_OP_readlink, start, where, 0, error)) {
         return;
     }
     target[n] = '\0';
@@ -142,7 +137,7 @@ static void handle_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offse
                         struct fuse_file_info *fi)
 {
     uint64_t start = sfs_now();
-    struct fs_place where = {fs_fd_of(fs_of(req), ino), NULL};
+    struct fs_place where = fs_place_of(req, ino);
     char *buffer = malloc(size > 0 ? size : 1);
     ssize_t n = -1;
     int error = ENOMEM;
@@ -151,10 +146,7 @@ static void handle_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offse
         n = pread((int)fi->fh, buffer, size, offset);
         error = n < 0 ? errno : 0;
     }
-    fs_served(req, SFS_OP_read, start, where, n > 0 ? (uint64_t)n : 0, error);
-    if (error) {
-        fuse_reply_err(req, error);
-    } else {
+    if (!fs_refused(req, SFS_OP_read, start, where, n > 0 ? (uint64_t)n : 0, error)) {
         fuse_reply_buf(req, buffer, (size_t)n);
     }
     free(buffer);
@@ -162,8 +154,7 @@ static void handle_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offse
 
 static void handle_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    fs_served(req, SFS_OP_release, sfs_now(), (struct fs_place){fs_fd_of(fs_of(req), ino), NULL}, 0,
-              0);
+    fs_served(req, SFS_OP_release, sfs_now(), fs_place_of(req, ino), 0, 0);
     close((int)fi->fh);
     fuse_reply_err(req, 0);
 }
@@ -173,8 +164,7 @@ static void handle_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info
 static void handle_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     (void)fi;
-    fs_served(req, SFS_OP_flush, sfs_now(), (struct fs_place){fs_fd_of(fs_of(req), ino), NULL}, 0,
-              ENOSYS);
+    fs_served(req, SFS_OP_flush, sfs_now(), fs_place_of(req, ino), 0, ENOSYS);
     fuse_reply_err(req, ENOSYS);
 }
 
@@ -278,11 +268,7 @@ static void handle_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
         error = n < 0 ? errno : 0;
         pthread_mutex_unlock(&h->lock);
     }
-    fs_served(req, SFS_OP_readdir, start, (struct fs_place){fs_fd_of(fs_of(req), ino), NULL}, 0,
-              error);
-    if (error) {
-        fuse_reply_err(req, error);
-    } else {
+    if (!fs_refused(req, SFS_OP_readdir, start, fs_place_of(req, ino), 0, error)) {
         fuse_reply_buf(req, buffer, (size_t)n);
     }
     free(buffer);
@@ -290,8 +276,7 @@ static void handle_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 
 static void handle_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    fs_served(req, SFS_OP_releasedir, sfs_now(), (struct fs_place){fs_fd_of(fs_of(req), ino), NULL},
-              0, 0);
+    fs_served(req, SFS_OP_releasedir, sfs_now(), fs_place_of(req, ino), 0, 0);
     dir_close((struct dir_handle *)(uintptr_t)fi->fh);
     fuse_reply_err(req, 0);
 }
@@ -299,14 +284,11 @@ static void handle_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_i
 static void handle_statfs(fuse_req_t req, fuse_ino_t ino)
 {
     uint64_t start = sfs_now();
-    struct fs_place where = {fs_fd_of(fs_of(req), ino), NULL};
+    struct fs_place where = fs_place_of(req, ino);
     struct statvfs sv;
     int error = fstatvfs(where.fd, &sv) ? errno : 0;
 
-    fs_served(req, SFS_OP_statfs, start, where, 0, error);
-    if (error) {
-        fuse_reply_err(req, error);
-    } else {
+    if (!fs_refused(req, SFS_OP_statfs, start, where, 0, error)) {
         fuse_reply_statfs(req, &sv);
     }
 }

@@ -36,10 +36,7 @@ static void reply_new_entry(fuse_req_t req, enum sfs_op op, uint64_t start, stru
     if (!error) {
         error = fs_inode_find(fs_of(req), where.fd, where.name, &e);
     }
-    fs_served(req, op, start, where, 0, error);
-    if (error) {
-        fuse_reply_err(req, error);
-    } else {
+    if (!fs_refused(req, op, start, where, 0, error)) {
         fuse_reply_entry(req, &e);
     }
 }
@@ -155,14 +152,11 @@ static void handle_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_
                          off_t offset, struct fuse_file_info *fi)
 {
     uint64_t start = sfs_now();
-    struct fs_place where = {fs_fd_of(fs_of(req), ino), NULL};
+    struct fs_place where = fs_place_of(req, ino);
     ssize_t n = pwrite((int)fi->fh, data, size, offset);
     int error = n < 0 ? errno : 0;
 
-    fs_served(req, SFS_OP_write, start, where, n > 0 ? (uint64_t)n : 0, error);
-    if (error) {
-        fuse_reply_err(req, error);
-    } else {
+    if (!fs_refused(req, SFS_OP_write, start, where, n > 0 ? (uint64_t)n : 0, error)) {
         fuse_reply_write(req, (size_t)n);
     }
 }
@@ -221,17 +215,14 @@ static void handle_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, in
 {
     uint64_t start = sfs_now();
     struct fs *fs = fs_of(req);
-    struct fs_place where = {fs_fd_of(fs, ino), NULL};
+    struct fs_place where = fs_place_of(req, ino);
     struct stat st;
     int error = set_attributes(where.fd, attr, which, fi);
 
     if (!error && fstatat(where.fd, "", &st, AT_EMPTY_PATH) != 0) {
         error = errno;
     }
-    fs_served(req, SFS_OP_setattr, start, where, 0, error);
-    if (error) {
-        fuse_reply_err(req, error);
-    } else {
+    if (!fs_refused(req, SFS_OP_setattr, start, where, 0, error)) {
         fuse_reply_attr(req, &st, fs->o.attr_timeout);
     }
 }
@@ -241,8 +232,7 @@ static void handle_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fu
     uint64_t start = sfs_now();
     int error = (datasync ? fdatasync((int)fi->fh) : fsync((int)fi->fh)) ? errno : 0;
 
-    fs_served(req, SFS_OP_fsync, start, (struct fs_place){fs_fd_of(fs_of(req), ino), NULL}, 0,
-              error);
+    fs_served(req, SFS_OP_fsync, start, fs_place_of(req, ino), 0, error);
     fuse_reply_err(req, error);
 }
 
@@ -251,7 +241,7 @@ static void handle_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct
     (void)datasync;
     (void)fi;
     uint64_t start = sfs_now();
-    struct fs_place where = {fs_fd_of(fs_of(req), ino), NULL};
+    struct fs_place where = fs_place_of(req, ino);
     int fd = openat(where.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int error = fd < 0 || fsync(fd) ? errno : 0;
 
@@ -268,8 +258,7 @@ static void handle_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off
     uint64_t start = sfs_now();
     int error = fallocate((int)fi->fh, mode, offset, length) ? errno : 0;
 
-    fs_served(req, SFS_OP_fallocate, start, (struct fs_place){fs_fd_of(fs_of(req), ino), NULL}, 0,
-              error);
+    fs_served(req, SFS_OP_fallocate, start, fs_place_of(req, ino), 0, error);
     fuse_reply_err(req, error);
 }
 
