@@ -82,7 +82,7 @@ Startup / bound, the worst of the three systems:
   choose otherwise. A ring has p - 1 steps, each of which waits for a sleeping service thread: {cold_ring:.1f} and {warm_ring:.1f} times the bound
   at 10,000 nodes.
 - **Sleeping service threads.** A service thread sleeps 20 us to 1 ms between two looks at MPI, and each level of the tree waits for
-  one. With 5 ms instead of 1 ms, a warm start on 1,024 nodes would take {naps:.0f}% longer.
+  one. With 5 ms instead of 1 ms, a warm start on 1,024 nodes would take {sleeps:.0f}% longer.
 - **Requests at the root.** A rank sends a request when it has waited longer than its wait budget (2 to 20 ms cold, 100 ms during
   the bulk). One rank of a node asks, for what the root is looking up at that moment: {requests:,.0f} requests at 10,000 nodes in
   a cold start. They take {request_ms:.0f} ms of the root's time, which does not show in the startup.
@@ -159,7 +159,7 @@ def readme_page(results, points, model_page):
         modelled=modelled_table(mine, {"without fastimport": "plain", "cold": "cold", "warm": "warm", "bound, cold": "bound cold",
                                        "bound, warm": "bound warm"}),
         ibcast=modelled_table(mine, {"cold": "cold, Ibcast", "warm": "warm, Ibcast"}),
-        rtt=sensitivity_percent(model_page, "rtt", 2, 5), naps=sensitivity_percent(model_page, "poll_max", 5, 6),
+        rtt=sensitivity_percent(model_page, "rtt", 2, 5), sleeps=sensitivity_percent(model_page, "poll_max", 5, 6),
         grow_cold=growth(mine, "cold"), grow_warm=growth(mine, "warm"), requests=requests, request_ms=1000 * requests * REQUEST_SECONDS,
         cold_ring=worst(mine, "cold, Ibcast", "bound cold", LARGEST), warm_ring=worst(mine, "warm, Ibcast", "bound warm", LARGEST))
 

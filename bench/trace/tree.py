@@ -115,12 +115,12 @@ def text(root, other, depth=3, least=0.01):
     lines = [header + (f" {'ops':>7} {'MB':>8} {'fs ms':>9}   (the last three: with fastimport)" if other else "")]
     bound = root.seconds() * least
 
-    def show(node, twin, level):
-        lines.append(tree_row(node, level, twin))
+    def show(node, same, level):
+        lines.append(tree_row(node, level, same))
         if level < depth:
             for child in node.worst():
                 if child.seconds() >= bound:
-                    show(child, twin and twin.children.get(child.name, Node(child.name)), level + 1)
+                    show(child, same and same.children.get(child.name, Node(child.name)), level + 1)
 
     show(root, other, 0)
     return "\n".join(lines) + "\n"

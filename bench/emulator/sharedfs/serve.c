@@ -231,7 +231,7 @@ static int open_source(struct fs *fs)
     }
     fs->state = sfs_state_map(fs->o.state_path, 1);
     if (fs->state == NULL) {
-        return serve_fail("not a usable state file (remove it to start afresh):", fs->o.state_path);
+        return serve_fail("not a usable state file (remove it to start anew):", fs->o.state_path);
     }
     if (fs->o.log_path != NULL) {
         fs->log_fd = open(fs->o.log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);

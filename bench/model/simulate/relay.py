@@ -5,7 +5,7 @@ A Relay is one leader, or stands for all leaders of one depth, which behave alik
 last of `copies` children; the frames for the others go through the same link before.
 
 A relay sends a frame to its children, then stores it, and does nothing else while it stores. It holds system.frames frames.
-It has room for the next frame when it has stored the oldest one and all children have begun to receive that.
+The buffer for the next frame is free when it has stored the oldest one and all children have begun to receive that.
 """
 
 import math
@@ -40,20 +40,20 @@ class Relay:
     def __init__(self, world, weight=1, copies=1):
         self.world, self.weight, self.copies = world, weight, copies
         self.children, self.link = [], Server()
-        self.arrivals, self.rooms, self.missing = {}, {}, {}
+        self.arrivals, self.free_buffers, self.missing = {}, {}, {}
         self.last = 0.0
 
     def arrival(self, k):
         """The signal that is set when frame k has arrived."""
         return self.arrivals.setdefault(k, Signal())
 
-    def room(self, k):
-        """The signal that is set when there is room for frame k."""
-        signal = self.rooms.setdefault(k, Signal())
+    def buffer_free(self, k):
+        """The signal that is set when a buffer for frame k is free."""
+        signal = self.free_buffers.setdefault(k, Signal())
         signal.is_set |= k < self.world.system.frames
         return signal
 
-    def nap(self):
+    def remaining_sleep(self):
         """How long the service thread sleeps on after something has arrived, seconds.
 
         On average that is half of its sleep. Sleeps double, from system.poll to system.poll_max, while nothing arrives.
@@ -63,11 +63,11 @@ class Relay:
         return min(max(s.poll, idle / 2), s.poll_max) / 2
 
     def done_with(self, k):
-        """Called when frame k is stored and when a child has received it. After the last call there is room for a frame."""
+        """Called when frame k is stored and when a child has received it. After the last call its buffer is free."""
         self.missing[k] = self.missing.get(k, len(self.children) + 1) - 1
         if not self.missing[k]:
             engine = self.world.engine
-            engine.set_at(engine.now + self.world.system.poll / 2, self.room(k + self.world.system.frames))
+            engine.set_at(engine.now + self.world.system.poll / 2, self.buffer_free(k + self.world.system.frames))
 
     def pass_on(self, k, frame):
         """Begins to send frame k to all children."""
@@ -77,7 +77,7 @@ class Relay:
     def hand(self, child, k, frame):
         """The process that sends frame k to one child."""
         s, engine = self.world.system, self.world.engine
-        yield child.room(k)
+        yield child.buffer_free(k)
         sent = self.link.reserve(engine.now, self.copies * (s.overhead + frame.size * s.gap_byte))
         yield sent + s.latency + s.overhead + (s.poll / 2 if frame.size > s.eager else 0.0)
         engine.set(child.arrival(k))
@@ -91,7 +91,7 @@ class Relay:
             signal = self.arrival(k)
             if not signal.is_set:
                 yield signal
-                yield engine.now + self.nap()
+                yield engine.now + self.remaining_sleep()
             frame = self.world.frames[k]
             self.pass_on(k, frame)
             copied = s.gap_byte if s.cores else 0  # on shared cores a processor copies the bytes

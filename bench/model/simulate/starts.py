@@ -237,7 +237,7 @@ class FastimportJob:
             if not self.pending:
                 self.wake = Signal()
                 yield self.wake
-                yield engine.now + self.relay.nap()
+                yield engine.now + self.relay.remaining_sleep()
             yield from send()
 
     def frame(self):
@@ -252,7 +252,7 @@ class FastimportJob:
     def down_the_tree(self):
         """The process that sends a frame to the children of the root."""
         k = len(self.world.frames)
-        yield self.relay.room(k)
+        yield self.relay.buffer_free(k)
         frame = yield from self.frame()
         self.world.frames.append(frame)
         self.relay.pass_on(k, frame)
