@@ -1,4 +1,5 @@
-"""The demo's program: imports a numerical stack, reduces a vector over all ranks, and says so once."""
+# SPDX-License-Identifier: BSD-3-Clause
+"""The program of bench/demo: imports numpy and scipy and adds up a vector over all ranks. Rank 0 prints the result."""
 
 from mpi4py import MPI
 import numpy

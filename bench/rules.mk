@@ -1,7 +1,8 @@
-# bench: programs and tests
+# SPDX-License-Identifier: BSD-3-Clause
+# bench: its programs, and the targets that measure.
 FUSE_CFLAGS := $(shell pkg-config --cflags fuse3 2>/dev/null)
 FUSE_LIBS := $(shell pkg-config --libs fuse3 2>/dev/null || echo -lfuse3)
-SHAREDFS_OBJ := $(patsubst %,$(B)/obj/bench/sharedfs/%.o,main serve fs read write state)
+SHAREDFS_OBJ := $(patsubst %,$(B)/obj/bench/emulator/sharedfs/%.o,main serve fs read write state)
 
 PROGRAMS += $(B)/sharedfs
 
@@ -13,56 +14,59 @@ $(B)/sharedfs: $(SHAREDFS_OBJ)
 
 PROGRAMS += $(B)/emulated-node
 
-# Static: where it takes ssh's place, the launcher's LD_LIBRARY_PATH is not searched for it.
-$(B)/emulated-node: $(B)/obj/bench/nodes/node.o
+# Static: it takes the place of ssh, which does not depend on the launcher's LD_LIBRARY_PATH either.
+$(B)/emulated-node: $(B)/obj/bench/emulator/nodes/node.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ $(LDFLAGS) $(if $(SANITIZE)$(COVERAGE),,-static) -o $@
 
 PROGRAMS += $(B)/execonly.so
 
-# Without sanitizers: it is preloaded into programs that have none.
-$(B)/obj/bench/execonly.o $(B)/execonly.so: SAN :=
-$(B)/obj/bench/execonly.o: CFLAGS_ROOM = -fPIC
-$(B)/execonly.so: $(B)/obj/bench/execonly.o
+# Without sanitizers: the programs that preload it have none.
+$(B)/obj/bench/startup/execonly.o $(B)/execonly.so: SAN :=
+$(B)/obj/bench/startup/execonly.o: CFLAGS_ROOM = -fPIC
+$(B)/execonly.so: $(B)/obj/bench/startup/execonly.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $^ $(LDFLAGS) -o $@
 
 PROGRAMS += $(B)/stamp $(B)/mpistart
 
-# Static: what a rank executes first must need nothing from the shared file system.
-$(B)/obj/bench/measure/stamp.o $(B)/stamp: SAN :=
-$(B)/stamp: $(B)/obj/bench/measure/stamp.o
+# Static: what a rank executes first must not read from the shared file system.
+$(B)/obj/bench/startup/stamp.o $(B)/stamp: SAN :=
+$(B)/stamp: $(B)/obj/bench/startup/stamp.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -static $^ -o $@
 
-$(B)/obj/bench/measure/mpistart.o $(B)/mpistart: CC := $(MPICC)
-$(B)/obj/bench/measure/mpistart.o $(B)/mpistart: SAN :=
-$(B)/mpistart: $(B)/obj/bench/measure/mpistart.o
+$(B)/obj/bench/startup/mpistart.o $(B)/mpistart: CC := $(MPICC)
+$(B)/obj/bench/startup/mpistart.o $(B)/mpistart: SAN :=
+$(B)/mpistart: $(B)/obj/bench/startup/mpistart.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ $(LDFLAGS) -o $@
 
 include bench/libstorm/rules.mk
 
-# Every figure of bench/README.md from scratch, in build/bench; under 10 minutes on 2 cores.
+# Measures everything that bench/README.md lists under `make bench`, in build/bench: under 10 minutes on 2 cores.
 BENCH_OUT := $(B)/bench
 
 bench: all
-	bench/calibrate --output $(BENCH_OUT)/calibrate
-	bench/startup --count-readahead 16384 --output $(BENCH_OUT)/startup
-	bench/model --validate $(BENCH_OUT)/startup/results.json --output $(BENCH_OUT)/model
-	bench/model --output $(BENCH_OUT)/model
-	bench/trace --output $(BENCH_OUT)/trace
+	bench/model/calibrate --output $(BENCH_OUT)/calibrate
+	bench/startup/run --count-readahead 16384 --output $(BENCH_OUT)/startup
+	bench/model/run --validate $(BENCH_OUT)/startup/results.json --output $(BENCH_OUT)/model
+	bench/model/run --output $(BENCH_OUT)/model
+	bench/trace/run --output $(BENCH_OUT)/trace
 
-# Keeps the small ones in the repository.
+# Copies the small results to bench/results.
 bench-keep:
 	mkdir -p bench/results
-	cp $(BENCH_OUT)/startup/startup-numpy-scipy.svg $(BENCH_OUT)/startup/startup-numpy-scipy.png $(BENCH_OUT)/startup/runs.csv bench/results
+	cp $(BENCH_OUT)/startup/startup-numpy-scipy.svg $(BENCH_OUT)/startup/startup-numpy-scipy.png \
+	    $(BENCH_OUT)/startup/runs.csv bench/results
 	cp $(BENCH_OUT)/startup/results.md bench/results/startup.md
-	cp $(BENCH_OUT)/model/model.svg $(BENCH_OUT)/model/model.png $(BENCH_OUT)/model/model.md $(BENCH_OUT)/model/validation.md bench/results
+	cp $(BENCH_OUT)/model/model.svg $(BENCH_OUT)/model/model.png $(BENCH_OUT)/model/model.md \
+	    $(BENCH_OUT)/model/validation.md bench/results
 	cp $(BENCH_OUT)/calibrate/machine.json $(BENCH_OUT)/calibrate/trace.json $(BENCH_OUT)/trace/trace.txt bench/results
 	if [ -e $(BENCH_OUT)/bulk/bulk.md ]; then cp $(BENCH_OUT)/bulk/bulk.md $(BENCH_OUT)/bulk/bulk.csv bench/results; fi
 	if [ -e $(BENCH_OUT)/pandas/results.md ]; then cp $(BENCH_OUT)/pandas/results.md bench/results/startup-pandas.md; fi
-	bench/measure/front.py $(BENCH_OUT)/startup/results.json $(BENCH_OUT)/model/model.json >bench/results/README-tables.md
+	bench/startup/readme_tables.py $(BENCH_OUT)/startup/results.json $(BENCH_OUT)/model/model.json \
+	    >bench/results/README-tables.md
 
 .PHONY: bench-keep
 include bench/hotpath/rules.mk

@@ -1,4 +1,8 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # tests: programs and tests
+
+# Tests in Python: tests/run NAME $(PYTEST) FILE. tests/pytest.ini says how to run one test by itself.
+PYTEST := /usr/bin/python3 -B -m pytest -c tests/pytest.ini
 
 # The fuzzers search for FUZZ_SECONDS each; in check-long for FUZZ_LONG, differential's from the day's seed.
 FUZZERS := fuzz fuzz-elf fuzz-segment

@@ -1,12 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bare.c - the yardstick for the plan's bulk: a chunked MPI_Bcast of as many bytes between the
- * leaders of the same nodes.
+ * bare.c - bcast-bare, what the bulk of a plan is compared with: a chunked MPI_Bcast of as many
+ * bytes between one rank on each of the same nodes.
  *
- *     bcast-bare BYTES CHUNK [DIRECTORY]     one rank a node; rank 0 prints seconds
+ *     bcast-bare BYTES CHUNK [DIRECTORY]     rank 0 prints the seconds from barrier to barrier
  *
- * Without a directory nothing is read or written: MPI alone. With one, each rank writes what it has
- * to a file there (and removes it), as anything must that leaves a copy on every node. The time is
- * from a barrier before to a barrier after.
+ * Without a directory, no rank reads or writes a file. With a directory, each rank writes what it
+ * receives to a temporary file there, as any program must that leaves a copy on every node.
  */
 #include <fcntl.h>
 #include <mpi.h>
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void store(int file, const char *buffer, int size)
+static void write_chunk(int file, const char *buffer, int size)
 {
     for (int done = 0; file >= 0 && done < size;) {
         ssize_t n = write(file, buffer + done, (size_t)(size - done));
@@ -28,7 +28,7 @@ static void store(int file, const char *buffer, int size)
     }
 }
 
-static double broadcast(char *buffer, long long bytes, int chunk, int file)
+static double timed_broadcast(char *buffer, long long bytes, int chunk, int file)
 {
     double start;
 
@@ -38,13 +38,13 @@ static double broadcast(char *buffer, long long bytes, int chunk, int file)
         int n = bytes - done < chunk ? (int)(bytes - done) : chunk;
 
         MPI_Bcast(buffer, n, MPI_BYTE, 0, MPI_COMM_WORLD);
-        store(file, buffer, n);
+        write_chunk(file, buffer, n);
     }
     MPI_Barrier(MPI_COMM_WORLD);
     return MPI_Wtime() - start;
 }
 
-static int open_file(const char *directory)
+static int open_temporary(const char *directory)
 {
     char name[4096];
     int file;
@@ -74,7 +74,7 @@ int main(int argc, char **argv)
     memset(buffer, 1, (size_t)chunk);
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    seconds = broadcast(buffer, bytes, chunk, argc > 3 ? open_file(argv[3]) : -1);
+    seconds = timed_broadcast(buffer, bytes, chunk, argc > 3 ? open_temporary(argv[3]) : -1);
     if (rank == 0) {
         printf("%.6f\n", seconds);
     }

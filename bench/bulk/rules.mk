@@ -1,4 +1,5 @@
-# bench/bulk: the plan's bulk against a bare broadcast.
+# SPDX-License-Identifier: BSD-3-Clause
+# bench/bulk: compares the bulk of a plan with a bare broadcast.
 
 PROGRAMS += $(B)/bcast-bare
 

@@ -1,7 +1,8 @@
-# Sourced by env-path and make-env: the options that name a test environment, and where it lives.
+# SPDX-License-Identifier: BSD-3-Clause
+# env-path and make-env source this file: the options that name an environment, and its place.
 #
-# recipe_parse PROGRAM ARGS... sets recipe_mpi (debian or wheel), recipe_packages (sorted, comma-separated)
-# and recipe_rest (arguments that are not options).
+# recipe_parse PROGRAM ARGS... sets recipe_mpi (debian or wheel), recipe_packages (sorted, separated by commas) and
+# recipe_rest (the arguments that are not options).
 
 recipe_mpi=debian
 recipe_packages=mpi4py,numpy,scipy
@@ -25,13 +26,14 @@ recipe_parse() {
             if [ "$1" = --mpi ]; then recipe_mpi=$2; else recipe_packages=$2; fi
             shift 2
             ;;
-        -h | --help) recipe_usage "$program: a Python environment for tests, Python itself included" ;;
+        -h | --help) recipe_usage "$program: an environment for tests, with Python itself" ;;
         -*) recipe_usage "$program: unknown option '$1'" ;;
         *) recipe_rest+=("$1") && shift ;;
         esac
     done
     case $recipe_mpi in debian | wheel) ;; *) recipe_usage "$program: --mpi is debian or wheel, not '$recipe_mpi'" ;; esac
-    [[ $recipe_packages =~ ^[A-Za-z0-9._,=-]+$ ]] || recipe_usage "$program: --with takes package names, not '$recipe_packages'"
+    [[ $recipe_packages =~ ^[A-Za-z0-9._,=-]+$ ]] ||
+        recipe_usage "$program: --with takes package names, not '$recipe_packages'"
     recipe_packages=$(tr , '\n' <<<"$recipe_packages" | sed '/^$/d' | sort -u | paste -sd,)
 }
 

@@ -1,15 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * hotpath - what one call costs: served, passed through, and by libc alone.
+ * hotpath.c - measures what one call costs: served, passed through, and by libc alone.
  *
- *   hotpath TREE FOREIGN         makes both directories, measures, prints a line a call family:
- *                                NAME MEDIAN MIN MAX (ns a call, over ROUNDS rounds)
+ *   hotpath make TREE FOREIGN    makes both directories
+ *   hotpath TREE FOREIGN         measures, and prints one line for each kind of call:
+ *                                NAME MEDIAN MIN MAX (ns of one call, over ROUNDS rounds)
  *
- * Run it twice, with and without the library (bench/hotpath/run). -rdynamic exports Py_Initialize,
- * by which fastimport takes it for a Python.
+ * bench/hotpath/run runs it with and without the library. fastimport recognises a Python by the
+ * symbol Py_Initialize, which -rdynamic exports.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +20,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS = 15, CALLS = 20000, ENTRIES = 32 };
+enum { ROUNDS = 15, CALLS = 20000, ENTRIES = 32, NAME_SIZE = 64 };
 
-static char file[4096];
-static char missing[4096];
-static char link_name[4096];
-static char directory[4096];
+static char file[PATH_MAX];
+static char missing[PATH_MAX];
+static char link_name[PATH_MAX];
+static char directory[PATH_MAX];
 
 int Py_Initialize(void);
 
@@ -31,16 +34,16 @@ int Py_Initialize(void)
     return 0;
 }
 
-static void die(const char *what)
+static void die_of_errno(const char *what)
 {
     fprintf(stderr, "hotpath: %s: %s\n", what, strerror(errno));
     exit(1);
 }
 
-static void expect(int right, const char *what)
+static void die_unless(int right, const char *what)
 {
     if (!right) {
-        die(what);
+        die_of_errno(what);
     }
 }
 
@@ -48,66 +51,66 @@ static void call_stat(void)
 {
     struct stat st;
 
-    expect(stat(file, &st) == 0, "stat");
+    die_unless(stat(file, &st) == 0, "stat");
 }
 
 static void call_lstat(void)
 {
     struct stat st;
 
-    expect(lstat(file, &st) == 0, "lstat");
+    die_unless(lstat(file, &st) == 0, "lstat");
 }
 
 static void call_missing(void)
 {
     struct stat st;
 
-    expect(stat(missing, &st) == -1 && errno == ENOENT, "stat of a missing name");
+    die_unless(stat(missing, &st) == -1 && errno == ENOENT, "stat of a missing name");
 }
 
 static void call_access(void)
 {
-    expect(access(file, R_OK) == 0, "access");
+    die_unless(access(file, R_OK) == 0, "access");
 }
 
 static void call_readlink(void)
 {
     char buf[256];
 
-    expect(readlink(link_name, buf, sizeof buf) > 0, "readlink");
+    die_unless(readlink(link_name, buf, sizeof buf) > 0, "readlink");
 }
 
-static void call_open(void)
+static void call_open_close(void)
 {
     int fd = open(file, O_RDONLY | O_CLOEXEC);
 
-    expect(fd >= 0 && close(fd) == 0, "open");
+    die_unless(fd >= 0 && close(fd) == 0, "open");
 }
 
-static void call_list(void)
+static void call_list_directory(void)
 {
     DIR *d = opendir(directory);
     int n = 0;
 
-    expect(d != NULL, "opendir");
+    die_unless(d != NULL, "opendir");
     while (readdir(d) != NULL) {
         n++;
     }
-    expect(n >= ENTRIES && closedir(d) == 0, "readdir");
+    die_unless(n >= ENTRIES && closedir(d) == 0, "readdir");
 }
 
 static const struct {
     const char *name;
     void (*call)(void);
-    int divisor; /* fewer calls of what is slow */
+    int divisor; /* CALLS / divisor calls in a round: fewer of the slow ones */
 } families[] = {
     {"stat", call_stat, 1},
     {"lstat", call_lstat, 1},
     {"stat-missing", call_missing, 1},
     {"access", call_access, 1},
     {"readlink", call_readlink, 1},
-    {"open-close", call_open, 4},
-    {"list-directory", call_list, 8},
+    {"open-close", call_open_close, 4},
+    {"list-directory", call_list_directory, 8},
 };
 
 static void touch(const char *path)
@@ -117,10 +120,11 @@ static void touch(const char *path)
     if (fd < 0 && errno == EROFS) {
         return;
     }
-    expect(fd >= 0 && write(fd, "x = 1\n", 6) == 6 && close(fd) == 0, path);
+    die_unless(fd >= 0 && write(fd, "x = 1\n", 6) == 6 && close(fd) == 0, path);
 }
 
-/* TREE/lib/python3.11/site-packages/package/: as long and deep as paths of a Python are. */
+/* Names the files of TREE/lib/python3.11/site-packages/package, a path as long and deep as those of
+ * a Python environment. */
 static void name_all(const char *tree)
 {
     snprintf(directory, sizeof directory, "%s/lib/python3.11/site-packages/package", tree);
@@ -129,9 +133,9 @@ static void name_all(const char *tree)
     snprintf(link_name, sizeof link_name, "%.4000s/link", directory);
 }
 
-static void make(const char *tree)
+static void make_tree(const char *tree)
 {
-    char path[4200];
+    char path[PATH_MAX + NAME_SIZE];
 
     name_all(tree);
     for (char *p = directory + 1; (p = strchr(p, '/')) != NULL; p++) {
@@ -146,7 +150,7 @@ static void make(const char *tree)
         touch(path);
     }
     if (symlink("module.py", link_name) != 0 && errno != EEXIST) {
-        die(link_name);
+        die_of_errno(link_name);
     }
 }
 
@@ -166,7 +170,7 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void measure(const char *where, size_t i)
+static void measure_family(const char *where, size_t i)
 {
     double rounds[ROUNDS];
     int calls = CALLS / families[i].divisor;
@@ -189,15 +193,15 @@ static void measure_all(const char *where, const char *tree)
 {
     name_all(tree);
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-        measure(where, i);
+        measure_family(where, i);
     }
 }
 
 int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "make") == 0) {
-        make(argv[2]);
-        make(argv[3]);
+        make_tree(argv[2]);
+        make_tree(argv[3]);
         return 0;
     }
     if (argc != 3) {
@@ -205,13 +209,13 @@ int main(int argc, char **argv)
         return 2;
     }
     name_all(argv[1]);
-    call_list(); /* Python's finders list a directory before they ask for names in it */
+    call_list_directory(); /* Python's finders list a directory before they ask for names in it */
     measure_all("tree", argv[1]);
     measure_all("foreign", argv[2]);
     if (chdir(argv[2]) != 0) {
-        die(argv[2]);
+        die_of_errno(argv[2]);
     }
     strcpy(file, "lib/python3.11/site-packages/package/module.py");
-    measure("relative", 0);
+    measure_family("relative", 0);
     return 0;
 }

@@ -1,4 +1,5 @@
-# bench/hotpath: what one call costs.
+# SPDX-License-Identifier: BSD-3-Clause
+# bench/hotpath: measures what one call costs.
 
 PROGRAMS += $(B)/hotpath
 

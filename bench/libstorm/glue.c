@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * glue.c - makes a Python module of a storm library, so that those need not compile Python.h each.
+ * glue.c - makes a Python module of a library of the storm. The libraries link with this one, so
+ * that only this one compiles Python.h.
  */
 #include <Python.h>
 
@@ -20,16 +22,20 @@ static PyMethodDef methods[] = {
 
 PyObject *storm_module(struct PyModuleDef *definition, size_t size, const char *name, run_fn *run);
 
-/* definition is the library's own zeroed memory: Python keeps it for the life of the process. */
+/* Makes the module `name`, whose run() calls `run`. `definition` is zeroed memory of `size` bytes
+ * in the library, because Python keeps it for the life of the process. Returns NULL with a Python
+ * error, or without one if `size` is too small. */
 PyObject *storm_module(struct PyModuleDef *definition, size_t size, const char *name, run_fn *run)
 {
     const struct PyModuleDef filled = {
         PyModuleDef_HEAD_INIT, name, NULL, sizeof run, methods, NULL, NULL, NULL, NULL};
-    if (size < sizeof filled)
+    if (size < sizeof filled) {
         return NULL;
+    }
     *definition = filled;
     PyObject *module = PyModule_Create(definition);
-    if (module)
+    if (module != NULL) {
         *(run_fn **)PyModule_GetState(module) = run;
+    }
     return module;
 }

@@ -1,10 +1,6 @@
-# bench/libstorm: a storm of shared libraries. `make libstorm` builds the default one, ~290 libraries.
+# SPDX-License-Identifier: BSD-3-Clause
+# bench/libstorm: a storm of shared libraries. `make libstorm` builds the default one, about 290 libraries.
 
-TESTS += test-libstorm
-.PHONY: test-libstorm libstorm
-test-libstorm:
-	@mkdir -p $(B)/bench
-	@B=$(B) tests/run libstorm bench/libstorm/test_storm $(B)/bench/libstorm-small
-
+.PHONY: libstorm
 libstorm:
 	$(Q)bench/libstorm/storm_gen $(B)/bench/libstorm

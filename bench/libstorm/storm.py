@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""storm.py DIR needed|modules: loads a storm of libraries, calls every function, checks the sum of the results.
+# SPDX-License-Identifier: BSD-3-Clause
+"""storm.py DIR needed|modules: loads a storm of libraries, calls every function, and checks the sum of the results.
 
-needed   one dlopen of libstorm_all.so, which pulls everything through DT_NEEDED
-modules  one `import stormNNN` a module
+needed   one dlopen() of libstorm_all.so, which loads all others by DT_NEEDED
+modules  one `import stormNNN` for each module
 
-Prints one line: the variant, the number of modules, the checksum and the seconds for loading and for calling; exits
-with 1 if the checksum is not the generator's. With LD_LIBRARY_PATH=$(cat DIR/ld_library_path) ld.so also searches the
-empty directories.
+Prints one line: the variant, the number of modules, the checksum, and the seconds for loading and for calling. Exits with 1 if
+the checksum differs from that of storm_gen. With LD_LIBRARY_PATH=$(cat DIR/ld_library_path) ld.so searches the empty
+directories, too.
 """
+
 import ctypes
 import importlib
 import json
@@ -16,12 +18,14 @@ import time
 
 
 def load_needed(folder, _count):
+    """Returns the function that calls all functions."""
     library = ctypes.CDLL(folder + "/libstorm_all.so")
     library.storm_run_all.restype = ctypes.c_long
     return library.storm_run_all
 
 
 def load_modules(folder, count):
+    """Returns a function that calls the functions of all modules."""
     sys.path.insert(0, folder)
     modules = [importlib.import_module(f"storm{n:03}") for n in range(count)]
     return lambda: sum(module.run() for module in modules)
@@ -45,4 +49,5 @@ def main():
     sys.exit(0 if right else 1)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,43 +1,30 @@
-#!/usr/bin/python3
-"""bench/bulk: a small one from beginning to end, and what it says of wrong options."""
+# SPDX-License-Identifier: BSD-3-Clause
+"""bench/bulk/run: a small one from beginning to end, and its message for wrong options."""
 
 import csv
 import json
-import subprocess
-import tempfile
-import unittest
 
-import harness
+import pytest
+from support import ROOT, call
 
-RUN = harness.ROOT / "bench/bulk/run"
+RUN = ROOT / "bench/bulk/run"
 
 
-def setUpModule():
-    """The first run on a machine builds the environment, which takes its time."""
-    subprocess.run([harness.ROOT / "bench/env/make-env"], check=True, stdout=subprocess.DEVNULL)
+@pytest.mark.needs("root")
+@pytest.mark.usefixtures("environment")
+def test_a_small_one(scratch):
+    done = call(RUN, "--megabytes", "16", "--libraries", "2", "--nodes", "2", "--repetitions", "1", "--quiet", "0", "--output", scratch)
+    assert done.returncode == 0, done.stderr
+    with open(scratch / "bulk.csv", encoding="ascii") as f:
+        rows = {(row["case"], row["chunk"]): row for row in csv.DictReader(f)}
+    assert len(json.loads((scratch / "bulk.json").read_text())) == len(rows)
+    bulk = rows["bulk", ""]
+    assert float(bulk["bytes"]) >= 16e6
+    assert abs(float(bulk["cache_bytes"]) - 16e6) < 1e5
+    assert sum(case == "bare" for case, _ in rows) == sum(case == "bare, stored" for case, _ in rows)
+    assert ("bare", "524288") in rows
+    assert "a bare broadcast that stores what it receives" in done.stdout
 
 
-class Bulk(unittest.TestCase):
-    def test_a_small_one(self):
-        with tempfile.TemporaryDirectory() as place:
-            done = harness.call(RUN, "--megabytes", "16", "--libraries", "2", "--nodes", "2", "--repetitions", "1", "--quiet", "0", "--output", place)
-            self.assertEqual(done.returncode, 0, done.stderr)
-            with open(f"{place}/bulk.csv", encoding="ascii") as f:
-                rows = {(row["case"], row["chunk"]): row for row in csv.DictReader(f)}
-            with open(f"{place}/bulk.json", encoding="ascii") as f:
-                self.assertEqual(len(json.load(f)), len(rows))
-        bulk = rows["bulk", ""]
-        self.assertGreaterEqual(float(bulk["bytes"]), 16e6)
-        self.assertLess(abs(float(bulk["cache_bytes"]) - 16e6), 1e5)
-        self.assertEqual(sum(case == "bare" for case, _ in rows), sum(case == "bare, stored" for case, _ in rows))
-        self.assertIn(("bare", "524288"), rows)
-        self.assertIn("a bare broadcast that stores what it receives", done.stdout)
-
-    def test_wrong_options(self):
-        done = harness.call(RUN, "--megabytes", "0")
-        self.assertEqual(done.returncode, 2)
-        self.assertIn("must be positive", done.stderr)
-
-
-if __name__ == "__main__":
-    harness.main()
+def test_wrong_options(assert_refused):
+    assert_refused([RUN, "--megabytes", "0"], "must be positive")

@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The emulated server's clock and the counters, without FUSE: deterministic, as every start time is
- * given.
+ * sharedfs_state.c - tests the clocks and the counters of the emulated server, without FUSE. Each
+ * test gives the start times itself, so that the results do not depend on the machine.
  */
 #include "state.h"
 
@@ -24,17 +25,17 @@ static const struct sfs_costs costs = {
 
 static char path[] = "/tmp/sharedfs-state-XXXXXX";
 
-static int set_up(void **state)
+static int make_state(void **state)
 {
     strcpy(path + strlen(path) - 6, "XXXXXX");
     int fd = mkstemp(path);
     assert_true(fd >= 0);
     close(fd);
     *state = sfs_state_map(path, 1);
-    return *state ? 0 : -1;
+    return *state != NULL ? 0 : -1;
 }
 
-static int tear_down(void **state)
+static int remove_state(void **state)
 {
     (void)state;
     return unlink(path);
@@ -53,8 +54,9 @@ static void idle_server_costs_round_trip_and_service(void **state)
 
 static void requests_at_once_queue(void **state)
 {
-    for (uint64_t n = 1; n <= 5; n++)
+    for (uint64_t n = 1; n <= 5; n++) {
         assert_int_equal(due(*state, SFS_OP_getattr, 0, 0), 200 + 50 * n);
+    }
 }
 
 static void all_mappings_share_one_queue(void **state)
@@ -108,10 +110,12 @@ static void no_turn_is_given_twice(void **state)
     pthread_t threads[THREADS];
     struct sfs_state *s = *state;
 
-    for (int i = 0; i < THREADS; i++)
+    for (int i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, reserve_many, s), 0);
-    for (int i = 0; i < THREADS; i++)
+    }
+    for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
+    }
     assert_int_equal(s->node[1].op[SFS_OP_lookup], THREADS * PER_THREAD);
     assert_int_equal(due(s, SFS_OP_lookup, 0, 0), 200 + 50 * (THREADS * PER_THREAD + 1));
 }
@@ -143,7 +147,7 @@ static void other_files_are_refused(void **state)
     assert_int_equal(errno, ENOENT);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, make_state, remove_state)
 
 int main(void)
 {

@@ -18,7 +18,7 @@ from jobs import BUILD, LIBRARY, MPIEXEC, ROOT, Skipped, cache_place, caches, ch
 
 FAULTS = BUILD / "faults.so"
 PYTHON = "/usr/bin/python3"
-NODES = ROOT / "bench/nodes/mpiexec-nodes"
+NODES = ROOT / "bench/emulator/nodes/mpiexec-nodes"
 # What is imported, listed, read and not there, in one line a rank.
 PROGRAM = """
 import decimal, email.mime.text, hashlib, importlib.util, json, os, xml.dom.minidom

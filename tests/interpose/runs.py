@@ -10,7 +10,7 @@ import sys
 
 TIMEOUT = 60  # seconds a job
 NOBODY = 65534  # a user whom permissions bite
-NODES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench/nodes/mpiexec-nodes")
+NODES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench/emulator/nodes/mpiexec-nodes")
 
 
 class RunFailed(Exception):

@@ -17,7 +17,7 @@ import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(ROOT / "bench/nodes"))
+sys.path.insert(0, str(ROOT / "bench/emulator/nodes"))
 import sharedjob  # noqa: E402
 
 BUILD = sharedjob.BUILD
@@ -124,7 +124,7 @@ def nodes_job(text, ranks, nodes, env=None, timeout=60, after=""):
         command = [PYTHON, script(scratch, text)]
         if after:
             command = ["bash", "-c", f"{command[0]} {command[1]} || {after}"]
-        return subprocess.run([ROOT / "bench/nodes/mpiexec-nodes", "-N", str(nodes), "-n", str(ranks), *[f"--env={k}={v}" for k, v in settings.items()],
+        return subprocess.run([ROOT / "bench/emulator/nodes/mpiexec-nodes", "-N", str(nodes), "-n", str(ranks), *[f"--env={k}={v}" for k, v in settings.items()],
                                "--", *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
 
 

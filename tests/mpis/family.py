@@ -72,7 +72,7 @@ class Mpi:
         words = ["env", *(f"{k}={v}" for k, v in settings.items())]
         launch = [self.prefix / "bin/mpiexec", "-n", ranks]
         if nodes > 1:
-            launch = [ROOT / "bench/nodes/mpiexec-nodes", "--mpiexec", self.prefix / "bin/mpiexec", "-N", nodes, "-n", ranks]
+            launch = [ROOT / "bench/emulator/nodes/mpiexec-nodes", "--mpiexec", self.prefix / "bin/mpiexec", "-N", nodes, "-n", ranks]
         with tempfile.TemporaryDirectory() as scratch:
             app = pathlib.Path(scratch, "app.py")
             app.write_text(textwrap.dedent(text))

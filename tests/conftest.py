@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What pytest does for the tests of all folders: fixtures, the rule for skipping, and the tally for tests/run.
+
+A test that cannot run here is skipped, and says why:
+
+    @pytest.mark.needs("root")             the user must be root
+    @pytest.mark.needs("strace", "gdb")    these programs must be installed
+"""
+
+import ctypes
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x00020000, 0x4000, 1 << 18  # <sched.h>, <sys/mount.h>
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(name, ...): skip the test unless the user is root (\"root\") or a program is installed")
+
+
+def missing(name):
+    """Why a test that needs `name` cannot run here; None if it can."""
+    if name == "root":
+        return "needs root" if os.geteuid() else None
+    return None if shutil.which(name) else f"needs the program {name}"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        for marker in item.iter_markers("needs"):
+            for reason in filter(None, map(missing, marker.args)):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def scratch():
+    """A temporary directory that every user can enter. It is removed after the test."""
+    with tempfile.TemporaryDirectory(prefix="fastimport-test-") as path:
+        os.chmod(path, 0o755)
+        yield pathlib.Path(path)
+
+
+def make_mounts_private():
+    """Moves this process to a mount namespace of its own. Raises OSError on failure."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS) or libc.mount(b"none", b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None):
+        raise OSError(ctypes.get_errno(), "cannot make a mount namespace")
+
+
+@pytest.fixture(scope="session")
+def private_mounts():
+    """What the tests mount is seen by them alone, and is unmounted when they end, however they end."""
+    if missing("root"):
+        pytest.skip("needs root, to mount")
+    make_mounts_private()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Writes "PASSED FAILED SKIPPED" to the file that tests/run names in TEST_TALLY."""
+    count = {outcome: len(reports) for outcome, reports in terminalreporter.stats.items()}
+    passed, failed, skipped = (sum(count.get(outcome, 0) for outcome in outcomes) for outcomes in
+                               (("passed", "xpassed"), ("failed", "error"), ("skipped", "xfailed")))
+    if "TEST_TALLY" in os.environ:
+        pathlib.Path(os.environ["TEST_TALLY"]).write_text(f"{passed} {failed} {skipped}\n", encoding="ascii")
