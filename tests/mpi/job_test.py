@@ -118,6 +118,19 @@ def same_output(output, expected):
     return sorted(output) == sorted(expected)
 
 
+def test_one_rank_whose_launcher_tells_nothing():
+    """MPI has no other process to communicate with, and is not asked to (MPICH 4.0.2 crashes)."""
+    for words in ([MPIEXEC, "-pmi-port", "-n", "1", "env"], ["env", "PALS_RANKID=0"]):
+        with tempfile.TemporaryDirectory() as scratch:
+            app = script(scratch, "import json, decimal; print(len(json.dumps([1])))")
+            report = pathlib.Path(scratch, "report")
+            done = subprocess.run([*words, f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all", "FASTIMPORT_PLAN=off", f"FASTIMPORT_REPORT={report}",
+                                   PYTHON, str(app)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+            check_done(done, "3\n")
+            facts = sharedjob.read_json(report)
+            check((facts["ranks"], facts["nodes"]) == (1, 1) and facts["calls"]["open"]["served"] > 0, f"{facts}")
+
+
 def test_through_a_shell():
     done = local_job(["bash", "-c", f"{PYTHON} -c 'import json; print(len(json.dumps([])))'; exit 4"])
     check(done.returncode == 4 and same_output(done.stdout, "2\n2\n"), f"{done.returncode} {done.stdout!r} {done.stderr}")
