@@ -223,10 +223,23 @@ static void start_launcher(const struct role_facts *role)
     free(text);
 }
 
+static void tell_of_spawn(const struct role_facts *role)
+{
+    if (role->rank == 0) {
+        fi_enter();
+        load_config(role);
+        fi_log(LOG_INFO, "MPI_Comm_spawn has started this program: it is not served");
+        fi_leave();
+    }
+}
+
 __attribute__((constructor)) static void fastimport_start(int argc, char **argv)
 {
     struct role_facts role = role_decide();
 
+    if (role.is_spawned) {
+        tell_of_spawn(&role);
+    }
     if (role.role == ROLE_PASSIVE) {
         return;
     }

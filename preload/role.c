@@ -34,6 +34,15 @@ static int launcher_rank(void)
     return -1;
 }
 
+/* By MPI_Comm_spawn: PMI_SPAWNED of hydra (MPICH, Intel), MVAPICH, ParaStation; OMPI_PARENT_PORT of
+ * Open MPI. */
+static bool is_spawned(void)
+{
+    const char *spawned = getenv("PMI_SPAWNED");
+
+    return (spawned != NULL && strtol(spawned, NULL, 10) > 0) || getenv("OMPI_PARENT_PORT") != NULL;
+}
+
 /* A debugger with an embedded Python is not the program that was to be started. */
 static bool is_tool(void)
 {
@@ -108,7 +117,13 @@ struct role_facts role_decide(void)
     facts.is_python = dlsym(RTLD_DEFAULT, "Py_Initialize") != NULL && !is_tool();
     /* fastimport has an MPI_Init of its own: the next one counts */
     if (facts.is_python || dlsym(RTLD_NEXT, "MPI_Init") != NULL) {
-        facts.role = ROLE_RANK;
+        facts.is_spawned = is_spawned();
+        facts.role = facts.is_spawned ? ROLE_PASSIVE : ROLE_RANK;
     }
     return facts;
+}
+
+void role_isolate(void)
+{
+    setenv(ROLE_NODE_VARIABLE, "0", 1); /* no process is called so, and it names no cache */
 }

@@ -291,6 +291,44 @@ def test_with_the_wheels_of_mpich_and_mpi4py():
             print(f"    {ranks} ranks with {facts['mpi']}", flush=True)
 
 
+SPAWN = """
+    import os, sys
+    from mpi4py import MPI
+    parent = MPI.Comm.Get_parent()
+    if parent == MPI.COMM_NULL:
+        assert len(sys.argv) == 1, "a spawned rank without a parent"
+        child = MPI.COMM_WORLD.Spawn(sys.executable, args=[__file__, "spawned"], maxprocs=2)
+        print(child.gather(None, root=MPI.ROOT))
+        child.Disconnect()
+    else:
+        import decimal, sqlite3
+        parent.gather((MPI.COMM_WORLD.rank, MPI.COMM_WORLD.size), root=0)
+        parent.Disconnect()
+    """
+POOL = """
+    from mpi4py.futures import MPIPoolExecutor
+    if __name__ == "__main__":
+        with MPIPoolExecutor(2) as pool:
+            print(list(pool.map(abs, [-1, 2])))
+    """
+
+
+def test_spawned_ranks():
+    """The library is in the environment of the whole job, as a script of a batch system exports it, and so in that of spawned ranks."""
+    wheel = subprocess.check_output([ROOT / "bench/env/make-env", "--mpi", "wheel"], text=True).strip()
+    for text, output in ((SPAWN, "[(0, 2), (1, 2)]\n"), (POOL, "[1, 2]\n")):
+        with tempfile.TemporaryDirectory() as scratch:
+            settings = {"LD_PRELOAD": str(LIBRARY), "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", "FASTIMPORT_LOG": "info",
+                        "FASTIMPORT_LOG_FILE": f"{scratch}/log", "FASTIMPORT_REPORT": f"{scratch}/report"}
+            done = subprocess.run([f"{wheel}/env/bin/mpiexec", "-n", "1", f"{wheel}/env/bin/python", script(scratch, text)],
+                                  env={**os.environ, **settings}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+            check_done(done, output)
+            lines = pathlib.Path(f"{scratch}/log").read_text()
+            check(lines.count("MPI_Comm_spawn") == 1, f"{done.stderr}{lines}")
+            facts = sharedjob.read_json(f"{scratch}/report")
+            check(facts["ranks"] == 1 and facts["calls"]["open"]["served"] > 0, f"the parent: {facts}")
+
+
 # --- children ----------------------------------------------------------------------------------------------------
 
 

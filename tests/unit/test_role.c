@@ -26,6 +26,8 @@ static int forget(void **state)
         unsetenv(launchers[i]);
     }
     unsetenv("SLURM_STEP_ID");
+    unsetenv("PMI_SPAWNED");
+    unsetenv("OMPI_PARENT_PORT");
     unsetenv("FASTIMPORT");
     unsetenv(ROLE_NODE_VARIABLE);
     return 0;
@@ -89,6 +91,33 @@ static void is_passive_in_a_batch_script(void **state)
     assert_int_equal(role_decide().role, ROLE_PASSIVE);
     setenv("SLURM_STEP_ID", "0", 1);
     assert_int_equal(role_decide().role, ROLE_RANK);
+}
+
+static void is_passive_where_mpi_has_spawned_it(void **state)
+{
+    (void)state;
+    setenv("PMI_RANK", "1", 1);
+    setenv("PMI_SPAWNED", "0", 1);
+    assert_int_equal(role_decide().role, ROLE_RANK);
+    setenv("PMI_SPAWNED", "1", 1);
+    assert_int_equal(role_decide().role, ROLE_PASSIVE);
+    assert_true(role_decide().is_spawned);
+    setenv(ROLE_NODE_VARIABLE, "12:1f:2a:/dev/shm/x", 1); /* a cache that is there is good */
+    assert_int_equal(role_decide().role, ROLE_ATTACHED);
+    assert_false(role_decide().is_spawned);
+    forget(NULL);
+    setenv("OMPI_COMM_WORLD_RANK", "1", 1);
+    setenv("OMPI_PARENT_PORT", "123.0;tcp://...", 1);
+    assert_int_equal(role_decide().role, ROLE_PASSIVE);
+}
+
+static void isolates_its_children(void **state)
+{
+    (void)state;
+    setenv("PMI_RANK", "1", 1);
+    role_isolate();
+    assert_int_equal(role_decide().role, ROLE_PASSIVE);
+    assert_false(role_decide().was_rank);
 }
 
 static void is_passive_when_switched_off(void **state)
@@ -175,6 +204,8 @@ int main(void)
         cmocka_unit_test_setup(knows_launchers_by_their_names, forget),
         cmocka_unit_test_setup(is_a_rank_under_each_launcher, forget),
         cmocka_unit_test_setup(is_passive_in_a_batch_script, forget),
+        cmocka_unit_test_setup(is_passive_where_mpi_has_spawned_it, forget),
+        cmocka_unit_test_setup(isolates_its_children, forget),
         cmocka_unit_test_setup(is_passive_when_switched_off, forget),
         cmocka_unit_test_setup(is_attached_below_a_rank, forget),
         cmocka_unit_test_setup(is_attached_to_nothing, forget),
