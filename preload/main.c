@@ -13,6 +13,7 @@
 #include "early/open.h"
 #include "mpi/init.h"
 #include "mpi/place.h"
+#include "mpi/presence.h"
 #include "mpi/slot.h"
 #include "report/counters.h"
 #include "resolve.h"
@@ -76,6 +77,10 @@ static void join(const struct service_input *input, bool in_init)
     bool serves;
 
     if (!slot_claim()) {
+        return;
+    }
+    if (!presence_await(config.dir, config.join_ms)) {
+        role_isolate(); /* else its children would take the slot */
         return;
     }
     if (!in_init) {

@@ -47,7 +47,7 @@ ROOMS = {
     "successor": {"base", "role"},
     "intercept": {"answer", "bare_name", "base", "cache", "early/open.h", "mpi/init.h", "report", "resolve", "service", "successor", "written"},
     "signals": set(),
-    "main": {"base", "cache", "config", "early", "mpi/init.h", "mpi/place.h", "mpi/slot.h", "policy", "report", "resolve", "role", "roots", "service",
+    "main": {"base", "cache", "config", "early", "mpi/init.h", "mpi/place.h", "mpi/presence.h", "mpi/slot.h", "policy", "report", "resolve", "role", "roots", "service",
              "signals"},
 }
 
