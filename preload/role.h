@@ -27,6 +27,7 @@ enum role { ROLE_PASSIVE, ROLE_LAUNCHER, ROLE_RANK, ROLE_ATTACHED };
 struct role_facts {
     enum role role;
     int rank;         /* by the launcher's variables; -1: unknown */
+    int size;         /* how many ranks there are, by the same launcher; not positive: unknown */
     bool is_python;   /* has Py_Initialize */
     bool is_spawned;  /* passive only because MPI_Comm_spawn started it */
     const char *node; /* a descendant's (attached, or a launcher): directory of the node cache;

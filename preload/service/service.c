@@ -16,7 +16,6 @@
 #include "fill/library.h"
 #include "mpi/bind.h"
 #include "mpi/init.h"
-#include "mpi/slot.h"
 #include "roots.h"
 #include "service/internal.h"
 
@@ -281,7 +280,13 @@ static void take_counters(struct service *s)
 
 static bool join(struct service *s)
 {
-    if (!join_job(s) || !open_cache(s) || !greet(s)) {
+    if (!join_job(s)) {
+        return false;
+    }
+    if (service_is_cut_off(s)) { /* MPI is closed in order all the same */
+        return true;
+    }
+    if (!open_cache(s) || !greet(s)) {
         return false;
     }
     if (!s->hello.usable || s->hello.roots_size == 0) {
@@ -400,8 +405,7 @@ static void *service_thread(void *argument)
     return NULL;
 }
 
-/* --- seen from the program's threads
- * ---------------------------------------------------------------------------- */
+/* --- seen from the program's threads --- */
 
 /* All signals are for the program's own threads. */
 static int start_thread(struct service *s)
@@ -484,8 +488,7 @@ bool service_start(const struct service_input *input, struct service_result *res
     if (!service_wait_past(s, PHASE_JOINING, input->config->join_ms)) {
         fi_log(level_of(s, 1), /* rank 0 may be the missing one */
                "not all ranks have joined within %llu ms (one may be no Python and no MPI "
-               "program); going on without "
-               "fastimport",
+               "program); going on without fastimport",
                (unsigned long long)input->config->join_ms);
         result->speaks_mpi = true;
         return false;

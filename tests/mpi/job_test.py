@@ -131,6 +131,32 @@ def test_one_rank_whose_launcher_tells_nothing():
             check((facts["ranks"], facts["nodes"]) == (1, 1) and facts["calls"]["open"]["served"] > 0, f"{facts}")
 
 
+def test_tasks_that_mpi_does_not_bring_together():
+    """As srun --mpi=none starts them: one line a step says so, and nothing is served; nor to children, who leave MPI alone, too."""
+    with tempfile.TemporaryDirectory() as scratch, cache_place() as place:
+        app = script(scratch, """
+            import json, subprocess, sys
+            if len(sys.argv) == 1:
+                subprocess.run([sys.executable, __file__, "child"], check=True)
+                from mpi4py import MPI
+                print("size", MPI.COMM_WORLD.size)
+            """)
+        step = {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "3", "SLURM_STEP_NUM_TASKS": "3", "SLURM_NODEID": "0"}
+        settings = {"LD_PRELOAD": str(LIBRARY), "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", "FASTIMPORT_DIR": place}
+        tasks = [subprocess.Popen([PYTHON, app], env={**os.environ, **step, **settings, "SLURM_PROCID": str(rank)}, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for rank in range(3)]
+        done = [(*task.communicate(timeout=60), task.returncode) for task in tasks]
+        check([(output, code) for output, _, code in done] == [("size 1\n", 0)] * 3, f"{done}")
+        said = "".join(errors for _, errors, _ in done)
+        check(said.count("fastimport: ") == 1 and "has started 3 tasks, but MPI finds 1" in said and "srun --mpi=pmi2" in said, said)
+        check(not caches(place), f"left: {caches(place)}")
+        # a step of one task is no such step, nor is a job of one rank whose daemon is one of several tasks
+        for more in ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}, {"SLURM_PROCID": "0", "PMI_RANK": "0", "PMI_SIZE": "1"}):
+            done = subprocess.run([PYTHON, app], env={**os.environ, **step, **settings, **more}, stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True, timeout=60)
+            check_done(done, "size 1\n")
+
+
 def test_through_a_shell():
     done = local_job(["bash", "-c", f"{PYTHON} -c 'import json; print(len(json.dumps([])))'; exit 4"])
     check(done.returncode == 4 and same_output(done.stdout, "2\n2\n"), f"{done.returncode} {done.stdout!r} {done.stderr}")

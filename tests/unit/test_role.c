@@ -84,6 +84,28 @@ static void is_a_rank_under_each_launcher(void **state)
     }
 }
 
+static void knows_how_many_ranks_there_are(void **state)
+{
+    (void)state;
+    setenv("SLURM_PROCID", "2", 1);
+    setenv("SLURM_STEP_ID", "0", 1);
+    assert_true(role_decide().size <= 0);
+    setenv("SLURM_NTASKS", "5", 1);
+    assert_int_equal(role_decide().size, 5);
+    setenv("SLURM_STEP_NUM_TASKS", "4", 1); /* of the step, the other may be the job's */
+    assert_int_equal(role_decide().size, 4);
+    setenv("PMI_RANK", "0", 1); /* of a launcher whose daemons are the step's tasks */
+    assert_true(role_decide().size <= 0);
+    setenv("PMI_SIZE", "2", 1);
+    assert_int_equal(role_decide().size, 2);
+    assert_int_equal(role_decide().rank, 0);
+    setenv("PMI_SIZE", "many", 1);
+    assert_true(role_decide().size <= 0);
+    unsetenv("PMI_SIZE");
+    unsetenv("SLURM_NTASKS");
+    unsetenv("SLURM_STEP_NUM_TASKS");
+}
+
 static void is_passive_in_a_batch_script(void **state)
 {
     (void)state;
@@ -203,6 +225,7 @@ int main(void)
         cmocka_unit_test_setup(is_passive_without_a_launcher, forget),
         cmocka_unit_test_setup(knows_launchers_by_their_names, forget),
         cmocka_unit_test_setup(is_a_rank_under_each_launcher, forget),
+        cmocka_unit_test_setup(knows_how_many_ranks_there_are, forget),
         cmocka_unit_test_setup(is_passive_in_a_batch_script, forget),
         cmocka_unit_test_setup(is_passive_where_mpi_has_spawned_it, forget),
         cmocka_unit_test_setup(isolates_its_children, forget),
