@@ -90,6 +90,9 @@ static void join(const struct service_input *input, bool in_init)
     if (!in_init) {
         signals_restore(&signals);
     }
+    if (result.node != NULL) {
+        presence_done();
+    }
     tell_descendants(&result);
     if (!serves) {
         return;

@@ -141,9 +141,10 @@ bool place_daemon(pid_t *daemon, uint64_t *key)
 static int number_in(const char *variable)
 {
     const char *text = getenv(variable);
-    long n = text == NULL ? 0 : strtol(text, NULL, 10);
+    char *end;
+    long n = text == NULL ? -1 : strtol(text, &end, 10);
 
-    return n > 0 && n < 1 << 20 ? (int)n : 0;
+    return n >= 0 && n < 1 << 20 && end != text ? (int)n : -1;
 }
 
 /* list: "2(x3),1": two tasks on each of three nodes, one on the last. */
@@ -176,20 +177,25 @@ static int number_by_slurm(void)
 }
 
 /* hydra's daemons may run in a step of Slurm, which has the other variables, too. */
-int place_ranks(pid_t daemon)
+int place_ranks(pid_t daemon, int *rank)
 {
-    static const char *const variables[] = {"MPI_LOCALNRANKS", "PMI_LOCAL_SIZE", "PALS_LOCAL_SIZE"};
+    static const char *const variables[][2] = {{"MPI_LOCALNRANKS", "MPI_LOCALRANKID"},
+                                               {"PMI_LOCAL_SIZE", "PMI_LOCAL_RANK"},
+                                               {"PALS_LOCAL_SIZE", "PALS_LOCAL_RANKID"}};
     char name[64] = "";
-    int n = 0;
+    int n = -1;
 
     parent_of(daemon, name, sizeof name);
     if (strcmp(name, "slurmstepd") == 0) {
-        return number_by_slurm();
+        n = number_by_slurm();
+        *rank = number_in("SLURM_LOCALID");
+    } else {
+        for (size_t i = 0; n < 0 && i < sizeof variables / sizeof *variables; i++) {
+            n = number_in(variables[i][0]);
+            *rank = number_in(variables[i][1]);
+        }
     }
-    for (size_t i = 0; n == 0 && i < sizeof variables / sizeof *variables; i++) {
-        n = number_in(variables[i]);
-    }
-    return n;
+    return n > 0 && *rank >= 0 && *rank < n ? n : 0;
 }
 
 bool place_below_shell(char *shell, size_t size)

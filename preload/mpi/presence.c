@@ -3,119 +3,155 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/sys.h"
 #include "mpi/place.h"
 
-enum { COUNTING, ALL_HERE, SOME_MISSING };
+enum answer { COUNTING, ALL_HERE, SOME_MISSING };
 
 /* LOOKS: the daemon may still be starting ranks. */
-enum { LOOKS = 3, OPENINGS = 100, OPENING_NAP_NS = 1000000, SLICE_NS = 250000000 };
+enum { LOOKS = 3, OPENINGS = 100, NAP_MIN_NS = 20000, NAP_MAX_NS = 5000000 };
 
 /* A wrapper that is a Python has so long to call exec. */
 static const int64_t grace_ns = 2000000000;
 static const int64_t look_ns = 1000000000; /* from one look at the other ranks to the next */
 
-/* The file; all zero at first. */
-struct presence {
-    _Atomic uint32_t state; /* a futex */
-    _Atomic int here;
-    _Atomic int64_t looked; /* of all that wait, one looks */
-    _Atomic int fewer;      /* so often it has seen fewer processes than ranks */
-};
+/* The byte that is locked by whoever decides; the ranks' bytes are those of their numbers. */
+static const off_t decision = 1LL << 40;
 
 struct count {
     char name[512];
-    int fd;
-    struct presence *shared;
-    int daemon, expected;
+    const struct presence *in;
+    int here; /* ranks below this number are here */
+    int64_t looked;
+    int fewer; /* so often fewer processes than ranks were seen */
 };
 
-/* --- the file --- */
+static int held = -1; /* the file, until presence_done() */
+
+/* --- the file: empty, its locks are what counts (fcntl(2), open file description locks) --- */
+
+static int lock(short type, off_t at, off_t size)
+{
+    struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = size};
+
+    return sys_fcntl(held, F_OFD_SETLK, (long)&l);
+}
+
+static void begin_decision(void)
+{
+    struct flock l = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = decision, .l_len = 1};
+
+    while (sys_fcntl(held, F_OFD_SETLKW, (long)&l) == -EINTR) {
+    }
+}
+
+static void end_decision(void)
+{
+    lock(F_UNLCK, decision, 1);
+}
+
+static bool is_here(const struct count *c, int rank)
+{
+    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = rank, .l_len = 1};
+
+    return rank == c->in->rank ||
+           (sys_fcntl(held, F_OFD_GETLK, (long)&l) == 0 && l.l_type != F_UNLCK);
+}
+
+static bool all_are_here(struct count *c)
+{
+    while (c->here < c->in->ranks && is_here(c, c->here)) {
+        c->here++;
+    }
+    return c->here == c->in->ranks;
+}
+
+static bool is_removed(void)
+{
+    struct stat st;
+
+    return sys_fstat(held, &st) != 0 || st.st_nlink == 0;
+}
 
 static bool is_sound(const struct stat *st)
 {
     return S_ISREG(st->st_mode) && st->st_uid == geteuid() && (st->st_mode & 0077) == 0 &&
-           st->st_nlink <= 1 && (st->st_size == 0 || st->st_size == sizeof(struct presence));
+           st->st_nlink <= 1 && st->st_size == 0;
 }
 
-/* Whoever removes a file that nobody waits for takes the lock alone (cache/node.h): what is locked
- * and has a name stays. */
-static int open_once(const char *name, bool *again)
+void presence_done(void)
+{
+    if (held >= 0) {
+        sys_close(held);
+        held = -1;
+    }
+}
+
+/* Whoever removes a file that nobody waits for locks all of it before (cache/node.h): what has our
+ * lock, and a name, stays. */
+static bool open_once(const struct count *c, bool *again)
 {
     struct stat st;
-    int fd = sys_move_high(
-        sys_open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
-    bool locked, sound;
+    int error;
 
-    if (fd < 0) {
-        return fd;
+    held = sys_move_high(
+        sys_open(c->name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
+    if (held < 0) {
+        return false;
     }
-    locked = sys_flock(fd, LOCK_SH | LOCK_NB) == 0;
-    sound = sys_fstat(fd, &st) == 0 && is_sound(&st);
-    if (locked && sound && st.st_nlink == 1) {
-        return fd;
+    error = sys_fstat(held, &st) == 0 && is_sound(&st) ? lock(F_WRLCK, c->in->rank, 1) : -EPERM;
+    if (error == 0 && !is_removed()) {
+        return true;
     }
-    *again = sound;
-    sys_close(fd);
-    return -1;
+    *again = error == 0 || error == -EAGAIN;
+    presence_done();
+    return false;
 }
 
-static int open_file(const char *name)
+static bool open_count(const struct count *c)
 {
-    int fd = -1;
     bool again = true;
 
-    for (int i = 0; i < OPENINGS && fd < 0 && again; i++) {
-        if (i > 0) {
-            sys_nap_ns(OPENING_NAP_NS);
-        }
+    for (int i = 0; i < OPENINGS && again; i++) {
         again = false;
-        fd = open_once(name, &again);
+        if (open_once(c, &again)) {
+            return true;
+        }
+        sys_nap_ns(NAP_MAX_NS / 5);
     }
-    return fd;
+    return false;
 }
 
-static bool open_count(struct count *c)
+/* One at a time, for all that wait. Who gives up takes its own lock back: then it cannot seem that
+ * all are here, whoever comes now. */
+static enum answer decide(struct count *c, bool give_up, bool *is_mine)
 {
-    c->fd = open_file(c->name);
-    if (c->fd < 0) {
-        return false;
-    }
-    c->shared = sys_fallocate(c->fd, 0, sizeof *c->shared) != 0
-                    ? NULL
-                    : sys_mmap(sizeof *c->shared, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd, 0);
-    if (c->shared == NULL) {
-        sys_close(c->fd);
-    }
-    return c->shared != NULL;
-}
+    enum answer answer;
 
-static void close_count(struct count *c)
-{
-    sys_munmap(c->shared, sizeof *c->shared);
-    sys_close(c->fd);
-}
-
-/* For all that wait. False: another rank has done it before, perhaps in another way. */
-static bool decide(struct count *c, uint32_t state)
-{
-    uint32_t before = COUNTING;
-
-    if (!atomic_compare_exchange_strong(&c->shared->state, &before, state)) {
-        return false;
+    begin_decision();
+    c->here = 0;
+    *is_mine = false;
+    if (all_are_here(c)) {
+        answer = ALL_HERE;
+        sys_unlink(c->name);
+    } else if (is_removed()) {
+        answer = SOME_MISSING;
+    } else if (give_up) {
+        answer = SOME_MISSING;
+        *is_mine = sys_unlink(c->name) == 0;
+        lock(F_UNLCK, c->in->rank, 1);
+    } else {
+        answer = COUNTING;
     }
-    sys_unlink(c->name);
-    sys_futex_wake(&c->shared->state, c->expected);
-    return true;
+    end_decision();
+    return answer;
 }
 
 /* --- other ranks of the daemon --- */
@@ -209,93 +245,123 @@ static struct others look_at_children(int daemon)
     }
 }
 
-static bool is_my_turn(struct count *c)
-{
-    int64_t now = sys_now_ns();
-    int64_t last = atomic_load(&c->shared->looked);
-
-    return now - last > look_ns &&
-           atomic_compare_exchange_strong(&c->shared->looked, &last, now);
-}
-
 /* --- waiting --- */
 
-static void give_up(struct count *c, int missing, const char *why)
+/* Of all that wait, the lowest rank looks. */
+static bool is_my_turn(struct count *c, int64_t now)
 {
-    if (decide(c, SOME_MISSING)) {
-        fi_log(LOG_WARN, "%d of the %d ranks of this node %s; going on without fastimport", missing,
-               c->expected, why);
+    if (now - c->looked < look_ns) {
+        return false;
     }
+    c->looked = now;
+    for (int i = 0; i < c->in->rank; i++) {
+        if (is_here(c, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int number_here(const struct count *c)
+{
+    int n = 0;
+
+    for (int i = 0; i < c->in->ranks; i++) {
+        n += is_here(c, i);
+    }
+    return n;
+}
+
+static enum answer give_up(struct count *c, int missing, const char *why)
+{
+    bool is_mine;
+    enum answer answer = decide(c, true, &is_mine);
+
+    if (is_mine) {
+        fi_log(LOG_WARN, "%d of the %d ranks of this node %s; going on without fastimport", missing,
+               c->in->ranks, why);
+    }
+    return answer;
 }
 
 /* Those that are here are children of the daemon, or below one: a list with fewer is not whole. */
-static void look_around(struct count *c)
+static enum answer look_around(struct count *c)
 {
-    struct others o = look_at_children(c->daemon);
-    bool some_ended = o.alive < c->expected && o.alive >= atomic_load(&c->shared->here);
+    struct others o = look_at_children(c->in->daemon);
+    bool some_ended = o.alive < c->in->ranks && o.alive >= number_here(c);
 
-    c->shared->fewer = some_ended ? c->shared->fewer + 1 : 0;
+    c->fewer = some_ended ? c->fewer + 1 : 0;
     if (o.without_us > 0) {
-        give_up(c, o.without_us,
-                "run without this library: LD_PRELOAD has reached only some of them");
-    } else if (c->shared->fewer >= LOOKS) {
-        give_up(c, c->expected - o.alive, "have ended without joining the others");
+        return give_up(c, o.without_us,
+                       "run without this library: LD_PRELOAD has reached only some of them");
     }
+    if (c->fewer >= LOOKS) {
+        return give_up(c, c->in->ranks - o.alive, "have ended without joining the others");
+    }
+    return COUNTING;
 }
 
-static void give_up_at(struct count *c, uint64_t limit_ms)
+static enum answer give_up_at_limit(struct count *c)
 {
     char why[256];
 
     snprintf(why, sizeof why,
              "are missing: not all ranks have joined within %llu ms (one may be no Python and no MPI "
              "program, or LD_PRELOAD has not reached it)",
-             (unsigned long long)limit_ms);
-    give_up(c, c->expected - atomic_load(&c->shared->here), why);
+             (unsigned long long)c->in->limit_ms);
+    return give_up(c, c->in->ranks - number_here(c), why);
 }
 
-static bool await(struct count *c, uint64_t limit_ms)
+static enum answer look(struct count *c, int64_t waited)
 {
+    bool is_mine;
+
+    if (all_are_here(c) || is_removed()) {
+        return decide(c, false, &is_mine);
+    }
+    if (waited > (int64_t)c->in->limit_ms * 1000000) {
+        return give_up_at_limit(c);
+    }
+    return waited > grace_ns && is_my_turn(c, sys_now_ns()) ? look_around(c) : COUNTING;
+}
+
+/* Naps add at most an eighth to what was waited. */
+static void nap(int64_t waited)
+{
+    int64_t ns = waited / 8;
+
+    sys_nap_ns(ns < NAP_MIN_NS ? NAP_MIN_NS : ns < NAP_MAX_NS ? ns : NAP_MAX_NS);
+}
+
+bool presence_count(const struct presence *in)
+{
+    struct count c = {.in = in};
     int64_t start = sys_now_ns();
-    int64_t limit_ns = (int64_t)limit_ms * 1000000;
-    int64_t waited;
-
-    if (atomic_fetch_add(&c->shared->here, 1) + 1 >= c->expected) {
-        decide(c, ALL_HERE);
-    }
-    while (atomic_load(&c->shared->state) == COUNTING) {
-        sys_futex_wait(&c->shared->state, COUNTING, limit_ns < SLICE_NS ? limit_ns : SLICE_NS);
-        waited = sys_now_ns() - start;
-        if (waited > limit_ns) {
-            give_up_at(c, limit_ms);
-        } else if (waited > grace_ns && is_my_turn(c)) {
-            look_around(c);
-        }
-    }
-    return atomic_load(&c->shared->state) == ALL_HERE;
-}
-
-bool presence_count(const char *directory, uint64_t key, int daemon, int expected,
-                    uint64_t limit_ms)
-{
-    struct count c = {.daemon = daemon, .expected = expected};
-    int n = snprintf(c.name, sizeof c.name, "%s/fastimport-%u-%016llx.ranks", directory,
-                     (unsigned)getuid(), (unsigned long long)key);
-    bool all;
+    int n = snprintf(c.name, sizeof c.name, "%s/fastimport-%u-%016llx.ranks", in->directory,
+                     (unsigned)getuid(), (unsigned long long)in->key);
+    enum answer answer;
 
     if (n >= (int)sizeof c.name || !open_count(&c)) {
         return true;
     }
-    all = await(&c, limit_ms);
-    close_count(&c);
-    return all;
+    while ((answer = look(&c, sys_now_ns() - start)) == COUNTING) {
+        nap(sys_now_ns() - start);
+    }
+    if (answer == SOME_MISSING) {
+        presence_done();
+    }
+    return answer == ALL_HERE;
 }
 
 bool presence_await(const char *directory, uint64_t limit_ms)
 {
-    uint64_t key;
+    struct presence in = {.directory = directory, .limit_ms = limit_ms};
     pid_t daemon;
-    int expected = place_daemon(&daemon, &key) ? place_ranks(daemon) : 0;
 
-    return expected < 2 || presence_count(directory, key, daemon, expected, limit_ms);
+    if (!place_daemon(&daemon, &in.key)) {
+        return true;
+    }
+    in.daemon = daemon;
+    in.ranks = place_ranks(daemon, &in.rank);
+    return in.ranks < 2 || presence_count(&in);
 }

@@ -1,13 +1,11 @@
 /* mpi/presence: the ranks of a node, played by children of this process, count each other. */
 #include "scratch.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -20,19 +18,25 @@ enum { KEY = 0xabc, PATIENT_MS = 30000 };
 
 enum answer { ALL_HERE, SOME_MISSING };
 
-static enum answer count(int expected, uint64_t limit_ms)
+static enum answer count(int rank, int ranks, uint64_t limit_ms)
 {
-    return presence_count(scratch(), KEY, (int)getppid(), expected, limit_ms) ? ALL_HERE
-                                                                              : SOME_MISSING;
+    struct presence in = {scratch(), KEY, (int)getppid(), ranks, rank, limit_ms};
+
+    return presence_count(&in) ? ALL_HERE : SOME_MISSING;
 }
 
-static pid_t start(int expected, uint64_t limit_ms)
+/* A rank holds its lock for a second: what is between them and presence_done(). */
+static pid_t start(int rank, int ranks, uint64_t limit_ms)
 {
     pid_t pid = fork();
 
     assert_true(pid >= 0);
     if (pid == 0) {
-        _exit(count(expected, limit_ms));
+        enum answer answer = count(rank, ranks, limit_ms);
+
+        poll(NULL, 0, answer == ALL_HERE ? 1000 : 0);
+        presence_done();
+        _exit(answer);
     }
     return pid;
 }
@@ -70,7 +74,7 @@ static void all_are_here(void **state)
     (void)state;
     capture_begin();
     for (int i = 0; i < RANKS; i++) {
-        pids[i] = start(RANKS, PATIENT_MS);
+        pids[i] = start(i, RANKS, PATIENT_MS);
         poll(NULL, 0, i == RANKS - 2 ? 300 : 0); /* one that is late */
     }
     for (int i = 0; i < RANKS; i++) {
@@ -87,8 +91,8 @@ static void one_never_comes(void **state)
 
     (void)state;
     capture_begin();
-    first = start(3, 300);
-    second = start(3, PATIENT_MS); /* it hears of it from the other */
+    first = start(0, 3, 300);
+    second = start(1, 3, PATIENT_MS); /* it hears of it from the other */
     assert_int_equal(answer_of(first), SOME_MISSING);
     assert_int_equal(answer_of(second), SOME_MISSING);
     said = capture_end();
@@ -103,8 +107,8 @@ static void one_comes_too_late(void **state)
 {
     (void)state;
     capture_begin();
-    assert_int_equal(answer_of(start(2, 50)), SOME_MISSING);
-    assert_int_equal(answer_of(start(2, 50)), SOME_MISSING);
+    assert_int_equal(answer_of(start(0, 2, 50)), SOME_MISSING);
+    assert_int_equal(answer_of(start(1, 2, 50)), SOME_MISSING);
     capture_end();
     assert_int_equal(scratch_count("."), 0);
 }
@@ -156,7 +160,7 @@ static void a_python_without_us_is_seen(void **state)
     (void)state;
     capture_begin();
     other = run_as("python3.99");
-    assert_int_equal(answer_of(start(2, PATIENT_MS)), SOME_MISSING);
+    assert_int_equal(answer_of(start(0, 2, PATIENT_MS)), SOME_MISSING);
     end(other);
     said = capture_end();
     assert_int_equal(occurrences(said, "1 of the 2 ranks of this node run without"), 1);
@@ -173,7 +177,7 @@ static void a_shell_is_waited_for(void **state)
     (void)state;
     capture_begin();
     other = run_as("bash");
-    assert_int_equal(answer_of(start(2, 3500)), SOME_MISSING);
+    assert_int_equal(answer_of(start(0, 2, 3500)), SOME_MISSING);
     end(other);
     said = capture_end();
     assert_int_equal(occurrences(said, "within 3500 ms"), 1);
@@ -191,7 +195,7 @@ static void one_has_ended(void **state)
     if (zombie == 0) {
         _exit(0);
     }
-    assert_int_equal(answer_of(start(2, PATIENT_MS)), SOME_MISSING);
+    assert_int_equal(answer_of(start(0, 2, PATIENT_MS)), SOME_MISSING);
     waitpid(zombie, NULL, 0);
     said = capture_end();
     assert_int_equal(occurrences(said, "1 of the 2 ranks of this node have ended"), 1);
@@ -205,52 +209,66 @@ static void counts_in_nobody_elses_file(void **state)
     (void)state;
     scratch_text("victim", "precious");
     assert_int_equal(symlink(scratch_path("victim"), scratch_path(file_name())), 0);
-    assert_int_equal(count(2, PATIENT_MS), ALL_HERE); /* not known */
+    assert_int_equal(count(1, 2, PATIENT_MS), ALL_HERE); /* not known */
     assert_int_equal(unlink(scratch_path(file_name())), 0);
     assert_int_equal(mkfifo(scratch_path(file_name()), 0600), 0);
-    assert_int_equal(count(2, PATIENT_MS), ALL_HERE);
+    assert_int_equal(count(1, 2, PATIENT_MS), ALL_HERE);
     assert_int_equal(unlink(scratch_path(file_name())), 0);
     scratch_write(file_name(), "", 0, 0666);
     assert_int_equal(chmod(scratch_path(file_name()), 0666), 0);
-    assert_int_equal(count(2, PATIENT_MS), ALL_HERE);
+    assert_int_equal(count(1, 2, PATIENT_MS), ALL_HERE);
     assert_int_equal(unlink(scratch_path(file_name())), 0);
     assert_int_equal(link(scratch_path("victim"), scratch_path(file_name())), 0);
-    assert_int_equal(count(2, PATIENT_MS), ALL_HERE);
+    assert_int_equal(count(1, 2, PATIENT_MS), ALL_HERE);
     assert_int_equal(stat(scratch_path("victim"), &st), 0);
     assert_int_equal(st.st_size, strlen("precious"));
 }
 
 static void no_place_to_count(void **state)
 {
+    struct presence in = {"/nosuch", KEY, 1, 2, 0, PATIENT_MS};
+
     (void)state;
-    assert_true(presence_count("/nosuch", KEY, 1, 2, PATIENT_MS));
+    assert_true(presence_count(&in));
+}
+
+/* One that was killed before the last has come is not here. */
+static void the_killed_do_not_count(void **state)
+{
+    pid_t victim;
+
+    (void)state;
+    capture_begin();
+    victim = start(0, 2, PATIENT_MS);
+    for (int i = 0; i < 500 && !scratch_has(file_name()); i++) {
+        poll(NULL, 0, 10);
+    }
+    poll(NULL, 0, 100);
+    end(victim);
+    assert_int_equal(answer_of(start(1, 2, 300)), SOME_MISSING);
+    capture_end();
+    assert_int_equal(scratch_count("."), 0);
 }
 
 /* A job that was killed while it counted; one that counts. */
 static void the_sweep_takes_what_nobody_holds(void **state)
 {
     pid_t waits;
-    int fd;
 
     (void)state;
     scratch_write(file_name(), "", 0, 0600);
     assert_int_equal(node_sweep(scratch()), 1);
     assert_false(scratch_has(file_name()));
     capture_begin();
-    waits = start(2, PATIENT_MS);
+    waits = start(0, 2, PATIENT_MS);
     for (int i = 0; i < 500 && !scratch_has(file_name()); i++) {
         poll(NULL, 0, 10);
     }
-    fd = open(scratch_path(file_name()), O_RDONLY | O_CLOEXEC);
-    assert_true(fd >= 0);
-    for (int i = 0; i < 500 && flock(fd, LOCK_EX | LOCK_NB) == 0; i++) {
-        flock(fd, LOCK_UN);
-        poll(NULL, 0, 10);
-    }
-    close(fd);
+    poll(NULL, 0, 100);
     assert_int_equal(node_sweep(scratch()), 0);
-    assert_int_equal(count(2, PATIENT_MS), ALL_HERE);
+    assert_int_equal(count(1, 2, PATIENT_MS), ALL_HERE);
     assert_int_equal(answer_of(waits), ALL_HERE);
+    presence_done();
     capture_end();
     assert_int_equal(scratch_count("."), 0);
 }
@@ -266,6 +284,7 @@ int main(void)
         scratch_test(one_has_ended),
         scratch_test(counts_in_nobody_elses_file),
         cmocka_unit_test(no_place_to_count),
+        scratch_test(the_killed_do_not_count),
         scratch_test(the_sweep_takes_what_nobody_holds),
     };
 
