@@ -8,8 +8,9 @@
  * attached  a descendant of a rank: uses the node cache that the environment names, never MPI
  *           (or the rank's own successor by exec, also without a cache)
  *
- * A rank that MPI_Comm_spawn started is passive: its MPI_Init is collective with its parents', which
- * a session opened before would not be (MPI_Comm_get_parent then gives none, and the parents wait).
+ * A rank that MPI_Comm_spawn started is passive: its MPI_Init is collective with its parents',
+ * which a session opened before would not be (MPI_Comm_get_parent then gives none, and the parents
+ * wait).
  */
 #ifndef FASTIMPORT_ROLE_H
 #define FASTIMPORT_ROLE_H

@@ -45,8 +45,7 @@ static int lock(short type, off_t at, off_t size)
 
 static void begin_decision(void)
 {
-    struct flock l = {
-        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = decision, .l_len = 1};
+    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = decision, .l_len = 1};
 
     while (sys_fcntl(held, F_OFD_SETLKW, (long)&l) == -EINTR) {
     }
@@ -284,14 +283,16 @@ static enum answer give_up(struct count *c, int missing, const char *why)
     return answer;
 }
 
-/* Those that are here are children of the daemon, or below one: a list with fewer is not whole. */
+/* Those that are here are children of the daemon, or below one: a list with fewer is not whole. And
+ * where this rank is below one, that of another may be a wrapper, too, and a Python. */
 static enum answer look_around(struct count *c)
 {
     struct others o = look_at_children(c->in->daemon);
+    bool is_child = getppid() == c->in->daemon;
     bool some_ended = o.alive < c->in->ranks && o.alive >= number_here(c);
 
     c->fewer = some_ended ? c->fewer + 1 : 0;
-    if (o.without_us > 0) {
+    if (o.without_us > 0 && is_child) {
         return give_up(c, o.without_us,
                        "run without this library: LD_PRELOAD has reached only some of them");
     }
@@ -305,10 +306,11 @@ static enum answer give_up_at_limit(struct count *c)
 {
     char why[256];
 
-    snprintf(why, sizeof why,
-             "are missing: not all ranks have joined within %llu ms (one may be no Python and no MPI "
-             "program, or LD_PRELOAD has not reached it)",
-             (unsigned long long)c->in->limit_ms);
+    snprintf(
+        why, sizeof why,
+        "are missing: not all ranks have joined within %llu ms (one may be no Python and no MPI "
+        "program, or LD_PRELOAD has not reached it)",
+        (unsigned long long)c->in->limit_ms);
     return give_up(c, c->in->ranks - number_here(c), why);
 }
 

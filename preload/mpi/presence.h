@@ -8,8 +8,9 @@
  * daemon (mpi/place.h), it belongs to the user alone, it is empty and stays so: a rank that is here
  * holds a lock on the byte of its number, so nothing can be full, and a rank that is killed counts
  * no more. All hold their locks until everybody has seen them. Whoever ends the count removes the
- * file: a rank that sees all, or one that gives up. A job that is killed in between leaves it to the
- * next start (cache/node.h). Where all ranks have the library this costs a few system calls a rank.
+ * file: a rank that sees all, or one that gives up. A job that is killed in between leaves it to
+ * the next start (cache/node.h). Where all ranks have the library this costs a few system calls a
+ * rank.
  *
  * A rank is missing for certain when the daemon has a child that is a Python or has an MPI library,
  * and not ours: ld.so maps what is preloaded first; and when the daemon has fewer children than it

@@ -11,10 +11,11 @@ bool service_is_cut_off(const struct service *s)
     if (s->job.size >= tasks) {
         return false;
     }
-    fi_log(s->input.role.rank <= 0 ? LOG_WARN : LOG_INFO,
-           "the launcher has started %d tasks, but MPI finds %d: they cannot share anything, and go "
-           "on without fastimport (the launcher offers no PMI that this MPI knows; Slurm: srun "
-           "--mpi=pmi2 or --mpi=pmix)",
-           tasks, s->job.size);
+    fi_log(
+        s->input.role.rank <= 0 ? LOG_WARN : LOG_INFO,
+        "the launcher has started %d tasks, but MPI finds %d: they cannot share anything, and go "
+        "on without fastimport (the launcher offers no PMI that this MPI knows; Slurm: srun "
+        "--mpi=pmi2 or --mpi=pmix)",
+        tasks, s->job.size);
     return true;
 }

@@ -183,6 +183,33 @@ static void a_shell_is_waited_for(void **state)
     assert_int_equal(occurrences(said, "within 3500 ms"), 1);
 }
 
+static int wait_below_a_wrapper(void *unused)
+{
+    struct presence in = {scratch(), KEY, (int)getppid(), 2, 0, 3500};
+    pid_t pid = fork();
+
+    (void)unused;
+    if (pid == 0) {
+        _exit(presence_count(&in) ? ALL_HERE : SOME_MISSING);
+    }
+    return (int)answer_of(pid);
+}
+
+/* Below a wrapper, that of another rank may be a Python. */
+static void a_wrapper_is_waited_for(void **state)
+{
+    pid_t other;
+    const char *said;
+
+    (void)state;
+    capture_begin();
+    other = run_as("python3.99");
+    assert_int_equal(in_child(wait_below_a_wrapper, NULL), SOME_MISSING);
+    end(other);
+    said = capture_end();
+    assert_int_equal(occurrences(said, "within 3500 ms"), 1);
+}
+
 static void one_has_ended(void **state)
 {
     double start_time = now();
@@ -281,6 +308,7 @@ int main(void)
         scratch_test(one_comes_too_late),
         scratch_test(a_python_without_us_is_seen),
         scratch_test(a_shell_is_waited_for),
+        scratch_test(a_wrapper_is_waited_for),
         scratch_test(one_has_ended),
         scratch_test(counts_in_nobody_elses_file),
         cmocka_unit_test(no_place_to_count),
