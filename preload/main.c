@@ -15,6 +15,7 @@
 #include "intercept/mpi.h"
 #include "mpi/init.h"
 #include "mpi/place.h"
+#include "mpi/presence.h"
 #include "mpi/slot.h"
 #include "report/counters.h"
 #include "resolve.h"
@@ -90,12 +91,21 @@ static bool join(const struct service_input *input, bool in_init)
     if (!slot_claim()) {
         return false;
     }
+    if (!presence_await(config.dir, config.join_ms)) {
+        role_isolate(); /* else its children would take the slot */
+        tell_idle(&config, input->role.rank == 0, LOG_INFO,
+                  "some ranks of this node have not joined");
+        return false;
+    }
     if (!in_init) {
         signals_save(&signals);
     }
     serves = service_start(input, &result);
     if (!in_init) {
         signals_restore(&signals);
+    }
+    if (result.node != NULL) {
+        presence_done();
     }
     tell_descendants(&result);
     if (!serves) {
@@ -242,10 +252,23 @@ static void start_launcher(const struct role_facts *role)
     free(text);
 }
 
+static void tell_of_spawn(const struct role_facts *role)
+{
+    if (role->rank == 0) {
+        fi_enter();
+        load_config(role);
+        fi_log(LOG_INFO, "MPI_Comm_spawn has started this program: it is not served");
+        fi_leave();
+    }
+}
+
 __attribute__((constructor)) static void fastimport_start(int argc, char **argv)
 {
     struct role_facts role = role_decide();
 
+    if (role.is_spawned) {
+        tell_of_spawn(&role);
+    }
     if (role.role == ROLE_PASSIVE) {
         return;
     }

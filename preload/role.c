@@ -10,10 +10,22 @@
 #include "base/path.h"
 #include "base/sys.h"
 
-/* Set by hydra, Slurm's PMI-2, PMIx, Open MPI, Intel, MVAPICH, Cray's PALS and ALPS. */
-static const char *const rank_variables[] = {
-    "PMI_RANK",    "PMI_ID",      "PMIX_RANK",   "OMPI_COMM_WORLD_RANK",
-    "MPIRUN_RANK", "PALS_RANKID", "ALPS_APP_PE", "SLURM_PROCID"};
+/* Set by hydra, Slurm's PMI-2, PMIx, Open MPI, Intel, MVAPICH, Cray's PALS and ALPS. The first that
+ * is set is the innermost launcher's: hydra's daemons may run in a step of Slurm. sizes: which
+ * variables of the same launcher tell the number of ranks. */
+static const struct launcher {
+    const char *rank;
+    const char *sizes[2];
+} launchers[] = {
+    {"PMI_RANK", {"PMI_SIZE"}},
+    {"PMI_ID", {"PMI_SIZE"}},
+    {"PMIX_RANK", {"OMPI_COMM_WORLD_SIZE"}},
+    {"OMPI_COMM_WORLD_RANK", {"OMPI_COMM_WORLD_SIZE"}},
+    {"MPIRUN_RANK", {"MPIRUN_NPROCS"}},
+    {"PALS_RANKID", {"PALS_NRANKS", "PMI_SIZE"}},
+    {"ALPS_APP_PE", {NULL}},
+    {"SLURM_PROCID", {"SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"}},
+};
 
 /* A batch script of Slurm has SLURM_PROCID=0, too; but no step, for srun has not yet started one.
  */
@@ -22,16 +34,32 @@ static bool is_in_force(const char *variable)
     return strcmp(variable, "SLURM_PROCID") != 0 || getenv("SLURM_STEP_ID") != NULL;
 }
 
-static int launcher_rank(void)
+static int number_in(const char *variable)
 {
-    for (size_t i = 0; i < sizeof rank_variables / sizeof *rank_variables; i++) {
-        const char *text = getenv(rank_variables[i]);
+    const char *text = variable == NULL ? NULL : getenv(variable);
 
-        if (text != NULL && is_in_force(rank_variables[i]) && text[0] >= '0' && text[0] <= '9') {
-            return (int)strtol(text, NULL, 10);
+    return text != NULL && text[0] >= '0' && text[0] <= '9' ? (int)strtol(text, NULL, 10) : -1;
+}
+
+static void ask_launcher(struct role_facts *facts)
+{
+    for (size_t i = 0; i < sizeof launchers / sizeof *launchers && facts->rank < 0; i++) {
+        const struct launcher *l = &launchers[i];
+
+        facts->rank = is_in_force(l->rank) ? number_in(l->rank) : -1;
+        for (int j = 0; j < 2 && facts->rank >= 0 && facts->size <= 0; j++) {
+            facts->size = number_in(l->sizes[j]);
         }
     }
-    return -1;
+}
+
+/* By MPI_Comm_spawn: PMI_SPAWNED of hydra (MPICH, Intel), MVAPICH, ParaStation; OMPI_PARENT_PORT of
+ * Open MPI. */
+static bool is_spawned(void)
+{
+    const char *spawned = getenv("PMI_SPAWNED");
+
+    return (spawned != NULL && strtol(spawned, NULL, 10) > 0) || getenv("OMPI_PARENT_PORT") != NULL;
 }
 
 /* A debugger with an embedded Python is not the program that was to be started. */
@@ -85,7 +113,7 @@ static bool parse_node(const char *text, struct role_facts *facts)
 
 struct role_facts role_decide(void)
 {
-    struct role_facts facts = {.role = ROLE_PASSIVE, .rank = launcher_rank()};
+    struct role_facts facts = {.role = ROLE_PASSIVE, .rank = -1};
     const char *off = getenv("FASTIMPORT");
     const char *node = getenv(ROLE_NODE_VARIABLE);
     bool known;
@@ -93,6 +121,7 @@ struct role_facts role_decide(void)
     if (getauxval(AT_SECURE) != 0 || (off != NULL && strcmp(off, "0") == 0)) {
         return facts;
     }
+    ask_launcher(&facts);
     known = node != NULL && parse_node(node, &facts);
     if (is_launcher()) { /* a Slurm step's, too, which has a rank */
         facts.role = ROLE_LAUNCHER;
@@ -108,7 +137,13 @@ struct role_facts role_decide(void)
     facts.is_python = dlsym(RTLD_DEFAULT, "Py_Initialize") != NULL && !is_tool();
     /* fastimport has an MPI_Init of its own: the next one counts */
     if (facts.is_python || dlsym(RTLD_NEXT, "MPI_Init") != NULL) {
-        facts.role = ROLE_RANK;
+        facts.is_spawned = is_spawned();
+        facts.role = facts.is_spawned ? ROLE_PASSIVE : ROLE_RANK;
     }
     return facts;
+}
+
+void role_isolate(void)
+{
+    setenv(ROLE_NODE_VARIABLE, "0", 1); /* no process is called so, and it names no cache */
 }

@@ -7,6 +7,10 @@
  * rank      an MPI rank that is a Python or an MPI program, and no child of one
  * attached  a descendant of a rank: uses the node cache that the environment names, never MPI
  *           (or the rank's own successor by exec, also without a cache)
+ *
+ * A rank that MPI_Comm_spawn started is passive: its MPI_Init is collective with its parents',
+ * which a session opened before would not be (MPI_Comm_get_parent then gives none, and the parents
+ * wait).
  */
 #ifndef FASTIMPORT_ROLE_H
 #define FASTIMPORT_ROLE_H
@@ -24,7 +28,9 @@ enum role { ROLE_PASSIVE, ROLE_LAUNCHER, ROLE_RANK, ROLE_ATTACHED };
 struct role_facts {
     enum role role;
     int rank;         /* by the launcher's variables; -1: unknown */
+    int size;         /* how many ranks there are, by the same launcher; not positive: unknown */
     bool is_python;   /* has Py_Initialize */
+    bool is_spawned;  /* passive only because MPI_Comm_spawn started it */
     const char *node; /* a descendant's (attached, or a launcher): directory of the node cache;
                          NULL: there is none */
     uint64_t nonce;   /* the same */
@@ -33,5 +39,8 @@ struct role_facts {
 };
 
 struct role_facts role_decide(void);
+
+/* From now on, the children of this process are passive. */
+void role_isolate(void);
 
 #endif

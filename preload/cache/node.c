@@ -221,6 +221,25 @@ static bool in_use(int fd)
     return held;
 }
 
+/* What mpi/presence.h has left: a file of this user of which nobody has locked a part. */
+static bool sweep_file(const char *path)
+{
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct stat st;
+    int fd = sys_open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+    bool removed = false;
+
+    if (fd < 0) {
+        return false;
+    }
+    if (sys_fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+        sys_fcntl(fd, F_OFD_SETLK, (long)&all) == 0) {
+        removed = sys_unlink(path) == 0;
+    }
+    sys_close(fd);
+    return removed;
+}
+
 static bool sweep_one(void *context, const char *name, unsigned char type)
 {
     struct sweep *sweep = context;
@@ -230,6 +249,10 @@ static bool sweep_one(void *context, const char *name, unsigned char type)
     (void)type;
     if (strncmp(name, sweep->prefix, strlen(sweep->prefix)) != 0 ||
         !path_join(path, sizeof path, sweep->base, name)) {
+        return true;
+    }
+    if (path_ends_with(name, ".ranks")) {
+        sweep->removed += sweep_file(path);
         return true;
     }
     fd = sys_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);

@@ -158,10 +158,6 @@ static int gather_members(struct job *job, bool candidate, struct member *member
     int e;
 
     mine.has_place = place_key(&mine.place);
-    if (job->size == 1) {
-        members[0] = mine;
-        return MPI_SUCCESS;
-    }
     e = mpi.Iallgather(&mine, sizeof mine, MPI_BYTE, members, sizeof mine, MPI_BYTE, job->p->world,
                        &request);
     return e == MPI_SUCCESS ? wait_napping(request) : e;
@@ -312,10 +308,31 @@ static int meet(struct job *job, bool candidate, struct member *members, int *le
     return e == MPI_SUCCESS ? open_leaders(job, leaders) : e;
 }
 
-int job_open(struct job *job, bool candidate)
+static int meet_nobody(struct job *job)
+{
+    job->p->node = calloc(1, sizeof *job->p->node);
+    job->node_size = job->n_nodes = 1;
+    job->leader = 0;
+    return job->p->node == NULL ? MPI_ERR_NO_MEM : MPI_SUCCESS;
+}
+
+static int meet_all(struct job *job, bool candidate)
 {
     struct member *members;
     int *leaders;
+    int e;
+
+    members = calloc((size_t)job->size, sizeof *members);
+    leaders = calloc((size_t)job->size, sizeof *leaders);
+    e = members == NULL || leaders == NULL ? MPI_ERR_NO_MEM
+                                           : meet(job, candidate, members, leaders);
+    free(members);
+    free(leaders);
+    return e;
+}
+
+int job_open(struct job *job, bool candidate)
+{
     int e;
 
     *job = (struct job){.leader = -1, .p = calloc(1, sizeof *job->p)};
@@ -327,13 +344,7 @@ int job_open(struct job *job, bool candidate)
     if (e != MPI_SUCCESS) {
         return e;
     }
-    members = calloc((size_t)job->size, sizeof *members);
-    leaders = calloc((size_t)job->size, sizeof *leaders);
-    e = members == NULL || leaders == NULL ? MPI_ERR_NO_MEM
-                                           : meet(job, candidate, members, leaders);
-    free(members);
-    free(leaders);
-    return e;
+    return job_is_alone(job) ? meet_nobody(job) : meet_all(job, candidate);
 }
 
 /* --- sharing at the start
@@ -387,7 +398,7 @@ int job_share_all(struct job *job, void *bytes, size_t size)
     MPI_Request request = MPI_REQUEST_NULL;
     int e;
 
-    if (job->size == 1) {
+    if (job_is_alone(job)) {
         return MPI_SUCCESS;
     }
     e = mpi.Ibcast(bytes, (int)size, MPI_BYTE, job->root, job->p->world, &request);

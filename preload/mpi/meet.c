@@ -52,7 +52,7 @@ static int hear(struct job_private *p, _Atomic bool *lost)
 
 int job_heed(struct job *job, _Atomic bool *lost)
 {
-    int e = job->size == 1 ? MPI_SUCCESS : hear(job->p, lost);
+    int e = job_is_alone(job) ? MPI_SUCCESS : hear(job->p, lost);
 
     if (e == MPI_SUCCESS && atomic_load(lost) && !job->p->told) {
         job->p->told = true;
@@ -69,7 +69,7 @@ int job_depart(struct job *job, _Atomic bool *lost)
 
     atomic_store(lost, true);
     e = job_heed(job, lost);
-    while (e == MPI_SUCCESS && job->size > 1 && sys_now_ns() < end) {
+    while (e == MPI_SUCCESS && !job_is_alone(job) && sys_now_ns() < end) {
         e = hear(job->p, lost);
         sys_nap_ns(DEPART_NS / 20);
     }
@@ -117,8 +117,7 @@ static int wait_for_all(struct job *job, struct job_meeting *m, MPI_Request requ
     return e;
 }
 
-/* Does not spin: ranks may be here long before the last one. (With one rank there is
- * nothing to wait for, and MPICH 4.0.2 has not set up what MPI_Test would drive.) */
+/* Does not spin: ranks may be here long before the last one. */
 int job_meet(struct job *job, struct job_meeting *m)
 {
     MPI_Request request = MPI_REQUEST_NULL;
@@ -126,7 +125,7 @@ int job_meet(struct job *job, struct job_meeting *m)
     int most = said;
     int e = MPI_SUCCESS;
 
-    if (job->size > 1) {
+    if (!job_is_alone(job)) {
         e = mpi.Iallreduce(&said, &most, 1, MPI_INT, MPI_MAX, job->p->world, &request);
         e = e == MPI_SUCCESS ? wait_for_all(job, m, request) : e;
         stop_listening(job->p);

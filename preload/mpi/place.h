@@ -16,8 +16,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 bool place_key(uint64_t *key);
+
+/* The launcher's daemon that this slot belongs to, and a key that no other daemon of this machine
+ * has or will have. False: not known. */
+bool place_daemon(pid_t *daemon, uint64_t *key);
+/* How many ranks it started on this node, and which of them this is, from 0, by the launcher's
+ * variables (hydra's MPI_LOCALNRANKS, Slurm's SLURM_STEP_TASKS_PER_NODE, ...); 0: not known. */
+int place_ranks(pid_t daemon, int *rank);
 
 /* Is there a shell between the launcher's daemon and this process (proc(5), /proc/PID/stat and
  * exe)? It may start other programs in this slot, before and after this one. Then its name is in

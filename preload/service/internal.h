@@ -93,6 +93,10 @@ void leader_farewell(struct service *service);
 /* When the root has met the leaders: it has the farewell, or will never take it. */
 void leader_farewell_over(struct service *service);
 
+/* After job_open(): the launcher has started more tasks than MPI has ranks; says so, once a step.
+ */
+bool service_is_cut_off(const struct service *service);
+
 /* All ranks of this node are at their exit, or have called exec. */
 bool service_node_leaves(const struct service *service);
 

@@ -16,7 +16,6 @@
 #include "fill/library.h"
 #include "mpi/bind.h"
 #include "mpi/init.h"
-#include "mpi/slot.h"
 #include "roots.h"
 #include "service/internal.h"
 #include "service/tell.h"
@@ -278,7 +277,13 @@ static void take_counters(struct service *s)
 
 static bool join(struct service *s)
 {
-    if (!join_job(s) || !open_cache(s) || !greet(s)) {
+    if (!join_job(s)) {
+        return false;
+    }
+    if (service_is_cut_off(s)) { /* MPI is closed in order all the same */
+        return true;
+    }
+    if (!open_cache(s) || !greet(s)) {
         return false;
     }
     if (!s->hello.usable || s->hello.roots_size == 0) {
@@ -398,8 +403,7 @@ static void *service_thread(void *argument)
     return NULL;
 }
 
-/* --- seen from the program's threads
- * ---------------------------------------------------------------------------- */
+/* --- seen from the program's threads --- */
 
 /* All signals are for the program's own threads. */
 static int start_thread(struct service *s)

@@ -164,7 +164,7 @@ def test_no_lock():
 
 def test_no_descriptors():
     survives(f"openat:1:{ALL}:EMFILE", "cannot make a node cache")
-    survives(f"openat:16:{ALL}:EMFILE", left=True, served=2, but="open path dir dl")  # until the next start
+    survives(f"openat:20:{ALL}:EMFILE", left=True, served=2, but="open path dir dl")  # until the next start
     survives(f"fcntl:1:{ALL}:EMFILE")
 
 

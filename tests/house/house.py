@@ -48,7 +48,8 @@ ROOMS = {
     "intercept": {"answer", "bare_name", "base", "cache", "early/open.h", "mpi/init.h", "mpi/redirect.h", "report", "resolve", "service", "successor",
                   "written"},
     "signals": set(),
-    "main": {"base", "cache", "config", "early", "intercept/mpi.h", "mpi/init.h", "mpi/place.h", "mpi/slot.h", "policy", "report", "resolve", "role", "roots", "service",
+    "main": {"base", "cache", "config", "early", "intercept/mpi.h", "mpi/init.h", "mpi/place.h", "mpi/presence.h", "mpi/slot.h", "policy",
+             "report", "resolve", "role", "roots", "service",
              "signals"},
 }
 

@@ -77,6 +77,50 @@ def test_pythons_and_a_program_of_another_kind():
     alike([(1, [BYSTANDER, "0"]), (2, python(WORK))], "not all ranks have joined")
 
 
+def some_without(parts, says):
+    """parts: [(ranks, words before the command, the command)]; words: None: without the library, else what starts it there."""
+    plain = run([(ranks, command) for ranks, _, command in parts])
+    with cache_place() as place:
+        library = [f"LD_PRELOAD={LIBRARY}", f"FASTIMPORT_DIR={place}", f"FASTIMPORT_REPORT={place}/report", *[f"{k}={v}" for k, v in SETTINGS.items()]]
+        done = run([(ranks, command if words is None else [*words, "env", *library, *command]) for ranks, words, command in parts])
+        about = f"{parts}: plain exit {plain.returncode}, {plain.stdout!r}; with the library {done.returncode} {done.seconds:.1f} s\n{done.stdout}{done.stderr}"
+        check(done.returncode == plain.returncode and own_lines(done) == own_lines(plain), about)
+        messages = [line for line in done.stderr.splitlines() if "fastimport" in line]
+        check(len(messages) == (says is not None) and all(says in line for line in messages), about)
+        check(done.seconds < plain.seconds + 20, about)  # FASTIMPORT_JOIN_MS is three times as long
+        report = sharedjob.read_json(f"{place}/report")
+        check(not caches(place), f"left: {caches(place)}: {about}")
+    return report
+
+
+def test_only_some_ranks_have_the_library():
+    """They leave MPI alone, and say so."""
+    for code in 0, 3:
+        command = python(f"{SUM}\nMPI.COMM_WORLD.barrier()\nMPI.Finalize()\nsys.exit({code})")
+        check(some_without([(2, None, command), (2, [], command)], "2 of the 4 ranks of this node run without") is None, "who was served?")
+    some_without([(1, [], python(SUM)), (1, None, python(SUM))], "1 of the 2 ranks of this node run without")
+    some_without([(1, None, [MEMBER]), (1, [], python(SUM))], "1 of the 2 ranks of this node run without")
+    some_without([(1, [], python(WORK)), (1, None, python(f"import time; time.sleep(4)\n{WORK}"))], "1 of the 2 ranks of this node run without")
+
+
+def test_children_of_ranks_without_company_leave_mpi_alone():
+    text = f"import subprocess, sys, time\ntime.sleep(3)\nif len(sys.argv) == 1: subprocess.run([sys.executable, __file__, 'child'], check=True)\n{WORK}"
+    some_without([(1, [], python(text)), (1, None, python(text))], "1 of the 2 ranks of this node run without")
+    text = f"import os, sys\nif len(sys.argv) == 1: os.execv(sys.executable, [sys.executable, __file__, 'again'])\n{SUM}"
+    some_without([(1, [], python(text)), (1, None, python(text))], "1 of the 2 ranks of this node run without")
+
+
+def test_a_rank_without_the_library_has_ended():
+    some_without([(2, [], python(WORK)), (1, None, python(WORK))], "1 of the 3 ranks of this node have ended")
+
+
+def test_a_rank_that_gets_the_library_late():
+    """A shell that sets it after some work may still be a rank with the library."""
+    for slow in (["bash", "-c", 'sleep 4; exec "$@"', "bash"], ["bash", "-c", f'sleep 3; {PYTHON} -c "import time; time.sleep(1)"; exec "$@"', "bash"]):
+        report = some_without([(1, [], python(SUM)), (1, slow, python(SUM))], None)
+        check(report and report["ranks_reporting"] == 2, f"{report}")
+
+
 def test_exit_codes_where_a_rank_never_joins():
     alike([(1, python(WORK + "; import sys; sys.exit(3)")), (1, [BYSTANDER, "3000"])], "not all ranks have joined")
     alike([(1, python(WORK)), (1, [BYSTANDER, "3000", "5"])], "not all ranks have joined")

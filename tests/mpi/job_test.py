@@ -119,6 +119,45 @@ def same_output(output, expected):
     return sorted(output) == sorted(expected)
 
 
+def test_one_rank_whose_launcher_tells_nothing():
+    """MPI has no other process to communicate with, and is not asked to (MPICH 4.0.2 crashes)."""
+    for words in ([MPIEXEC, "-pmi-port", "-n", "1", "env"], ["env", "PALS_RANKID=0"]):
+        with tempfile.TemporaryDirectory() as scratch:
+            app = script(scratch, "import json, decimal; print(len(json.dumps([1])))")
+            report = pathlib.Path(scratch, "report")
+            done = subprocess.run([*words, f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all", "FASTIMPORT_PLAN=off", f"FASTIMPORT_REPORT={report}",
+                                   PYTHON, str(app)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+            check_done(done, "3\n")
+            facts = sharedjob.read_json(report)
+            check((facts["ranks"], facts["nodes"]) == (1, 1) and facts["calls"]["open"]["served"] > 0, f"{facts}")
+
+
+def test_tasks_that_mpi_does_not_bring_together():
+    """As srun --mpi=none starts them: one line a step says so, and nothing is served; nor to children, who leave MPI alone, too."""
+    with tempfile.TemporaryDirectory() as scratch, cache_place() as place:
+        app = script(scratch, """
+            import json, subprocess, sys
+            if len(sys.argv) == 1:
+                subprocess.run([sys.executable, __file__, "child"], check=True)
+                from mpi4py import MPI
+                print("size", MPI.COMM_WORLD.size)
+            """)
+        step = {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "3", "SLURM_STEP_NUM_TASKS": "3", "SLURM_NODEID": "0"}
+        settings = {"LD_PRELOAD": str(LIBRARY), "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", "FASTIMPORT_DIR": place}
+        tasks = [subprocess.Popen([PYTHON, app], env={**os.environ, **step, **settings, "SLURM_PROCID": str(rank)}, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for rank in range(3)]
+        done = [(*task.communicate(timeout=60), task.returncode) for task in tasks]
+        check([(output, code) for output, _, code in done] == [("size 1\n", 0)] * 3, f"{done}")
+        said = "".join(errors for _, errors, _ in done)
+        check(said.count("fastimport: ") == 1 and "has started 3 tasks, but MPI finds 1" in said and "srun --mpi=pmi2" in said, said)
+        check(not caches(place), f"left: {caches(place)}")
+        # a step of one task is no such step, nor is a job of one rank whose daemon is one of several tasks
+        for more in ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}, {"SLURM_PROCID": "0", "PMI_RANK": "0", "PMI_SIZE": "1"}):
+            done = subprocess.run([PYTHON, app], env={**os.environ, **step, **settings, **more}, stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True, timeout=60)
+            check_done(done, "size 1\n")
+
+
 def test_through_a_shell():
     done = local_job(["bash", "-c", f"{PYTHON} -c 'import json; print(len(json.dumps([])))'; exit 4"])
     check(done.returncode == 4 and same_output(done.stdout, "2\n2\n"), f"{done.returncode} {done.stdout!r} {done.stderr}")
@@ -279,6 +318,44 @@ def test_with_the_wheels_of_mpich_and_mpi4py():
             facts = sharedjob.read_json(report)
             check(facts["ranks_reporting"] == ranks and facts["calls"]["open"]["served"] > 100 * ranks, str(facts))
             print(f"    {ranks} ranks with {facts['mpi']}", flush=True)
+
+
+SPAWN = """
+    import os, sys
+    from mpi4py import MPI
+    parent = MPI.Comm.Get_parent()
+    if parent == MPI.COMM_NULL:
+        assert len(sys.argv) == 1, "a spawned rank without a parent"
+        child = MPI.COMM_WORLD.Spawn(sys.executable, args=[__file__, "spawned"], maxprocs=2)
+        print(child.gather(None, root=MPI.ROOT))
+        child.Disconnect()
+    else:
+        import decimal, sqlite3
+        parent.gather((MPI.COMM_WORLD.rank, MPI.COMM_WORLD.size), root=0)
+        parent.Disconnect()
+    """
+POOL = """
+    from mpi4py.futures import MPIPoolExecutor
+    if __name__ == "__main__":
+        with MPIPoolExecutor(2) as pool:
+            print(list(pool.map(abs, [-1, 2])))
+    """
+
+
+def test_spawned_ranks():
+    """The library is in the environment of the whole job, as a script of a batch system exports it, and so in that of spawned ranks."""
+    wheel = subprocess.check_output([ROOT / "bench/env/make-env", "--mpi", "wheel"], text=True).strip()
+    for text, output in ((SPAWN, "[(0, 2), (1, 2)]\n"), (POOL, "[1, 2]\n")):
+        with tempfile.TemporaryDirectory() as scratch:
+            settings = {"LD_PRELOAD": str(LIBRARY), "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", "FASTIMPORT_LOG": "info",
+                        "FASTIMPORT_LOG_FILE": f"{scratch}/log", "FASTIMPORT_REPORT": f"{scratch}/report"}
+            done = subprocess.run([f"{wheel}/env/bin/mpiexec", "-n", "1", f"{wheel}/env/bin/python", script(scratch, text)],
+                                  env={**os.environ, **settings}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+            check_done(done, output)
+            lines = pathlib.Path(f"{scratch}/log").read_text()
+            check(lines.count("MPI_Comm_spawn") == 1, f"{done.stderr}{lines}")
+            facts = sharedjob.read_json(f"{scratch}/report")
+            check(facts["ranks"] == 1 and facts["calls"]["open"]["served"] > 0, f"the parent: {facts}")
 
 
 # --- children ----------------------------------------------------------------------------------------------------

@@ -204,6 +204,20 @@ def a_rank_that_never_joins(mpi):
         check(done.stderr.count("fastimport: ") == 1 and "not all ranks have joined" in done.stderr, done.stderr)
 
 
+def only_some_ranks_have_the_library(mpi):
+    """Those leave MPI to the program, and say so once."""
+    with tempfile.TemporaryDirectory() as scratch:
+        app = pathlib.Path(scratch, "app.py")
+        app.write_text(f"{IMPORTS}\nfrom mpi4py import MPI\n{SUM_OF_ONES}")
+        plain = ["env", *(f"{k}={v}" for k, v in mpi.settings.items()), mpi.prefix / "bin/python", app]
+        ours = ["env", f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all", "FASTIMPORT_PLAN=off", *plain]
+        for first, second in ((plain, ours), (ours, plain)):
+            words = [mpi.prefix / "bin/mpiexec", "-n", 2, *first, ":", "-n", 2, *second]
+            job = subprocess.run(list(map(str, words)), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=50)
+            check((job.returncode, job.stdout) == (0, "4\n" * 4), f"exit {job.returncode}: {job.stdout}{job.stderr}")
+            check(job.stderr.count("fastimport: ") == 1 and "2 of the 4 ranks of this node run without" in job.stderr, job.stderr)
+
+
 def build(mpi, directory, name, text, *flags):
     source = pathlib.Path(directory, f"{name}.c")
     source.write_text(text)
@@ -263,8 +277,8 @@ def a_profiling_library_that_takes_mpi_by_dlsym(mpi):
 
 
 FAMILY = (a_job_of_four_ranks, two_nodes, python_without_mpi, the_state_is_the_programs, exit_codes, children, a_rank_that_calls_exec,
-          programs_of_one_script, a_rank_that_never_joins, a_c_program_beside_python, a_profiling_library_sees_init_and_finalize,
-          a_profiling_library_that_takes_mpi_by_dlsym)
+          programs_of_one_script, a_rank_that_never_joins, only_some_ranks_have_the_library, a_c_program_beside_python,
+          a_profiling_library_sees_init_and_finalize, a_profiling_library_that_takes_mpi_by_dlsym)
 
 
 def tests_of(make, only=FAMILY):

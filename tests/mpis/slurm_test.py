@@ -111,10 +111,22 @@ def test_programs_of_one_script():
 
 
 def test_a_launcher_without_pmi():
-    """--mpi=none starts four programs that know nothing of each other."""
+    """--mpi=none starts four programs that know nothing of each other; one of them says so."""
     with slurm(2) as cluster:
         plain, job = srun(cluster, PYTHON, False, kind="none"), srun(cluster, PYTHON, True, kind="none")
         check((job.returncode, job.stdout) == (plain.returncode, plain.stdout) == (0, "0 of 1\n" * 4), f"{plain} {job}")
+        check(job.stderr.count("fastimport: ") == job.stderr.count("has started 4 tasks, but MPI finds 1") == 1, job.stderr)
+
+
+def test_only_some_ranks_have_the_library():
+    """One of the two of each node."""
+    with slurm(2) as cluster, tempfile.TemporaryDirectory() as scratch:
+        settings = " ".join(f"{k}={v}" for k, v in SETTINGS.items())
+        some = f'[ $SLURM_LOCALID = 0 ] || exec "$@"; exec env {settings} "$@"'
+        done = subprocess.run(["srun", "--mpi=pmi2", "-N", "2", "-n", "4", "--overcommit", "-K0", "bash", "-c", some, "bash", PYTHON,
+                               jobs.script(scratch, PROGRAM), "0"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=40, env=cluster)
+        check((done.returncode, done.stdout) == (0, "6 of 4\n" * 4), f"{done}")
+        check(done.stderr.count("fastimport: ") == done.stderr.count("1 of the 2 ranks of this node run without") == 2, done.stderr)
 
 
 def test_python_in_a_batch_script():

@@ -26,6 +26,8 @@ static int forget(void **state)
         unsetenv(launchers[i]);
     }
     unsetenv("SLURM_STEP_ID");
+    unsetenv("PMI_SPAWNED");
+    unsetenv("OMPI_PARENT_PORT");
     unsetenv("FASTIMPORT");
     unsetenv(ROLE_NODE_VARIABLE);
     return 0;
@@ -82,6 +84,28 @@ static void is_a_rank_under_each_launcher(void **state)
     }
 }
 
+static void knows_how_many_ranks_there_are(void **state)
+{
+    (void)state;
+    setenv("SLURM_PROCID", "2", 1);
+    setenv("SLURM_STEP_ID", "0", 1);
+    assert_true(role_decide().size <= 0);
+    setenv("SLURM_NTASKS", "5", 1);
+    assert_int_equal(role_decide().size, 5);
+    setenv("SLURM_STEP_NUM_TASKS", "4", 1); /* of the step, the other may be the job's */
+    assert_int_equal(role_decide().size, 4);
+    setenv("PMI_RANK", "0", 1); /* of a launcher whose daemons are the step's tasks */
+    assert_true(role_decide().size <= 0);
+    setenv("PMI_SIZE", "2", 1);
+    assert_int_equal(role_decide().size, 2);
+    assert_int_equal(role_decide().rank, 0);
+    setenv("PMI_SIZE", "many", 1);
+    assert_true(role_decide().size <= 0);
+    unsetenv("PMI_SIZE");
+    unsetenv("SLURM_NTASKS");
+    unsetenv("SLURM_STEP_NUM_TASKS");
+}
+
 static void is_passive_in_a_batch_script(void **state)
 {
     (void)state;
@@ -89,6 +113,33 @@ static void is_passive_in_a_batch_script(void **state)
     assert_int_equal(role_decide().role, ROLE_PASSIVE);
     setenv("SLURM_STEP_ID", "0", 1);
     assert_int_equal(role_decide().role, ROLE_RANK);
+}
+
+static void is_passive_where_mpi_has_spawned_it(void **state)
+{
+    (void)state;
+    setenv("PMI_RANK", "1", 1);
+    setenv("PMI_SPAWNED", "0", 1);
+    assert_int_equal(role_decide().role, ROLE_RANK);
+    setenv("PMI_SPAWNED", "1", 1);
+    assert_int_equal(role_decide().role, ROLE_PASSIVE);
+    assert_true(role_decide().is_spawned);
+    setenv(ROLE_NODE_VARIABLE, "12:1f:2a:/dev/shm/x", 1); /* a cache that is there is good */
+    assert_int_equal(role_decide().role, ROLE_ATTACHED);
+    assert_false(role_decide().is_spawned);
+    forget(NULL);
+    setenv("OMPI_COMM_WORLD_RANK", "1", 1);
+    setenv("OMPI_PARENT_PORT", "123.0;tcp://...", 1);
+    assert_int_equal(role_decide().role, ROLE_PASSIVE);
+}
+
+static void isolates_its_children(void **state)
+{
+    (void)state;
+    setenv("PMI_RANK", "1", 1);
+    role_isolate();
+    assert_int_equal(role_decide().role, ROLE_PASSIVE);
+    assert_false(role_decide().was_rank);
 }
 
 static void is_passive_when_switched_off(void **state)
@@ -174,7 +225,10 @@ int main(void)
         cmocka_unit_test_setup(is_passive_without_a_launcher, forget),
         cmocka_unit_test_setup(knows_launchers_by_their_names, forget),
         cmocka_unit_test_setup(is_a_rank_under_each_launcher, forget),
+        cmocka_unit_test_setup(knows_how_many_ranks_there_are, forget),
         cmocka_unit_test_setup(is_passive_in_a_batch_script, forget),
+        cmocka_unit_test_setup(is_passive_where_mpi_has_spawned_it, forget),
+        cmocka_unit_test_setup(isolates_its_children, forget),
         cmocka_unit_test_setup(is_passive_when_switched_off, forget),
         cmocka_unit_test_setup(is_attached_below_a_rank, forget),
         cmocka_unit_test_setup(is_attached_to_nothing, forget),
