@@ -157,5 +157,23 @@ print("done", os.lstat(f"{top}/a").st_nlink)
     check("done 4" in done.stdout, done.stdout)
 
 
+def test_what_one_node_makes_beside_the_script_is_there_on_another():
+    """The other node's listing of the script's directory is older."""
+    done = jobs.nodes_job("""
+    import importlib.util, os
+    from mpi4py import MPI
+    here = os.path.dirname(__file__)
+    assert importlib.util.find_spec("no_such_module") is None  # whose directory is listed for that
+    MPI.COMM_WORLD.Barrier()
+    if MPI.COMM_WORLD.rank == 0:
+        os.makedirs(f"{here}/results/part")
+    MPI.COMM_WORLD.Barrier()
+    assert os.listdir(f"{here}/results") == ["part"] and os.listdir(f"{here}/results/part") == []
+    assert [e.name for e in os.scandir(f"{here}/results")] == ["part"] and os.path.isdir(f"{here}/results")
+    print("done")
+    """, 2, 2)
+    check(done.returncode == 0 and done.stdout.count("done") == 2, f"{done.stdout}{done.stderr}")
+
+
 if __name__ == "__main__":
     sys.exit(jobs.run_all(globals(), sys.argv[1:]))
