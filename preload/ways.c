@@ -51,9 +51,8 @@ static bool take(struct slot *slot, struct said *out)
     uint64_t sequence = atomic_load(&slot->sequence);
 
     for (size_t i = 0; i < WORDS; i++) {
-        words[i] = atomic_load_explicit(&slot->words[i], memory_order_relaxed);
+        words[i] = atomic_load_explicit(&slot->words[i], memory_order_acquire);
     }
-    atomic_thread_fence(memory_order_acquire);
     memcpy(out, words, sizeof *out);
     return sequence % 2 == 0 &&
            atomic_load_explicit(&slot->sequence, memory_order_relaxed) == sequence;
@@ -68,10 +67,9 @@ static void put(struct slot *slot, const struct said *said)
         !atomic_compare_exchange_strong(&slot->sequence, &sequence, sequence + 1)) {
         return;
     }
-    atomic_thread_fence(memory_order_release);
     memcpy(words, said, sizeof *said);
     for (size_t i = 0; i < WORDS; i++) {
-        atomic_store_explicit(&slot->words[i], words[i], memory_order_relaxed);
+        atomic_store_explicit(&slot->words[i], words[i], memory_order_release);
     }
     atomic_store(&slot->sequence, sequence + 2);
 }
