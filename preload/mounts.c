@@ -29,9 +29,12 @@ enum {
 bool mounts_is_network(const char *type)
 {
     static const char *const types[] = {
-        "nfs",    "nfs4", "lustre", "gpfs",  "beegfs",   "ceph",    "panfs",
-        "afs",    "cifs", "smb3",   "9p",    "orangefs", "pvfs2",   "glusterfs",
-        "wekafs", "fuse", "gfs2",   "ocfs2", "cvmfs",    "quobyte", "virtiofs"};
+        "nfs",    "nfs4",  "lustre", "gpfs",         "beegfs",      "ceph",    "panfs",
+        "afs",    "cifs",  "smb3",   "9p",           "orangefs",    "pvfs2",   "glusterfs",
+        "wekafs", "fuse",  "gfs2",   "ocfs2",        "cvmfs",       "quobyte", "virtiofs",
+        "dvs",    "mmfs",  "fhgfs",  "beegfs_nodev", "lustre_lite", "cvfs",    "cxfs",
+        "acfs",   "gfs",   "ibrix",  "parastor",     "yrfs",        "scoutfs", "auristorfs",
+        "coda",   "ncpfs", "smbfs",  "pvfs"};
 
     if (strncmp(type, "fuse.", 5) == 0) {
         return true;

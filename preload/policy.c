@@ -122,6 +122,23 @@ bool policy_maybe(const struct policy *p, const char *path)
     return false;
 }
 
+bool policy_is_above(const struct policy *p, const char *path)
+{
+    for (size_t i = 0; i < p->n_roots; i++) {
+        const struct policy_root *r = &p->roots[i];
+        size_t n = 0;
+
+        while (path[n] != '\0' && path[n] == r->path[n]) {
+            n++;
+        }
+        if (path[n] == '\0' && n > 0 && n < r->length && (r->path[n] == '/' || n == 1) &&
+            r->scope != ROOT_EXCLUDE) {
+            return policy_verdict(p, path, n) != OURS;
+        }
+    }
+    return false;
+}
+
 bool policy_is_way(const struct policy *p, const char *path, size_t length)
 {
     for (size_t i = 0; i < p->n_roots; i++) {

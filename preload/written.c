@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "reopen.h"
 #include "resolve.h"
+#include "ways.h"
 
 enum { FAR_DIRECTORIES = 256 };
 
@@ -117,6 +118,7 @@ static bool locate(struct fi_path *p, int dirfd, const char *path)
     _Atomic uint64_t *slot;
     uint64_t hash;
 
+    ways_changed();
     if (!resolve_active || fi_inside() || (size_t)path < 4096 || !base_of(dirfd, path, base) ||
         !path_normalise(p, base, path)) {
         return false;
@@ -374,6 +376,7 @@ static bool note_closed(struct written_before *before)
 
 void written_closed(struct written_before *before)
 {
+    ways_changed();
     if (before->matters) {
         noted(note_closed(before));
     }
@@ -381,6 +384,7 @@ void written_closed(struct written_before *before)
 
 void written_closed_fd(struct written_before *before, int fd)
 {
+    ways_changed();
     if (before->matters) {
         noted(note_closed(before) && note_open(&before->path, fd));
     }
@@ -401,6 +405,7 @@ void written_remember(struct written_before *before, int dirfd, const char *path
 
 void written_over(struct written_before *before)
 {
+    ways_changed();
     if (before->matters) {
         noted(note_name(&before->path, CHANGE_TREE, HOW_NEW) && note_gone(before) &&
               (!before->has_directory ||

@@ -11,6 +11,8 @@
 
 #define NAME_OWN      ".python-mpi-bcast" /* our own directory in archives and staged trees */
 #define NAME_MANIFEST NAME_OWN "/manifest"
+#define NAME_STATE    NAME_OWN "/state"   /* what was staged */
+#define NAME_MARK     NAME_OWN "/partial" /* this is a partial copy; its job holds a lock on it */
 
 /* Writes the normal form of `raw` ("./a//b/" -> "a/b", "./" -> "") into `out`.
  * Returns NULL, or a static string that says why the name is refused: absolute, "..", a newline,

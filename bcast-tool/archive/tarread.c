@@ -100,7 +100,7 @@ static const char *take_type(struct tar *t, struct archive_entry *a, struct entr
 static const char *take_mode(struct archive_entry *a, struct entry *e)
 {
     mode_t mode = archive_entry_mode(a) & 07777;
-    e->mode = mode & 0777;
+    e->mode = mode & ENTRY_MODE;
     if (e->type != ENTRY_DIR && e->type != ENTRY_SYMLINK && (mode & (S_ISUID | S_ISGID)))
         return "it is setuid or setgid, which is refused";
     return NULL;

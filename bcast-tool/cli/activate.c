@@ -8,6 +8,7 @@
 
 #include "base/io.h"
 #include "cli/commands.h"
+#include "stage/trust.h"
 
 /* The directory's absolute path, and which variable names such an environment. */
 struct environment {
@@ -23,8 +24,13 @@ static bool has(const char *dir, const char *name)
     return there;
 }
 
+/* What runs there must be this user's, or root's. */
 static int find(struct environment *e, const char *dir, struct fault *f)
 {
+    int top = trust_open_tree(dir, f);
+    if (top < 0)
+        return -1;
+    close(top);
     if (!realpath(dir, e->dir))
         return fault_errno(f, dir, "cannot activate it");
     if (!has(e->dir, "bin"))
@@ -116,7 +122,7 @@ int command_run(const struct settings *s)
     }
     if (find(&e, s->words[0], &f) < 0)
         return complain(NULL, &f);
-    char *path = io_format("%s/bin%s%s", e.dir, old ? ":" : "", old ? old : "");
+    char *path = io_format("%s/bin%s%s", e.dir, old && *old ? ":" : "", old ? old : "");
     setenv("PATH", path, 1);
     setenv(e.variable, e.dir, 1);
     unsetenv("PYTHONHOME");

@@ -3,20 +3,44 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/io.h"
 #include "cli/commands.h"
 #include "stage/place.h"
 
+/* Names may be other users'. */
+struct shown {
+    char text[512];
+};
+
+static struct shown printable(const char *text)
+{
+    struct shown s;
+    fault_printable(s.text, sizeof s.text, text);
+    return s;
+}
+
 static void print_staged(const struct nodes *n, const char *parent, const char *name,
                          const struct place_label *label)
 {
-    printf("%s\t%s/%s\tstaged", n->name, parent, name);
+    printf("%s\t%s/%s\tstaged", n->name, parent, printable(name).text);
     for (int i = 0; i < label->n; i++)
-        printf("%c%s", i ? ',' : '\t', label->archive[i].name);
+        printf("%c%s", i ? ',' : '\t', printable(label->archive[i].name).text);
     putchar('\n');
+}
+
+/* One of this user's, of whatever DIR. */
+static bool is_partial(int dir, const char *name)
+{
+    char base[256], token[PARTIAL_TOKEN];
+    const char *infix = strstr(name, ".partial-");
+    for (; infix; infix = strstr(infix + 1, ".partial-")) {
+        snprintf(base, sizeof base, "%.*s", (int)(infix - name), name);
+        if (partial_look(dir, base, name, token) != PARTIAL_NONE)
+            return true;
+    }
+    return false;
 }
 
 static void look_at(const struct nodes *n, int dir, const char *parent, const char *name)
@@ -25,9 +49,8 @@ static void look_at(const struct nodes *n, int dir, const char *parent, const ch
     int top = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (top < 0)
         return;
-    const char *partial = strstr(name, ".partial-");
-    if (partial && strlen(partial) >= strlen(".partial-") + 12)
-        printf("%s\t%s/%s\tpartial\n", n->name, parent, name);
+    if (is_partial(dir, name))
+        printf("%s\t%s/%s\tpartial\n", n->name, parent, printable(name).text);
     else if (place_read_label(top, &label))
         print_staged(n, parent, name, &label);
     close(top);

@@ -1,10 +1,10 @@
 #include <inttypes.h>
-#include <jansson.h>
 #include <sched.h>
 #include <stdio.h>
 
 #include "base/io.h"
 #include "cli/commands.h"
+#include "cli/json.h"
 #include "pack/pack.h"
 
 static int cores(void)
@@ -16,13 +16,10 @@ static int cores(void)
 
 static void print_json(const struct settings *s, const struct pack_result *r, double seconds)
 {
-    json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f}", "archive", s->output, "entries",
-                          (json_int_t)r->files, "bytes", (json_int_t)r->bytes, "stored",
-                          (json_int_t)r->stored, "relocatable", (json_int_t)r->relocatable,
-                          "external_links", (json_int_t)r->external, "seconds", seconds);
-    json_dumpf(o, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(o);
+    json_print(json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:f}", "archive", json_text(s->output),
+                         "entries", (json_int_t)r->files, "bytes", (json_int_t)r->bytes, "stored",
+                         (json_int_t)r->stored, "relocatable", (json_int_t)r->relocatable,
+                         "external_links", (json_int_t)r->external, "seconds", seconds));
 }
 
 int command_pack(const struct settings *s)

@@ -1,5 +1,4 @@
 #include <inttypes.h>
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 
 #include "base/io.h"
 #include "cli/commands.h"
+#include "cli/json.h"
 #include "stage/stage.h"
 
 struct archives {
@@ -47,10 +47,10 @@ static void progress(uint64_t done, uint64_t all, double seconds)
     if (seconds - last < 0.1 || all == 0)
         return;
     last = seconds;
-    double part = (double)done / (double)all, rate = (double)done / 1048576 / seconds;
+    double part = (double)done / (double)all, speed = (double)done / 1048576 / seconds;
     int filled = (int)(part * 30);
     fprintf(stderr, "\r[%.*s%*s] %3.0f%%  %.0f MiB/s  %.0f s left ", filled,
-            "##############################", 30 - filled, "", part * 100, rate,
+            "##############################", 30 - filled, "", part * 100, speed,
             part > 0 ? seconds / part - seconds : 0.0);
 }
 
@@ -60,22 +60,36 @@ static const char *outcome_name(enum stage_outcome o)
     return names[o];
 }
 
-static void print_json(const struct settings *s, const struct stage_result *r)
+static json_t *failures(const struct stage_result *r)
 {
     json_t *bad = json_array();
-    for (int i = 0; r->reports && i < r->nodes; i++)
-        if (r->reports[i].fault.set)
-            json_array_append_new(bad, json_pack("{s:s, s:s, s:s}", "node", r->reports[i].node,
-                                                 "path", r->reports[i].fault.path, "reason",
-                                                 r->reports[i].fault.reason));
+    for (int i = 0; r->reports && i < r->nodes; i++) {
+        const struct report *one = &r->reports[i];
+        if (one->fault.set)
+            json_array_append_new(bad, json_pack("{s:o, s:o, s:o}", "node", json_text(one->node),
+                                                 "path", json_text(one->fault.path), "reason",
+                                                 json_text(one->fault.reason)));
+    }
+    return bad;
+}
+
+/* MiB a second, on each node. */
+static double rate(const struct stage_result *r)
+{
+    return r->seconds > 0 ? (double)r->bytes / 1048576 / r->seconds : 0;
+}
+
+/* All that goes to stdout. */
+static void print_json(const struct settings *s, const struct stage_result *r)
+{
     json_t *o =
-        json_pack("{s:s, s:s, s:i, s:i, s:o, s:I, s:I, s:I, s:f}", "outcome",
-                  outcome_name(r->outcome), "dir", s->dir, "nodes", r->nodes, "failed", r->failed,
-                  "failed_nodes", bad, "entries", (json_int_t)r->files, "bytes",
+        json_pack("{s:s, s:o, s:i, s:i, s:o, s:I, s:I, s:I, s:f}", "outcome",
+                  outcome_name(r->outcome), "dir", json_text(s->dir), "nodes", r->nodes, "failed",
+                  r->failed, "failed_nodes", failures(r), "entries", (json_int_t)r->files, "bytes",
                   (json_int_t)r->bytes, "stored", (json_int_t)r->stored, "seconds", r->seconds);
-    json_dumpf(o, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(o);
+    if (s->timing && r->outcome == STAGE_DONE)
+        json_object_set_new(o, "mib_per_second", json_real(rate(r)));
+    json_print(o);
 }
 
 static void print_failure(const struct stage_result *r)
@@ -97,9 +111,9 @@ static void print_result(const struct settings *s, const struct stage_result *r)
     else if (r->outcome != STAGE_FAILED && !s->quiet)
         printf("%s: %s on %d nodes%s, %.2f s\n", s->dir, outcome_name(r->outcome),
                r->nodes - r->failed, r->failed ? " (not on those above)" : "", r->seconds);
-    if (s->timing && r->outcome == STAGE_DONE)
+    if (s->timing && !s->json && r->outcome == STAGE_DONE)
         printf("%" PRIu64 " entries, %.1f MiB, %.1f MiB/s a node\n", r->files,
-               (double)r->bytes / 1048576, (double)r->bytes / 1048576 / r->seconds);
+               (double)r->bytes / 1048576, rate(r));
 }
 
 static int write_failed(const char *file, const struct stage_result *r)

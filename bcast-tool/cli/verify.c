@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +6,7 @@
 #include "cli/commands.h"
 #include "manifest/verify.h"
 #include "stage/place.h"
+#include "stage/trust.h"
 
 struct printing {
     const char *node;
@@ -27,10 +27,10 @@ static void verify_node(const struct settings *s, const struct nodes *n, struct 
     struct place_label label;
     struct fault first = {0};
     const char *dir = s->words[0];
-    int top = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int top = trust_open_tree(dir, f);
     if (top < 0)
-        fault_errno(f, dir, "cannot open");
-    else if (!place_read_label(top, &label))
+        return;
+    if (!place_read_label(top, &label))
         fault_set(f, dir, "it was not made by `stage`");
     else if (verify_tree(top, &v, &first) < 0 && v.wrong)
         fault_set(f, dir, "%" PRIu64 " of %" PRIu64 " entries differ from the manifest", v.wrong,
@@ -40,8 +40,7 @@ static void verify_node(const struct settings *s, const struct nodes *n, struct 
     else if (!s->quiet && n->leader == 0)
         printf("%s: %" PRIu64 " entries, %.1f MiB: as staged\n", dir, v.files,
                (double)v.bytes / 1048576);
-    if (top >= 0)
-        close(top);
+    close(top);
 }
 
 int command_verify(const struct settings *s)

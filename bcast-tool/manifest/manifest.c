@@ -313,7 +313,7 @@ static bool parse_record(char *line, struct record *out)
         !take_reloc(&p, out->reloc))
         return false;
     e->type = (enum entry_type)line[0];
-    e->mode = mode & 0777;
+    e->mode = mode & ENTRY_MODE;
     e->mtime = (struct timespec){(time_t)seconds, (long)(nanoseconds % 1000000000)};
     return take_names(p, e);
 }

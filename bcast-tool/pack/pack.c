@@ -4,9 +4,11 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -273,8 +275,11 @@ static int put_items(struct packing *p, struct fault *f)
 static int open_output(struct packing *p, enum framing framing, struct fault *f)
 {
     char real[PATH_MAX];
-    p->temporary = io_format("%s.partial", p->o->out);
-    p->fd = open(p->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    uint64_t number; /* nobody can have put something there */
+    if (getrandom(&number, sizeof number, 0) != sizeof number)
+        return fault_errno(f, NULL, "cannot get a random number");
+    p->temporary = io_format("%s.partial-%016" PRIx64, p->o->out, number);
+    p->fd = open(p->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (p->fd < 0)
         return fault_errno(f, p->temporary, "cannot create");
     if (realpath(p->temporary, real)) { /* so that it is recognised if it lies in the tree */

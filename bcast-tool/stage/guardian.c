@@ -5,33 +5,47 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/io.h"
-#include "tree/tree.h"
+#include "stage/partial.h"
+#include "stage/trust.h"
+
+#define DEATH_WAIT 2.0  /* seconds: a dying process closes its end of the pipe before its lock */
+#define DEATH_NAP  2000 /* microseconds */
 
 struct order {
-    char parent[PATH_MAX], partial[300], lock[300];
+    char parent[PATH_MAX], base[256], partial[PARTIAL_NAME];
     int speak;
 };
 
-/* Another job may hold the lock by now: then it has removed the partial copy, and owns the lock
- * file. */
+static enum partial_state wait_for_death(const struct order *o, int parent)
+{
+    char token[PARTIAL_TOKEN];
+    double end = io_now() + DEATH_WAIT;
+    enum partial_state s;
+    while ((s = partial_look(parent, o->base, o->partial, token)) == PARTIAL_LIVE && io_now() < end)
+        io_nap(DEATH_NAP);
+    return s;
+}
+
+/* One that was made but not marked yet is empty. */
 static void clean(const struct order *o)
 {
     struct fault f = {0};
-    int parent = open(o->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int lock = parent < 0 ? -1 : openat(parent, o->lock, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
+    int parent = trust_open(o->parent, &f);
+    enum partial_state s = parent < 0 ? PARTIAL_LIVE : wait_for_death(o, parent);
+    if (s == PARTIAL_LIVE)
         return;
-    if (o->speak) /* at once: the launcher is about to close stderr */
+    if (s == PARTIAL_DEAD && o->speak) /* at once: the launcher is about to close stderr */
         fprintf(stderr,
                 "python-mpi-bcast: the job was killed before it was done: nothing was staged, "
                 "%s/%s is removed\n",
                 o->parent, o->partial);
-    tree_remove(parent, o->partial, &f);
-    unlinkat(parent, o->lock, 0);
+    if (s == PARTIAL_DEAD)
+        partial_remove(parent, o->partial, &f);
+    else
+        unlinkat(parent, o->partial, AT_REMOVEDIR);
 }
 
 static _Noreturn void live(int in)
@@ -69,13 +83,13 @@ void guardian_start(struct guardian *g)
         g->pipe = ends[1];
 }
 
-void guardian_watch(struct guardian *g, const char *parent, const char *partial, const char *lock,
+void guardian_watch(struct guardian *g, const char *parent, const char *base, const char *partial,
                     int speak)
 {
     struct order o = {.speak = speak};
     snprintf(o.parent, sizeof o.parent, "%s", parent);
+    snprintf(o.base, sizeof o.base, "%s", base);
     snprintf(o.partial, sizeof o.partial, "%s", partial);
-    snprintf(o.lock, sizeof o.lock, "%s", lock);
     if (g->pipe >= 0)
         io_write(g->pipe, &o, sizeof o, -1);
 }

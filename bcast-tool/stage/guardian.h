@@ -15,8 +15,9 @@ struct guardian {
 /* Before MPI_Init and before any thread. Failure leaves no guardian, which is allowed. */
 void guardian_start(struct guardian *g);
 
-/* What to remove: `names` (of directories and files) in `parent`. `speak`: say so on stderr. */
-void guardian_watch(struct guardian *g, const char *parent, const char *partial, const char *lock,
+/* What to remove: `partial`, DIR's partial copy in `parent`. `base`: DIR's own name there. `speak`:
+ * say so on stderr. */
+void guardian_watch(struct guardian *g, const char *parent, const char *base, const char *partial,
                     int speak);
 
 /* All is well, or cleaned up by the leader itself. */

@@ -26,7 +26,7 @@ struct job {
     struct job_archive archive[JOB_ARCHIVES];
     struct place_label label;
     struct tar_policy policy;
-    char partial[300];
+    char partial[PARTIAL_NAME]; /* leader 0's; its number is the job's token */
 };
 
 /* Opens each archive, reads its head. Leader 0 only. */

@@ -1,6 +1,5 @@
 #include "stage/place.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -8,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -17,9 +14,8 @@
 #include "archive/name.h"
 #include "base/io.h"
 #include "manifest/verify.h"
-#include "tree/tree.h"
+#include "stage/trust.h"
 
-#define STATE NAME_OWN "/state"
 #define MAGIC "python-mpi-bcast-state 1"
 
 /* DIR as an absolute normal path, split into parent and last component. */
@@ -47,12 +43,11 @@ static int split(struct place *p, const char *dir, struct fault *f)
 
 int place_open(struct place *p, const char *dir, struct fault *f)
 {
-    *p = (struct place){.parent_fd = -1, .lock_fd = -1, .partial_fd = -1};
+    *p = (struct place){.parent_fd = -1, .partial_fd = -1, .mark_fd = -1, .old_mark_fd = -1};
     if (split(p, dir, f) < 0)
         return -1;
-    p->parent_fd = open(p->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return p->parent_fd < 0 ? fault_errno(f, p->parent, "cannot open the destination's directory")
-                            : 0;
+    p->parent_fd = trust_open(p->parent, f);
+    return p->parent_fd < 0 ? -1 : 0;
 }
 
 struct place_id place_id(const struct place *p)
@@ -63,64 +58,33 @@ struct place_id place_id(const struct place *p)
     return (struct place_id){nodes_machine(), st.st_dev, st.st_ino};
 }
 
-static void lock_name(const struct place *p, char out[300])
+int place_begin(struct place *p, const char *name, const char *token, struct fault *f)
 {
-    snprintf(out, 300, "%s.partial-lock", p->base);
-}
-
-/* Locks the lock file, if it is still the one of that name. 1, 0 to try again, -1. */
-static int try_lock(struct place *p, const char *name, struct fault *f)
-{
-    struct stat here, there;
-    p->lock_fd = openat(p->parent_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (p->lock_fd < 0)
+    if (mkdirat(p->parent_fd, name, 0700) < 0)
         return fault_errno(f, p->parent, "cannot write there");
-    if (flock(p->lock_fd, LOCK_EX | LOCK_NB) < 0)
+    snprintf(p->partial, sizeof p->partial, "%s", name);
+    p->partial_fd = openat(p->parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (p->partial_fd < 0)
+        return fault_errno(f, p->parent, "cannot open the partial directory");
+    p->mark_fd = partial_mark(p->partial_fd, token);
+    if (p->mark_fd < 0)
+        return fault_errno(f, p->parent, "cannot lock the partial directory");
+    if (!partial_claim(p->parent_fd, p->base, p->partial, token))
         return fault_set(f, p->dir, "another job is staging into it");
-    if (fstat(p->lock_fd, &here) == 0 &&
-        fstatat(p->parent_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-        here.st_ino == there.st_ino)
-        return 1;
-    close(p->lock_fd);
-    p->lock_fd = -1;
-    return 0;
-}
-
-/* Partial copies of jobs that died: whoever holds the lock owns them all. */
-static int remove_stale(struct place *p, struct fault *f)
-{
-    char start[300], lock[300];
-    struct dirent *e;
-    int r = 0, n = snprintf(start, sizeof start, "%s.partial-", p->base);
-    lock_name(p, lock);
-    DIR *d = fdopendir(openat(p->parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    while (d && (e = readdir(d)))
-        if (strncmp(e->d_name, start, (size_t)n) == 0 && strcmp(e->d_name, lock) != 0 &&
-            tree_remove(p->parent_fd, e->d_name, f) < 0)
-            r = -1;
-    if (d)
-        closedir(d);
-    return r;
-}
-
-int place_lock(struct place *p, struct fault *f)
-{
-    char name[300];
-    int got = 0;
-    lock_name(p, name);
-    for (int i = 0; i < 10 && got == 0; i++)
-        got = try_lock(p, name, f);
-    if (got == 0)
-        return fault_set(f, p->dir, "another job is staging into it");
-    return got < 0 ? -1 : remove_stale(p, f);
+    return partial_remove_dead(p->parent_fd, p->base, f);
 }
 
 bool place_read_label(int top, struct place_label *label)
 {
     char line[512];
-    int fd = openat(top, STATE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
+    struct stat st;
     *label = (struct place_label){0};
+    int fd = openat(top, NAME_STATE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+        close(fd);
+        return false;
+    }
+    FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
     bool ours = in && fgets(line, sizeof line, in) && strcmp(line, MAGIC "\n") == 0;
     while (ours && label->n < 16 && fgets(line, sizeof line, in))
         label->n += sscanf(line, "archive %16" SCNx64 " %255[^\n]", &label->archive[label->n].id,
@@ -132,14 +96,14 @@ bool place_read_label(int top, struct place_label *label)
 
 static int write_label(int top, const struct place_label *label, struct fault *f)
 {
-    int fd = openat(top, STATE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    int fd = openat(top, NAME_STATE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
     if (!out)
-        return fault_errno(f, STATE, "cannot create");
+        return fault_errno(f, NAME_STATE, "cannot create");
     fputs(MAGIC "\n", out);
     for (int i = 0; i < label->n; i++)
         fprintf(out, "archive %016" PRIx64 " %s\n", label->archive[i].id, label->archive[i].name);
-    return fclose(out) != 0 ? fault_errno(f, STATE, "cannot write") : 0;
+    return fclose(out) != 0 ? fault_errno(f, NAME_STATE, "cannot write") : 0;
 }
 
 static bool same_label(const struct place_label *a, const struct place_label *b)
@@ -156,6 +120,8 @@ static enum place_state look_inside(const struct place *p, int top, const struct
     struct place_label there;
     struct fault difference = {0};
     struct verify quick = {0};
+    if (trust_tree(top, p->dir, f) < 0)
+        return PLACE_ALIEN;
     if (!place_read_label(top, &there)) {
         fault_set(f, p->dir,
                   "it exists and was not made by `stage`; choose another DIR or remove it");
@@ -176,12 +142,12 @@ static enum place_state look_inside(const struct place *p, int top, const struct
     return PLACE_SAME;
 }
 
-enum place_state place_state(const struct place *p, const struct place_label *label,
-                             struct fault *f)
+enum place_state place_state(struct place *p, const struct place_label *label, struct fault *f)
 {
     struct stat st;
     if (fstatat(p->parent_fd, p->base, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
         return PLACE_EMPTY;
+    p->replaces = true;
     int top = openat(p->parent_fd, p->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (top < 0) {
         fault_set(f, p->dir, "it exists and is not a directory of `stage`");
@@ -207,37 +173,41 @@ int place_space(const struct place *p, uint64_t bytes, uint64_t files, struct fa
     return 0;
 }
 
-void place_new_name(const struct place *p, char out[300])
-{
-    uint64_t number = 0;
-    if (getrandom(&number, sizeof number, 0) != sizeof number)
-        number = (uint64_t)(io_now() * 1e9) ^ (uint64_t)getpid();
-    snprintf(out, 300, "%s.partial-%012" PRIx64, p->base, number & 0xffffffffffff);
-}
-
-int place_begin(struct place *p, const char *name, struct fault *f)
-{
-    char partial[sizeof p->partial];
-    snprintf(partial, sizeof partial, "%s", name);
-    if (mkdirat(p->parent_fd, partial, 0700) < 0)
-        return fault_errno(f, p->parent, "cannot make the partial directory");
-    memcpy(p->partial, partial, sizeof partial);
-    p->partial_fd = openat(p->parent_fd, partial, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return p->partial_fd < 0 ? fault_errno(f, p->parent, "cannot open the partial directory") : 0;
-}
-
 static int swap(struct place *p, unsigned flags)
 {
     return renameat2(p->parent_fd, p->partial, p->parent_fd, p->base, flags);
 }
 
+/* What is replaced will have the partial name, and if this job dies it must be known as left over.
+ */
+static int mark_old(struct place *p, struct fault *f)
+{
+    int top = openat(p->parent_fd, p->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (top < 0)
+        return fault_errno(f, p->dir, "cannot open");
+    int r = trust_tree(top, p->dir, f);
+    if (r == 0 && (p->old_mark_fd = partial_mark(top, "")) < 0)
+        r = fault_errno(f, p->dir, "cannot lock it");
+    close(top);
+    return r;
+}
+
+/* DIR's own mark. */
+static void unmark(const struct place *p)
+{
+    int top = openat(p->parent_fd, p->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (top >= 0) {
+        unlinkat(top, NAME_MARK, 0);
+        close(top);
+    }
+}
+
+/* What was not there when the job began is not replaced: another has put it there. */
 int place_commit(struct place *p, const struct place_label *label, struct fault *f)
 {
-    struct stat st;
-    if (write_label(p->partial_fd, label, f) < 0)
+    if (write_label(p->partial_fd, label, f) < 0 || (p->replaces && mark_old(p, f) < 0))
         return -1;
-    p->replaced = fstatat(p->parent_fd, p->base, &st, AT_SYMLINK_NOFOLLOW) == 0;
-    if (swap(p, p->replaced ? RENAME_EXCHANGE : RENAME_NOREPLACE) < 0)
+    if (swap(p, p->replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE) < 0)
         return fault_errno(f, p->dir, "cannot rename the partial copy into place");
     p->committed = true;
     return 0;
@@ -245,40 +215,39 @@ int place_commit(struct place *p, const struct place_label *label, struct fault 
 
 void place_rollback(struct place *p)
 {
-    if (p->committed && p->replaced)
+    if (p->committed && p->replaces)
         swap(p, RENAME_EXCHANGE);
     else if (p->committed)
         renameat2(p->parent_fd, p->base, p->parent_fd, p->partial, RENAME_NOREPLACE);
     p->committed = false;
+    if (p->old_mark_fd >= 0)
+        unmark(p);
 }
 
 /* After an exchange, the partial name holds what was replaced. */
 void place_finish(struct place *p)
 {
     struct fault ignored = {0};
-    if (p->committed && p->replaced)
-        tree_remove(p->parent_fd, p->partial, &ignored);
+    unmark(p);
+    if (p->committed && p->replaces)
+        partial_remove(p->parent_fd, p->partial, &ignored);
     p->partial[0] = '\0';
+}
+
+static void close_if_open(int fd)
+{
+    if (fd >= 0)
+        close(fd);
 }
 
 void place_close(struct place *p)
 {
-    char name[300];
     struct fault ignored = {0};
     if (p->partial[0])
-        tree_remove(p->parent_fd, p->partial, &ignored);
-    lock_name(p, name);
-    if (p->lock_fd >= 0) {
-        struct stat here, there;
-        if (flock(p->lock_fd, LOCK_EX | LOCK_NB) == 0 && fstat(p->lock_fd, &here) == 0 &&
-            fstatat(p->parent_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-            here.st_ino == there.st_ino)
-            unlinkat(p->parent_fd, name, 0);
-        close(p->lock_fd);
-    }
-    if (p->partial_fd >= 0)
-        close(p->partial_fd);
-    if (p->parent_fd >= 0)
-        close(p->parent_fd);
-    *p = (struct place){.parent_fd = -1, .lock_fd = -1, .partial_fd = -1};
+        partial_remove(p->parent_fd, p->partial, &ignored);
+    close_if_open(p->mark_fd);
+    close_if_open(p->old_mark_fd);
+    close_if_open(p->partial_fd);
+    close_if_open(p->parent_fd);
+    *p = (struct place){.parent_fd = -1, .partial_fd = -1, .mark_fd = -1, .old_mark_fd = -1};
 }

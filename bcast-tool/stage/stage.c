@@ -90,8 +90,8 @@ static bool describe(struct run *r)
         if (job_describe(&r->job, r->o->archives, r->o->n, &r->fault) < 0)
             r->fatal = true;
         choose_policy(r);
-        if (!r->fatal && r->place.base[0])
-            place_new_name(&r->place, r->job.partial);
+        if (!r->fatal && partial_new_name(r->place.base, r->job.partial, &r->fault) < 0)
+            r->fatal = true;
     }
     nodes_share(r->nodes->leaders, &r->job, sizeof r->job);
     return go_on(r, 0, &a);
@@ -133,38 +133,36 @@ static int check_place(struct run *r)
 /* Two nodes that see the same directory would stage into one DIR. */
 static void check_private(struct run *r)
 {
-    struct stat st;
-    if (r->nodes->leader > 0 && r->place.parent_fd >= 0 &&
-        fstatat(r->place.parent_fd, r->job.partial, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        fault_set(&r->fault, r->place.parent,
+    const struct place *p = &r->place;
+    if (!r->fault.set && p->partial[0] &&
+        partial_other(p->parent_fd, p->base, p->partial, partial_number(r->job.partial), true))
+        fault_set(&r->fault, p->parent,
                   "the nodes share this file system; give a node-local directory");
 }
 
-static void begin_place(struct run *r)
+/* The names of the partial copies differ, so that check_private() tells them apart. */
+static bool begin_place(struct run *r)
 {
-    char own[300], lock[320];
-    if (r->fault.set || r->intact)
-        return;
+    char own[PARTIAL_NAME];
     snprintf(own, sizeof own, "%s", r->job.partial);
-    if (r->nodes->leader > 0) /* not leader 0's name: check_private looks for that */
-        snprintf(own, sizeof own, "%.280s-%d", r->job.partial, r->nodes->leader);
-    snprintf(lock, sizeof lock, "%s.partial-lock", r->place.base);
-    guardian_watch(r->guardian, r->place.parent, own, lock, r->nodes->leader == 0);
-    place_begin(&r->place, own, &r->fault);
+    if (r->nodes->leader > 0 && partial_new_name(r->place.base, own, &r->fault) < 0)
+        return false;
+    guardian_watch(r->guardian, r->place.parent, r->place.base, own, r->nodes->leader == 0);
+    return place_begin(&r->place, own, partial_number(r->job.partial), &r->fault) == 0;
 }
 
-/* Leader 0 takes its lock first: of two jobs on the same nodes one gets it, and the other all of
+/* Leader 0 begins first: of two jobs on the same nodes one gets it, and the other all of
  * nothing. */
 static bool prepare(struct run *r)
 {
     struct agreement a;
     int first = 1;
-    bool lock = !r->o->dry_run && !r->fault.set;
-    if (r->nodes->leader == 0 && lock)
-        first = place_lock(&r->place, &r->fault) == 0;
+    bool begin = !r->o->dry_run && !r->fault.set;
+    if (r->nodes->leader == 0 && begin)
+        first = begin_place(r);
     nodes_share(r->nodes->leaders, &first, sizeof first);
-    if (r->nodes->leader > 0 && lock && first)
-        place_lock(&r->place, &r->fault);
+    if (r->nodes->leader > 0 && begin && first)
+        begin_place(r);
     check_place(r);
     if (!go_on(r, r->intact, &a))
         return false;
@@ -173,10 +171,7 @@ static bool prepare(struct run *r)
     if (r->o->dry_run || r->result->outcome == STAGE_NOTHING_TO_DO)
         return false;
     r->result->outcome = STAGE_FAILED;
-    begin_place(r);
-    if (!go_on(r, 0, &a)) /* all have made theirs */
-        return false;
-    check_private(r);
+    check_private(r); /* all have made theirs */
     return go_on(r, 0, &a);
 }
 
@@ -248,7 +243,7 @@ static void stream(struct run *r)
     pthread_t consumer, producer;
     bool root = r->nodes->leader == 0;
     int cores = r->nodes->all_cores;
-    r->active = r->place.partial_fd >= 0 && !r->fault.set;
+    r->active = r->place.partial_fd >= 0 && !r->fault.set && !r->intact;
     r->channel = channel_new(r->nodes, r->o->allow_failed);
     r->feed = (struct feed){.channel = r->channel,
                             .job = &r->job,

@@ -14,6 +14,7 @@
 #include "base/pathmap.h"
 #include "manifest/manifest.h"
 #include "stage/place.h"
+#include "stage/trust.h"
 #include "tree/tree.h"
 
 struct sweeping {
@@ -70,9 +71,7 @@ static int sweep_entry(struct sweeping *s, int dir, const char *name, const char
             return fault_errno(f, path, "cannot remove");
         return 0;
     }
-    if ((st.st_mode & 0700) != 0700)
-        fchmodat(dir, name, 0700, 0);
-    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = tree_open_dir(dir, name);
     if (fd < 0)
         return fault_errno(f, path, "cannot open");
     uint64_t before = s->kept;
@@ -124,9 +123,9 @@ static int sweep_place(struct place *p, bool all, struct fault *f)
     int top = openat(p->parent_fd, p->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (top < 0)
         return errno == ENOENT ? 0 : fault_errno(f, p->dir, "cannot open");
-    int r = place_read_label(top, &label)
-                ? 0
-                : fault_set(f, p->dir, "it was not made by `stage`; not removed");
+    int r = trust_tree(top, p->dir, f);
+    if (r == 0 && !place_read_label(top, &label))
+        r = fault_set(f, p->dir, "it was not made by `stage`; not removed");
     if (r == 0)
         r = all ? tree_remove(p->parent_fd, p->base, f) : sweep_staged(p, top, f);
     close(top);
@@ -136,9 +135,12 @@ static int sweep_place(struct place *p, bool all, struct fault *f)
 int sweep(const char *dir, bool all, struct fault *f)
 {
     struct place p;
+    char name[PARTIAL_NAME];
     int r = place_open(&p, dir, f);
     if (r == 0)
-        r = place_lock(&p, f);
+        r = partial_new_name(p.base, name, f);
+    if (r == 0)
+        r = place_begin(&p, name, partial_number(name), f);
     if (r == 0)
         r = sweep_place(&p, all, f);
     place_close(&p);

@@ -64,7 +64,7 @@ struct unpack *unpack_open(int top, const struct unpack_options *o, struct fault
     u->in = XXH3_createState();
     u->out = XXH3_createState();
     u->replaced = pathmap_new();
-    if (mkdirat(top, NAME_OWN, 0755) == 0) {
+    if (mkdirat(top, NAME_OWN, 0755) == 0 || errno == EEXIST) {
         struct manifest_head plain = {.kind = "unknown", .framing = "foreign"};
         if ((u->dirs_file = open_own(u, SETTLE_DIRS, "w", f))) {
             u->dirs = manifest_create(u->dirs_file, &plain);

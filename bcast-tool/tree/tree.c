@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -194,18 +195,34 @@ static int empty(int fd, dev_t device, struct fault *f)
     return r;
 }
 
+/* By the descriptor's own name: a name could be another thing by now. */
+int tree_open_dir(int dir, const char *name)
+{
+    struct stat st;
+    char by_number[64];
+    int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return fd;
+    snprintf(by_number, sizeof by_number, "/proc/self/fd/%d", fd);
+    if ((st.st_mode & 0700) != 0700 && st.st_uid == geteuid())
+        chmod(by_number, 0700);
+    int open_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return open_fd;
+}
+
 static int remove_directory(int dir, const char *name, dev_t device, struct fault *f)
 {
     struct stat st;
-    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? 0 : fault_errno(f, name, "cannot stat");
-    if (device && st.st_dev != device)
-        return fault_set(f, name, "another file system is mounted there; not removed");
-    if ((st.st_mode & 0700) != 0700)
-        fchmodat(dir, name, 0700, 0);
-    int fd = openat(dir, name, DIR_FLAGS);
+    int fd = tree_open_dir(dir, name);
     if (fd < 0)
         return errno == ENOENT ? 0 : fault_errno(f, name, "cannot open");
+    if (fstat(fd, &st) < 0 || (device && st.st_dev != device)) {
+        close(fd);
+        return fault_set(f, name, "another file system is mounted there; not removed");
+    }
     if (empty(fd, st.st_dev, f) < 0)
         return -1;
     return unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT

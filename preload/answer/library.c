@@ -402,7 +402,7 @@ static void *answer_item(struct load *l, const struct record *record,
     char target[NAME_MAX_LENGTH];
     void *handle = NULL;
 
-    if (has_path(l->map, item->path)) {
+    if (has_path(l->map, item->path) || loaded_as_original(l->node, item->path)) {
         handle = open_or_tell(l, item->path, flags, calls);
     } else if (!choose_target(l, item, absolute, target)) {
         snprintf(l->why, sizeof l->why, "its name is too long");
@@ -459,6 +459,9 @@ void *answer_library(struct node_cache *node, const struct record *record, const
     naming = (struct naming){NULL, given};
     handle = answer_item(&l, record, &item, absolute, flags, calls);
     naming = outer;
+    if (handle != NULL) {
+        loaded_from_mirror();
+    }
     if (handle != NULL && given != NULL) {
         loaded_note(given, absolute);
     }

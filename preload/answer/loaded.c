@@ -1,6 +1,7 @@
 /* loaded.c - see loaded.h */
 #include "answer/loaded.h"
 
+#include <dlfcn.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,36 @@ void loaded_note(const char *name, const char *path)
     }
 } // NOLINT(clang-analyzer-unix.Malloc): the list has it
 
+/* --- what was loaded from where it is ---
+ *
+ * Entries stay: one that is unloaded again costs an answer from the mirror, no more. */
+struct original {
+    struct original *next;
+    struct stat st;
+};
+
+static struct original *_Atomic originals;
+static _Atomic bool is_mirror_used;
+
+void loaded_from_mirror(void)
+{
+    atomic_store_explicit(&is_mirror_used, true, memory_order_relaxed);
+}
+
+static void note_original(const struct stat *st)
+{
+    struct original *o = malloc(sizeof *o);
+
+    if (o == NULL) {
+        return;
+    }
+    *o = (struct original){atomic_load(&originals), *st};
+    while (!atomic_compare_exchange_weak(&originals, &o->next, o)) {
+    }
+} // NOLINT(clang-analyzer-unix.Malloc): the list has it
+
+/* --- what was loaded from the mirror --- */
+
 /* What the original was when it was read, of what was loaded from the mirror; NULL: it was not.
  * (What comes of a symlink before ".." is another file, and is_same_file() sees it.) */
 static const struct stat *mirrored(const struct node_cache *node, const char *path)
@@ -95,14 +126,24 @@ static bool is_same_file(const char *name, const struct stat *loaded, const stru
     return (is_there && other.st_ino == st->st_ino) || is_unchanged(loaded, st);
 }
 
-void *answer_loaded(const struct node_cache *node, const char *path, int flags,
-                    const struct library_calls *calls)
+bool loaded_as_original(const struct node_cache *node, const char *path)
+{
+    const struct original *o = atomic_load(&originals);
+    const struct stat *st = o == NULL ? NULL : mirrored(node, path);
+
+    while (st != NULL && o != NULL && (o->st.st_ino != st->st_ino || !is_unchanged(st, &o->st))) {
+        o = o->next;
+    }
+    return st != NULL && o != NULL;
+}
+
+static void *open_by_other_name(const struct node_cache *node, const struct stat *st, int flags,
+                                const struct library_calls *calls)
 {
     struct linkmap_list map;
-    struct stat st;
     void *handle = NULL;
 
-    if (sys_stat(path, &st) != 0 || !linkmap_all(&map)) {
+    if (!linkmap_all(&map)) {
         return NULL;
     }
     for (size_t i = 0; handle == NULL && i < map.n; i++) {
@@ -110,11 +151,29 @@ void *answer_loaded(const struct node_cache *node, const char *path, int flags,
         const struct relative *r = name[0] == '/' ? NULL : find(name);
         const char *original = r == NULL ? name : r->path;
 
-        if (is_same_file(original, mirrored(node, original), &st)) {
+        if (is_same_file(original, mirrored(node, original), st)) {
             handle = calls->dlopen(name, flags);
             kept_opened(handle, NULL);
         }
     }
     linkmap_free(&map);
+    return handle;
+}
+
+void *answer_loaded(const struct node_cache *node, const char *path, int flags,
+                    const struct library_calls *calls)
+{
+    struct stat st;
+    void *handle = NULL;
+
+    if (sys_stat(path, &st) != 0) {
+        return NULL;
+    }
+    if (atomic_load_explicit(&is_mirror_used, memory_order_relaxed)) {
+        handle = open_by_other_name(node, &st, flags, calls);
+    }
+    if (handle == NULL && (flags & RTLD_NOLOAD) == 0) {
+        note_original(&st);
+    }
     return handle;
 }

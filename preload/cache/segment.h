@@ -21,7 +21,7 @@
 #include "report/counters.h"
 
 enum {
-    SEGMENT_VERSION = 4,
+    SEGMENT_VERSION = 5,
     SEGMENT_BUCKETS = 1 << 16,
     SEGMENT_CLAIMS = 4096,
     SEGMENT_RING = 128, /* requests waiting for the leader */
@@ -63,6 +63,7 @@ struct segment_header {
     _Atomic uint32_t leaving;  /* ranks of this node that are at their exit, or have called exec */
     _Atomic int32_t leader;    /* its process id, in the namespace of this inode: */
     uint64_t leader_namespace;
+    _Atomic uint64_t ways_changed;  /* how often something may have changed above the roots */
     _Atomic uint32_t given_up;      /* ranks of this node that do not close the session */
     _Atomic uint64_t content_bytes; /* in the mirror */
 

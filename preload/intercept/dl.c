@@ -6,7 +6,6 @@
 #include "answer/library.h"
 #include "answer/loaded.h"
 #include "bare_name.h"
-#include "cache/change.h"
 #include "early/open.h"
 #include "mpi/redirect.h"
 #include "resolve.h"
@@ -38,33 +37,39 @@ static bool could_be_file(const char *path)
     return n > 0 && path[n - 1] != '/' && (n < 2 || strcmp(path + n - 2, "/.") != 0);
 }
 
-/* A name with a slash is a path; one without is searched for the caller. NULL: make the real call.
- */
-static void *serve_dlopen(const char *path, int flags, const void *caller,
-                          const struct library_calls *libc)
+/* NULL: the node cache does not give it. */
+static void *load_from_cache(const char *path, bool is_path, int flags, const void *caller,
+                             const struct library_calls *libc)
 {
     struct answer a;
     void *handle;
-    bool is_path;
 
-    if (!resolve_active || (size_t)path < 4096 || !could_be_file(path) ||
-        (flags & (RTLD_LAZY | RTLD_NOW)) == 0) {
+    if (!resolve_active || (is_path && !resolve_wanted(path)) ||
+        !obtain(path, is_path ? NULL : caller, &a)) {
         return NULL;
-    }
-    is_path = strchr(path, '/') != NULL;
-    if (is_path && !resolve_wanted(path)) {
-        return NULL;
-    }
-    if (!obtain(path, is_path ? NULL : caller, &a)) {
-        return is_path && change_any(resolver.node)
-                   ? answer_loaded(resolver.node, path, flags, libc)
-                   : NULL;
     }
     handle = answer_library(resolver.node, a.record, is_path ? path : NULL, flags, libc);
     if (handle == NULL && (flags & RTLD_NOLOAD) == 0) {
         resolve_fell_back(FALLBACK_LIBRARY);
     }
     return handle;
+}
+
+/* A name with a slash is a path; one without is searched for the caller. NULL: make the real call.
+ */
+static void *serve_dlopen(const char *path, int flags, const void *caller,
+                          const struct library_calls *libc)
+{
+    void *handle;
+    bool is_path;
+
+    if (!resolve_begun || (size_t)path < 4096 || !could_be_file(path) ||
+        (flags & (RTLD_LAZY | RTLD_NOW)) == 0) {
+        return NULL;
+    }
+    is_path = strchr(path, '/') != NULL;
+    handle = load_from_cache(path, is_path, flags, caller, libc);
+    return handle == NULL && is_path ? answer_loaded(resolver.node, path, flags, libc) : handle;
 }
 
 static char unanswered; /* make the real call */

@@ -6,6 +6,7 @@
 
 #include "answer/answer.h"
 #include "resolve.h"
+#include "ways.h"
 #include "written.h"
 
 _Static_assert(sizeof(struct stat) == sizeof(struct stat64),
@@ -33,7 +34,8 @@ static bool serve_stat(const char *path, bool follow, void *st, int *result)
 
     if (!resolve_wanted(path) || (size_t)st < 4096 ||
         !resolve(CALL_STAT, RECORD_STAT, 0, path, &a)) {
-        return false;
+        *result = 0;
+        return ways_stat(path, follow, st);
     }
     return is_served(a.error != 0 ? a.error : answer_stat(a.record, follow, st), result);
 }

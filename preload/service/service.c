@@ -16,6 +16,7 @@
 #include "fill/library.h"
 #include "mpi/bind.h"
 #include "mpi/init.h"
+#include "mpi/slot.h"
 #include "roots.h"
 #include "service/internal.h"
 #include "service/tell.h"

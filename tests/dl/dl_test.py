@@ -48,7 +48,8 @@ void *open_from_here(const char *name, int flags) { void *handle = dlopen(name, 
 
 
 class Case:
-    def __init__(self, folder):
+    def __init__(self, folder, elsewhere):
+        self.elsewhere = elsewhere  # a directory that is never served, and in which nothing is a change
         self.folder, self.env, self.exe_flags, self.commands = folder, {}, [], []
         self.wants_fallback = self.debug = False
         self.left = {}  # what the report must name as left to ld.so: a path in the folder, and what its reason must match
@@ -75,14 +76,14 @@ class Case:
 
     def run(self, label, before):
         """Runs it; the words of `before` come first. What it wrote, of each rank."""
-        for old in self.folder.glob(f"out.{label}.*"):
+        for old in self.elsewhere.glob(f"out.{label}.*"):
             old.unlink()
         words = [f"{k}={v}" for k, v in self.settings(label).items()]
-        done = subprocess.run([*before, *words, self.folder / "subject", self.folder, self.folder / f"out.{label}", *self.commands],
+        done = subprocess.run([*before, *words, self.folder / "subject", self.folder, self.elsewhere / f"out.{label}", *self.commands],
                               cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         if done.returncode != 0:
             raise AssertionError(f"{label}: exit {done.returncode}\n{done.stdout}{done.stderr}")
-        texts = [STUB.sub("", p.read_text()) for p in sorted(self.folder.glob(f"out.{label}.*"))]
+        texts = [STUB.sub("", p.read_text()) for p in sorted(self.elsewhere.glob(f"out.{label}.*"))]
         return texts, done.stderr
 
     def plain(self):
@@ -245,6 +246,34 @@ def test_other_names(case):
                      *closed, "list", f"open:N:{case.folder}/link.so", "list", "close:6", "list"]
 
 
+def other_names_in_a_child(child, order):
+    """The child cannot ask for what its parent's cache lacks: ld.so opens that where it is. The library has no SONAME, by which ld.so would know it."""
+
+    def test(case):
+        base = case.lib("D", who=4)
+        name = case.lib("L", base, soname=False)
+        (case.folder / "link.so").symlink_to("libL.so")
+        os.link(name, case.folder / "hard.so")
+        outside = case.elsewhere / "outside.so"
+        outside.symlink_to(name)
+        places = {"l": name, "s": f"{case.folder}/link.so", "h": f"{case.folder}/hard.so", "o": outside, "r": "./link.so"}
+        opened = [f"open:{'N' if i % 2 else 'L'}:{places[letter]}" for i, letter in enumerate(order)]
+        first = [f"open:N:{name}"]
+        if child == "exec":  # handles begin anew
+            case.commands = [*first, "exec", *opened, "list", "maps", f"open:NO:{outside}", *[f"close:{i}" for i in range(len(order) + 1)], "list"]
+        else:
+            case.commands = [*first, "close:0", "list", *([child] if child else []), *opened, "maps", *[f"close:{i}" for i in range(1, len(order) + 1)], "list"]
+
+    test.__name__ = f"test_other_names_in_{child or 'rank'}_{order}"
+    return test
+
+
+for _child in ("exec", "fork", ""):
+    for _order in ("lsor", "sl", "ol", "hls", "ls", "olh", *(("rl",) if _child else ())):
+        _test = other_names_in_a_child(_child, _order)
+        globals()[_test.__name__] = _test
+
+
 def test_same_soname_elsewhere(case):
     case.lib("D", path="a/libD.so", who=1)
     case.lib("D", path="b/libD.so", who=2)
@@ -262,7 +291,8 @@ def test_errors(case):
     undefined = case.lib("undefined", extra="int nowhere(void); int f(void); int f(void) { return nowhere(); }")
     case.wants_fallback = True
     case.left = {"text.so": "^/.*/text.so is no sound library for this machine$", "libmissing.so": "^needs libD.so, which was not found$",
-                 "libundefined.so": "^/.*/libundefined.so: undefined symbol: nowhere$"}
+                 "libundefined.so": "^/.*/libundefined.so: undefined symbol: nowhere$",
+                 ".": "^/.* is no sound library for this machine$"}
     case.commands = [f"open:N:{p}" for p in (case.folder / "none.so", case.folder / "text.so", missing, undefined, case.folder)]
     case.commands += [f"open:L:{undefined}", f"open:NO:{missing}", "list", "open:N:libnone.so", "open:N:none/none.so"]
 
@@ -367,8 +397,8 @@ def main():
     failed = 0
     chosen = {n: f for n, f in tests.items() if not sys.argv[1:] or n in sys.argv[1:]}
     for name, test in chosen.items():
-        with tempfile.TemporaryDirectory(prefix="dl-") as scratch:
-            case = Case(pathlib.Path(scratch).resolve())
+        with tempfile.TemporaryDirectory(prefix="dl-") as scratch, tempfile.TemporaryDirectory(prefix="dl-", dir="/dev/shm") as elsewhere:
+            case = Case(pathlib.Path(scratch).resolve(), pathlib.Path(elsewhere).resolve())
             try:
                 test(case)
                 judge(case)

@@ -8,13 +8,16 @@
  * noload from:I:NAME       dlopen(NAME, RTLD_NOW) by open_from_here() of library I call:I:SYMBOL
  * calls int SYMBOL(void) of library I, and says where it is close:I           dlclose list what is
  * loaded, in order maps              what is mapped
+ *   fork, exec        a child, this program anew in a child, does the rest
  */
 #include <dlfcn.h>
 #include <limits.h>
 #include <link.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { HANDLES = 32 };
@@ -30,6 +33,7 @@ static FILE *out;
 static const char *folder;
 static void *handles[HANDLES];
 static int n_handles;
+static int n_arguments;
 
 /* Libraries of the tests call this from their constructors and destructors. */
 void subject_constructor(const char *name, const char *file)
@@ -155,24 +159,57 @@ static void obey(char *command)
     }
 }
 
+/* True: this is a forked child, which goes on. */
+static bool have_child(bool exec, char **argv, int done)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0 && exec) {
+        memmove(argv + 3, argv + done, (size_t)(n_arguments - done + 1) * sizeof *argv);
+        execv("/proc/self/exe", argv);
+        _exit(3);
+    }
+    if (child == 0) {
+        return true;
+    }
+    waitpid(child, &status, 0);
+    fprintf(out, "child: %d\n", status);
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     char name[4096];
     const char *rank = getenv("PMI_RANK");
+    bool is_child = false;
 
     if (argc < 3) {
         return 2;
     }
     folder = argv[1];
     snprintf(name, sizeof name, "%s.%s", argv[2], rank == NULL ? "0" : rank);
-    out = fopen(name, "w");
+    out = fopen(name, "a"); /* children go on in it */
+    n_arguments = argc;
     if (out == NULL) {
         return 2;
     }
     setvbuf(out, NULL, _IOLBF, 0);
     for (int i = 3; i < argc; i++) {
-        obey(argv[i]);
+        bool exec = strcmp(argv[i], "exec") == 0;
+
+        if (!exec && strcmp(argv[i], "fork") != 0) {
+            obey(argv[i]);
+        } else if (have_child(exec, argv, i + 1)) {
+            is_child = true;
+        } else {
+            break;
+        }
     }
     fprintf(out, "end\n");
+    if (is_child) { /* MPI and its end are the parent's */
+        fclose(out);
+        _exit(0);
+    }
     return 0;
 }

@@ -132,7 +132,10 @@ check "... a rerun succeeds" rerun
 
 # what a dead job left (its guardian killed too) is removed by the next one
 fresh_nodes
-mkdir -p "$W/n1/env.partial-0123456789ab/d1" && touch "$W/n1/env.partial-0123456789ab/d1/f" "$W/n1/env.partial-lock"
+dead=$W/n1/env.partial-0123456789abcdef
+mkdir -p "$dead/d1" "$dead/.python-mpi-bcast" && touch "$dead/d1/f"
+printf 'python-mpi-bcast-partial 1\n0123456789abcdef\n' >"$dead/.python-mpi-bcast/partial"
+chmod 500 "$dead/d1"
 check "a rerun removes what a dead job left" rerun
 check "... all of it" test "$(ls -A "$W/n1")" = env
 
@@ -215,6 +218,10 @@ check "--dry-run says what it would do" grep -q 'would stage' "$W/out"
 check "... and does nothing" nothing_left 0 1 2 3
 on_nodes 4 stage "$W/a.tar.gz" --to "$W/local/env" --json
 check "--json is JSON" python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); assert d["nodes"] == 4 and d["outcome"] == "staged", d' "$W/out"
+on_nodes 2 stage "$W/a.tar.gz" --to "$W/local/env" --force --time --json
+check "--time --json is one JSON document" python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); assert d["mib_per_second"] > 0, d' "$W/out"
+PPN=1 on_nodes 1 stage "$W/a.tar.gz" --to "$W/local/"$'no\xffwhere/env' --json
+check "... of a name that is not UTF-8, too" python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); assert d["dir"].endswith("no\\377where/env"), d' "$W/out"
 on_nodes 1 list "$W/local"
 check "list shows it" grep -q "$W/local/env.*staged.*a.tar.gz" "$W/out"
 on_nodes 4 clean "$W/local/env"

@@ -4,7 +4,7 @@ PMB_TESTS := name rewrite archive manifest tree
 PMB_CORE := $(filter-out $(B)/obj/bcast-tool/cli/% $(B)/obj/bcast-tool/nodes/% $(B)/obj/bcast-tool/stage/%,$(PMB_OBJ))
 
 PMB_TEST_BIN := $(PMB_TESTS:%=$(B)/tests/tool/test_%)
-TESTS += $(PMB_TESTS:%=test-tool-%) test-tool-archives test-tool-environment test-tool-faults
+TESTS += $(PMB_TESTS:%=test-tool-%) test-tool-archives test-tool-environment test-tool-faults test-tool-trust
 TESTS_LONG += test-tool-archives-long
 
 $(B)/obj/tests/tool/%.o: CPPFLAGS_ROOM = -Ibcast-tool
@@ -14,7 +14,7 @@ $(PMB_TEST_BIN): $(B)/tests/tool/%: $(B)/obj/tests/tool/%.o $(PMB_CORE)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS) $(PMB_LIBS) -lcmocka
 
-.PHONY: $(PMB_TESTS:%=test-tool-%) test-tool-archives test-tool-archives-long test-tool-environment test-tool-faults
+.PHONY: $(PMB_TESTS:%=test-tool-%) test-tool-archives test-tool-archives-long test-tool-environment test-tool-faults test-tool-trust
 
 $(PMB_TESTS:%=test-tool-%): test-tool-%: $(B)/tests/tool/test_%
 	@B=$(B) tests/run tool-$* $<
@@ -30,3 +30,6 @@ test-tool-environment: $(B)/python-mpi-bcast
 
 test-tool-faults: $(B)/python-mpi-bcast
 	@B=$(B) tests/run tool-faults tests/tool/faults.sh
+
+test-tool-trust: $(B)/python-mpi-bcast
+	@B=$(B) tests/run tool-trust tests/tool/trust.sh

@@ -64,7 +64,7 @@ static void round_trip(void **state)
         const struct entry *got = &r.entry, *want = &records[i].entry;
         assert_int_equal(got->type, want->type);
         assert_string_equal(got->path, want->path);
-        assert_int_equal(got->mode, want->mode);
+        assert_int_equal(got->mode, want->mode & 0755); /* nobody else may write */
         assert_true(got->size == want->size && r.sum == records[i].sum);
         assert_true(got->mtime.tv_sec == want->mtime.tv_sec &&
                     got->mtime.tv_nsec == want->mtime.tv_nsec);

@@ -119,6 +119,43 @@ static void judges_a_part_of_a_path(void **state)
     assert_int_equal(policy_verdict(&policy, path, 3), NOT_OURS);
 }
 
+static void knows_what_is_above(void **state)
+{
+    static const char text[] = "A/sw/env/x\nI/home/u\nA/home/u/p/env\nX/data/a/b\n";
+    static const char *const above[] = {"/", "/sw", "/sw/env", "/home", "/home/u/p"};
+    static const char *const others[] = {"",
+                                         "sw",
+                                         "/s",
+                                         "/sw/",
+                                         "/sw/en",
+                                         "/sw/env/",
+                                         "/sw/env/x",
+                                         "/sw/env/x/y",
+                                         "//sw",
+                                         "/sw/env/xx",
+                                         "/swa",
+                                         "/home/u",
+                                         "/home/u/p/env",
+                                         "/home/u/q",
+                                         "/data",
+                                         "/data/a",
+                                         "/sw/..",
+                                         "/home/u/p/e",
+                                         ".",
+                                         "/home/",
+                                         "/home/u/p/env/x",
+                                         "/home/u/p/envx"};
+
+    (void)state;
+    policy_load(&policy, text, strlen(text));
+    for (size_t i = 0; i < sizeof above / sizeof *above; i++) {
+        assert_true(policy_is_above(&policy, above[i]));
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        assert_false(policy_is_above(&policy, others[i]));
+    }
+}
+
 static void leaves_out_nonsense(void **state)
 {
     static const char text[] = "\n\nQ/unknown\nArelative\nA\n/no/scope\nA/good\nA/last";
@@ -158,6 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decides),
         cmocka_unit_test(judges_a_part_of_a_path),
+        cmocka_unit_test(knows_what_is_above),
         cmocka_unit_test(leaves_out_nonsense),
         cmocka_unit_test(is_bounded),
     };

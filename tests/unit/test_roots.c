@@ -61,9 +61,9 @@ static bool has(char scope, const char *path)
 
 static void knows_network_file_systems(void **state)
 {
-    static const char *const network[] = {"nfs",    "nfs4",  "lustre",        "gpfs",
-                                          "beegfs", "ceph",  "fuse.sharedfs", "9p",
-                                          "cifs",   "panfs", "afs",           "fuse"};
+    static const char *const network[] = {
+        "nfs",  "nfs4",  "lustre", "gpfs", "beegfs", "ceph", "fuse.sharedfs", "9p",
+        "cifs", "panfs", "afs",    "fuse", "dvs",    "cvfs", "fuse.daos",     "beegfs_nodev"};
     static const char *const local[] = {"ext4", "xfs",     "btrfs", "tmpfs", "overlay",
                                         "zfs",  "fuseblk", "nfsd",  ""};
 
