@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/kcmp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -224,6 +225,13 @@ void sys_prepare_high(void)
 int sys_dup3(int fd, int to, int flags)
 {
     return (int)CALL3(SYS_dup3, fd, to, flags);
+}
+
+int sys_compare_files(int a, int b)
+{
+    pid_t self = sys_getpid();
+
+    return (int)CALL5(SYS_kcmp, self, self, KCMP_FILE, a, b);
 }
 
 off_t sys_lseek(int fd, off_t offset, int whence)

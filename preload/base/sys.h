@@ -58,6 +58,8 @@ int sys_move_high(int fd);
  * in Linux's fs/file.c). */
 void sys_prepare_high(void);
 int sys_dup3(int fd, int to, int flags);
+/* kcmp(2): 0 if two descriptors share their open file, as dup(2) makes them; > 0 if not; -errno. */
+int sys_compare_files(int a, int b);
 off_t sys_lseek(int fd, off_t offset, int whence);
 int sys_fstatfs(int fd, struct statfs *sf);
 void *sys_mmap(size_t size, int prot, int flags, int fd, off_t offset); /* NULL on error */
