@@ -1,13 +1,16 @@
 /* main.c - the constructor: which role this process has, and what is wired to what. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/guard.h"
+#include "base/held.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/view.h"
+#include "cache/tree.h"
 #include "config.h"
 #include "early/libpath.h"
 #include "early/open.h"
@@ -66,11 +69,63 @@ static void after_fork_in_child(void)
     resolve_detach_fill();
 }
 
+/* --- what MPI has opened for us --- */
+
+struct open_numbers {
+    uint64_t bits[HELD_NUMBERS / 64];
+};
+
+static bool note_number(void *numbers, const char *name, unsigned char type)
+{
+    int fd = atoi(name);
+
+    (void)type;
+    if (fd >= 0 && fd < HELD_NUMBERS) {
+        ((struct open_numbers *)numbers)->bits[fd / 64] |= 1ULL << (fd % 64);
+    }
+    return true;
+}
+
+static void look_at_descriptors(struct open_numbers *numbers)
+{
+    int fd = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+
+    memset(numbers, 0, sizeof *numbers);
+    if (fd >= 0) {
+        tree_each(fd, note_number, numbers);
+        if (fd < HELD_NUMBERS) { /* this one */
+            numbers->bits[fd / 64] &= ~(1ULL << (fd % 64));
+        }
+        sys_close(fd);
+    }
+}
+
+/* Sockets, and what waits for them. (A file may be one that a helper of ours reads just now.) */
+static bool is_channel(int fd)
+{
+    struct stat st;
+
+    return sys_fstat(fd, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+static void hold_new(const struct open_numbers *before)
+{
+    struct open_numbers now;
+
+    look_at_descriptors(&now);
+    for (int fd = 0; fd < HELD_NUMBERS; fd++) {
+        if ((now.bits[fd / 64] & ~before->bits[fd / 64]) >> (fd % 64) & 1 && is_channel(fd)) {
+            held_add(fd, HELD_MPI);
+        }
+    }
+}
+
 /* in_init: in the program's MPI_Init, where what MPI does to signal handlers is what the program
  * has asked for. */
 static void join(const struct service_input *input, bool in_init)
 {
     struct service_result result;
+    struct open_numbers before;
     struct signals signals;
     int64_t start = sys_now_ns();
     bool serves;
@@ -80,10 +135,12 @@ static void join(const struct service_input *input, bool in_init)
     }
     if (!in_init) {
         signals_save(&signals);
+        look_at_descriptors(&before);
     }
     serves = service_start(input, &result);
     if (!in_init) {
         signals_restore(&signals);
+        hold_new(&before);
     }
     tell_descendants(&result);
     if (!serves) {
@@ -174,18 +231,19 @@ static bool sees_the_same(const struct role_facts *role)
     return role->view != 0 && role->view == view_identity();
 }
 
-/* False: there is no cache, or it cannot be used. */
+/* False: there is no cache, or it cannot be used. Children of ranks have nothing to give back, and
+ * nothing to do at their end. */
 static bool attach(const struct role_facts *role, struct node_cache *node)
 {
-    bool attached = role->node != NULL && sees_the_same(role) &&
-                    node_attach(node, role->node, role->nonce) == 0;
+    bool known = role->node != NULL && sees_the_same(role);
+    bool attached;
 
-    if (role->was_rank) {
-        slot_prepare();
+    if (!role->was_rank) {
+        return known && node_visit(node, role->node, role->nonce) == 0;
     }
-    if (attached || role->was_rank) {
-        service_attached(attached ? node : NULL, role->was_rank);
-    }
+    attached = known && node_attach(node, role->node, role->nonce) == 0;
+    slot_prepare();
+    service_abandoned(attached ? node : NULL);
     return attached;
 }
 

@@ -127,7 +127,8 @@ static void replace(struct reopening *r, size_t first, const char *path)
     if (old >= 0) {
         offset = offset_at_rest(old);
         sys_lseek(other, offset, SEEK_SET);
-        for (size_t i = first; i < r->n; i++) { /* those that the program has not closed meanwhile */
+        for (size_t i = first; i < r->n;
+             i++) { /* those that the program has not closed meanwhile */
             if (r->fds[i] >= 0 && share(old, r->fds[i])) {
                 sys_dup3(other, r->fds[i], close_on_exec(r->fds[i]));
                 r->fds[i] = -1;

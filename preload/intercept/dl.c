@@ -59,7 +59,9 @@ static void *serve_dlopen(const char *path, int flags, const void *caller,
                    ? answer_loaded(resolver.node, path, flags, libc)
                    : NULL;
     }
-    handle = answer_library(resolver.node, a.record, is_path ? path : NULL, flags, libc);
+    handle = segment_is_filtered(&resolver.node->index) /* files are made and removed there */
+                 ? NULL
+                 : answer_library(resolver.node, a.record, is_path ? path : NULL, flags, libc);
     if (handle == NULL && (flags & RTLD_NOLOAD) == 0) {
         resolve_fell_back(FALLBACK_LIBRARY);
     }

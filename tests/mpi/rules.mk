@@ -43,4 +43,5 @@ test-mpi: $(PROGRAMS)
 	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-differ tests/mpi/differ_test.py
 	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-children tests/mpi/children_test.py
 	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-view tests/mpi/view_test.py
+	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-quiet tests/mpi/quiet_test.py
 	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-threads tests/mpi/threads_test.py

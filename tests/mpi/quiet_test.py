@@ -1,0 +1,172 @@
+#!/usr/bin/python3
+"""In nobody's way: programs that close what they did not open, or forbid system calls, do what they do without the library."""
+
+import glob
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+
+sys.dont_write_bytecode = True
+import jobs  # noqa: E402
+from jobs import LIBRARY, MPIEXEC, PYTHON, cache_place, caches, check, check_done, local_job, plain_job, script  # noqa: E402
+
+# For the scripts: a line of one rank is not torn by another's.
+SAY = """
+import os
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+"""
+
+
+def same_as_plain(text, ranks=2, env=None, words=(), limit=60):
+    """The script's output, sorted by line, and its exit code are a plain job's, no message is seen, and no cache is left."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch, cache_place() as caches_of:
+        os.chmod(scratch, 0o755)
+        command = [PYTHON, script(scratch, SAY + textwrap.dedent(text)), *words]
+        plain = plain_job(command, ranks, limit)
+        for made in glob.glob(f"{scratch}/child*"):
+            os.unlink(made)
+        fast = local_job(command, ranks, {"FASTIMPORT_DIR": caches_of, **(env or {})}, limit)
+        got, wanted = [(d.returncode, sorted(d.stdout.splitlines()), d.stderr) for d in (fast, plain)]
+        check(got == wanted, f"{got}\nnot {wanted}")
+        check(not caches(caches_of), f"left: {caches(caches_of)}")
+        return plain.stdout
+
+
+# --- descriptors -------------------------------------------------------------------------------------------------
+
+CLOSES = """
+    import ctypes, os, sys
+    def close_all():
+        for fd in range(3, 4096):
+            try: os.close(fd)
+            except OSError: pass
+    def dup_all():
+        null = os.open("/dev/null", os.O_RDONLY)
+        for fd in range(3, 1100):
+            try: os.dup2(null, fd)
+            except OSError: pass
+    libc = ctypes.CDLL(None)
+    how = {"closerange": lambda: os.closerange(3, 4096), "close": close_all, "dup2": dup_all,
+           "close_range": lambda: libc.close_range(3, 2 ** 32 - 1, 0), "closefrom": lambda: libc.closefrom(3)}
+    how[sys.argv[1]]()
+    import decimal, email.message, json, xml.dom.minidom
+    say(sys.argv[1], decimal.Decimal(1), os.path.exists(json.__file__), len(os.listdir(os.path.dirname(json.__file__))) > 3)
+    """
+
+
+def test_all_descriptors_are_closed():
+    """A rank without MPI that closes what it did not open ends as without us: PMI is not lost, nor what MPI works with."""
+    for how in "closerange", "close", "close_range", "closefrom", "dup2":
+        check(same_as_plain(CLOSES, words=[how]).count(how) == 2, how)
+        done = jobs.nodes_job(SAY + textwrap.dedent(CLOSES).replace("sys.argv[1]", repr(how)), 4, 2)
+        check_done(done, f"{how} 1 True True\n" * 4)
+
+
+def test_closed_descriptors_seem_closed():
+    """The first close of the launcher's descriptor succeeds, the second and those of descriptors that the program does not know fail;
+    what is put in their places is there."""
+    same_as_plain("""
+        import errno, os
+        def close(fd):
+            try: os.close(fd)
+            except OSError as e: return e.errno == errno.EBADF
+        own = os.open("/dev/null", os.O_RDONLY)
+        pmi = int(os.environ["PMI_FD"])
+        others = [fd for fd in map(int, os.listdir("/proc/self/fd")) if fd not in (0, 1, 2, own, pmi)]
+        say(close(pmi), close(pmi), all(close(fd) for fd in others), close(own), close(own))
+        text = os.memfd_create("text")
+        os.write(text, b"program's")
+        for fd in pmi, 900, 901, 7:
+            os.dup2(text, fd)
+        import decimal, json
+        say([os.pread(fd, 100, 0) for fd in (pmi, 900, 901, 7)])
+        """)
+
+
+def test_one_rank_takes_the_numbers_of_mpi():
+    """The others do not wait for it for longer than for one that calls exec."""
+    for rank in 0, 1:
+        start = time.monotonic()
+        same_as_plain(f"""
+            import os
+            if os.environ["PMI_RANK"] == "{rank}":
+                null = os.open("/dev/null", os.O_RDONLY)
+                for fd in range(3, 1100):
+                    os.dup2(null, fd)
+            import decimal, json
+            say(decimal.Decimal(1))
+            """, env={"FASTIMPORT_WAIT_MS": "500"})
+        check(time.monotonic() - start < 20, "waited for too long")
+
+
+def test_no_room_is_made_in_files_of_the_program():
+    """A child that has closed all by a raw system call notes what it changes in the node's index: not in what has its number."""
+    same_as_plain("""
+        import ctypes
+        if os.fork() == 0:
+            ctypes.CDLL(None).syscall(436, 3, 2 ** 32 - 1, 0)
+            files = [os.memfd_create(str(n)) for n in range(1000)]
+            place = os.path.dirname(os.path.abspath(__file__))
+            for n in range(500):
+                os.close(os.open(f"{place}/child{n}.py", os.O_CREAT | os.O_WRONLY))
+            say([os.fstat(f).st_size for f in files if os.fstat(f).st_size])
+            os._exit(0)
+        os.wait()
+        say(os.path.exists(os.path.dirname(os.path.abspath(__file__)) + "/child499.py"))
+        """, ranks=1)
+
+
+# --- system calls ------------------------------------------------------------------------------------------------
+
+
+def traced(words, env, scratch):
+    """The system calls of a command and how often it makes them; its output."""
+    out = subprocess.run(["strace", "-f", "-qq", "-c", "-U", "name,calls", "-o", f"{scratch}/calls", "env", *[f"{k}={v}" for k, v in env.items()],
+                          *map(str, words)], capture_output=True, text=True, timeout=60)
+    check(out.returncode == 0, out)
+    rows = [line.split() for line in open(f"{scratch}/calls")]
+    return {r[0]: int(r[1]) for r in rows if len(r) == 2 and r[1].isdigit() and r[0] != "total"}, out.stdout
+
+
+# Goes on with the words behind the names under a filter that kills who makes a call that is not among these.
+ALLOWING = """
+    import ctypes, os, re, struct, sys
+    known = dict(re.findall(r"#define __NR_(\\w+) (\\d+)", open("/usr/include/x86_64-linux-gnu/asm/unistd_64.h").read()))
+    numbers = sorted({int(known[n]) for n in sys.argv[1].split(",")})
+    code = [(0x20, 0, 0, 0)] + [(0x15, len(numbers) - i, 0, n) for i, n in enumerate(numbers)] + [(6, 0, 0, 0x80000000), (6, 0, 0, 0x7fff0000)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *c) for c in code))
+    program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(code)))
+    libc = ctypes.CDLL(None)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0
+    os.execv(sys.argv[2], sys.argv[2:])
+    """
+
+
+def test_children_make_no_system_calls_of_ours():
+    """A filter of system calls that allows what a plain process makes: children of ranks live under it, and are served."""
+    child = "import json, decimal, sqlite3, numpy, colorsys; print(colorsys.__file__)"
+    with tempfile.TemporaryDirectory() as scratch:
+        plain, _ = traced([PYTHON, "-c", child], {}, scratch)
+        allowing = script(scratch, ALLOWING).rename(f"{scratch}/allowing.py")
+        names = ",".join([*plain, "exit", "exit_group"])
+        words = [PYTHON, str(allowing), names, PYTHON, "-c", child]
+        alone = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        check(alone.returncode == 0, f"the filter kills a plain process: {alone}")
+        words[2] = names.replace(",lseek", "")
+        killed = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        check(killed.returncode == -31, f"the filter kills nobody: {killed}")
+        words[2] = names
+        same_as_plain(f"""
+            import subprocess
+            import json, decimal, sqlite3, numpy, colorsys
+            done = subprocess.run({words}, capture_output=True, text=True)
+            say(done.returncode, done.stdout.strip(), done.stderr)
+            """)
+
+
+if __name__ == "__main__":
+    sys.exit(jobs.run_all(globals(), sys.argv[1:]))
