@@ -12,6 +12,8 @@
 _Atomic int view_changes;
 _Atomic bool view_changed;
 __thread bool view_kept;
+_Atomic int view_user_changes;
+_Atomic bool view_user_changed;
 
 void view_keep(void)
 {
@@ -59,6 +61,20 @@ uint64_t view_identity(void)
 void view_begin_change(void)
 {
     atomic_fetch_add(&view_changes, 1);
+}
+
+void view_begin_user_change(void)
+{
+    atomic_fetch_add(&view_user_changes, 1);
+}
+
+void view_end_user_change(bool is_other)
+{
+    if (is_other) {
+        atomic_store(&view_user_changed, true);
+    } else {
+        atomic_fetch_sub(&view_user_changes, 1);
+    }
 }
 
 void view_end_change(bool is_other)

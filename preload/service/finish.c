@@ -219,6 +219,15 @@ void service_lose_mpi(void)
     held_drop_all(HELD_MPI);
 }
 
+void service_leave_cache(void)
+{
+    struct service *s = &the_service;
+
+    if (service_is_here() && belongs_to_node(s)) {
+        node_leave(&s->node);
+    }
+}
+
 /* The launcher would take the new program for a crashed one, and end the job without a word: the
  * keeper finalises PMI when that program has ended, unless it is the program's own affair. */
 static void keep_slot(const struct service *s)

@@ -63,6 +63,10 @@ void service_before_exec(bool successor_is_ours, char *const environment[]);
  * wait for it. */
 void service_lose_mpi(void);
 
+/* This process is about to become another user, who could not remove the cache at its exit: it
+ * gives up its hold now, and the last one to do so removes all. */
+void service_leave_cache(void);
+
 /* Is this the process (not a child of it) in which one of these was called, so that
  * service_finish() has something to do? */
 bool service_is_here(void);

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""In nobody's way: programs that close what they did not open, or forbid system calls, do what they do without the library."""
+"""In nobody's way: programs that close what they did not open, forbid system calls, or drop privileges do what they do without the library."""
 
 import glob
 import os
@@ -12,6 +12,8 @@ import time
 sys.dont_write_bytecode = True
 import jobs  # noqa: E402
 from jobs import LIBRARY, MPIEXEC, PYTHON, cache_place, caches, check, check_done, local_job, plain_job, script  # noqa: E402
+
+NOBODY = 65534
 
 # For the scripts: a line of one rank is not torn by another's.
 SAY = """
@@ -166,6 +168,76 @@ def test_children_make_no_system_calls_of_ours():
             done = subprocess.run({words}, capture_output=True, text=True)
             say(done.returncode, done.stdout.strip(), done.stderr)
             """)
+
+
+# --- privileges --------------------------------------------------------------------------------------------------
+
+def secret_job(text, env=None):
+    """Ranks that have looked at a directory that is root's only, and then do what the text says."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch, cache_place() as place:
+        os.chmod(scratch, 0o755)
+        os.mkdir(f"{scratch}/secret", 0o700)
+        open(f"{scratch}/secret/m.py", "w").close()
+        app = script(scratch, SAY + f"""
+import os, subprocess, sys
+place = {scratch!r} + "/secret"
+def look():
+    said = []
+    for f in os.listdir, lambda p: os.stat(p + "/m.py").st_size, lambda p: os.close(os.open(p + "/m.py", os.O_RDONLY)), lambda p: os.path.exists(p + "/n"):
+        try: said.append(f(place))
+        except OSError as e: said.append(e.strerror)
+    return said
+rank = int(os.environ["PMI_RANK"])
+before = look()
+{textwrap.dedent(text)}
+import colorsys
+say(rank, before, look())
+""")
+        os.chmod(app, 0o644)
+        command = ["/usr/bin/python3", app]
+        settings = {"FASTIMPORT_PATH": f"{scratch}/secret", "FASTIMPORT_DIR": place, "FASTIMPORT_WAIT_MS": "500", **(env or {})}
+        plain, fast = plain_job(command), local_job(command, env=settings)
+        got, wanted = [(d.returncode, sorted(d.stdout.splitlines()), d.stderr) for d in (fast, plain)]
+        check(got == wanted, f"{got}\nnot {wanted}")
+        check(not caches(place), f"left: {caches(place)}")
+        return plain.stdout
+
+
+def test_a_rank_drops_its_privileges():
+    """Nothing is answered any more of what it was allowed to read before, and its cache is removed all the same."""
+    for call in (f"os.setuid({NOBODY})", f"os.setreuid({NOBODY}, {NOBODY})", f"os.setresuid({NOBODY}, {NOBODY}, {NOBODY})",
+                 f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})", f"os.seteuid({NOBODY})"):
+        check(secret_job(call).count("Permission denied") == 8 - 2, call)
+
+
+def test_one_rank_drops_its_privileges():
+    for rank in 0, 1:
+        out = secret_job(f"if rank == {rank}: os.setuid({NOBODY})")
+        check(out.count("Permission denied") == 3, out)
+
+
+def test_privileges_are_dropped_for_a_while_or_not_at_all():
+    secret_job(f"os.seteuid({NOBODY}); say(look()); os.seteuid(0)")
+    secret_job("os.setuid(0); os.setgroups([0])")
+    secret_job(f"os.setgid({NOBODY})")
+    secret_job(f"""
+        import ctypes
+        libc = ctypes.CDLL(None)
+        say(libc.setfsuid({NOBODY}), look(), libc.setfsuid(0))
+        """)
+
+
+def test_children_drop_their_privileges():
+    """Their rank is served as before."""
+    out = secret_job(f"""
+        if os.fork() == 0:
+            os.setuid({NOBODY})
+            say("child", look())
+            os._exit(0)
+        os.wait()
+        say(subprocess.run([sys.executable, "-c", "import json, os; print(os.getuid())"], user={NOBODY}, capture_output=True, text=True).stdout.strip())
+        """)
+    check(out.count("Permission denied") == 6, out)
 
 
 if __name__ == "__main__":
