@@ -212,10 +212,31 @@ static bool must_wait(const struct service_input *in)
     return true;
 }
 
+/* A Python of which nothing is on a network file system does nothing at all; nor do, as it is
+ * started like them, the others of its job. Where they differ, those that have something wait for
+ * this one as for any rank that does not join. An MPI program without Python cannot know whether
+ * another rank is a Python. */
+static bool is_idle(const struct service_input *in)
+{
+    struct roots_input roots = {in->config, in->argc, in->argv, true};
+
+    if (!in->role.is_python || !roots_are_none(&roots)) {
+        return false;
+    }
+    fi_log(in->role.rank == 0 ? LOG_INFO : LOG_DEBUG,
+           "nothing of this program is on a network file system (FASTIMPORT_FS=all takes any): "
+           "fastimport does nothing");
+    return true;
+}
+
 static void start_rank(const struct role_facts *role, int argc, char **argv)
 {
     struct service_input input = {&config, *role, argc, argv, NULL};
 
+    if (is_idle(&input)) {
+        role_isolate();
+        return;
+    }
     early_prepare();
     unsetenv(LIBPATH_VARIABLE); /* children have no use for it */
     if (!must_wait(&input)) {

@@ -112,3 +112,8 @@ struct role_facts role_decide(void)
     }
     return facts;
 }
+
+void role_isolate(void)
+{
+    setenv(ROLE_NODE_VARIABLE, "0", 1); /* no process is called so, and it names no cache */
+}

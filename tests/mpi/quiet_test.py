@@ -1,8 +1,10 @@
 #!/usr/bin/python3
-"""In nobody's way: programs that close what they did not open, forbid system calls, or drop privileges do what they do without the library."""
+"""In nobody's way: programs that close what they did not open, forbid system calls, drop privileges, or have nothing to be
+served do what they do without the library."""
 
 import glob
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -168,6 +170,65 @@ def test_children_make_no_system_calls_of_ours():
             done = subprocess.run({words}, capture_output=True, text=True)
             say(done.returncode, done.stdout.strip(), done.stderr)
             """)
+
+
+def traced_rank(words, env, scratch):
+    """The same of a job of one rank."""
+    out = subprocess.run([MPIEXEC, "-n", "1", "strace", "-f", "-qq", "-o", f"{scratch}/trace", "env", *[f"{k}={v}" for k, v in env.items()],
+                          *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    check(out.returncode == 0 and out.stderr == "", out)
+    return re.findall(r"^\d+ +(\w+)\((.*)", open(f"{scratch}/trace").read(), re.M), out.stdout
+
+
+# What a library more, mountinfo and the environment cost.
+LOADING = {"openat": 12, "read": 12, "close": 12, "mmap": 12, "munmap": 4, "mprotect": 4, "newfstatat": 6, "access": 6, "readlink": 12, "getcwd": 12,
+           "brk": 8, "pread64": 2}
+LOOK = """
+    import json, decimal, os
+    say(json.__file__, decimal.Decimal(1), len(os.listdir("/proc/self/task")), os.path.exists("/nonexistent"), os.environ["PMI_RANK"])
+    """
+
+
+def only_loads_a_library(words, env, run):
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
+        plain, said = run(words, {"X": "1"}, scratch)
+        fast, told = run(words, {"LD_PRELOAD": str(LIBRARY), **env}, scratch)
+        check(said == told, f"{told}, not {said}")
+        names = [[call for call, _ in trace] for trace in (plain, fast)]
+        more = {n: names[1].count(n) - names[0].count(n) for n in names[1] if names[1].count(n) > names[0].count(n)}
+        check(all(LOADING.get(n, 0) >= k for n, k in more.items()), f"more calls: {more}")
+        strange = [f"{call}({rest}" for call, rest in fast if re.search("/fastimport-[0-9]|/dev/shm|libmpi", rest) and call != "execve"]
+        check(not strange, strange)
+
+
+def test_a_rank_with_nothing_to_serve_does_nothing():
+    """No thread, no file, no MPI, no other system calls than a plain rank's but for the library itself; so does one that is off."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
+        app = script(scratch, SAY + textwrap.dedent(LOOK))
+        for env in {"FASTIMPORT_FS": "net"}, {"FASTIMPORT": "0", "FASTIMPORT_FS": "all"}, {"FASTIMPORT_EXCLUDE": "/usr"}:
+            only_loads_a_library([PYTHON, app], env, traced_rank)
+            only_loads_a_library([PYTHON, "-c", f"import subprocess; subprocess.run(['{PYTHON}', '{app}'])"], env, traced_rank)
+    same_as_plain(LOOK, env={"FASTIMPORT_FS": "net"})
+    done = local_job([PYTHON, "-c", "import json"], env={"FASTIMPORT_FS": "net", "FASTIMPORT_LOG": "info"})
+    check(done.returncode == 0 and done.stderr.count("fastimport") == 2 and "nothing of this program is on a network" in done.stderr, done)
+
+
+def test_shells_are_left_alone():
+    only_loads_a_library(["sh", "-c", "echo $0; exit 0"], {"FASTIMPORT_FS": "all"}, traced_rank)
+
+
+def test_one_rank_has_nothing_to_serve():
+    """Those that have something wait for it as for one that does not join."""
+    with jobs.network_directory() as (mount, local):
+        (mount / "m.py").write_text("")
+        (local / "app.py").write_text("import os, sys\nif len(sys.path) < 0: pass\nos.write(1, b'here\\n')\n")
+        start = time.monotonic()
+        words = ["env", f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_PLAN=off", "FASTIMPORT_JOIN_MS=2000"]
+        app = ["/usr/bin/python3", str(local / "app.py")]
+        done = subprocess.run([MPIEXEC, "-n", "1", *words, *app, ":", "-n", "1", *words, f"PYTHONPATH={mount}", *app], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=60)
+        check(done.returncode == 0 and done.stdout == "here\n" * 2, done)
+        check(time.monotonic() - start < 15, "waited for too long")
 
 
 # --- privileges --------------------------------------------------------------------------------------------------
