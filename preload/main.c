@@ -1,4 +1,5 @@
 /* main.c - the constructor: which role this process has, and what is wired to what. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,9 +7,11 @@
 #include <unistd.h>
 
 #include "base/guard.h"
+#include "base/held.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/view.h"
+#include "cache/tree.h"
 #include "config.h"
 #include "early/libpath.h"
 #include "early/open.h"
@@ -79,11 +82,63 @@ static void after_fork_in_child(void)
     resolve_detach_fill();
 }
 
+/* --- what MPI has opened for us --- */
+
+struct open_numbers {
+    uint64_t bits[HELD_NUMBERS / 64];
+};
+
+static bool note_number(void *numbers, const char *name, unsigned char type)
+{
+    int fd = atoi(name);
+
+    (void)type;
+    if (fd >= 0 && fd < HELD_NUMBERS) {
+        ((struct open_numbers *)numbers)->bits[fd / 64] |= 1ULL << (fd % 64);
+    }
+    return true;
+}
+
+static void look_at_descriptors(struct open_numbers *numbers)
+{
+    int fd = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+
+    memset(numbers, 0, sizeof *numbers);
+    if (fd >= 0) {
+        tree_each(fd, note_number, numbers);
+        if (fd < HELD_NUMBERS) { /* this one */
+            numbers->bits[fd / 64] &= ~(1ULL << (fd % 64));
+        }
+        sys_close(fd);
+    }
+}
+
+/* Sockets, and what waits for them. (A file may be one that a helper of ours reads just now.) */
+static bool is_channel(int fd)
+{
+    struct stat st;
+
+    return sys_fstat(fd, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+static void hold_new(const struct open_numbers *before)
+{
+    struct open_numbers now;
+
+    look_at_descriptors(&now);
+    for (int fd = 0; fd < HELD_NUMBERS; fd++) {
+        if ((now.bits[fd / 64] & ~before->bits[fd / 64]) >> (fd % 64) & 1 && is_channel(fd)) {
+            held_add(fd, HELD_MPI);
+        }
+    }
+}
+
 /* Is this rank served, from now on? in_init: in the program's MPI_Init, where what MPI does to
  * signal handlers is what the program has asked for. */
 static bool join(const struct service_input *input, bool in_init)
 {
     struct service_result result;
+    struct open_numbers before;
     struct signals signals;
     int64_t start = sys_now_ns();
     bool serves;
@@ -99,10 +154,12 @@ static bool join(const struct service_input *input, bool in_init)
     }
     if (!in_init) {
         signals_save(&signals);
+        look_at_descriptors(&before);
     }
     serves = service_start(input, &result);
     if (!in_init) {
         signals_restore(&signals);
+        hold_new(&before);
     }
     if (result.node != NULL) {
         presence_done();
@@ -183,10 +240,29 @@ static void wait_for_init(const struct service_input *in)
     }
 }
 
+/* A Python of which nothing is on a network file system does nothing at all; nor do, as it is
+ * started like them, the others of its job. Where they differ, those that have something wait for
+ * this one as for any rank that does not join. An MPI program without Python cannot know whether
+ * another rank is a Python. */
+static bool is_idle(const struct service_input *in)
+{
+    struct roots_input roots = {in->config, in->argc, in->argv, true, false};
+
+    if (!in->role.is_python || !roots_are_none(&roots)) {
+        return false;
+    }
+    tell_idle(in->config, in->role.rank == 0, LOG_INFO, "%s", tell_nothing_of_ours);
+    return true;
+}
+
 static void start_rank(const struct role_facts *role, int argc, char **argv)
 {
     struct service_input input = {&config, *role, argc, argv, NULL};
 
+    if (is_idle(&input)) {
+        role_isolate();
+        return;
+    }
     early_prepare();
     unsetenv(LIBPATH_VARIABLE); /* children have no use for it */
     mpi_calls_begin();
@@ -203,18 +279,19 @@ static bool sees_the_same(const struct role_facts *role)
     return role->view != 0 && role->view == view_identity();
 }
 
-/* False: there is no cache, or it cannot be used. */
+/* False: there is no cache, or it cannot be used. Children of ranks have nothing to give back, and
+ * nothing to do at their end. */
 static bool attach(const struct role_facts *role, struct node_cache *node)
 {
-    bool attached = role->node != NULL && sees_the_same(role) &&
-                    node_attach(node, role->node, role->nonce) == 0;
+    bool known = role->node != NULL && sees_the_same(role);
+    bool attached;
 
-    if (role->was_rank) {
-        slot_prepare();
+    if (!role->was_rank) {
+        return known && node_visit(node, role->node, role->nonce) == 0;
     }
-    if (attached || role->was_rank) {
-        service_attached(attached ? node : NULL, role->was_rank);
-    }
+    attached = known && node_attach(node, role->node, role->nonce) == 0;
+    slot_prepare();
+    service_abandoned(attached ? node : NULL);
     return attached;
 }
 

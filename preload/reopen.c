@@ -11,7 +11,11 @@
 #include "cache/mirror.h"
 #include "cache/tree.h"
 
-enum { DESCRIPTORS = 256 }; /* that are handed over at a time */
+enum {
+    DESCRIPTORS = 256, /* that are handed over at a time */
+    NAP_NS = 20000,
+    MOST_NAPS = 500,
+};
 
 struct reopening {
     const struct node_cache *node;
@@ -66,42 +70,76 @@ static int close_on_exec(int fd)
     return (sys_fcntl(fd, F_GETFD, 0) & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0;
 }
 
-/* Do two descriptors share their offset, as dup(2) makes them? */
-static bool share(int a, int b)
+/* Where kcmp(2) is not to be had (seccomp(2), CONFIG_KCMP): a status flag belongs to what
+ * descriptors share, and this one means nothing to a regular file or a directory. */
+static bool share_flags(int a, int b)
 {
-    off_t offset = sys_lseek(a, 0, SEEK_CUR);
+    int before = sys_fcntl(a, F_GETFL, 0);
     bool shared;
 
-    if (sys_lseek(b, 0, SEEK_CUR) != offset) {
+    if (before < 0 || sys_fcntl(b, F_GETFL, 0) != before) {
         return false;
     }
-    sys_lseek(a, offset + 1, SEEK_SET);
-    shared = sys_lseek(b, 0, SEEK_CUR) == offset + 1;
-    sys_lseek(a, offset, SEEK_SET);
+    sys_fcntl(a, F_SETFL, before ^ O_NONBLOCK);
+    shared = sys_fcntl(b, F_GETFL, 0) == (before ^ O_NONBLOCK);
+    sys_fcntl(a, F_SETFL, before);
     return shared;
+}
+
+/* Do two descriptors share their offset, as dup(2) makes them? The offset itself is not touched:
+ * another thread may be reading. */
+static bool share(int a, int b)
+{
+    int order = sys_compare_files(a, b);
+
+    return order < 0 ? share_flags(a, b) : order == 0;
+}
+
+/* Another thread that reads between our look at the offset and the replacement would read the same
+ * again. So the replacement waits for a moment in which nobody reads; a bounded one, for a reader
+ * may never rest. */
+static off_t offset_at_rest(int fd)
+{
+    off_t offset = sys_lseek(fd, 0, SEEK_CUR);
+
+    for (int i = 0; i < MOST_NAPS; i++) {
+        off_t before = offset;
+
+        sys_nap_ns(NAP_NS);
+        offset = sys_lseek(fd, 0, SEEK_CUR);
+        if (offset == before) {
+            break;
+        }
+    }
+    return offset;
 }
 
 /* The descriptor at `first`, and those behind it that share its offset; they are then done with
  * (-1). */
 static void replace(struct reopening *r, size_t first, const char *path)
 {
-    int fd = r->fds[first];
-    int flags = sys_fcntl(fd, F_GETFL, 0);
+    int flags = sys_fcntl(r->fds[first], F_GETFL, 0);
     int other =
         flags < 0 ? flags : sys_open(path, (flags & ~(O_CREAT | O_TRUNC | O_EXCL)) | O_CLOEXEC, 0);
+    int old = other < 0 ? other : sys_fcntl(r->fds[first], F_DUPFD_CLOEXEC, 0);
+    off_t offset;
 
-    if (other < 0) {
-        return;
-    }
-    sys_lseek(other, sys_lseek(fd, 0, SEEK_CUR), SEEK_SET);
-    for (size_t i = first + 1; i < r->n; i++) {
-        if (r->fds[i] >= 0 && share(fd, r->fds[i])) {
-            sys_dup3(other, r->fds[i], close_on_exec(r->fds[i]));
-            r->fds[i] = -1;
+    if (old >= 0) {
+        offset = offset_at_rest(old);
+        sys_lseek(other, offset, SEEK_SET);
+        for (size_t i = first; i < r->n;
+             i++) { /* those that the program has not closed meanwhile */
+            if (r->fds[i] >= 0 && share(old, r->fds[i])) {
+                sys_dup3(other, r->fds[i], close_on_exec(r->fds[i]));
+                r->fds[i] = -1;
+            }
         }
+        sys_lseek(other, sys_lseek(old, 0, SEEK_CUR) - offset, SEEK_CUR); /* read all the same */
+        sys_close(old);
     }
-    sys_dup3(other, fd, close_on_exec(fd));
-    sys_close(other);
+    if (other >= 0) {
+        sys_close(other);
+    }
 }
 
 /* path: where the one original is; NULL: where each was opened. */

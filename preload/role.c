@@ -98,7 +98,7 @@ static bool parse_node(const char *text, struct role_facts *facts)
 {
     char *colon;
 
-    facts->was_rank = strtol(text, &colon, 10) == sys_getpid();
+    facts->was_rank = sys_is_pid((pid_t)strtol(text, &colon, 10));
     if (*colon != ':') {
         return *colon == '\0' && facts->was_rank;
     }

@@ -339,3 +339,66 @@ size_t roots_compute(const struct roots_input *in, char *text, size_t size)
     free(t.mountinfo);
     return t.length;
 }
+
+/* By its name alone: the file system is not asked. */
+static bool is_named_on_network(const char *mountinfo, const char *path)
+{
+    char cwd[FI_PATH_MAX];
+    struct mount_place place;
+    struct fi_path normal;
+
+    if (sys_getcwd(cwd, sizeof cwd) <= 0 || !path_normalise(&normal, cwd, path)) {
+        return true;
+    }
+    mounts_find(mountinfo, normal.text, &place);
+    return mounts_is_network(place.type);
+}
+
+static bool list_is_on_network(const char *mountinfo, const char *list)
+{
+    char *copy = list == NULL ? NULL : strdup(list);
+    char *save = NULL;
+    bool found = false;
+
+    for (char *p = copy == NULL ? NULL : strtok_r(copy, ":", &save); p != NULL && !found;
+         p = strtok_r(NULL, ":", &save)) {
+        found = is_named_on_network(mountinfo, p);
+    }
+    free(copy);
+    return found;
+}
+
+/* Is there a root for certain? Of thousands of ranks none asks the file system for that. */
+static bool is_sure(const struct roots_input *in, const char *mountinfo)
+{
+    const char *const lists[] = {in->config->path, getenv("PYTHONPATH"), getenv("CONDA_PREFIX"),
+                                 getenv("LD_LIBRARY_PATH"), program_script(in->argc, in->argv)};
+    char path[FI_PATH_MAX];
+
+    if (sys_program(path, sizeof path) > 0 && is_named_on_network(mountinfo, path)) {
+        return true;
+    }
+    if (in->argc > 0 && roots_prefix(in->argv[0], path, sizeof path) &&
+        is_named_on_network(mountinfo, path)) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        if (list_is_on_network(mountinfo, lists[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool roots_are_none(const struct roots_input *in)
+{
+    struct fi_config config = *in->config;
+    struct roots_input rest = {&config, in->argc, in->argv, in->is_python};
+    char *mountinfo = mounts_read();
+    char text[POLICY_TEXT];
+    bool sure = mountinfo == NULL || in->config->fs != FI_FS_NETWORK || is_sure(in, mountinfo);
+
+    free(mountinfo);
+    config.exclude = NULL;
+    return !sure && roots_compute(&rest, text, sizeof text) == 0;
+}

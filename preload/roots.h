@@ -28,4 +28,8 @@ size_t roots_compute(const struct roots_input *input, char *text, size_t size);
  * the lexical one, symlinks not followed. False when it is unknown. */
 bool roots_prefix(const char *argv0, char *out, size_t size);
 
+/* Is there nothing to serve? Where something is on a network file system by its name already, no
+ * file system is asked. */
+bool roots_are_none(const struct roots_input *in);
+
 #endif

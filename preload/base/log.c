@@ -3,16 +3,21 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/held.h"
+#include "base/sys.h"
 
 static struct {
     enum log_level threshold;
-    int fd;
+    int file;            /* its entry (base/held.h); -1: standard error */
+    _Atomic bool closed; /* standard error, by the program */
     int rank;
-} logger = {LOG_WARN, STDERR_FILENO, -1};
+} logger = {LOG_WARN, -1, false, -1};
 
 int log_configure(enum log_level level, const char *file, int rank)
 {
@@ -20,14 +25,40 @@ int log_configure(enum log_level level, const char *file, int rank)
 
     logger.threshold = level;
     logger.rank = rank;
+    held_close(logger.file);
+    logger.file = -1;
     if (file == NULL) {
         return 0;
     }
     fd = file_open_to_append(file, 0644);
     if (fd >= 0) {
-        logger.fd = fd;
+        fd = sys_move_high(fd);
+        logger.file = held_add(fd, HELD_OURS);
+        if (logger.file < 0) {
+            sys_close(fd);
+        }
     }
     return fd < 0 ? fd : 0;
+}
+
+void log_error_closed(void)
+{
+    atomic_store(&logger.closed, true);
+}
+
+void log_error_opened(void)
+{
+    atomic_store(&logger.closed, false);
+}
+
+/* -1: nowhere. Neither a file of the program's that has our number by now, nor one that it has
+ * opened as 2 because that was free. */
+static int where_to(void)
+{
+    if (logger.file >= 0) {
+        return held_fd(logger.file);
+    }
+    return atomic_load(&logger.closed) ? -1 : STDERR_FILENO;
 }
 
 enum log_level log_threshold(void)
@@ -40,6 +71,7 @@ void log_line(enum log_level level, const char *format, ...)
     static const char *const names[] = {"error", "warning", "info", "debug"};
     char line[1024];
     int saved = errno;
+    int fd;
     int n;
     va_list args;
 
@@ -55,7 +87,8 @@ void log_line(enum log_level level, const char *format, ...)
         n = (int)sizeof line - 2;
     }
     line[n++] = '\n';
-    if (write(logger.fd, line, (size_t)n) < 0) {
+    fd = where_to();
+    if (fd < 0 || write(fd, line, (size_t)n) < 0) {
         /* nowhere left to say it */
     }
     errno = saved;

@@ -18,6 +18,10 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 int log_configure(enum log_level level, const char *file, int rank);
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 enum log_level log_threshold(void);
+/* The program has closed standard error: what it opens as 2 afterwards is a file of its own; or has
+ * put something there to be just that. */
+void log_error_closed(void);
+void log_error_opened(void);
 
 #define fi_log(level, ...)                                                                         \
     do {                                                                                           \

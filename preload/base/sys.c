@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/kcmp.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -63,7 +66,7 @@ int sys_lstat(const char *path, struct stat *st)
 
 int sys_fstat(int fd, struct stat *st)
 {
-    return (int)CALL2(SYS_fstat, fd, st);
+    return sys_fstatat(fd, "", st, AT_EMPTY_PATH); /* as libc: some filters know no other */
 }
 
 int sys_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx)
@@ -80,7 +83,11 @@ int sys_access(const char *path, int mode, bool effective)
     if (effective) {
         return (int)CALL4(SYS_faccessat2, AT_FDCWD, path, mode, AT_EACCESS);
     }
+#ifdef SYS_access
+    return (int)CALL2(SYS_access, path, mode);
+#else
     return (int)CALL3(SYS_faccessat, AT_FDCWD, path, mode);
+#endif
 }
 
 int sys_chdir(const char *path)
@@ -95,7 +102,11 @@ ssize_t sys_readlinkat(int dirfd, const char *path, char *buf, size_t size)
 
 ssize_t sys_readlink(const char *path, char *buf, size_t size)
 {
+#ifdef SYS_readlink
+    return CALL3(SYS_readlink, path, buf, size); /* as libc: some filters know no other */
+#else
     return sys_readlinkat(AT_FDCWD, path, buf, size);
+#endif
 }
 
 size_t sys_program(char *buf, size_t size)
@@ -202,19 +213,26 @@ int sys_memory_file(const char *name)
     return (int)CALL2(SYS_memfd_create, name, MFD_CLOEXEC);
 }
 
-int sys_move_high(int fd)
+int sys_duplicate_high(int fd)
 {
     static const int floors[] = {900, 200, 3};
+    int high = -EBADF;
 
-    for (size_t i = 0; fd >= 0 && i < sizeof floors / sizeof *floors; i++) {
-        int high = sys_fcntl(fd, F_DUPFD_CLOEXEC, floors[i]);
-
-        if (high >= 0) {
-            sys_close(fd);
-            return high;
-        }
+    for (size_t i = 0; fd >= 0 && high < 0 && i < sizeof floors / sizeof *floors; i++) {
+        high = sys_fcntl(fd, F_DUPFD_CLOEXEC, floors[i]);
     }
-    return fd;
+    return high;
+}
+
+int sys_move_high(int fd)
+{
+    int high = sys_duplicate_high(fd);
+
+    if (high < 0) {
+        return fd;
+    }
+    sys_close(fd);
+    return high;
 }
 
 void sys_prepare_high(void)
@@ -229,6 +247,13 @@ void sys_prepare_high(void)
 int sys_dup3(int fd, int to, int flags)
 {
     return (int)CALL3(SYS_dup3, fd, to, flags);
+}
+
+int sys_compare_files(int a, int b)
+{
+    pid_t self = sys_getpid();
+
+    return (int)CALL5(SYS_kcmp, self, self, KCMP_FILE, a, b);
 }
 
 off_t sys_lseek(int fd, off_t offset, int whence)
@@ -300,6 +325,46 @@ uint64_t sys_random(void)
 pid_t sys_getpid(void)
 {
     return (pid_t)CALL1(SYS_getpid, 0);
+}
+
+bool sys_is_pid(pid_t pid)
+{
+    char self[16];
+    char text[16];
+    ssize_t n = sys_readlink("/proc/self", self, sizeof self);
+
+    if (n <= 0) {
+        return sys_getpid() == pid;
+    }
+    return snprintf(text, sizeof text, "%d", (int)pid) == n && memcmp(text, self, (size_t)n) == 0;
+}
+
+bool sys_exists(pid_t pid)
+{
+    char name[32];
+    struct stat st;
+
+    snprintf(name, sizeof name, "/proc/%d", (int)pid);
+    return sys_stat("/proc/self", &st) != 0 || sys_stat(name, &st) != -ENOENT;
+}
+
+static int field(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+
+    return at == NULL ? -1 : (int)strtol(at + strlen(name), NULL, 10);
+}
+
+int sys_filters(void)
+{
+    char text[4096];
+    int n;
+
+    if (sys_read_file("/proc/thread-self/status", text, sizeof text) <= 0) {
+        return 0;
+    }
+    n = field(text, "\nSeccomp_filters:");
+    return n >= 0 ? n : field(text, "\nSeccomp:") > 0;
 }
 
 int sys_own_directories(void)

@@ -54,11 +54,14 @@ int sys_memory_file(const char *name); /* memfd_create(2) */
 /* Moves a descriptor of ours that stays open out of the program's way: it expects 0, 1, 2 and the
  * lowest free ones. */
 int sys_move_high(int fd);
+int sys_duplicate_high(int fd); /* the same, and the old number stays */
 /* Makes the kernel's table of descriptors large enough for sys_move_high(). Call it before there
  * are threads: with them the kernel waits for an RCU grace period, 10 ms and more (expand_fdtable()
  * in Linux's fs/file.c). */
 void sys_prepare_high(void);
 int sys_dup3(int fd, int to, int flags);
+/* kcmp(2): 0 if two descriptors share their open file, as dup(2) makes them; > 0 if not; -errno. */
+int sys_compare_files(int a, int b);
 off_t sys_lseek(int fd, off_t offset, int whence);
 int sys_fstatfs(int fd, struct statfs *sf);
 void *sys_mmap(size_t size, int prot, int flags, int fd, off_t offset); /* NULL on error */
@@ -70,6 +73,11 @@ void sys_nap_ns(int64_t ns);
 int64_t sys_now_ns(void); /* CLOCK_MONOTONIC */
 pid_t sys_getpid(void);
 uint64_t sys_random(void); /* for names that nobody can guess */
+/* The same by /proc, where a filter (seccomp(2)) may kill who calls what the program does not. */
+bool sys_is_pid(pid_t pid);
+bool sys_exists(pid_t pid);
+/* How many filters of system calls (seccomp(2)) this thread has; before Linux 5.9: whether. */
+int sys_filters(void);
 /* This thread, and those it starts, get a root directory and a working directory of their own,
  * which chroot(2) and chdir(2) of the others leave alone. 0 or -errno. */
 int sys_own_directories(void);

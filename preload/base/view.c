@@ -2,6 +2,9 @@
 #include "base/view.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "base/sys.h"
@@ -9,6 +12,8 @@
 _Atomic int view_changes;
 _Atomic bool view_changed;
 __thread bool view_kept;
+_Atomic int view_user_changes;
+_Atomic bool view_user_changed;
 
 void view_keep(void)
 {
@@ -16,18 +21,21 @@ void view_keep(void)
 }
 
 /* Where "/" is mounted: what is bound over a part of it, and then entered by chroot(2), has the
- * same root directory. 0: the kernel (before Linux 5.8) or libc's headers do not know. */
+ * same root directory. 0: not known. (Not by statx(2), which a child may be forbidden to call:
+ * seccomp(2).) */
 static uint64_t mount_of_root(void)
 {
-#ifdef STATX_MNT_ID
-    struct statx stx;
+    int fd = sys_open("/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    char name[64];
+    char text[512];
+    const char *id = NULL;
 
-    if (sys_statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &stx) == 0 &&
-        (stx.stx_mask & STATX_MNT_ID) != 0) {
-        return stx.stx_mnt_id;
+    if (fd >= 0) {
+        snprintf(name, sizeof name, "/proc/thread-self/fdinfo/%d", fd);
+        id = sys_read_file(name, text, sizeof text) > 0 ? strstr(text, "mnt_id:") : NULL;
+        sys_close(fd);
     }
-#endif
-    return 0;
+    return id == NULL ? 0 : strtoull(id + 7, NULL, 10);
 }
 
 uint64_t view_identity(void)
@@ -53,6 +61,20 @@ uint64_t view_identity(void)
 void view_begin_change(void)
 {
     atomic_fetch_add(&view_changes, 1);
+}
+
+void view_begin_user_change(void)
+{
+    atomic_fetch_add(&view_user_changes, 1);
+}
+
+void view_end_user_change(bool is_other)
+{
+    if (is_other) {
+        atomic_store(&view_user_changed, true);
+    } else {
+        atomic_fetch_sub(&view_user_changes, 1);
+    }
 }
 
 void view_end_change(bool is_other)

@@ -18,6 +18,8 @@ uint64_t view_identity(void);
 
 extern _Atomic int view_changes;
 extern _Atomic bool view_changed;
+extern _Atomic int view_user_changes;
+extern _Atomic bool view_user_changed;
 extern __thread bool view_kept __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /* This thread, of ours, keeps the view that it has whatever the program does: its directories (root
@@ -31,17 +33,22 @@ void view_begin_change(void);
 /* And was made. is_other: names name something else for good; false: nothing has changed. */
 void view_end_change(bool is_other);
 
+/* The same of the user and the groups of all threads: names may name nothing for them. */
+void view_begin_user_change(void);
+void view_end_user_change(bool is_other);
+
 /* May what was just found under a name be told to others, who see what this process saw at its
  * start? */
 static inline bool view_is_certain(void)
 {
-    return view_kept || atomic_load(&view_changes) == 0;
+    return atomic_load(&view_user_changes) == 0 && (view_kept || atomic_load(&view_changes) == 0);
 }
 
 /* This thread may have another view than the process had at its start. */
 static inline bool view_is_other(void)
 {
-    return !view_kept && atomic_load_explicit(&view_changed, memory_order_relaxed);
+    return atomic_load_explicit(&view_user_changed, memory_order_relaxed) ||
+           (!view_kept && atomic_load_explicit(&view_changed, memory_order_relaxed));
 }
 
 #endif

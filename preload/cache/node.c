@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/held.h"
 #include "base/path.h"
 #include "base/sys.h"
 #include "cache/tree.h"
@@ -65,15 +67,21 @@ static int take_lock(struct node_cache *node, const char *name, int flags)
 {
     char file[512];
     int error;
+    int fd;
 
+    node->lock = -1;
     file_name(node, name, file);
-    node->lock = sys_move_high(sys_open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600));
-    if (node->lock < 0) {
-        return node->lock;
+    fd = sys_move_high(sys_open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600));
+    if (fd < 0) {
+        return fd;
     }
-    error = sys_flock(node->lock, LOCK_SH | LOCK_NB);
+    error = sys_flock(fd, LOCK_SH | LOCK_NB);
+    if (error == 0) {
+        node->lock = held_add(fd, HELD_OURS);
+        error = node->lock < 0 ? -EMFILE : 0;
+    }
     if (error != 0) {
-        sys_close(node->lock);
+        sys_close(fd);
     }
     return error;
 }
@@ -93,7 +101,7 @@ static int make_lock(struct node_cache *node)
     file_name(node, "lock", to);
     error = sys_rename(from, to);
     if (error != 0) {
-        sys_close(node->lock);
+        held_close(node->lock);
     }
     return error;
 }
@@ -117,7 +125,7 @@ static int populate(struct node_cache *node, uint32_t n_ranks, uint64_t nonce)
         error = segment_create(&node->index, name, index_capacity, n_ranks, nonce);
     }
     if (error != 0) {
-        sys_close(node->lock);
+        held_close(node->lock);
     }
     return error;
 }
@@ -143,20 +151,21 @@ int node_create(struct node_cache *node, const char *base, uint32_t n_ranks)
         return error;
     }
     node->may_execute = has_exec(node->directory);
+    node->index.header->may_execute = node->may_execute;
     node->index.header->mirror_device = sys_stat(node->directory, &st) == 0 ? st.st_dev : 0;
     return 0;
 }
 
 /* Ours alone: a real directory, of this user, closed to all others. */
-static bool is_private(int fd)
+static bool is_private(int fd, uid_t user)
 {
     struct stat st;
 
-    return sys_fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+    return sys_fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == user &&
            (st.st_mode & 0777) == 0700;
 }
 
-int node_attach(struct node_cache *node, const char *directory, uint64_t nonce)
+int node_visit(struct node_cache *node, const char *directory, uint64_t nonce)
 {
     char name[512];
     int fd = sys_open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
@@ -166,38 +175,64 @@ int node_attach(struct node_cache *node, const char *directory, uint64_t nonce)
     if (fd < 0) {
         return fd;
     }
-    sound = is_private(fd);
+    sound = is_private(fd, (uid_t)getauxval(AT_EUID)); /* at the start: nothing has changed it */
     sys_close(fd);
     if (!sound || strlen(directory) >= sizeof node->directory) {
         return -EPERM;
     }
     strcpy(node->directory, directory);
     node->directory_length = strlen(directory);
-    error = take_lock(node, "lock", 0);
-    if (error != 0) {
-        return error;
-    }
+    node->lock = -1;
     file_name(node, "index", name);
     error = segment_attach(&node->index, name, nonce);
-    if (error != 0) {
-        sys_close(node->lock);
-        return error;
+    node->may_execute = error == 0 && node->index.header->may_execute != 0;
+    return error;
+}
+
+int node_attach(struct node_cache *node, const char *directory, uint64_t nonce)
+{
+    int error = node_visit(node, directory, nonce);
+
+    if (error == 0) {
+        error = take_lock(node, "lock", 0);
+        if (error != 0) {
+            segment_detach(&node->index);
+        }
     }
-    node->may_execute = has_exec(directory);
-    return 0;
+    return error;
 }
 
 enum { REMOVALS = 3, REMOVAL_NAP_NS = 2000000 };
 
+/* By the lock that we hold, or, if the program has closed its descriptor, by a new look at it. */
+static bool is_last(const struct node_cache *node)
+{
+    int fd = held_fd(node->lock);
+    char file[512];
+    bool last;
+
+    if (fd >= 0) {
+        return sys_flock(fd, LOCK_EX | LOCK_NB) == 0;
+    }
+    file_name(node, "lock", file);
+    fd = sys_open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+    last = fd >= 0 && sys_flock(fd, LOCK_EX | LOCK_NB) == 0;
+    if (fd >= 0) {
+        sys_close(fd);
+    }
+    return last;
+}
+
 void node_leave(struct node_cache *node)
 {
-    bool last = sys_flock(node->lock, LOCK_EX | LOCK_NB) == 0;
+    bool last = node->lock >= 0 && is_last(node);
 
     /* a helper of this process may be about to put a file there */
     for (int i = 0; last && i < REMOVALS && tree_remove(AT_FDCWD, node->directory) != 0; i++) {
         sys_nap_ns(REMOVAL_NAP_NS);
     }
-    sys_close(node->lock);
+    held_close(node->lock);
+    node->lock = -1;
 }
 
 struct sweep {
@@ -259,7 +294,7 @@ static bool sweep_one(void *context, const char *name, unsigned char type)
     if (fd < 0) {
         return true;
     }
-    if (is_private(fd) && !in_use(fd)) {
+    if (is_private(fd, geteuid()) && !in_use(fd)) {
         sweep->removed += tree_remove(AT_FDCWD, path) == 0;
     }
     sys_close(fd);

@@ -3,7 +3,7 @@
  * files.
  *
  *   <base>/fastimport-<uid>-<random>/     mode 0700
- *       lock      each process that uses the cache holds a shared flock(2) on it
+ *       lock      each rank that uses the cache holds a shared flock(2) on it
  *       index     the segment (segment.h)
  *       files/    the mirror tree (mirror.h)
  *       tmp/      files being written
@@ -21,7 +21,7 @@ struct node_cache {
     char directory[256];
     size_t directory_length;
     struct segment index;
-    int lock;
+    int lock;         /* the entry of its descriptor (base/held.h); -1: this process is a guest */
     bool may_execute; /* the file system is not mounted noexec: libraries can be mapped from it */
 };
 
@@ -30,10 +30,15 @@ int node_create(struct node_cache *node, const char *base, uint32_t n_ranks);
 
 /* Attaches to an existing one after checking owner, mode and nonce. 0 or -errno. */
 int node_attach(struct node_cache *node, const char *directory, uint64_t nonce);
+/* The same without a hold: the cache goes with the last rank; what is asked for then comes from the
+ * file system. For children of ranks, which so have nothing to give back at their end: under a
+ * filter of system calls (seccomp(2)) that knows what they do themselves, flock(2) would be their
+ * death. */
+int node_visit(struct node_cache *node, const char *directory, uint64_t nonce);
 
-/* Drops our hold; the last process out deletes the tree. Mapped records stay readable (the segment
- * is not unmapped: other threads may be reading). Not to be called in a forked child, which shares
- * its parent's lock. */
+/* Drops our hold, if we have one; the last process out deletes the tree. Mapped records stay
+ * readable (the segment is not unmapped: other threads may be reading). Not to be called in a
+ * forked child, which shares its parent's lock. */
 void node_leave(struct node_cache *node);
 
 /* Removes caches of dead jobs of this user below base. Returns how many. */

@@ -16,10 +16,24 @@ enum {
     CHECKED = 1 << 15,       /* a power of two */
 };
 
+bool segment_is_filtered(const struct segment *s)
+{
+    return sys_filters() > s->header->filters;
+}
+
 static size_t header_size(uint32_t n_ranks)
 {
     return (sizeof(struct segment_header) + n_ranks * sizeof(struct fi_counters) + 4095) &
            ~(size_t)4095;
+}
+
+/* The header, and a step. */
+static uint64_t first_blocks(size_t capacity, uint32_t n_ranks)
+{
+    uint64_t end =
+        ((uint64_t)header_size(n_ranks) + 2 * RESERVE_STEP - 1) & ~(uint64_t)(RESERVE_STEP - 1);
+
+    return end < capacity ? end : capacity;
 }
 
 static void init_header(struct segment_header *h, size_t capacity, uint32_t n_ranks, uint64_t nonce)
@@ -29,41 +43,60 @@ static void init_header(struct segment_header *h, size_t capacity, uint32_t n_ra
     h->capacity = capacity;
     h->nonce = nonce;
     h->n_ranks = n_ranks;
+    h->filters = sys_filters();
     for (uint32_t i = 0; i < SEGMENT_RING; i++) {
         atomic_store_explicit(&h->ring[i].sequence, i, memory_order_relaxed);
     }
     atomic_store(&h->tail, h->header_size);
-    atomic_store(&h->reserved, h->header_size);
+    atomic_store(&h->reserved, first_blocks(capacity, n_ranks));
     atomic_store_explicit(&h->magic, magic, memory_order_release);
+}
+
+static int map_file(struct segment *s, const char *file, int fd)
+{
+    struct stat st;
+    int error = sys_fstat(fd, &st);
+
+    if (error != 0) {
+        return error;
+    }
+    if ((size_t)st.st_size < sizeof(struct segment_header) || !S_ISREG(st.st_mode)) {
+        return -EPROTO;
+    }
+    if (strlen(file) >= sizeof s->file) {
+        return -ENAMETOOLONG;
+    }
+    strcpy(s->file, file);
+    s->device = st.st_dev;
+    s->inode = st.st_ino;
+    s->mapped = (size_t)st.st_size;
+    s->header = sys_mmap(s->mapped, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return s->header == NULL ? -ENOMEM : 0;
 }
 
 int segment_create(struct segment *s, const char *file, size_t capacity, uint32_t n_ranks,
                    uint64_t nonce)
 {
-    size_t first = header_size(n_ranks);
-    int fd =
-        sys_move_high(sys_open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    uint64_t first = first_blocks(capacity, n_ranks);
+    int fd = sys_open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     int error;
 
+    *s = (struct segment){.header = NULL};
     if (fd < 0) {
         return fd;
     }
     error = sys_ftruncate(fd, (off_t)capacity);
     if (error == 0) {
-        error = sys_fallocate(fd, 0, (off_t)first);
+        error = sys_fallocate(fd, 0, (off_t)first); /* with room for what a start needs */
     }
     if (error == 0) {
-        s->header = sys_mmap(capacity, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        error = s->header == NULL ? -ENOMEM : 0;
+        error = map_file(s, file, fd);
     }
+    sys_close(fd);
     if (error != 0) {
-        sys_close(fd);
         sys_unlink(file);
         return error;
     }
-    s->fd = fd;
-    s->mapped = capacity;
-    s->checked = NULL;
     init_header(s->header, capacity, n_ranks, nonce);
     return 0;
 }
@@ -77,33 +110,17 @@ static bool header_sound(const struct segment_header *h, size_t size, uint64_t n
            atomic_load(&h->reserved) <= size;
 }
 
-static int map_file(struct segment *s, int fd)
-{
-    struct stat st;
-    int error = sys_fstat(fd, &st);
-
-    if (error != 0) {
-        return error;
-    }
-    if ((size_t)st.st_size < sizeof(struct segment_header) || !S_ISREG(st.st_mode)) {
-        return -EPROTO;
-    }
-    s->fd = fd;
-    s->mapped = (size_t)st.st_size;
-    s->header = sys_mmap(s->mapped, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    return s->header == NULL ? -ENOMEM : 0;
-}
-
 int segment_attach(struct segment *s, const char *file, uint64_t nonce)
 {
-    int fd = sys_move_high(sys_open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0));
+    int fd = sys_open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
     int error;
 
-    *s = (struct segment){.fd = fd};
+    *s = (struct segment){.header = NULL};
     if (fd < 0) {
         return fd;
     }
-    error = map_file(s, fd);
+    error = map_file(s, file, fd);
+    sys_close(fd);
     if (error == 0 && !header_sound(s->header, s->mapped, nonce)) {
         error = -EPROTO;
     }
@@ -126,8 +143,7 @@ void segment_detach(struct segment *s)
     if (s->checked != NULL) {
         sys_munmap(s->checked, CHECKED * sizeof *s->checked);
     }
-    sys_close(s->fd);
-    *s = (struct segment){.fd = -1};
+    *s = (struct segment){.header = NULL};
 }
 
 /* The record at an offset, or NULL when there can be none. */
@@ -184,11 +200,34 @@ const struct record *segment_find(const struct segment *s, const struct fi_query
     return NULL;
 }
 
+/* 0 or -errno. Where the name means another file by now (chroot(2)), that is left alone. */
+static int allocate_blocks(const struct segment *s, uint64_t from, uint64_t to)
+{
+    struct stat st;
+    int error;
+    int fd = segment_is_filtered(s)
+                 ? -EACCES
+                 : sys_open(s->file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
+
+    if (fd < 0) {
+        return fd;
+    }
+    error = sys_fstat(fd, &st);
+    if (error == 0) {
+        error = st.st_dev == s->device && st.st_ino == s->inode
+                    ? sys_fallocate(fd, (off_t)from, (off_t)(to - from))
+                    : -ESTALE;
+    }
+    sys_close(fd);
+    return error;
+}
+
 /* Makes sure that blocks up to `end` exist in the file. */
 static bool reserve(struct segment *s, uint64_t end)
 {
     struct segment_header *h = s->header;
     uint64_t have = atomic_load(&h->reserved);
+    int error;
 
     while (have < end) {
         uint64_t want = (end + RESERVE_STEP - 1) & ~(uint64_t)(RESERVE_STEP - 1);
@@ -196,7 +235,14 @@ static bool reserve(struct segment *s, uint64_t end)
         if (want > s->mapped) {
             want = s->mapped;
         }
-        if (want < end || sys_fallocate(s->fd, (off_t)have, (off_t)(want - have)) != 0) {
+        if (want < end) {
+            atomic_store(&h->full, 1);
+            return false;
+        }
+        error = allocate_blocks(s, have, want);
+        if (error != 0) { /* what this process cannot open, another may */
+            atomic_store(&h->full, error != -ENOENT && error != -EACCES && error != -ESTALE &&
+                                       error != -EMFILE && error != -ENFILE);
             return false;
         }
         if (atomic_compare_exchange_strong(&h->reserved, &have, want)) {
@@ -226,7 +272,11 @@ static struct record *allocate(struct segment *s, uint32_t size)
         struct record *r = record_at(s, at);
         uint32_t taken;
 
-        if (r == NULL || size > s->mapped - at || !reserve(s, at + size)) {
+        if (r == NULL || size > s->mapped - at) {
+            atomic_store(&h->full, 1);
+            return NULL;
+        }
+        if (!reserve(s, at + size)) {
             return NULL;
         }
         taken = take_place(r, size);
@@ -236,6 +286,7 @@ static struct record *allocate(struct segment *s, uint32_t size)
         }
         taken &= ~(uint32_t)RECORD_STATES;
         if (taken < sizeof *r || taken > s->mapped - at) { /* somebody else's idea of a record */
+            atomic_store(&h->full, 1);
             return NULL;
         }
         atomic_compare_exchange_strong(&h->tail, &at, at + taken);
@@ -253,7 +304,6 @@ struct record *segment_allocate(struct segment *s, size_t path_length, size_t pa
     }
     r = allocate(s, record_size_for(path_length, payload_size));
     if (r == NULL) {
-        atomic_store(&h->full, 1);
         return NULL;
     }
     r->path_length = (uint16_t)path_length;
@@ -380,118 +430,4 @@ const struct record *segment_walk_whole(const struct segment *s, uint64_t *posit
 struct record *segment_unfinished(const struct segment *s, uint64_t position)
 {
     return (size_at(s, position) & RECORD_UNFINISHED) != 0 ? record_at(s, position) : NULL;
-}
-
-void segment_announce(struct segment *s)
-{
-    struct segment_header *h = s->header;
-
-    atomic_fetch_add(&h->generation, 1);
-    if (atomic_load(&h->waiters) > 0) {
-        sys_futex_wake(&h->generation, INT32_MAX);
-    }
-}
-
-void segment_wait(struct segment *s, uint32_t generation, int64_t timeout_ns)
-{
-    struct segment_header *h = s->header;
-
-    atomic_fetch_add(&h->waiters, 1);
-    sys_futex_wait(&h->generation, generation, timeout_ns);
-    atomic_fetch_sub(&h->waiters, 1);
-}
-
-bool segment_claim(struct segment *s, uint64_t hash)
-{
-    uint64_t key = hash | 1;
-    uint64_t expected = 0;
-
-    return atomic_compare_exchange_strong(&s->header->claims[hash % SEGMENT_CLAIMS], &expected,
-                                          key);
-}
-
-bool segment_claimed(const struct segment *s, uint64_t hash)
-{
-    return atomic_load(&s->header->claims[hash % SEGMENT_CLAIMS]) == (hash | 1);
-}
-
-void segment_unclaim(struct segment *s, uint64_t hash)
-{
-    atomic_store(&s->header->claims[hash % SEGMENT_CLAIMS], 0);
-}
-
-/* A bounded queue after D. Vyukov: slot i may be written in round n when its sequence is i + n *
- * size, and read when it is one more. */
-bool segment_ask(struct segment *s, const struct fi_query *q)
-{
-    struct segment_header *h = s->header;
-    uint32_t at = atomic_load(&h->ring_tail);
-    struct segment_request *slot;
-
-    if (q->length >= sizeof slot->path) {
-        return false;
-    }
-    for (;;) {
-        int32_t lag;
-
-        slot = &h->ring[at % SEGMENT_RING];
-        lag = (int32_t)(atomic_load_explicit(&slot->sequence, memory_order_acquire) - at);
-        if (lag < 0) {
-            return false;
-        }
-        if (lag > 0) {
-            at = atomic_load(&h->ring_tail);
-        } else if (atomic_compare_exchange_weak(&h->ring_tail, &at, at + 1)) {
-            break;
-        }
-    }
-    slot->kind = (uint8_t)q->kind;
-    slot->argument = q->argument;
-    slot->length = (uint16_t)q->length;
-    memcpy(slot->path, q->path, q->length);
-    atomic_store_explicit(&slot->sequence, at + 1, memory_order_release);
-    segment_ring(s);
-    return true;
-}
-
-bool segment_next_request(struct segment *s, struct fi_query *q, char path[4096])
-{
-    struct segment_header *h = s->header;
-    uint32_t at = atomic_load_explicit(&h->ring_head, memory_order_relaxed);
-    struct segment_request *slot = &h->ring[at % SEGMENT_RING];
-    size_t length;
-
-    if (atomic_load_explicit(&slot->sequence, memory_order_acquire) != at + 1) {
-        return false;
-    }
-    length = slot->length < 4096 ? slot->length : 4095;
-    memcpy(path, slot->path, length);
-    path[length] = '\0';
-    *q = query_make((enum record_kind)slot->kind, slot->argument, path, length);
-    atomic_store_explicit(&h->ring_head, at + 1, memory_order_relaxed);
-    atomic_store_explicit(&slot->sequence, at + SEGMENT_RING, memory_order_release);
-    return true;
-}
-
-void segment_ring(struct segment *s)
-{
-    struct segment_header *h = s->header;
-
-    atomic_fetch_add(&h->doorbell, 1);
-    if (atomic_load(&h->leader_sleeps)) {
-        sys_futex_wake(&h->doorbell, 1);
-    }
-}
-
-void segment_sleep(struct segment *s, int64_t timeout_ns)
-{
-    struct segment_header *h = s->header;
-    uint32_t bell = atomic_load(&h->doorbell);
-    uint32_t head = atomic_load(&h->ring_head);
-
-    atomic_store(&h->leader_sleeps, 1);
-    if (atomic_load(&h->ring[head % SEGMENT_RING].sequence) != head + 1) {
-        sys_futex_wait(&h->doorbell, bell, timeout_ns);
-    }
-    atomic_store(&h->leader_sleeps, 0);
 }

@@ -12,7 +12,8 @@
  * and the root's service walks it to see what to broadcast.
  *
  * Layout and versions: FORMAT.md. Blocks are reserved with fallocate(2) before they are touched, so
- * a full tmpfs is an error code here and not a SIGBUS.
+ * a full tmpfs is an error code here and not a SIGBUS. The file is opened for that each time: no
+ * descriptor stays open, which the program might close, and use its number for a file of its own.
  */
 #ifndef FASTIMPORT_CACHE_SEGMENT_H
 #define FASTIMPORT_CACHE_SEGMENT_H
@@ -25,6 +26,7 @@ enum {
     SEGMENT_BUCKETS = 1 << 16,
     SEGMENT_CLAIMS = 4096,
     SEGMENT_RING = 128, /* requests waiting for the leader */
+    SEGMENT_NAME = 288,
 };
 
 enum service_state { SERVICE_STARTING, SERVICE_RUNNING, SERVICE_ENDED, SERVICE_DEAD };
@@ -66,6 +68,8 @@ struct segment_header {
     _Atomic uint64_t ways_changed;  /* how often something may have changed above the roots */
     _Atomic uint32_t given_up;      /* ranks of this node that do not close the session */
     _Atomic uint64_t content_bytes; /* in the mirror */
+    uint32_t may_execute;           /* the file system is not mounted noexec */
+    int32_t filters; /* of system calls, that its maker had: a container's, perhaps */
 
     _Atomic uint32_t ring_head;
     _Atomic uint32_t ring_tail;
@@ -78,10 +82,16 @@ struct segment_header {
 struct segment {
     struct segment_header *header;
     size_t mapped;
-    int fd;
+    char file[SEGMENT_NAME];
+    dev_t device; /* of the file, by which it is known again */
+    ino_t inode;
     _Atomic uint32_t *checked; /* in a process that attached: records found sound; NULL where the
                                   segment was made */
 };
+
+/* Has this thread more filters of system calls than the maker of the segment (seccomp(2))? Then it
+ * does what the program does, and nothing else: it might be killed. */
+bool segment_is_filtered(const struct segment *segment);
 
 /* Creates the file (which must not exist) with room for `capacity` bytes, of which little is
  * allocated at first. 0 or -errno; on error nothing is left behind. */

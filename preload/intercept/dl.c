@@ -48,7 +48,9 @@ static void *load_from_cache(const char *path, bool is_path, int flags, const vo
         !obtain(path, is_path ? NULL : caller, &a)) {
         return NULL;
     }
-    handle = answer_library(resolver.node, a.record, is_path ? path : NULL, flags, libc);
+    handle = segment_is_filtered(&resolver.node->index) /* files are made and removed there */
+                 ? NULL
+                 : answer_library(resolver.node, a.record, is_path ? path : NULL, flags, libc);
     if (handle == NULL && (flags & RTLD_NOLOAD) == 0) {
         resolve_fell_back(FALLBACK_LIBRARY);
     }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/environment.h"
+#include "base/held.h"
 #include "base/linkmap.h"
 #include "base/path.h"
 #include "base/sys.h"
@@ -27,10 +28,9 @@ enum { STACK = 65536 };
 
 static struct {
     char keeper[FI_PATH_MAX]; /* "": not known */
-    int fd;                   /* the launcher's descriptor, as it was at the start */
-    dev_t device;
-    ino_t inode;
-} slot = {.fd = -1};
+    int number;               /* the launcher's descriptor, as it was at the start */
+    int held;                 /* its entry (base/held.h) */
+} slot = {.number = -1, .held = -1};
 
 /* The program may change its working directory. */
 static void find_keeper(void)
@@ -52,25 +52,16 @@ static void find_keeper(void)
 void slot_prepare(void)
 {
     const char *text = getenv("PMI_FD");
-    struct stat st;
 
     find_keeper();
-    slot.fd = text == NULL ? -1 : (int)strtol(text, NULL, 10);
-    if (slot.fd >= 0 && sys_fstat(slot.fd, &st) == 0) {
-        slot.device = st.st_dev;
-        slot.inode = st.st_ino;
-    }
+    slot.number = text == NULL ? -1 : (int)strtol(text, NULL, 10);
+    slot.held = held_add(slot.number, HELD_PMI);
 }
 
 /* -1: there is none, or the program has closed it, and may use its number for something else. */
 static int slot_fd(void)
 {
-    struct stat st;
-
-    return slot.fd >= 0 && sys_fstat(slot.fd, &st) == 0 && st.st_dev == slot.device &&
-                   st.st_ino == slot.inode
-               ? slot.fd
-               : -1;
+    return held_fd(slot.held);
 }
 
 /* A record lock (fcntl(2)) on the socket keeps a second process of the slot out while we live;
@@ -80,8 +71,8 @@ bool slot_claim(void)
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
     slot_prepare();
-    return slot.fd < 0 ||
-           (!pmi_is_closed(slot.fd) && syscall(SYS_fcntl, slot.fd, F_SETLK, &lock) == 0);
+    return slot.number < 0 ||
+           (!pmi_is_closed(slot.number) && syscall(SYS_fcntl, slot.number, F_SETLK, &lock) == 0);
 }
 
 void slot_finalize(void)
@@ -111,7 +102,7 @@ bool slot_is_named_in(char *const environment[])
 {
     const char *text = environment_value(environment, "PMI_FD");
 
-    return text == NULL ? slot_fd() < 0 : (int)strtol(text, NULL, 10) == slot.fd;
+    return text == NULL ? slot_fd() < 0 : (int)strtol(text, NULL, 10) == slot_fd();
 }
 
 /* --- the keeper --- */
@@ -128,7 +119,7 @@ static int start_keeper(void *started)
     pid_t child;
 
     snprintf(pid, sizeof pid, "%d", (int)getppid());
-    snprintf(fd, sizeof fd, "%d", slot.fd);
+    snprintf(fd, sizeof fd, "%d", slot_fd());
     sigemptyset(&none);
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
@@ -160,15 +151,16 @@ static bool run_between(void)
  * needs the descriptor, whether the next program gets it or not. Allocates nothing. */
 static bool keeper_stands(void)
 {
-    int flags = sys_fcntl(slot.fd, F_GETFD, 0);
+    int fd = slot_fd();
+    int flags = sys_fcntl(fd, F_GETFD, 0);
     sigset_t all, before;
     bool stands;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    sys_fcntl(slot.fd, F_SETFD, 0);
+    sys_fcntl(fd, F_SETFD, 0);
     stands = run_between();
-    sys_fcntl(slot.fd, F_SETFD, flags);
+    sys_fcntl(fd, F_SETFD, flags);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return stands;
 }

@@ -1,9 +1,9 @@
 /* finish.c - the end of a process that has joined the service, or attached to a cache; see
  * service.h. */
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
+#include <time.h>
 
+#include "base/held.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "mpi/bind.h"
@@ -11,7 +11,58 @@
 #include "mpi/slot.h"
 #include "service/internal.h"
 
-enum { PATIENT_FINISH_MS = 5000, SLICE_MS = 250, CANCEL_NS = 5000000 };
+enum {
+    PATIENT_FINISH_MS = 5000,
+    SLICE_MS = 250,
+    CANCEL_NS = 5000000,
+    STOP_MS = 1000,
+    DEPARTURE_MS = 200
+};
+
+/* For pthread_cond_timedwait(). */
+static struct timespec after_ms(uint64_t ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    return until;
+}
+
+bool service_wait_past(struct service *s, enum service_phase from, uint64_t ms)
+{
+    struct timespec until = after_ms(ms);
+    int error = 0;
+
+    pthread_mutex_lock(&s->lock);
+    while (s->phase == from && error == 0) {
+        error = ms == 0 ? pthread_cond_wait(&s->changed, &s->lock)
+                        : pthread_cond_timedwait(&s->changed, &s->lock, &until);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return error == 0;
+}
+
+void service_depart(struct service *s)
+{
+    struct timespec until = after_ms(DEPARTURE_MS);
+    int error = 0;
+
+    pthread_mutex_lock(&s->lock);
+    if (atomic_load(&s->departure) == STAYS) {
+        atomic_store(&s->departure, DEPARTS);
+    }
+    pthread_cond_broadcast(&s->changed);
+    while (error == 0 && s->phase == PHASE_SERVING && atomic_load(&s->departure) == DEPARTS) {
+        error = pthread_cond_timedwait(&s->changed, &s->lock, &until);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
 
 /* A rank that fails before the program's MPI_Finalize dies at once, and its launcher ends the job,
  * as without us; one that fails after it has company, and gets a little time to close in order.
@@ -41,8 +92,7 @@ static bool leader_is_gone(const struct segment_header *h)
 {
     pid_t leader = atomic_load(&h->leader);
 
-    return leader > 0 && h->leader_namespace == sys_pid_namespace() && kill(leader, 0) != 0 &&
-           errno == ESRCH;
+    return leader > 0 && h->leader_namespace == sys_pid_namespace() && !sys_exists(leader);
 }
 
 /* A rank has given up, or is lost: then the session can be closed by nobody. What is seen here the
@@ -137,7 +187,7 @@ static void leave_unclosed(struct service *s)
     segment_ring(index);
 }
 
-void service_attached(const struct node_cache *node, bool was_rank)
+void service_abandoned(const struct node_cache *node)
 {
     struct service *s = &the_service;
 
@@ -146,9 +196,39 @@ void service_attached(const struct node_cache *node, bool was_rank)
     if (s->has_cache) {
         s->node = *node;
     }
-    s->phase = was_rank ? PHASE_ABANDONED : PHASE_ATTACHED;
-    if (was_rank) {
+    s->phase = PHASE_ABANDONED;
+    leave_unclosed(s);
+}
+
+/* MPI would write into the program's descriptor. */
+void service_lose_mpi(void)
+{
+    struct service *s = &the_service;
+
+    if (!service_is_here() || s->has_left || atomic_load(&s->has_lost_mpi)) {
+        return;
+    }
+    if (s->phase == PHASE_SERVING) {
+        fi_log(LOG_INFO, "the program takes the numbers of MPI's descriptors: this rank closes "
+                         "MPI without the others");
         leave_unclosed(s);
+        service_depart(s);
+    }
+    pthread_mutex_lock(&s->lock);
+    atomic_store(&s->has_lost_mpi, true);
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    service_wait_past(s, PHASE_SERVING, STOP_MS);
+    stop_thread(s);
+    held_drop_all(HELD_MPI);
+}
+
+void service_leave_cache(void)
+{
+    struct service *s = &the_service;
+
+    if (service_is_here() && belongs_to_node(s)) {
+        node_leave(&s->node);
     }
 }
 
@@ -178,7 +258,7 @@ void service_before_exec(bool successor_is_ours, char *const environment[])
 {
     struct service *s = &the_service;
 
-    if (!service_is_here() || s->phase == PHASE_ATTACHED || s->closed || s->has_left) {
+    if (!service_is_here() || s->closed || s->has_left) {
         return;
     }
     if (s->phase == PHASE_SERVING) {
@@ -240,7 +320,9 @@ void service_finish(int status, bool abrupt)
     }
     if (s->phase == PHASE_ABANDONED) {
         slot_abandon();
-    } else if (s->phase != PHASE_ATTACHED && begin_leaving(s, abrupt)) {
+    } else if (atomic_load(&s->has_lost_mpi)) {
+        slot_finalize();
+    } else if (begin_leaving(s, abrupt)) {
         end_service(s, status, abrupt);
     }
     if (belongs_to_node(s)) {

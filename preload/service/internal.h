@@ -15,7 +15,7 @@ enum service_phase {
     PHASE_FAILED,
     PHASE_LEAVING,
     PHASE_GONE,
-    PHASE_ATTACHED,
+    PHASE_STOPPED,
     PHASE_ABANDONED
 };
 
@@ -67,6 +67,7 @@ struct service {
     bool forsaken;   /* leader: the root was silent for too long */
     _Atomic bool nobody_closes; /* a rank is abrupt, or unfinished: all leave MPI open */
     _Atomic bool closed;        /* the session was closed in order */
+    _Atomic bool has_lost_mpi;  /* MPI must not be called any more */
     bool has_left; /* before an exec (that has failed, if somebody reads this): nothing is to be
                       said or given back at the exit */
 };
@@ -99,6 +100,10 @@ bool service_is_cut_off(const struct service *service);
 
 /* All ranks of this node are at their exit, or have called exec. */
 bool service_node_leaves(const struct service *service);
+
+/* In the service thread, between calls of MPI. Does not return where MPI must not be called any
+ * more. */
+void service_may_stop(struct service *service);
 
 /* In the loops at the exit, which wait for other ranks: one is lost, and there was time for what
  * the others have to say. */

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/view.h"
 #include "service/farewell.h"
 #include "service/internal.h"
 #include "service/relay.h"
@@ -155,6 +156,18 @@ static bool is_forsaken(const struct leader *l)
     return s->farewell.said && sys_now_ns() - last > service_patience_ns(s);
 }
 
+/* This process has become another user (setuid(2)), and cannot write there any more: the others of
+ * the node look for themselves. What comes is still passed on. */
+static void give_node_up(struct leader *l)
+{
+    struct node_cache *node = l->reader.node;
+
+    stream_reader_end(&l->reader);
+    stream_reader_init(&l->reader, NULL);
+    atomic_store(&node->index.header->state, SERVICE_ENDED);
+    segment_announce(&node->index);
+}
+
 /* After END, too, until the children have it. */
 void leader_serve(struct service *s)
 {
@@ -163,6 +176,9 @@ void leader_serve(struct service *s)
     while (!s->broken && !is_forsaken(l) && !(l->ended && !relay_in_flight(&l->relay))) {
         bool worked = receive(l);
 
+        if (view_is_other() && l->reader.node != NULL) {
+            give_node_up(l);
+        }
         worked |= forward(l);
         if (!s->farewell.said && service_node_leaves(s)) {
             leader_farewell(s);

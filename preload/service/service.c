@@ -27,7 +27,6 @@ enum {
     NAP_MAX_NS = 1000000,
     NAP_IDLE_NS = 5000000, /* when nothing has happened for IDLE_AFTER_NS */
     PATIENCE = 6,          /* in units of FASTIMPORT_WAIT_MS */
-    DEPARTURE_MS = 200,
 };
 
 static const int64_t idle_after_ns = 1000000000;
@@ -92,6 +91,26 @@ static void heed_departure(struct service *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+static void set_phase(struct service *s, enum service_phase phase)
+{
+    pthread_mutex_lock(&s->lock);
+    s->phase = phase;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* The thread stays: to end it would take libgcc_s, and it may hold what MPI wants at the exit. */
+void service_may_stop(struct service *s)
+{
+    if (!atomic_load(&s->has_lost_mpi)) {
+        return;
+    }
+    set_phase(s, PHASE_STOPPED);
+    for (;;) {
+        sys_nap_ns(INT64_MAX);
+    }
+}
+
 void service_rest(struct service *s, bool worked)
 {
     int64_t now = sys_now_ns();
@@ -99,6 +118,7 @@ void service_rest(struct service *s, bool worked)
         now - s->last_work > idle_after_ns && !atomic_load(&s->leaving) ? NAP_IDLE_NS : NAP_MAX_NS;
 
     heed_departure(s);
+    service_may_stop(s);
     atomic_fetch_add_explicit(&s->rounds, 1, memory_order_relaxed);
     if (worked) {
         s->last_work = now;
@@ -114,14 +134,6 @@ void service_rest(struct service *s, bool worked)
         most = NAP_BUSY_NS;
     }
     s->nap_ns = s->nap_ns * 2 < most ? s->nap_ns * 2 : most;
-}
-
-static void set_phase(struct service *s, enum service_phase phase)
-{
-    pthread_mutex_lock(&s->lock);
-    s->phase = phase;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
 }
 
 /* --- joining --- */
@@ -315,12 +327,13 @@ static void wait_until_leaving(struct service *s)
 {
     pthread_mutex_lock(&s->lock);
     while (!atomic_load(&s->leaving)) {
-        if (atomic_load(&s->departure) != DEPARTS) {
+        if (atomic_load(&s->departure) != DEPARTS && !atomic_load(&s->has_lost_mpi)) {
             pthread_cond_wait(&s->changed, &s->lock);
             continue;
         }
         pthread_mutex_unlock(&s->lock);
         heed_departure(s);
+        service_may_stop(s);
         pthread_mutex_lock(&s->lock);
     }
     pthread_mutex_unlock(&s->lock);
@@ -400,6 +413,10 @@ static void *service_thread(void *argument)
     serve(s);
     wait_until_leaving(s);
     leave(s);
+    if (s->closed && s->has_cache && atomic_load(&s->finished)) {
+        /* here: the program's thread may be under a filter of system calls */
+        node_leave(&s->node);
+    }
     set_phase(s, PHASE_GONE);
     return NULL;
 }
@@ -419,54 +436,9 @@ static int start_thread(struct service *s)
     return error;
 }
 
-/* For pthread_cond_timedwait(). */
-static struct timespec after_ms(uint64_t ms)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    return until;
-}
-
-bool service_wait_past(struct service *s, enum service_phase from, uint64_t ms)
-{
-    struct timespec until = after_ms(ms);
-    int error = 0;
-
-    pthread_mutex_lock(&s->lock);
-    while (s->phase == from && error == 0) {
-        error = ms == 0 ? pthread_cond_wait(&s->changed, &s->lock)
-                        : pthread_cond_timedwait(&s->changed, &s->lock, &until);
-    }
-    pthread_mutex_unlock(&s->lock);
-    return error == 0;
-}
-
-void service_depart(struct service *s)
-{
-    struct timespec until = after_ms(DEPARTURE_MS);
-    int error = 0;
-
-    pthread_mutex_lock(&s->lock);
-    if (atomic_load(&s->departure) == STAYS) {
-        atomic_store(&s->departure, DEPARTS);
-    }
-    pthread_cond_broadcast(&s->changed);
-    while (error == 0 && s->phase == PHASE_SERVING && atomic_load(&s->departure) == DEPARTS) {
-        error = pthread_cond_timedwait(&s->changed, &s->lock, &until);
-    }
-    pthread_mutex_unlock(&s->lock);
-}
-
 bool service_is_here(void)
 {
-    return the_service.pid != 0 && the_service.pid == sys_getpid();
+    return the_service.pid != 0 && sys_is_pid(the_service.pid);
 }
 
 bool service_start(const struct service_input *input, struct service_result *result)

@@ -45,18 +45,27 @@ bool service_start(const struct service_input *input, struct service_result *res
  * child. */
 void service_finish(int status, bool abrupt);
 
-/* For an attached process: at its exit it gives up the cache (NULL: it has none). was_rank: it was
- * a rank and has called exec: its node is told that it will not close the session; at its end the
- * launcher must be told that MPI is closed. */
-void service_attached(const struct node_cache *node, bool was_rank);
+/* For an attached process that was a rank and has called exec: its node is told that it will not
+ * close the session; at its end it gives up the cache (NULL: it has none), and the launcher must be
+ * told that MPI is closed. */
+void service_abandoned(const struct node_cache *node);
 
 /* The program is about to be replaced by exec, with this environment: others are told, a tenth of a
  * second at most, that this rank will not close the session with them. successor_is_ours: its
- * service_attached() does the rest; else the cache is given up here, and the launcher will be told
+ * service_abandoned() does the rest; else the cache is given up here, and the launcher will be told
  * of the new program's end (mpi/slot.h). Should exec fail, the program goes on, and its MPI works;
  * the others may find at their exit that they do not wait for it. Takes no lock of ld.so's. Does
  * nothing in a forked child. */
 void service_before_exec(bool successor_is_ours, char *const environment[]);
+
+/* The program is about to have the number of a descriptor by which MPI, initialised for us, speaks:
+ * MPI is not called any more here. As if this rank had called exec, the others are told, and do not
+ * wait for it. */
+void service_lose_mpi(void);
+
+/* This process is about to become another user, who could not remove the cache at its exit: it
+ * gives up its hold now, and the last one to do so removes all. */
+void service_leave_cache(void);
 
 /* Is this the process (not a child of it) in which one of these was called, so that
  * service_finish() has something to do? */

@@ -40,11 +40,11 @@ static const struct {
     const char *name;
     long number;
 } system_calls[] = {
-    {"openat", SYS_openat},         {"newfstatat", SYS_newfstatat}, {"fstat", SYS_fstat},
-    {"readlinkat", SYS_readlinkat}, {"getdents64", SYS_getdents64}, {"pread64", SYS_pread64},
-    {"pwrite64", SYS_pwrite64},     {"mkdirat", SYS_mkdirat},       {"ftruncate", SYS_ftruncate},
-    {"fallocate", SYS_fallocate},   {"fcntl", SYS_fcntl},           {"flock", SYS_flock},
-    {"renameat2", SYS_renameat2},   {"linkat", SYS_linkat},
+    {"openat", SYS_openat},       {"newfstatat", SYS_newfstatat}, {"fstat", SYS_fstat},
+    {"readlink", SYS_readlink},   {"getdents64", SYS_getdents64}, {"pread64", SYS_pread64},
+    {"pwrite64", SYS_pwrite64},   {"mkdirat", SYS_mkdirat},       {"ftruncate", SYS_ftruncate},
+    {"fallocate", SYS_fallocate}, {"fcntl", SYS_fcntl},           {"flock", SYS_flock},
+    {"renameat2", SYS_renameat2}, {"linkat", SYS_linkat},
 };
 
 static int what_of(const char *text)

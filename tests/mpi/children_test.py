@@ -75,7 +75,7 @@ def test_children_are_served():
 
 def test_children_where_nothing_is_served():
     """They must not take the slot's MPI again, also where no descriptor of PMI could tell them (-pmi-port), and no cache."""
-    for place in "/dev/shm", "/nonexistent":
+    for place, served in ("/dev/shm", "net"), ("/nonexistent", "all"):
         with tempfile.TemporaryDirectory() as scratch:
             app = script(scratch, """
                 import os, subprocess, sys
@@ -83,7 +83,8 @@ def test_children_where_nothing_is_served():
                 assert (child.stdout, child.stderr) == ("1\\n", ""), child
                 os.write(1, b"good\\n")
                 """)
-            done = subprocess.run([MPIEXEC, "-pmi-port", "-n", "2", "env", f"LD_PRELOAD={LIBRARY}", f"FASTIMPORT_DIR={place}", PYTHON, app],
+            done = subprocess.run([MPIEXEC, "-pmi-port", "-n", "2", "env", f"LD_PRELOAD={LIBRARY}", f"FASTIMPORT_DIR={place}", f"FASTIMPORT_FS={served}",
+                                   PYTHON, app],
                                   stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         check(done.returncode == 0 and done.stdout == "good\n" * 2, f"{place}: {done}")
         check(done.stderr.count("fastimport: ") == (place == "/nonexistent"), done.stderr)

@@ -169,15 +169,15 @@ def test_an_exec_that_fails():
 
 
 def test_nothing_to_serve():
-    """A rank of which nothing is on a network file system, or that has no node cache, holds the slot's MPI all the same: neither its
+    """A rank of which nothing is on a network file system, or that has no node cache, leaves the slot's MPI alone or holds it: neither its
     new program nor its children may take it again, and the job ends."""
-    for place in "/dev/shm", "/nonexistent":
+    for place, served in ("/dev/shm", "net"), ("/nonexistent", "all"):
         done = python_job("""
             import os, sys
             if len(sys.argv) == 1 and os.environ["PMI_RANK"] == "1":
                 os.execv(sys.executable, [sys.executable, sys.argv[0], "again"])
             os.write(1, b"ran\\n")
-            """, env={"FASTIMPORT_FS": "net", "FASTIMPORT_WAIT_MS": 300, "FASTIMPORT_DIR": place}, timeout=30)
+            """, env={"FASTIMPORT_FS": served, "FASTIMPORT_WAIT_MS": 300, "FASTIMPORT_DIR": place}, timeout=30)
         check(done.returncode == 0 and done.stdout == "ran\n" * 2, f"{place}: {done}")
         check(done.stderr.count("fastimport: ") == (place == "/nonexistent"), done.stderr)
 

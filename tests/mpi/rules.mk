@@ -45,4 +45,5 @@ test-mpi: $(PROGRAMS)
 	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-children tests/mpi/children_test.py
 	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-view tests/mpi/view_test.py
 	$(Q)B=$(B) TEST_TIMEOUT=300 tests/run mpi-ways tests/mpi/ways_test.py
+	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-quiet tests/mpi/quiet_test.py
 	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-threads tests/mpi/threads_test.py

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/held.h"
 #include "fill/ahead.h"
 
 enum { MOST = 8 };
@@ -94,7 +95,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     segment_detach(&node.index);
-    close(node.lock);
+    held_close(node.lock);
     return scratch_teardown(state);
 }
 

@@ -14,6 +14,7 @@
 #include "answer/answer.h"
 #include "answer/directory.h"
 #include "answer/library.h"
+#include "base/held.h"
 #include "faults.h"
 #include "fill/library.h"
 #include "report/report.h"
@@ -154,7 +155,7 @@ static void without_the_companion_libraries_are_left_alone(void **state)
     r = library_lookup(&node, &q, 0);
     assert_true((r->flags & RECORD_UNAVAILABLE) != 0);
     segment_detach(&node.index);
-    close(node.lock);
+    held_close(node.lock);
 }
 
 static struct fi_counters counters[3];

@@ -194,6 +194,58 @@ static void logs_to_a_file(void **state)
     free(text);
 }
 
+/* Its descriptor is closed behind our back, and its number is another file's. */
+static int logs_into_another_file(void *unused)
+{
+    int files[1000];
+    struct stat st;
+
+    (void)unused;
+    log_configure(LOG_WARN, scratch_path("log"), -1);
+    syscall(SYS_close_range, 3, ~0U, 0);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        files[i] = sys_memory_file("the program's");
+    }
+    fi_log(LOG_ERROR, "number %d", 7);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        if (fstat(files[i], &st) == 0 && st.st_size != 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void never_logs_into_another_file(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(logs_into_another_file, NULL), 0);
+}
+
+static int logs_after_standard_error(void *unused)
+{
+    struct stat st;
+    int fd;
+
+    (void)unused;
+    log_configure(LOG_WARN, NULL, -1);
+    close(STDERR_FILENO);
+    log_error_closed();
+    fd = sys_memory_file("the program's");
+    fi_log(LOG_ERROR, "number %d", 7);
+    if (fd != STDERR_FILENO || fstat(fd, &st) != 0 || st.st_size != 0) {
+        return 1;
+    }
+    log_error_opened();
+    fi_log(LOG_ERROR, "number %d", 7);
+    return fstat(fd, &st) == 0 && st.st_size > 0 ? 0 : 2;
+}
+
+static void never_logs_into_what_is_opened_after_standard_error(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(logs_after_standard_error, NULL), 0);
+}
+
 static void system_calls_leave_errno_alone(void **state)
 {
     struct stat st;
@@ -310,6 +362,8 @@ int main(void)
         scratch_test(knows_what_is_loaded),
         cmocka_unit_test(logs_one_line),
         scratch_test(logs_to_a_file),
+        scratch_test(never_logs_into_another_file),
+        scratch_test(never_logs_into_what_is_opened_after_standard_error),
         scratch_test(system_calls_leave_errno_alone),
         scratch_test(goes_on_after_short_reads_and_writes),
         scratch_test(a_view_is_a_namespace_and_a_root),

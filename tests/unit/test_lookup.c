@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "answer/answer.h"
+#include "base/held.h"
 #include "base/path.h"
 #include "base/view.h"
 #include "cache/mirror.h"
@@ -49,7 +50,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     segment_detach(&node.index);
-    close(node.lock);
+    held_close(node.lock);
     return scratch_teardown(state);
 }
 

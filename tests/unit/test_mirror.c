@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "answer/answer.h"
+#include "base/held.h"
 #include "base/path.h"
 #include "cache/mirror.h"
 #include "faults.h"
@@ -26,7 +27,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     segment_detach(&node.index);
-    close(node.lock);
+    held_close(node.lock);
     return scratch_teardown(state);
 }
 

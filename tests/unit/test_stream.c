@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/held.h"
 #include "base/path.h"
 #include "base/sys.h"
 #include "cache/mirror.h"
@@ -31,8 +32,8 @@ static int teardown(void **state)
 {
     segment_detach(&from.index);
     segment_detach(&to.index);
-    close(from.lock);
-    close(to.lock);
+    held_close(from.lock);
+    held_close(to.lock);
     return scratch_teardown(state);
 }
 
