@@ -88,8 +88,7 @@ static bool is_success(const struct record *r)
     return r != NULL && r->error == 0 && (record_flags(r) & RECORD_UNAVAILABLE) == 0;
 }
 
-/* --- what follows from other records
- * ----------------------------------------------------------------------------- */
+/* --- what follows from other records --- */
 
 /* What this path's object is, if that is known: the target's stat for a symlink. */
 static const struct stat *known_stat(const char *path, size_t length)
@@ -196,8 +195,7 @@ static const struct record *get_or_imply(const struct fi_query *q, int *error,
     return *error != 0 ? NULL : get(q, NULL, why);
 }
 
-/* --- what this node has changed
- * ------------------------------------------------------------------------------------ */
+/* --- what this node has changed --- */
 
 /* For the walk of affected.h. */
 static const struct record *look(const char *path, size_t length, int *error)
@@ -219,9 +217,7 @@ bool resolve_affected(const char *path, size_t length)
            (change_unnoted(resolver.node) || path_affected(&by, path, length));
 }
 
-/* --- paths
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- paths --- */
 
 /* A path in normal form, without a copy where it has that form already. */
 struct subject {
@@ -325,9 +321,7 @@ static bool make_subject(struct subject *s, const char *path)
     return true;
 }
 
-/* --- the flow
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- the flow --- */
 
 /* In a script's directory a name without a suffix is ours only if it is a package's directory. */
 static bool is_listed_directory(const char *path, size_t length)

@@ -393,7 +393,7 @@ static bool is_sure(const struct roots_input *in, const char *mountinfo)
 bool roots_are_none(const struct roots_input *in)
 {
     struct fi_config config = *in->config;
-    struct roots_input rest = {&config, in->argc, in->argv, in->is_python};
+    struct roots_input rest = {&config, in->argc, in->argv, in->is_python, false};
     char *mountinfo = mounts_read();
     char text[POLICY_TEXT];
     bool sure = mountinfo == NULL || in->config->fs != FI_FS_NETWORK || is_sure(in, mountinfo);

@@ -19,9 +19,7 @@ enum { FAR_DIRECTORIES = 256 };
  * and then. */
 static _Atomic uint64_t far_directories[FAR_DIRECTORIES];
 
-/* --- where is it?
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- where is it? --- */
 
 static bool name_of_fd(int fd, char out[FI_PATH_MAX])
 {
@@ -171,9 +169,7 @@ static bool locate_followed(struct fi_path *p, int dirfd, const char *path)
     return known;
 }
 
-/* --- what is there?
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- what is there? --- */
 
 /* The directory of a changed name: its listing, times and link count. */
 static bool note_directory(const struct fi_path *p, const struct stat *st,
@@ -265,8 +261,7 @@ static void noted(bool all)
     }
 }
 
-/* --- what the wrappers call
- * ------------------------------------------------------------------------------------------- */
+/* --- what the wrappers call --- */
 
 void written(int dirfd, const char *path, enum change_extent extent)
 {

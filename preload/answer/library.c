@@ -379,16 +379,6 @@ static bool choose_target(const struct load *l, const struct library_item *item,
     return source_of(l, ours, item->path, out);
 }
 
-static bool has_path(const struct linkmap_list *map, const char *path)
-{
-    for (size_t i = 0; i < map->n; i++) {
-        if (strcmp(map->objects[i].name, path) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Can the name in the link map become the given one? */
 static bool has_room_for_name(const char *target)
 {
@@ -402,7 +392,7 @@ static void *answer_item(struct load *l, const struct record *record,
     char target[NAME_MAX_LENGTH];
     void *handle = NULL;
 
-    if (has_path(l->map, item->path) || loaded_as_original(l->node, item->path)) {
+    if (linkmap_has_path(l->map, item->path) || loaded_as_original(l->node, item->path)) {
         handle = open_or_tell(l, item->path, flags, calls);
     } else if (!choose_target(l, item, absolute, target)) {
         snprintf(l->why, sizeof l->why, "its name is too long");

@@ -152,6 +152,16 @@ bool linkmap_has(const struct linkmap_list *list, const char *name)
     return false;
 }
 
+bool linkmap_has_path(const struct linkmap_list *list, const char *path)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (strcmp(list->objects[i].name, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const struct linkmap_object *linkmap_at(const struct linkmap_list *list, const void *address)
 {
     for (size_t i = 0; i < list->n; i++) {

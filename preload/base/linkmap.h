@@ -41,6 +41,9 @@ void linkmap_free(struct linkmap_list *list);
 /* Is an object in the list that ld.so knows under this name (its path or its SONAME)? */
 bool linkmap_has(const struct linkmap_list *list, const char *name);
 
+/* Is an object in the list that was loaded from this path? */
+bool linkmap_has_path(const struct linkmap_list *list, const char *path);
+
 /* The object that has this address in it; NULL: none. */
 const struct linkmap_object *linkmap_at(const struct linkmap_list *list, const void *address);
 

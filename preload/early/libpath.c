@@ -21,8 +21,7 @@ static uint32_t hash_name(uint64_t key, const char *name, size_t length)
     return (uint32_t)fi_hash(name, length, key) & ((1U << NAME_BITS) - 1);
 }
 
-/* --- directories -----------------------------------------------------------------------------
- */
+/* --- directories --- */
 
 /* Calls take() for each absolute directory of the list, in normal form. ld.so takes both
  * separators. */
@@ -51,8 +50,7 @@ static uint64_t key_of(const char *path, const struct mount_place *place)
     return fi_hash(place->where, strlen(place->where), fi_hash(path, strlen(path), 0));
 }
 
-/* --- the launcher --------------------------------------------------------------------------------
- */
+/* --- the launcher --- */
 
 struct telling {
     char *mountinfo;
@@ -195,8 +193,7 @@ size_t libpath_describe(const char *search, char *out)
     return size;
 }
 
-/* --- a rank --------------------------------------------------------------------------------------
- */
+/* --- a rank --- */
 
 /* `digits` hexadecimal digits; false: there are none. */
 static bool take_number(const char **at, int digits, uint64_t *out)

@@ -54,8 +54,7 @@ void early_prepare(void)
     }
 }
 
-/* --- how the search looks at the file system -------------------------------------------------
- */
+/* --- how the search looks at the file system --- */
 
 static int source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
 {
@@ -91,8 +90,7 @@ static int source_is_dir(void *ctx, const char *path)
 static const struct fi_elf_source source = {NULL, source_open, companion_unmap, source_identity,
                                             source_is_dir};
 
-/* --- the closure --------------------------------------------------------------------------------
- */
+/* --- the closure --- */
 
 struct process {
     struct linkmap_list map;
@@ -171,8 +169,7 @@ static void release(struct process *p, struct fi_closure *closure)
     }
 }
 
-/* --- loading -----------------------------------------------------------------------------------
- */
+/* --- loading --- */
 
 /* What the stub names, in the order in which ld.so maps it, the target first. */
 struct load {

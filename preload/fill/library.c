@@ -38,8 +38,7 @@ bool library_prepare(struct fill *fill, const struct policy *policy)
     return library.companion != NULL;
 }
 
-/* --- names by which earlier closures asked for a library
- * -------------------------------------------------------------- */
+/* --- names by which earlier closures asked for a library --- */
 
 /* ld.so keeps them and does not tell. Strings live as long as the process. */
 struct alias {
@@ -110,8 +109,7 @@ static void remember_aliases(const struct fi_closure *closure)
     }
 } // NOLINT(clang-analyzer-unix.Malloc): the tree has it
 
-/* --- the request and the record
- * ----------------------------------------------------------------------------------------- */
+/* --- the request and the record --- */
 
 struct context {
     struct linkmap_list map;
@@ -367,9 +365,7 @@ const struct record *library_lookup(struct node_cache *node, const struct fi_que
     return r;
 }
 
-/* --- reading
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 size_t library_key(char *out, size_t size, const char *name, const struct linkmap_object *caller)
 {

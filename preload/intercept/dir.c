@@ -190,8 +190,7 @@ FI_EXPORT int dirfd(DIR *dir)
     return fd;
 }
 
-/* --- scandir, over a stream of ours
- * -------------------------------------------------------------------------------- */
+/* --- scandir, over a stream of ours --- */
 
 struct names {
     struct dirent **list;

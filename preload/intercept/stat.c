@@ -185,9 +185,7 @@ FI_EXPORT int statx(int dirfd, const char *path, int flags, unsigned mask, struc
     return result;
 }
 
-/* --- access
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- access --- */
 
 static bool serve_access(const char *path, int mode, bool effective, int *result)
 {

@@ -140,9 +140,7 @@ FI_EXPORT int utimensat(int dirfd, const char *path, const struct timespec times
     return noted(real()->utimensat(dirfd, path, times, flags), dirfd, path, CHANGE_OBJECT);
 }
 
-/* --- names that go
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- names that go --- */
 
 #define REMOVE(function, at, parameters, arguments)                                                \
     FI_EXPORT int function parameters                                                              \
@@ -162,9 +160,7 @@ REMOVE(remove, AT_FDCWD, (const char *path), (path))
 REMOVE(rmdir, AT_FDCWD, (const char *path), (path))
 REMOVE(unlinkat, dirfd, (int dirfd, const char *path, int flags), (dirfd, path, flags))
 
-/* --- two paths
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- two paths --- */
 
 #define RENAME(function, from_at, to_at, parameters, arguments)                                    \
     FI_EXPORT int function parameters                                                              \
@@ -207,8 +203,7 @@ FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char 
     return noted(result, to_dirfd, to, CHANGE_TREE);
 }
 
-/* --- through a descriptor: one of a mirror file stands for the original
- * ------------------------------------------------- */
+/* --- through a descriptor: one of a mirror file stands for the original --- */
 
 #define WRITE_FD(name, parameters, arguments, by_path)                                             \
     FI_EXPORT int name parameters                                                                  \
@@ -243,8 +238,7 @@ WRITE_FD(futimens, (int fd, const struct timespec times[2]), (fd, times),
          utimensat(AT_FDCWD, path, times, 0))
 WRITE_FD(futimes, (int fd, const struct timeval times[2]), (fd, times), utimes(path, times))
 
-/* --- names that libc makes up
- * ------------------------------------------------------------------------------------------- */
+/* --- names that libc makes up --- */
 
 #define WRITE_TEMPORARY(function, parameters, arguments)                                           \
     FI_EXPORT int function parameters                                                              \

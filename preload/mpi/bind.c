@@ -42,7 +42,7 @@ static const struct function world[] = {
     {NULL, 0}};
 #undef X
 
-/* --- which library --------------------------------------------------------------------------- */
+/* --- which library --- */
 
 static bool is_mpi_library(const struct dl_phdr_info *info)
 {
@@ -186,7 +186,7 @@ static void *open_library(const char *explicit_name, const char *prefix, char *w
                                              : open_found(prefix, why, size);
 }
 
-/* --- its functions and constants ------------------------------------------------------------- */
+/* --- its functions and constants --- */
 
 /* NULL, or the name of the first that is missing. */
 static const char *bind_all(void *library, const struct function *functions)

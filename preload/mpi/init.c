@@ -150,7 +150,7 @@ bool init_program_asked(void)
     return function != NULL && (!mpi_is_bound() || mpi_owns(function));
 }
 
-/* --- what the program calls ------------------------------------------------------------------ */
+/* --- what the program calls --- */
 
 static void begin_init(const void *function)
 {

@@ -97,8 +97,7 @@ static int create_from_group(const struct job_private *p, MPI_Group group, MPI_C
     return e == MPI_SUCCESS ? mpi.Comm_set_errhandler(*comm, MPI_ERRORS_RETURN) : e;
 }
 
-/* --- waiting without spinning: other ranks need the core
- * ------------------------------------------------------------ */
+/* --- waiting without spinning: other ranks need the core --- */
 
 static _Atomic uint64_t rounds; /* of waiting */
 
@@ -141,9 +140,7 @@ static int wait_napping(MPI_Request request)
     return e;
 }
 
-/* --- who is where
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- who is where --- */
 
 struct member {
     uint64_t place;
@@ -347,9 +344,7 @@ int job_open(struct job *job, bool candidate)
     return job_is_alone(job) ? meet_nobody(job) : meet_all(job, candidate);
 }
 
-/* --- sharing at the start
- * --------------------------------------------------------------------------------------------------
- */
+/* --- sharing at the start --- */
 
 enum { TAG_NODE = 7, TAG_SUM = 8 };
 
@@ -405,9 +400,7 @@ int job_share_all(struct job *job, void *bytes, size_t size)
     return e == MPI_SUCCESS ? wait_napping(request) : e;
 }
 
-/* --- in flight
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- in flight --- */
 
 int job_post_send(struct job *job, const void *bytes, size_t size, int leader, int tag,
                   struct job_request *r)

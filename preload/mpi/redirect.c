@@ -32,7 +32,7 @@ static struct {
     _Atomic bool again; /* something was loaded during an update */
 } redirect = {.updating = ATOMIC_FLAG_INIT};
 
-/* --- objects that were looked at before ------------------------------------------------------ */
+/* --- objects that were looked at before --- */
 
 /* Another object that comes to lie at the same addresses hardly has the same tables. */
 static uint64_t fingerprint(const struct dl_phdr_info *info, const struct dynamic *d)
@@ -88,7 +88,7 @@ static void remember(uint64_t print)
     redirect.n_others++;
 }
 
-/* --- redirecting ----------------------------------------------------------------------------- */
+/* --- redirecting --- */
 
 static void find_span(const struct dl_phdr_info *info, uintptr_t *begin, uintptr_t *end)
 {
@@ -188,7 +188,7 @@ void redirect_begin(const struct import imports[REDIRECTED_CALLS])
     redirect_update();
 }
 
-/* --- what would have been called -------------------------------------------------------------- */
+/* --- what would have been called --- */
 
 static struct caller *caller_at(const void *address)
 {

@@ -88,7 +88,7 @@ bool slot_is_lost(void)
 {
     int fd = slot_fd();
 
-    return slot.fd >= 0 && (fd < 0 || pmi_is_closed(fd));
+    return slot.number >= 0 && (fd < 0 || pmi_is_closed(fd));
 }
 
 void slot_abandon(void)

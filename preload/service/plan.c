@@ -17,9 +17,7 @@
 #include "service/plan_file.h"
 #include "service/query.h"
 
-/* --- which file
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- which file --- */
 
 static uint64_t hash_variable(const char *name, uint64_t key)
 {
@@ -109,9 +107,7 @@ static void choose_file(struct plan *plan, const char *setting, uint64_t program
     snprintf(plan->file, sizeof plan->file, "%s", setting);
 }
 
-/* --- entries
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- entries --- */
 
 bool plan_add(struct plan *plan, const struct plan_entry *entry)
 {
@@ -151,9 +147,7 @@ void plan_close(struct plan *plan)
     *plan = (struct plan){0};
 }
 
-/* --- reading
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 static void load(struct plan *plan)
 {
@@ -178,9 +172,7 @@ void plan_open(struct plan *plan, const struct fi_config *config,
     }
 }
 
-/* --- merging
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- merging --- */
 
 static struct fi_query query_of(const struct plan_entry *e)
 {
@@ -282,9 +274,7 @@ void plan_merge(struct plan *plan, const struct segment *segment, bool complete)
     plan->missed += plan->n - before;
 }
 
-/* --- writing
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- writing --- */
 
 /* One line a job: after a warning that it could not be read there is none that it cannot be
  * written. */

@@ -30,9 +30,7 @@ static uint64_t bytes_behind(const struct record *r)
     return c->size;
 }
 
-/* --- writer
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- writer --- */
 
 void stream_writer_init(struct stream_writer *w, struct node_cache *node)
 {
@@ -183,9 +181,7 @@ bool stream_is_drained(const struct stream_writer *w)
            w->position >= atomic_load(&w->node->index.header->tail);
 }
 
-/* --- reader
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- reader --- */
 
 void stream_reader_init(struct stream_reader *reader, struct node_cache *node)
 {

@@ -39,6 +39,7 @@ test-mpi: $(PROGRAMS)
 	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-start tests/mpi/start_test.py
 	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-jobs tests/mpi/job_test.py
 	$(Q)B=$(B) TEST_TIMEOUT=300 tests/run mpi-names tests/mpi/names_test.py
+	$(Q)B=$(B) TEST_TIMEOUT=300 tests/run mpi-report tests/mpi/report_test.py
 	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-exec tests/mpi/exec_test.py
 	$(Q)B=$(B) TEST_TIMEOUT=300 tests/run mpi-relay tests/mpi/relay_test.py
 	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run mpi-differ tests/mpi/differ_test.py

@@ -1,0 +1,98 @@
+#!/usr/bin/python3
+"""What the user is told: settings that make no sense, the report, one line for a job that is served or is not."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+import jobs  # noqa: E402
+from jobs import (BUILD, ROOT, LIBRARY, MPIEXEC, PYTHON, IMPORTS, ALLREDUCE, script, shared_job, local_job, plain_job, python_job, cache_place, caches, check, check_done, sharedjob)  # noqa: E402
+
+def test_bad_settings_are_named_once():
+    done = python_job("import json", env={"FASTIMPORT_WAIT_MS": "soon", "FASTIMPORT_FS": "some"})
+    check(done.returncode == 0, done.stderr)
+    for name in ("FASTIMPORT_WAIT_MS=soon", "FASTIMPORT_FS=some"):
+        check(done.stderr.count(name) == 1, done.stderr)
+
+
+def test_settings_that_are_none_are_named_once():
+    done = python_job("import json", ranks=3, env={"FASTIMPORT_RAPORT": "x", "FASTIMPORT_LOG_FILE": "/nosuch/log", "FASTIMPORT_PATH": "/nosuch/path",
+                                                   "FASTIMPORT_EXCLUDE": "/gone:here"})
+    check(done.returncode == 0, done.stderr)
+    for text in ("not a setting of fastimport: FASTIMPORT_RAPORT (did you mean FASTIMPORT_REPORT?)", "cannot open /nosuch/log: No such file",
+                 "FASTIMPORT_PATH: /nosuch/path does not exist", "FASTIMPORT_EXCLUDE: here is not absolute"):
+        check(done.stderr.count(text) == 1, f"{text}: {done.stderr}")
+    check(done.stderr.count("fastimport: rank") == 4, done.stderr)
+
+
+# --- what the user is told --------------------------------------------------------------------------------------
+
+
+def reported(command, ranks=2, **env):
+    """The job, and its report, which must be there."""
+    with tempfile.TemporaryDirectory() as scratch:
+        done = local_job(command, ranks, env={"FASTIMPORT_REPORT": f"{scratch}/report", **env})
+        check(os.listdir(scratch) == ["report"], f"{os.listdir(scratch)} {done.stderr}")
+        return done, sharedjob.read_json(f"{scratch}/report")
+
+
+def test_the_report_says_why_nothing_is_served():
+    python = [PYTHON, "-c", "import json"]
+    for command, env, why in ((python, {"FASTIMPORT_FS": "net"}, "on a network file system"),
+                              (python, {"FASTIMPORT_MPI": "/nonexistent/libmpi.so"}, "/nonexistent/libmpi.so"),
+                              (python, {"FASTIMPORT_DIR": "/nonexistent"}, "no node cache in /nonexistent"),
+                              (["bash", "-c", f"{PYTHON} -c 'import json'; true"], {}, NO_INIT),
+                              (["bash", "-c", f"{PYTHON} -c 'import os; os._exit(0)'; true"], {}, NO_INIT),
+                              (["bash", "-c", f"{PYTHON} -c pass; true"], {"FASTIMPORT_FS": "net"}, "on a network file system"),
+                              (["bash", "-c", f"[ $PMI_RANK = 1 ] && exec sleep 3; exec {PYTHON} -c pass"], {"FASTIMPORT_JOIN_MS": "1000"},
+                               "not all ranks have joined")):
+        done, report = reported(command, **env)
+        check(done.returncode == 0 and report["active"] is False and why in report["why"], f"{why}: {report['why']} {done.stderr}")
+        check(report["calls"]["open"]["served"] == report["ranks"] == 0 and done.stderr.count("fastimport: ") <= 1, f"{report} {done.stderr}")
+
+
+def test_what_is_served_is_what_the_report_is_about():
+    """Not the script's helpers before it and behind it, which use no MPI."""
+    done, report = reported(["bash", "-c", f"{PYTHON} -c pass; {PYTHON} -c '{SUM}'; {PYTHON} -c pass"])
+    check(done.returncode == 0 and report["active"] is True and report["why"] is None and report["ranks_reporting"] == 2, f"{report} {done.stderr}")
+
+
+def test_one_line_says_that_it_is_active():
+    done, report = reported([PYTHON, "-c", "import json"], ranks=3, FASTIMPORT_LOG="info")
+    lines = [line for line in done.stderr.splitlines() if "active" in line]
+    check(len(lines) == 1 and "3 ranks on 1 node" in lines[0] and "no plan" in lines[0] and report["roots"][0][1:] in lines[0], done.stderr)
+    done, report = reported([PYTHON, "-c", "import json"], FASTIMPORT_LOG="info", FASTIMPORT_FS="net")
+    check(done.stderr.count("fastimport: ") == done.stderr.count("on a network file system") == 1, done.stderr)
+
+
+def test_a_report_into_a_pipe():
+    done = local_job([PYTHON, "-c", "import json"], env={"FASTIMPORT_REPORT": "/proc/self/fd/1"})
+    check_done(done)
+    check(json.loads(done.stdout)["active"] is True, done.stdout)
+
+
+def test_the_report_replaces_a_planted_link():
+    with tempfile.TemporaryDirectory() as scratch:
+        victim, report = pathlib.Path(scratch, "victim"), pathlib.Path(scratch, "report")
+        victim.write_text("precious")
+        report.symlink_to(victim)
+        check_done(local_job([PYTHON, "-c", "import json"], env={"FASTIMPORT_REPORT": str(report)}))
+        check(victim.read_text() == "precious" and not report.is_symlink() and sharedjob.read_json(str(report))["active"], report.read_text())
+
+
+def test_a_library_above_the_limit_is_said_to_be():
+    done, report = reported([PYTHON, "-c", IMPORTS], FASTIMPORT_MAX_FILE="1M")
+    why = {l["why"] for l in report["left_to_ld_so"]}
+    check(done.returncode == 0 and why and all(w.endswith("is larger than FASTIMPORT_MAX_FILE") for w in why), f"{why} {done.stderr}")
+    check(any(w.startswith("needs lib") for w in why), f"{why}")
+
+
+
+if __name__ == "__main__":
+    sys.exit(jobs.run_all(globals(), sys.argv[1:]))
