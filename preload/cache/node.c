@@ -268,7 +268,7 @@ static bool sweep_file(const char *path)
         return false;
     }
     if (sys_fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
-        sys_fcntl(fd, F_OFD_SETLK, (long)&all) == 0) {
+        sys_fcntl(fd, F_OFD_SETLK, (long)&all) == 0 && sys_fstat(fd, &st) == 0 && st.st_nlink > 0) {
         removed = sys_unlink(path) == 0;
     }
     sys_close(fd);

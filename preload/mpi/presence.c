@@ -23,13 +23,16 @@ static const int64_t look_ns = 1000000000; /* from one look at the other ranks t
 
 /* The byte that is locked by whoever decides; the ranks' bytes are those of their numbers. */
 static const off_t decision = 1LL << 40;
+/* Locked, for as long as it lives, by one that has given up. */
+static const off_t given_up = (1LL << 40) + 1;
 
 struct count {
     char name[512];
     const struct presence *in;
     int here; /* ranks below this number are here */
     int64_t looked;
-    int fewer; /* so often fewer processes than ranks were seen */
+    int fewer;    /* so often fewer processes than ranks were seen */
+    bool decided; /* this rank has given up for all: the others see it by its lock */
 };
 
 static int held = -1; /* the file, until presence_done() */
@@ -43,12 +46,16 @@ static int lock(short type, off_t at, off_t size)
     return sys_fcntl(held, F_OFD_SETLK, (long)&l);
 }
 
-static void begin_decision(void)
+/* False: another rank has been at it for too long (somebody has stopped it). */
+static bool begin_decision(void)
 {
-    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = decision, .l_len = 1};
-
-    while (sys_fcntl(held, F_OFD_SETLKW, (long)&l) == -EINTR) {
+    for (int i = 0; i < OPENINGS; i++) {
+        if (lock(F_WRLCK, decision, 1) == 0) {
+            return true;
+        }
+        sys_nap_ns(NAP_MAX_NS / 5);
     }
+    return false;
 }
 
 static void end_decision(void)
@@ -56,12 +63,16 @@ static void end_decision(void)
     lock(F_UNLCK, decision, 1);
 }
 
+static bool is_locked(off_t at)
+{
+    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
+
+    return sys_fcntl(held, F_OFD_GETLK, (long)&l) == 0 && l.l_type != F_UNLCK;
+}
+
 static bool is_here(const struct count *c, int rank)
 {
-    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = rank, .l_len = 1};
-
-    return rank == c->in->rank ||
-           (sys_fcntl(held, F_OFD_GETLK, (long)&l) == 0 && l.l_type != F_UNLCK);
+    return rank == c->in->rank || is_locked(rank);
 }
 
 static bool all_are_here(struct count *c)
@@ -93,9 +104,27 @@ void presence_done(void)
     }
 }
 
+/* The file has no name any more: this was the last rank, another has seen that all are here, and
+ * removed it; or it was removed before (then our lock must not be seen by those that decide). */
+static bool is_complete(struct count *c)
+{
+    bool complete;
+
+    if (!begin_decision()) {
+        return true; /* to be found out by looking on */
+    }
+    c->here = 0;
+    complete = all_are_here(c);
+    if (!complete) {
+        lock(F_UNLCK, c->in->rank, 1);
+    }
+    end_decision();
+    return complete;
+}
+
 /* Whoever removes a file that nobody waits for locks all of it before (cache/node.h): what has our
  * lock, and a name, stays. */
-static bool open_once(const struct count *c, bool *again)
+static bool open_once(struct count *c, bool *again)
 {
     struct stat st;
     int error;
@@ -106,7 +135,7 @@ static bool open_once(const struct count *c, bool *again)
         return false;
     }
     error = sys_fstat(held, &st) == 0 && is_sound(&st) ? lock(F_WRLCK, c->in->rank, 1) : -EPERM;
-    if (error == 0 && !is_removed()) {
+    if (error == 0 && (!is_removed() || is_complete(c))) {
         return true;
     }
     *again = error == 0 || error == -EAGAIN;
@@ -114,7 +143,7 @@ static bool open_once(const struct count *c, bool *again)
     return false;
 }
 
-static bool open_count(const struct count *c)
+static bool open_count(struct count *c)
 {
     bool again = true;
 
@@ -128,26 +157,33 @@ static bool open_count(const struct count *c)
     return false;
 }
 
-/* One at a time, for all that wait. Who gives up takes its own lock back: then it cannot seem that
- * all are here, whoever comes now. */
+/* By name, which is another file's when somebody else has removed ours. */
+static void remove_file(const struct count *c)
+{
+    if (!is_removed()) {
+        sys_unlink(c->name);
+    }
+}
+
+/* One at a time, for all that wait: what one has seen the others see, too. */
 static enum answer decide(struct count *c, bool give_up, bool *is_mine)
 {
-    enum answer answer;
+    enum answer answer = COUNTING;
 
-    begin_decision();
-    c->here = 0;
     *is_mine = false;
-    if (all_are_here(c)) {
-        answer = ALL_HERE;
-        sys_unlink(c->name);
-    } else if (is_removed()) {
+    if (!begin_decision()) {
+        return give_up ? SOME_MISSING : COUNTING;
+    }
+    c->here = 0;
+    if (is_locked(given_up)) {
         answer = SOME_MISSING;
+    } else if (all_are_here(c)) {
+        answer = ALL_HERE;
+        remove_file(c);
     } else if (give_up) {
         answer = SOME_MISSING;
-        *is_mine = sys_unlink(c->name) == 0;
-        lock(F_UNLCK, c->in->rank, 1);
-    } else {
-        answer = COUNTING;
+        *is_mine = lock(F_WRLCK, given_up, 1) == 0;
+        remove_file(c);
     }
     end_decision();
     return answer;
@@ -276,6 +312,7 @@ static enum answer give_up(struct count *c, int missing, const char *why)
     bool is_mine;
     enum answer answer = decide(c, true, &is_mine);
 
+    c->decided = is_mine;
     if (is_mine) {
         fi_log(LOG_WARN, "%d of the %d ranks of this node %s; going on without fastimport", missing,
                c->in->ranks, why);
@@ -318,7 +355,7 @@ static enum answer look(struct count *c, int64_t waited)
 {
     bool is_mine;
 
-    if (all_are_here(c) || is_removed()) {
+    if (all_are_here(c) || is_locked(given_up)) {
         return decide(c, false, &is_mine);
     }
     if (waited > (int64_t)c->in->limit_ms * 1000000) {
@@ -349,7 +386,7 @@ bool presence_count(const struct presence *in)
     while ((answer = look(&c, sys_now_ns() - start)) == COUNTING) {
         nap(sys_now_ns() - start);
     }
-    if (answer == SOME_MISSING) {
+    if (answer == SOME_MISSING && !c.decided) {
         presence_done();
     }
     return answer == ALL_HERE;

@@ -25,7 +25,7 @@ static enum answer count(int rank, int ranks, uint64_t limit_ms)
     return presence_count(&in) ? ALL_HERE : SOME_MISSING;
 }
 
-/* A rank holds its lock for a second: what is between them and presence_done(). */
+/* A rank goes on for a second after its answer: the others see its locks. */
 static pid_t start(int rank, int ranks, uint64_t limit_ms)
 {
     pid_t pid = fork();
@@ -34,7 +34,7 @@ static pid_t start(int rank, int ranks, uint64_t limit_ms)
     if (pid == 0) {
         enum answer answer = count(rank, ranks, limit_ms);
 
-        poll(NULL, 0, answer == ALL_HERE ? 1000 : 0);
+        poll(NULL, 0, 1000);
         presence_done();
         _exit(answer);
     }
@@ -79,6 +79,39 @@ static void all_are_here(void **state)
     }
     for (int i = 0; i < RANKS; i++) {
         assert_int_equal(answer_of(pids[i]), ALL_HERE);
+    }
+    assert_string_equal(capture_end(), "");
+    assert_int_equal(scratch_count("."), 0);
+}
+
+/* All at once, again and again: one sees the last come before that one itself has looked. */
+static void many_times(void **state)
+{
+    enum { RANKS = 6, TIMES = 300 };
+
+    (void)state;
+    capture_begin();
+    for (int i = 0; i < TIMES; i++) {
+        pid_t pids[RANKS];
+        int until[2];
+
+        assert_int_equal(pipe(until), 0);
+        for (int r = 0; r < RANKS; r++) {
+            pids[r] = fork();
+            if (pids[r] == 0) {
+                struct pollfd end_of_all = {.fd = until[0], .events = POLLIN};
+                enum answer answer = count(r, RANKS, 2000);
+
+                close(until[1]);
+                poll(&end_of_all, 1, 2000); /* until all have their answer */
+                _exit(answer);
+            }
+        }
+        close(until[1]);
+        close(until[0]);
+        for (int r = 0; r < RANKS; r++) {
+            assert_int_equal(answer_of(pids[r]), ALL_HERE);
+        }
     }
     assert_string_equal(capture_end(), "");
     assert_int_equal(scratch_count("."), 0);
@@ -304,6 +337,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         scratch_test(all_are_here),
+        scratch_test(many_times),
         scratch_test(one_never_comes),
         scratch_test(one_comes_too_late),
         scratch_test(a_python_without_us_is_seen),
