@@ -24,7 +24,7 @@ static int play_session_init(MPI_Info info, MPI_Errhandler handler, MPI_Session 
 {
     (void)info;
     (void)handler;
-    *session = MPI_SESSION_NULL;
+    *session = 1;
     opened++;
     return MPI_SUCCESS;
 }
@@ -43,7 +43,7 @@ static int play_comm_create(MPI_Group group, const char *tag, MPI_Info info, MPI
     (void)tag;
     (void)info;
     (void)handler;
-    *comm = MPI_COMM_SELF;
+    *comm = 1;
     return MPI_SUCCESS;
 }
 

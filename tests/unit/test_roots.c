@@ -357,12 +357,9 @@ int main(void)
         roots_test(takes_the_environment_variables),
         roots_test(too_much_is_left_out),
         roots_test(finds_the_prefix),
-<<<<<<< ours
         roots_test(names_what_is_not_there),
-=======
         roots_test(knows_that_there_is_nothing),
         roots_test(looks_at_names_first),
->>>>>>> theirs
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
