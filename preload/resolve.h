@@ -13,7 +13,7 @@
 #include "base/path.h"
 #include "cache/node.h"
 #include "fill/fill.h"
-#include "policy.h"
+#include "policy/policy.h"
 
 /* What the flow works on; set once, before resolve_active is. fill is NULL in attached processes.
  */
@@ -59,7 +59,7 @@ bool resolve(enum call_family family, enum record_kind kind, uint64_t argument, 
              struct answer *answer);
 
 /* Has this node changed what a path (normal) is answered with? */
-bool resolve_affected(const char *path, size_t length);
+bool resolve_is_stale(const char *path, size_t length);
 
 /* The answer could not be turned into a result after all. */
 void resolve_fell_back(enum fallback_reason reason);

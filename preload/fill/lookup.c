@@ -13,9 +13,9 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "base/view.h"
+#include "base/fs_view.h"
 #include "cache/mirror.h"
-#include "fill/library.h"
+#include "dlopen/closure.h"
 #include "fill/mapped.h"
 
 struct lookup {
@@ -44,7 +44,7 @@ static const struct record *unavailable(const struct lookup *l, int reason);
 /* What was found while the view changed may be another file of that name, and is no answer. */
 static const struct record *finish(const struct lookup *l, struct record *r)
 {
-    if (!view_is_certain() && (r->flags & RECORD_UNAVAILABLE) == 0) {
+    if (!fs_view_is_certain() && (r->flags & RECORD_UNAVAILABLE) == 0) {
         segment_abandon(&l->node->index, r);
         return l->query->kind == RECORD_ORIGIN ? NULL : unavailable(l, 0);
     }
@@ -315,9 +315,9 @@ static int copy_bytes(int fd, struct mirror_writer *w, uint64_t size)
     void *buffer = room == 0 ? NULL : malloc(room);
     int error = room != 0 && buffer == NULL ? -ENOMEM : 0;
 
-    while (error == 0 && w->written < size) {
-        uint64_t left = size - w->written;
-        ssize_t n = sys_pread_all(fd, buffer, left < room ? left : room, (off_t)w->written);
+    while (error == 0 && w->note_change < size) {
+        uint64_t left = size - w->note_change;
+        ssize_t n = sys_pread_all(fd, buffer, left < room ? left : room, (off_t)w->note_change);
 
         error = n == 0 ? -EIO : n < 0 ? (int)n : mirror_append(w, buffer, (size_t)n);
     }
@@ -487,7 +487,7 @@ const struct record *lookup_real(struct node_cache *node, const struct fi_query 
         r = look_content(&l);
         break;
     case RECORD_LIBRARY:
-        r = library_lookup(node, query, flags);
+        r = closure_lookup(node, query, flags);
         break;
     default:
         r = unavailable(&l, 0);

@@ -7,7 +7,7 @@
 
 #include "answer/directory.h"
 #include "base/sys.h"
-#include "cache/change.h"
+#include "cache/changes.h"
 #include "resolve.h"
 
 _Static_assert(sizeof(struct dirent) == sizeof(struct dirent64),
@@ -62,7 +62,7 @@ static void refresh(struct directory *d)
     int saved = errno;
 
     if (d->at == NULL && !d->ended && d->real == NULL && change_any(resolver.node) &&
-        resolve_affected(d->list->path, d->list->path_length)) {
+        resolve_is_stale(d->list->path, d->list->path_length)) {
         hand_over(d);
     }
     errno = saved;

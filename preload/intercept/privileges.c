@@ -12,10 +12,10 @@
 #include <string.h>
 #include <sys/fsuid.h>
 
-#include "base/view.h"
+#include "base/fs_view.h"
 #include "resolve.h"
 #include "service/service.h"
-#include "written.h"
+#include "invalidate/note.h"
 
 enum { GROUPS = 64 };
 
@@ -52,7 +52,7 @@ static void begin(struct rights *before, uid_t user)
 {
     look(before);
     if (resolve_active) {
-        written_hold_all();
+        note_reopen_all();
     }
     view_begin_user_change();
     if (before->user == 0 && user != (uid_t)-1 && user != 0) {

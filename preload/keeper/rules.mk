@@ -2,7 +2,7 @@
 
 PROGRAMS += $(B)/fastimport-keeper
 
-$(B)/obj/preload/keeper/%.o: CPPFLAGS_ROOM := -Ipreload
+$(B)/obj/preload/keeper/%.o: COMPONENT_CPPFLAGS := -Ipreload
 
 $(B)/fastimport-keeper: $(B)/obj/preload/keeper/keeper.o $(B)/obj/preload/mpi/pmi.o
 	$(call say,LD,$@)

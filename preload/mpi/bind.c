@@ -9,11 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/dynamic.h"
+#include "ldso/dynamic.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "early/open.h"
+#include "early/dlopen.h"
 
 struct mpi_functions mpi;
 struct mpi_constants mpi_is;

@@ -34,7 +34,7 @@ static size_t begin_key(char *text)
     return n <= 0 ? 0 : (size_t)n;
 }
 
-bool place_key(uint64_t *key)
+bool node_id(uint64_t *key)
 {
     const char *node = getenv("SLURM_NODEID");
     const char *step = getenv("SLURM_STEP_ID");
@@ -198,7 +198,7 @@ int place_ranks(pid_t daemon, int *rank)
     return n > 0 && *rank >= 0 && *rank < n ? n : 0;
 }
 
-bool place_below_shell(char *shell, size_t size)
+bool launcher_shell_above(char *shell, size_t size)
 {
     pid_t daemon = daemon_of_slot();
     pid_t pid = getppid();

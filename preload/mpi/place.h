@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-bool place_key(uint64_t *key);
+bool node_id(uint64_t *key);
 
 /* The launcher's daemon that this slot belongs to, and a key that no other daemon of this machine
  * has or will have. False: not known. */
@@ -32,6 +32,6 @@ int place_ranks(pid_t daemon, int *rank);
  * shell;
  * "?" where a process between has ended, or cannot be looked at, and may have been one. False where
  * the daemon is not known. */
-bool place_below_shell(char *shell, size_t size);
+bool launcher_shell_above(char *shell, size_t size);
 
 #endif

@@ -16,9 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/environment.h"
+#include "base/env.h"
 #include "base/held.h"
-#include "base/linkmap.h"
+#include "ldso/linkmap.h"
 #include "base/path.h"
 #include "base/sys.h"
 #include "mpi/bind.h"
@@ -100,7 +100,7 @@ void slot_abandon(void)
 
 bool slot_is_named_in(char *const environment[])
 {
-    const char *text = environment_value(environment, "PMI_FD");
+    const char *text = env_value(environment, "PMI_FD");
 
     return text == NULL ? slot_fd() < 0 : (int)strtol(text, NULL, 10) == slot_fd();
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/sys.h"
-#include "base/view.h"
+#include "base/fs_view.h"
 #include "mpi/bind.h"
 #include "mpi/slot.h"
 #include "report/report.h"
@@ -32,7 +32,7 @@ void tell_idle(const struct fi_config *config, bool speaks, enum log_level level
     vsnprintf(why, sizeof why, format, args);
     va_end(args);
     fi_log(speaks ? level : LOG_INFO, "%s", why);
-    if (speaks && !view_is_other()) { /* the report has a name: not into another root directory */
+    if (speaks && !fs_view_is_other()) { /* the report has a name: not into another root directory */
         report_write_idle(config->report, why);
     }
 }

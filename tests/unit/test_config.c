@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "process/config.h"
 #include "faults.h"
 
 /* The values live as long as the process, by contract. */

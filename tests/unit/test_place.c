@@ -16,7 +16,7 @@ static int look(void *expected)
 {
     char shell[16] = "";
 
-    if (!place_below_shell(shell, sizeof shell)) {
+    if (!launcher_shell_above(shell, sizeof shell)) {
         return NOT_BELOW;
     }
     return strcmp(shell, expected) == 0 ? BELOW : BELOW_ANOTHER;

@@ -13,9 +13,9 @@
 #include "base/hash.h"
 #include "base/path.h"
 #include "faults.h"
-#include "service/plan.h"
-#include "service/plan_file.h"
-#include "service/query.h"
+#include "plan/plan.h"
+#include "plan/plan_file.h"
+#include "cache/query.h"
 
 enum { SOMEBODY = 65534 };
 
@@ -116,11 +116,11 @@ static const struct {
     {RECORD_CONTENT, 0, "/sw/env/lib/../../../tmp/x", false},
     {RECORD_ACCESS, 15, "/sw/a", true},
     {RECORD_ACCESS, 16, "/sw/a", false},
-    {RECORD_BYPASS, 0, "/sw/a", false},
+    {RECORD_STALE, 0, "/sw/a", false},
     {RECORD_MIRROR, 0, "/sw/a", false},
     {RECORD_ORIGIN, 0, "/sw/a", false},
     {RECORD_ROOTS, 0, "/", false},
-    {RECORD_LEFT, 0, "/sw/a", false},
+    {RECORD_UNSERVED, 0, "/sw/a", false},
     {0, 0, "/sw/a", false},
     {RECORD_KINDS, 0, "/sw/a", false},
     {255, 0, "/sw/a", false},

@@ -11,9 +11,9 @@
 
 #include "base/sys.h"
 #include "faults.h"
-#include "mounts.h"
-#include "policy.h"
-#include "roots.h"
+#include "policy/mounts.h"
+#include "policy/policy.h"
+#include "policy/roots.h"
 
 static char mountinfo[8192]; /* what is read instead of /proc/self/mountinfo, unless empty */
 static char text[POLICY_TEXT];
