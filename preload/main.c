@@ -6,27 +6,28 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/dirtree.h"
+#include "base/fs_view.h"
 #include "base/guard.h"
 #include "base/held.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "base/fs_view.h"
-#include "base/dirtree.h"
-#include "process/config.h"
-#include "early/libpath.h"
-#include "early/dlopen.h"
-#include "intercept/mpi.h"
-#include "mpi/init.h"
-#include "mpi/place.h"
-#include "mpi/presence.h"
-#include "mpi/slot.h"
 #include "cache/counters.h"
-#include "resolve.h"
-#include "process/role.h"
+#include "early/dlopen.h"
+#include "early/libpath.h"
+#include "intercept/mpi.h"
+#include "mpi/bind.h"
+#include "mpi/init.h"
+#include "mpi/launcher_shell.h"
+#include "mpi/pmi_slot.h"
+#include "mpi/presence.h"
 #include "policy/roots.h"
+#include "process/config.h"
+#include "process/role.h"
+#include "process/signals.h"
+#include "resolve.h"
 #include "service/service.h"
 #include "service/tell.h"
-#include "process/signals.h"
 
 static const char warned_variable[] = "FASTIMPORT_TOLD";
 
@@ -79,7 +80,7 @@ static void tell_descendants(const struct service_result *r)
 
 static void after_fork_in_child(void)
 {
-    resolve_detach_fill();
+    serving_detach_fill();
 }
 
 /* --- what MPI has opened for us --- */
@@ -170,7 +171,7 @@ static bool join(const struct service_input *input, bool in_init)
     }
     pthread_atfork(NULL, NULL, after_fork_in_child);
     count_add(&fi_count->init_ns, (uint64_t)(sys_now_ns() - start));
-    resolve_start(result.node, result.fill, result.policy);
+    serving_start(result.node, result.fill, result.policy);
     return true;
 }
 
@@ -264,6 +265,7 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
         return;
     }
     early_prepare();
+    mpi_ask_before_searching(early_is_nowhere);
     unsetenv(LIBPATH_VARIABLE); /* children have no use for it */
     mpi_calls_begin();
     if (must_wait()) {
@@ -307,7 +309,7 @@ static void start_attached(const struct role_facts *role)
         return;
     }
     policy_load(&policy, record_payload(roots), roots->payload_size - 1);
-    resolve_start(&node, NULL, &policy);
+    serving_start(&node, NULL, &policy);
 }
 
 /* Its ranks find what it has seen in their environment. They are a job of their own, also where a

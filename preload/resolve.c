@@ -8,35 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "invalidate/stale.h"
 #include "base/sys.h"
 #include "cache/changes.h"
 #include "fill/prefetch.h"
-
-struct resolver resolver;
-_Atomic bool resolve_active;
-_Atomic bool resolve_begun;
+#include "invalidate/stale.h"
 
 /* The working directory neither is below a root nor has one below it. Only ever makes a call real
  * that could have been served, so it need not follow what a raw system call does. */
 static bool cwd_is_foreign;
-
-void resolve_start(struct node_cache *node, struct fill *fill, const struct policy *policy)
-{
-    resolver = (struct resolver){node, fill, policy};
-    atomic_store_explicit(&resolve_begun, true, memory_order_release);
-    atomic_store_explicit(&resolve_active, true, memory_order_release);
-}
-
-void resolve_end(void)
-{
-    atomic_store_explicit(&resolve_active, false, memory_order_release);
-}
-
-void resolve_detach_fill(void)
-{
-    resolver.fill = NULL;
-}
 
 void resolve_fell_back(enum fallback_reason reason)
 {

@@ -25,4 +25,4 @@ $(B)/libfastimport.so: $(PRELOAD_OBJ) $(B)/exports.map
 	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-soname,libfastimport.so -Wl,--version-script=$(B)/exports.map \
 	  -o $@ $(PRELOAD_OBJ) -pthread
 
-include preload/elf/rules.mk preload/keeper/rules.mk
+include preload/elf/rules.mk

@@ -41,7 +41,8 @@ void view_end_user_change(bool is_other);
  * start? */
 static inline bool fs_view_is_certain(void)
 {
-    return atomic_load(&view_user_changes) == 0 && (fs_view_kept || atomic_load(&fs_view_changes) == 0);
+    return atomic_load(&view_user_changes) == 0 &&
+           (fs_view_kept || atomic_load(&fs_view_changes) == 0);
 }
 
 /* This thread may have another view than the process had at its start. */

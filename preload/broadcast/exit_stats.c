@@ -9,8 +9,8 @@ enum { LEFT_ROOM = 16 << 10 };
 
 size_t exit_stats_room(size_t n_ranks, size_t n_planned)
 {
-    return sizeof(struct exit_stats_head) + n_ranks * sizeof(struct fi_counters) + n_planned / 8 + 8 +
-           LEFT_ROOM;
+    return sizeof(struct exit_stats_head) + n_ranks * sizeof(struct fi_counters) + n_planned / 8 +
+           8 + LEFT_ROOM;
 }
 
 static const struct record *next_planned(const struct segment *segment, uint64_t *position)
@@ -68,7 +68,8 @@ static bool mark(const struct segment *segment, const char *bits, uint32_t n_bit
     return i == n_bits;
 }
 
-bool exit_stats_read(const struct segment *segment, const char *in, size_t size, struct exit_stats *out)
+bool exit_stats_read(const struct segment *segment, const char *in, size_t size,
+                     struct exit_stats *out)
 {
     struct exit_stats_head head;
     size_t at = sizeof head;

@@ -37,6 +37,6 @@ size_t exit_stats_write(const struct segment *segment, char *out);
 /* Takes a farewell in and marks the records. False if it makes no sense; what it does say is in
  * *out all the same. */
 bool exit_stats_read(const struct segment *segment, const char *in, size_t size,
-                   struct exit_stats *out);
+                     struct exit_stats *out);
 
 #endif

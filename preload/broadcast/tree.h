@@ -19,8 +19,8 @@
 #ifndef FASTIMPORT_BROADCAST_TREE_H
 #define FASTIMPORT_BROADCAST_TREE_H
 
-#include "mpi/job.h"
 #include "broadcast/wire.h"
+#include "mpi/job.h"
 
 enum {
     TREE_FANOUT = 2,

@@ -48,7 +48,6 @@ struct wire_hello {
     uint32_t usable;  /* the root has a node cache */
     uint32_t planned; /* entries of the plan, whose bulk comes first */
     uint64_t max_file;
-    uint64_t nonce; /* of the root's node cache */
     struct mount_check mount_check;
     uint32_t roots_size;
     char roots[POLICY_TEXT];

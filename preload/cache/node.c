@@ -12,10 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/dirtree.h"
 #include "base/held.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "base/dirtree.h"
 
 enum {
     GRACE_SECONDS = 60

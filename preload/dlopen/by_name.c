@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dlopen/closure.h"
+#include "cache/library_record.h"
+#include "ldso/linkmap.h"
 
 /* "$ORIGIN" or "${ORIGIN}" at the beginning of a directory: its length, else 0. */
 static size_t origin_length(const char *directory)
@@ -72,7 +73,9 @@ static size_t make_key(const char *name, const void *caller, char key[FI_PATH_MA
     }
     object = linkmap_at(&map, caller);
     if (object != NULL && !linkmap_has(&map, name) && search_touches_root(&map, object, name)) {
-        n = closure_key(key, FI_PATH_MAX, name, object);
+        struct library_caller by = {object->name, object->rpath, object->runpath, object->nodeflib};
+
+        n = library_record_key(key, FI_PATH_MAX, name, &by);
     }
     linkmap_free(&map);
     return n;
@@ -84,7 +87,7 @@ static bool is_stale(const struct record *r)
     struct library_item item;
     size_t at = 0;
 
-    while (closure_next_item(r, &at, &item)) {
+    while (library_record_next(r, &at, &item)) {
         if (resolve_is_stale(item.path, strlen(item.path))) {
             return true;
         }
@@ -98,8 +101,7 @@ static bool fall_back(enum fallback_reason reason)
     return false;
 }
 
-bool by_name_resolve(const char *name, const void *caller, uint64_t question,
-                       struct answer *answer)
+bool by_name_resolve(const char *name, const void *caller, uint64_t question, struct answer *answer)
 {
     char key[FI_PATH_MAX];
     size_t n = make_key(name, caller, key);

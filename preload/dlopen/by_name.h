@@ -16,6 +16,6 @@
 /* As resolve() for a RECORD_LIBRARY. caller: an address in the code that calls dlopen; question:
  * enum library_question. */
 bool by_name_resolve(const char *name, const void *caller, uint64_t question,
-                       struct answer *answer);
+                     struct answer *answer);
 
 #endif

@@ -120,4 +120,4 @@ static int source_is_dir(void *ctx, const char *path)
 }
 
 const struct fi_elf_source cached_source = {NULL, source_open, closure_dso_unmap, source_identity,
-                                             source_is_dir};
+                                            source_is_dir};

@@ -7,13 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs_view.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "base/fs_view.h"
+#include "cache/library_record.h"
 #include "cache/unserved.h"
-#include "ldso/closure_dso.h"
 #include "dlopen/cached_source.h"
+#include "ldso/closure_dso.h"
 
 static struct {
     const char *ld_library_path;
@@ -35,6 +36,7 @@ bool closure_prepare(struct fill *fill, const struct policy *policy)
     cached_source_init(fill, policy);
     library.ld_library_path = path == NULL ? NULL : strdup(path);
     library.closure_dso = linkmap_all(&library.start) ? closure_dso_open() : NULL;
+    lookup_set_library(closure_lookup);
     return library.closure_dso != NULL;
 }
 
@@ -146,7 +148,7 @@ static bool describe_process(struct context *c, bool from_start, bool planned)
     return true;
 }
 
-/* Takes a key of library_key() apart; false: it makes no sense. */
+/* Takes a key of library_record_key() apart; false: it makes no sense. */
 static bool parse_key(struct context *c, const struct fi_query *q)
 {
     char *name =
@@ -365,76 +367,13 @@ const struct record *closure_lookup(struct node_cache *node, const struct fi_que
     return r;
 }
 
-/* --- reading --- */
-
-size_t closure_key(char *out, size_t size, const char *name, const struct linkmap_object *caller)
-{
-    const char *search = caller->runpath != NULL ? caller->runpath
-                         : caller->rpath != NULL ? caller->rpath
-                                                 : "";
-    int n;
-
-    if (strstr(caller->name, "//") != NULL || strchr(name, '\n') != NULL ||
-        (caller->name[0] != '/' && caller->name[0] != '\0')) {
-        return 0;
-    }
-    n = snprintf(out, size, "%s//%s\n%c%c%s", caller->name, name, caller->nodeflib ? 'n' : 'd',
-                 caller->runpath != NULL ? 'U' : 'R', search);
-    return n > 0 && (size_t)n < size ? (size_t)n : 0;
-}
-
-bool library_key_is_sound(const char *key, size_t length)
-{
-    const char *name = length >= FI_PATH_MAX ? NULL : memmem(key, length, "//", 2);
-    const char *end = key + length;
-    const char *search = name == NULL ? NULL : memchr(name, '\n', (size_t)(end - name));
-
-    return search != NULL && (name == key || path_is_normal(key, (size_t)(name - key))) &&
-           search > name + 2 && memchr(name + 2, '/', (size_t)(search - name - 2)) == NULL &&
-           end - search >= 3 && memchr("nd", search[1], 2) != NULL &&
-           memchr("UR", search[2], 2) != NULL && memchr(key, '\0', length) == NULL;
-}
-
-static const char *take_text(const struct record *r, size_t *at)
-{
-    const char *text = (const char *)record_payload(r) + *at;
-    const char *end = memchr(text, '\0', r->payload_size - *at);
-
-    if (end == NULL) {
-        return NULL;
-    }
-    *at += (size_t)(end - text) + 1;
-    return text;
-}
-
-bool closure_next_item(const struct record *r, size_t *at, struct library_item *item)
-{
-    const char *text;
-
-    if (*at >= r->payload_size) {
-        return false;
-    }
-    text = take_text(r, at);
-    item->soname = text == NULL || *at >= r->payload_size ? NULL : take_text(r, at);
-    if (item->soname == NULL || text[0] == '\0' || *at >= r->payload_size) {
-        return false;
-    }
-    item->bits = (unsigned)(text[0] - '@');
-    item->path = text + 1;
-    item->names = (const char *)record_payload(r) + *at;
-    do {
-        text = *at < r->payload_size ? take_text(r, at) : NULL;
-    } while (text != NULL && text[0] != '\0');
-    return text != NULL;
-}
-
-void closure_mark_files(const struct segment *segment, const struct record *record)
+static void mark_files(const struct segment *segment, const struct record *record)
 {
     struct library_item item;
     struct fi_path name;
     size_t at = 0;
 
-    while (closure_next_item(record, &at, &item)) {
+    while (library_record_next(record, &at, &item)) {
         struct fi_query q;
         const struct record *r;
 
@@ -445,6 +384,19 @@ void closure_mark_files(const struct segment *segment, const struct record *reco
         r = segment_find(segment, &q);
         if (r != NULL) {
             record_mark_used(r);
+        }
+    }
+}
+
+void closure_mark_used_files(const struct segment *segment)
+{
+    uint64_t position = segment_arena_start(segment);
+    const struct record *r;
+
+    while ((r = segment_walk_whole(segment, &position)) != NULL) {
+        if (r->kind == RECORD_LIBRARY && r->error == 0 &&
+            (record_flags(r) & (RECORD_UNAVAILABLE | RECORD_USED)) == RECORD_USED) {
+            mark_files(segment, r);
         }
     }
 }

@@ -8,16 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dlopen/loaded.h"
-#include "ldso/stub_refs.h"
-#include "ldso/linkmap.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "ldso/stub.h"
 #include "base/sys.h"
-#include "cache/unserved.h"
+#include "cache/library_record.h"
 #include "cache/mirror.h"
-#include "dlopen/closure.h"
+#include "cache/unserved.h"
+#include "dlopen/loaded.h"
+#include "ldso/linkmap.h"
+#include "ldso/stub.h"
+#include "ldso/stub_refs.h"
 
 enum { NAME_MAX_LENGTH = FI_PATH_MAX + 512, WHY_MAX = 256 };
 
@@ -236,10 +236,10 @@ static bool need_all(struct load *l, const struct record *record, const char *ta
     struct library_item item;
     size_t at = 0;
 
-    if (!closure_next_item(record, &at, &item) || !need(l, target)) {
+    if (!library_record_next(record, &at, &item) || !need(l, target)) {
         return false;
     }
-    while (closure_next_item(record, &at, &item)) {
+    while (library_record_next(record, &at, &item)) {
         if (!need_item(l, &item)) {
             return false;
         }
@@ -415,7 +415,7 @@ static void tell_what_is_missing(struct load *l, const struct record *record)
     struct library_item item;
     size_t at = 0;
 
-    for (bool first = true; closure_next_item(record, &at, &item); first = false) {
+    for (bool first = true; library_record_next(record, &at, &item); first = false) {
         const char *why = left_reason(&l->node->index, item.path);
 
         if (why != NULL && !first) {
@@ -428,7 +428,7 @@ static void tell_what_is_missing(struct load *l, const struct record *record)
 }
 
 void *load_library(struct node_cache *node, const struct record *record, const char *given,
-                     int flags, const struct library_calls *calls)
+                   int flags, const struct library_calls *calls)
 {
     struct linkmap_list map;
     struct load l = {.node = node, .map = &map};
@@ -438,7 +438,7 @@ void *load_library(struct node_cache *node, const struct record *record, const c
     size_t at = 0;
     void *handle;
 
-    if (!closure_next_item(record, &at, &item)) {
+    if (!library_record_next(record, &at, &item)) {
         return NULL;
     }
     if (!node->may_execute || !linkmap_all(&map)) {
@@ -477,7 +477,7 @@ bool load_fits(const struct record *record)
     if (!linkmap_all(&map)) {
         return false;
     }
-    while (fits && closure_next_item(record, &at, &item)) {
+    while (fits && library_record_next(record, &at, &item)) {
         fits = (item.bits & LIBRARY_LOADED) == 0 || is_loaded(&map, &item);
     }
     linkmap_free(&map);

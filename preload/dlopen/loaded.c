@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ldso/stub_refs.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "ldso/stub_refs.h"
 
 /* What was opened by a relative name, newest first: the link map has that name, which means another
  * file after chdir(2). Entries stay. */
@@ -161,7 +161,7 @@ static void *open_by_other_name(const struct node_cache *node, const struct stat
 }
 
 void *loaded_open(const struct node_cache *node, const char *path, int flags,
-                    const struct library_calls *calls)
+                  const struct library_calls *calls)
 {
     struct stat st;
     void *handle = NULL;

@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ldso/stub_refs.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "ldso/stub.h"
 #include "base/sys.h"
-#include "ldso/closure_dso.h"
 #include "early/libpath.h"
+#include "ldso/closure_dso.h"
+#include "ldso/stub.h"
+#include "ldso/stub_refs.h"
 
 enum { MOST_STUBS = 500 };
 

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dirtree.h"
 #include "base/hash.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "base/dirtree.h"
 #include "policy/mounts.h"
 
 enum { KEY_DIGITS = 16, NAME_DIGITS = 6, NAME_BITS = 24 };

@@ -134,8 +134,8 @@ static void learn(struct fill *f, const struct record *r)
         wait_budget *= 2;
     }
     wait_budget = wait_budget < PATIENCE_MIN_NS   ? PATIENCE_MIN_NS
-               : wait_budget > PATIENCE_MAX_NS ? PATIENCE_MAX_NS
-                                            : wait_budget;
+                  : wait_budget > PATIENCE_MAX_NS ? PATIENCE_MAX_NS
+                                                  : wait_budget;
     atomic_store_explicit(&f->first_wait_ns, wait_budget, memory_order_relaxed);
 }
 

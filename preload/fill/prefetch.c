@@ -21,7 +21,7 @@ static struct {
 } ahead;
 
 void prefetch_start(struct fill *fill, const struct policy *policy,
-                 bool (*hand_over)(const struct fi_query *query))
+                    bool (*hand_over)(const struct fi_query *query))
 {
     ahead.policy = policy;
     ahead.hand_over = hand_over;

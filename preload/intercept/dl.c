@@ -3,9 +3,9 @@
 
 #include <string.h>
 
+#include "dlopen/by_name.h"
 #include "dlopen/load.h"
 #include "dlopen/loaded.h"
-#include "dlopen/by_name.h"
 #include "early/dlopen.h"
 #include "mpi/redirect.h"
 #include "resolve.h"

@@ -14,12 +14,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/fs_view.h"
 #include "base/guard.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "base/fs_view.h"
-#include "service/service.h"
 #include "process/exec_target.h"
+#include "service/service.h"
 
 extern char **environ;
 
@@ -32,7 +32,8 @@ static void leave(const char *path, char *const environment[])
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* exec is no cancellation point */
     if (exec_target_exists(path)) {
         /* with another view it finds no cache in which to say what must be said */
-        service_before_exec(!fs_view_is_other() && exec_target_is_ours(path, environment), environment);
+        service_before_exec(!fs_view_is_other() && exec_target_is_ours(path, environment),
+                            environment);
     }
     pthread_setcancelstate(state, &state);
     fi_leave();

@@ -8,10 +8,10 @@
 #include <errno.h>
 #include <sched.h>
 
-#include "base/guard.h"
 #include "base/fs_view.h"
-#include "resolve.h"
+#include "base/guard.h"
 #include "invalidate/note.h"
+#include "resolve.h"
 
 /* Of a descriptor of the mirror nobody could tell later what it stands for. */
 static uint64_t begin(void)
@@ -30,7 +30,7 @@ static int end(int result, uint64_t before)
     bool is_other = result == 0 && (before == 0 || fs_view_identity() != before);
 
     if (is_other) {
-        resolve_end();
+        serving_end();
     }
     fs_view_end_change(is_other);
     errno = error;

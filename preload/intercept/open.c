@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "answer/answer.h"
-#include "resolve.h"
 #include "invalidate/note.h"
+#include "resolve.h"
 
 /* The flags that only say how to read: all others are the kernel's business. */
 static bool reads_only(int flags)

@@ -104,8 +104,8 @@ static bool look_up(enum question question, enum call_family family, const char 
         count_add(&fi_count->served[family], 1);
         return true;
     }
-    *out =
-        (struct said){.key = key, .changes = now, .until = at + (int64_t)PARENTS_AGE_MS * 1000 * 1000};
+    *out = (struct said){
+        .key = key, .changes = now, .until = at + (int64_t)PARENTS_AGE_MS * 1000 * 1000};
     if (ask(question, path, out) != 0) {
         return false;
     }

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "answer/answer.h"
-#include "resolve.h"
 #include "intercept/parents.h"
+#include "resolve.h"
 
 static bool serve_readlink(const char *path, char *buf, size_t size, ssize_t *result)
 {

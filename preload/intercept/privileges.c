@@ -13,9 +13,9 @@
 #include <sys/fsuid.h>
 
 #include "base/fs_view.h"
+#include "invalidate/note.h"
 #include "resolve.h"
 #include "service/service.h"
-#include "invalidate/note.h"
 
 enum { GROUPS = 64 };
 
@@ -69,7 +69,7 @@ static int end(int result, const struct rights *before)
     look(&now);
     is_other = differ(before, &now);
     if (is_other) {
-        resolve_end();
+        serving_end();
     }
     view_end_user_change(is_other);
     errno = error;
@@ -116,7 +116,7 @@ CHANGE(initgroups, (const char *user, gid_t group), (user, group), (uid_t)-1)
         former = real()->name(id);                                                                 \
         is_other = (type)former != id && (type)real()->name((type)-1) == id;                       \
         if (is_other) {                                                                            \
-            resolve_end();                                                                         \
+            serving_end();                                                                         \
         }                                                                                          \
         view_end_user_change(is_other);                                                            \
         return former;                                                                             \

@@ -5,9 +5,9 @@
 #include <fcntl.h>
 
 #include "answer/answer.h"
-#include "resolve.h"
 #include "intercept/parents.h"
 #include "invalidate/note.h"
+#include "resolve.h"
 
 _Static_assert(sizeof(struct stat) == sizeof(struct stat64),
                "one layout serves both (64-bit ABIs)");

@@ -6,9 +6,7 @@
 #include "intercept/real.h"
 
 #include <fcntl.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "invalidate/note.h"
 
@@ -80,12 +78,12 @@ static void about_itself(int dirfd, const char *path, int flags)
 #define CLOSE_PATH(name, parameters, arguments)                                                    \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
-        struct change_before before;                                                              \
+        struct change_before before;                                                               \
         int result;                                                                                \
-        before_chmod(&before, AT_FDCWD, path);                                                  \
+        before_chmod(&before, AT_FDCWD, path);                                                     \
         result = real()->name arguments;                                                           \
         if (result == 0) {                                                                         \
-            after_chmod(&before);                                                               \
+            after_chmod(&before);                                                                  \
         }                                                                                          \
         return result;                                                                             \
     }
@@ -93,13 +91,13 @@ static void about_itself(int dirfd, const char *path, int flags)
 #define CLOSE_AT(name, parameters, arguments)                                                      \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
-        struct change_before before;                                                              \
+        struct change_before before;                                                               \
         int result;                                                                                \
         about_itself(dirfd, path, flags);                                                          \
-        before_chmod(&before, dirfd, is_itself(path, flags) ? "." : path);                      \
+        before_chmod(&before, dirfd, is_itself(path, flags) ? "." : path);                         \
         result = real()->name arguments;                                                           \
         if (result == 0) {                                                                         \
-            after_chmod(&before);                                                               \
+            after_chmod(&before);                                                                  \
         }                                                                                          \
         return result;                                                                             \
     }
@@ -145,9 +143,9 @@ FI_EXPORT int utimensat(int dirfd, const char *path, const struct timespec times
 #define REMOVE(function, at, parameters, arguments)                                                \
     FI_EXPORT int function parameters                                                              \
     {                                                                                              \
-        struct change_before before;                                                              \
+        struct change_before before;                                                               \
         int result;                                                                                \
-        before_remove(&before, at, path);                                                       \
+        before_remove(&before, at, path);                                                          \
         result = real()->function arguments;                                                       \
         if (result == 0) {                                                                         \
             after_remove(&before);                                                                 \
@@ -165,11 +163,11 @@ REMOVE(unlinkat, dirfd, (int dirfd, const char *path, int flags), (dirfd, path, 
 #define RENAME(function, from_at, to_at, parameters, arguments)                                    \
     FI_EXPORT int function parameters                                                              \
     {                                                                                              \
-        struct change_before source;                                                              \
-        struct change_before target;                                                              \
+        struct change_before source;                                                               \
+        struct change_before target;                                                               \
         int result;                                                                                \
-        before_remove(&source, from_at, from);                                                  \
-        before_remove(&target, to_at, to);                                                      \
+        before_remove(&source, from_at, from);                                                     \
+        before_remove(&target, to_at, to);                                                         \
         result = real()->function arguments;                                                       \
         if (result == 0) {                                                                         \
             after_remove(&source);                                                                 \
@@ -209,7 +207,7 @@ FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char 
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
         char path[FI_PATH_MAX];                                                                    \
-        if (note_original_path(fd, path)) {                                                          \
+        if (note_original_path(fd, path)) {                                                        \
             return by_path;                                                                        \
         }                                                                                          \
         return noted_fd(real()->name arguments, fd);                                               \
@@ -218,9 +216,9 @@ FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char 
 #define CLOSE_FD(name, parameters, arguments, by_path)                                             \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
-        struct change_before before;                                                              \
+        struct change_before before;                                                               \
         int result;                                                                                \
-        if (note_original_path(fd, before.path.text)) {                                              \
+        if (note_original_path(fd, before.path.text)) {                                            \
             return by_path;                                                                        \
         }                                                                                          \
         before_chmod_by_fd(&before, fd);                                                           \
@@ -263,34 +261,4 @@ FI_EXPORT char *mkdtemp(char *name)
         note_change(AT_FDCWD, made, CHANGE_TREE);
     }
     return made;
-}
-
-/* --- a socket's name --- */
-
-/* The path as the kernel has taken it, which needs no NUL at its end. An abstract name begins with
- * one. */
-static bool socket_path(const struct sockaddr *address, socklen_t length,
-                        char path[sizeof(struct sockaddr_un)])
-{
-    size_t skip = offsetof(struct sockaddr_un, sun_path);
-    size_t n;
-
-    if (length <= skip || length > sizeof(struct sockaddr_un) || address->sa_family != AF_UNIX) {
-        return false;
-    }
-    n = strnlen((const char *)address + skip, length - skip);
-    memcpy(path, (const char *)address + skip, n);
-    path[n] = '\0';
-    return n > 0;
-}
-
-FI_EXPORT int bind(int fd, const struct sockaddr *address, socklen_t length)
-{
-    char path[sizeof(struct sockaddr_un)];
-    int result = real()->bind(fd, address, length);
-
-    if (result == 0 && socket_path(address, length, path)) {
-        note_change(AT_FDCWD, path, CHANGE_TREE);
-    }
-    return result;
 }

@@ -6,11 +6,15 @@
 #include <string.h>
 
 #include "answer/directory.h"
+#include "base/guard.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "cache/changes.h"
+#include "cache/counters.h"
 #include "invalidate/reopen.h"
-#include "resolve.h"
+#include "policy/policy.h"
+#include "process/serving.h"
 
 enum { FAR_DIRECTORIES = 256 };
 

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/dirtree.h"
 #include "base/sys.h"
 #include "cache/mirror.h"
-#include "base/dirtree.h"
 
 enum {
     DESCRIPTORS = 256, /* that are handed over at a time */
@@ -160,7 +160,8 @@ static void reopen(struct reopening *r, const char *path)
     }
 }
 
-void reopen_on_original(const struct node_cache *node, const struct stat *original, const char *path)
+void reopen_on_original(const struct node_cache *node, const struct stat *original,
+                        const char *path)
 {
     struct reopening r = {.node = node, .original = original};
 

@@ -63,7 +63,7 @@ struct fi_elf_loader closure_dso_loader(const struct linkmap_object *o, const ch
 }
 
 struct fi_elf_loaded *closure_dso_loaded(const struct linkmap_list *map, const char *program,
-                                       size_t more)
+                                         size_t more)
 {
     struct fi_elf_loaded *loaded = calloc(map->n + more + 1, sizeof *loaded);
 

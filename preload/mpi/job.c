@@ -10,7 +10,7 @@
 #include "mpi/bind.h"
 #include "mpi/init.h"
 #include "mpi/job_private.h"
-#include "mpi/place.h"
+#include "mpi/node_id.h"
 
 _Static_assert(sizeof(MPI_Request) <= sizeof(int64_t), "a request fits into struct job_request");
 

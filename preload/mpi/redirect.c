@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ldso/dynamic.h"
 #include "base/guard.h"
 #include "base/hash.h"
+#include "ldso/dynamic.h"
 #include "ldso/linkmap.h"
 
 enum { CALLERS = 256 };

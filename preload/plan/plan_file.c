@@ -111,7 +111,7 @@ static const char *parse(struct plan *plan, char *text, size_t size)
         return "it was made for another environment";
     }
     while ((line = strtok_r(NULL, "\n", &save)) != NULL) {
-        if (plan->n == PLAN_FILE_ENTRIES) {
+        if (plan->n == PLAN_MAX_ENTRIES) {
             return "it has more than a million entries";
         }
         if (!parse_entry(plan, line)) {

@@ -267,8 +267,7 @@ static void fold_type(char *type)
 }
 
 /* What the path, of which the mount point covers so much, is in this mount. 0: not known. */
-static uint64_t identity(const struct line *l, const char *path, size_t mount_length,
-                         bool same_node)
+static uint64_t identity(const struct line *l, const char *path, size_t mount_length)
 {
     struct mount_place place;
     char text[sizeof place.type + sizeof place.where];
@@ -280,10 +279,9 @@ static uint64_t identity(const struct line *l, const char *path, size_t mount_le
     is_network = mounts_is_network(place.type);
     place.where[place.source_length] = '\0';
     fold_type(place.type);
-    snprintf(text, sizeof text, "%s %s%s", is_network || same_node ? place.type : "",
-             is_network ? without_server(place.where) : "",
-             is_network || same_node ? place.where + place.source_length + 1 : "");
-    return fi_hash(text, strlen(text), is_network) | 1;
+    snprintf(text, sizeof text, "%s %s%s", is_network ? place.type : "local",
+             is_network ? without_server(place.where) : "", place.where + place.source_length + 1);
+    return fi_hash(text, strlen(text), 0) | 1;
 }
 
 static bool find_line(const char *mountinfo, long id, struct line *out)
@@ -298,21 +296,20 @@ static bool find_line(const char *mountinfo, long id, struct line *out)
 
 /* A mount below the path: 0 if nothing else is there than would be without it, or if it comes and
  * goes by itself. */
-static uint64_t identity_below(const char *mountinfo, const struct line *l, const char *mount,
-                               bool same_node)
+static uint64_t identity_below(const char *mountinfo, const struct line *l, const char *mount)
 {
-    uint64_t here = identity(l, mount, strlen(mount), same_node);
+    uint64_t here = identity(l, mount, strlen(mount));
     struct line parent;
     uint64_t without;
 
     if (here == 0 || !find_line(mountinfo, l->parent, &parent)) {
         return here;
     }
-    without = identity(&parent, mount, covers(&parent, mount, strlen(mount)), same_node);
+    without = identity(&parent, mount, covers(&parent, mount, strlen(mount)));
     return without == 0 || without == here ? 0 : here;
 }
 
-uint64_t mounts_identity(const char *mountinfo, const char *path, bool same_node)
+uint64_t mounts_identity(const char *mountinfo, const char *path)
 {
     size_t length = strlen(path);
     char mount[FI_PATH_MAX];
@@ -326,11 +323,11 @@ uint64_t mounts_identity(const char *mountinfo, const char *path, bool same_node
     }
     find_way(mountinfo, path, &way);
     at = end_of_way(&way);
-    sum = at < 0 ? NOWHERE : identity(&way.lines[at], path, way.lengths[at], same_node);
+    sum = at < 0 ? NOWHERE : identity(&way.lines[at], path, way.lengths[at]);
     for (const char *text = mountinfo; sum != 0 && next_line(&text, &l);) {
         if (unescape(&l.mount, mount, sizeof mount) && strlen(mount) > length &&
             path_has_prefix(mount, strlen(mount), path, length)) {
-            uint64_t below = identity_below(mountinfo, &l, mount, same_node);
+            uint64_t below = identity_below(mountinfo, &l, mount);
 
             sum += below == 0 ? 0 : fi_hash(mount, strlen(mount), below) & ~1ULL;
         }

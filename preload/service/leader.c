@@ -2,13 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs_view.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "base/fs_view.h"
 #include "broadcast/exit_stats.h"
-#include "service/internal.h"
-#include "broadcast/tree.h"
 #include "broadcast/stream.h"
+#include "broadcast/tree.h"
+#include "service/internal.h"
 
 struct leader {
     struct service *service;
@@ -99,15 +99,16 @@ void leader_send_exit_stats(struct service *s)
 
     s->exit_stats.said = true;
     if (s->has_cache) {
-        s->exit_stats.text = malloc(exit_stats_room(s->node.index.header->n_ranks, s->hello.planned));
+        s->exit_stats.text =
+            malloc(exit_stats_room(s->node.index.header->n_ranks, s->hello.planned));
     }
     if (s->exit_stats.text != NULL) {
         size = exit_stats_write(&s->node.index, s->exit_stats.text);
     }
-    s->exit_stats.sent = service_check(
-        s,
-        job_post_send(&s->job, s->exit_stats.text, size, 0, WIRE_TAG_EXIT_STATS, &s->exit_stats.request),
-        "send");
+    s->exit_stats.sent = service_check(s,
+                                       job_post_send(&s->job, s->exit_stats.text, size, 0,
+                                                     WIRE_TAG_EXIT_STATS, &s->exit_stats.request),
+                                       "send");
 }
 
 void leader_end_exit_stats(struct service *s)

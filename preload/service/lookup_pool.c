@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/guard.h"
 #include "base/fs_view.h"
+#include "base/guard.h"
 
 struct item {
     struct item *next;
@@ -27,12 +27,12 @@ static struct {
     pthread_cond_t arrived;
     struct item *first[LOOKUP_QUEUES]; /* lock */
     struct item **last[LOOKUP_QUEUES]; /* lock */
-    int busy;                        /* lock: threads at work */
-    bool library_busy;               /* lock */
-    bool running;                    /* lock: there are threads */
-    bool stopping;                   /* lock */
+    int busy;                          /* lock: threads at work */
+    bool library_busy;                 /* lock */
+    bool running;                      /* lock: there are threads */
+    bool stopping;                     /* lock */
     struct fill *fill;
-    bool fs_view_kept;         /* by the service thread, whose directories the helpers share */
+    bool fs_view_kept;      /* by the service thread, whose directories the helpers share */
     struct item pool[POOL]; /* lock */
     char pool_path[POOL][POOL_PATH];
 } work = {.lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};

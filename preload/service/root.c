@@ -3,20 +3,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs_view.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "base/fs_view.h"
+#include "broadcast/exit_stats.h"
+#include "broadcast/stream.h"
+#include "broadcast/tree.h"
+#include "cache/query.h"
 #include "cache/unserved.h"
+#include "dlopen/closure.h"
 #include "fill/prefetch.h"
 #include "mpi/bind.h"
 #include "report/report.h"
-#include "broadcast/exit_stats.h"
 #include "service/internal.h"
-#include "cache/query.h"
-#include "broadcast/tree.h"
-#include "broadcast/stream.h"
-#include "service/tell.h"
 #include "service/lookup_pool.h"
+#include "service/tell.h"
 
 enum {
     RECEIVES = 8,         /* receives for requests that are posted */
@@ -192,7 +193,8 @@ static bool take_exit_stats(struct root *r)
     }
     exit_stats_read(&s->node.index, r->exit_stats, size, &exit_stats);
     add_counters(r, exit_stats.counters, exit_stats.n_counters);
-    report_libraries_add(&r->left, exit_stats.left, exit_stats.unserved_size, exit_stats.unserved_omitted);
+    report_libraries_add(&r->left, exit_stats.left, exit_stats.unserved_size,
+                         exit_stats.unserved_omitted);
     r->complete = r->complete && exit_stats.knows_plan;
     if (++r->nodes_gone < s->job.n_nodes - 1) {
         expect_exit_stats(r);
@@ -209,7 +211,8 @@ static bool is_quiet(const struct root *r)
 {
     const struct service *s = r->service;
 
-    return sys_now_ns() - s->last_work > (int64_t)s->input.config->idle_ms * 1000000 && lookup_pool_idle();
+    return sys_now_ns() - s->last_work > (int64_t)s->input.config->idle_ms * 1000000 &&
+           lookup_pool_idle();
 }
 
 /* A rank is lost, and with it, perhaps, the farewell of its node. */
@@ -413,6 +416,7 @@ void root_collect(struct service *s)
         return;
     }
     add_own(root);
+    closure_mark_used_files(&s->node.index);
     plan_merge(&s->plan, &s->node.index, root->complete && all_leave(root));
     save_plan(s);
     if (s->input.config->report != NULL && !fs_view_is_other()) {

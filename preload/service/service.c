@@ -9,14 +9,14 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include "base/fs_view.h"
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "base/fs_view.h"
 #include "dlopen/closure.h"
 #include "mpi/bind.h"
 #include "mpi/init.h"
-#include "mpi/slot.h"
+#include "mpi/pmi_slot.h"
 #include "policy/roots.h"
 #include "service/internal.h"
 #include "service/tell.h"
@@ -26,7 +26,7 @@ enum {
     NAP_BUSY_NS = 50000,
     NAP_MAX_NS = 1000000,
     NAP_IDLE_NS = 5000000, /* when nothing has happened for IDLE_AFTER_NS */
-    WAIT_BUDGET = 6,          /* in units of FASTIMPORT_WAIT_MS */
+    WAIT_BUDGET = 6,       /* in units of FASTIMPORT_WAIT_MS */
 };
 
 static const int64_t idle_after_ns = 1000000000;
@@ -231,7 +231,6 @@ static bool greet(struct service *s)
                       s->job.rank, s->input.config->dir);
         }
         s->hello.usable = s->has_cache;
-        s->hello.nonce = s->has_cache ? s->node.index.header->nonce : 0;
         s->hello.max_file = s->input.config->max_file;
         s->hello.roots_size = (uint32_t)roots_compute(&in, s->hello.roots, sizeof s->hello.roots);
         if (s->hello.roots_size == 0) {
@@ -248,15 +247,15 @@ static bool greet(struct service *s)
  * and symlinks lead from one to another. */
 static void load_policy(struct service *s)
 {
-    bool same_node = s->has_cache && s->node.index.header->nonce == s->hello.nonce;
-
     policy_load(&s->policy, s->hello.roots, s->hello.roots_size);
     if (s->job.rank != s->job.root) {
-        s->differs = mount_check_exclude(&s->policy, &s->hello.mount_check, same_node) > 0;
+        s->differs = mount_check_exclude(&s->policy, &s->hello.mount_check) > 0;
     }
     if (s->differs) {
         fi_log(s->job.node_rank == 0 ? LOG_WARN : LOG_INFO,
-               "what the root serves is another directory here: this rank is not served");
+               "a served directory is a different mount here than on the root rank "
+               "(FASTIMPORT_LOG=info "
+               "names it): this rank reads it from the file system");
     }
 }
 
@@ -293,7 +292,7 @@ static bool join(struct service *s)
     if (!join_job(s)) {
         return false;
     }
-    if (service_is_cut_off(s)) { /* MPI is closed in order all the same */
+    if (service_step_is_split(s)) { /* MPI is closed in order all the same */
         return true;
     }
     if (!open_cache(s) || !greet(s)) {
