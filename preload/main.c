@@ -151,7 +151,7 @@ static bool main_join(const struct service_input *input, bool in_init)
     if (!presence_await(config.dir, config.join_ms)) {
         role_isolate(); /* else its children would take the slot */
         tell_idle(&config, input->role.rank == 0, LOG_INFO,
-                  "some ranks of this node have not joined");
+                  "not all ranks have joined: some of this node are missing");
         return false;
     }
     if (!in_init) {
