@@ -24,6 +24,7 @@
 #include "mpi/presence.h"
 #include "policy/roots.h"
 #include "process/config.h"
+#include "process/launcher_args.h"
 #include "process/role.h"
 #include "process/signals.h"
 #include "resolve.h"
@@ -330,6 +331,7 @@ static void start_launcher(const struct role_facts *role)
     }
     unsetenv(ROLE_NODE_VARIABLE);
     free(text);
+    launcher_args_want();
 }
 
 static void tell_of_spawn(const struct role_facts *role)
