@@ -237,7 +237,7 @@ static void wait_for_init(const struct service_input *in)
     if (main_remember(in)) {
         init_join_late(join_late);
         if (may_warn) {
-            tell_expected(&config, below.shell, below.tells);
+            tell_postponed(&config, below.shell, below.tells);
         }
     }
 }
@@ -253,7 +253,7 @@ static bool is_idle(const struct service_input *in)
     if (!in->role.is_python || !roots_are_none(&roots)) {
         return false;
     }
-    tell_idle(in->config, in->role.rank == 0, LOG_INFO, "%s", tell_nothing_of_ours);
+    tell_idle(in->config, in->role.rank == 0, LOG_INFO, "%s", tell_no_roots);
     return true;
 }
 
@@ -266,7 +266,7 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
         return;
     }
     early_prepare();
-    mpi_ask_before_searching(early_is_nowhere);
+    mpi_set_absence_check(early_is_nowhere);
     unsetenv(LIBPATH_VARIABLE); /* children have no use for it */
     mpi_calls_begin();
     if (must_wait()) {
@@ -294,7 +294,7 @@ static bool main_attach(const struct role_facts *role, struct node_cache *node)
     }
     attached = known && node_attach(node, role->node, role->nonce) == 0;
     slot_prepare();
-    service_abandoned(attached ? node : NULL);
+    service_after_exec(attached ? node : NULL);
     return attached;
 }
 

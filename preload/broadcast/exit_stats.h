@@ -25,13 +25,13 @@ struct exit_stats {
     const struct fi_counters *counters;
     size_t n_counters;
     bool knows_plan; /* the bits were of the same records */
-    const char *left;
+    const char *unserved;
     size_t unserved_size;
     uint32_t unserved_omitted;
 };
 
 /* Room that a farewell needs at most. */
-size_t exit_stats_room(size_t n_ranks, size_t n_planned);
+size_t exit_stats_max_size(size_t n_ranks, size_t n_planned);
 
 size_t exit_stats_write(const struct segment *segment, char *out);
 

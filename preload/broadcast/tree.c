@@ -131,7 +131,7 @@ int tree_progress(struct tree *r)
     return e == 0 ? tree_expect(r) : e;
 }
 
-struct wire_frame *tree_room(struct tree *r)
+struct wire_frame *tree_free_frame(struct tree *r)
 {
     return r->posted - r->released < TREE_FRAMES ? slot_of(r, r->posted)->frame : NULL;
 }

@@ -64,7 +64,7 @@ int tree_open(struct tree *tree, struct job *job);
 int tree_progress(struct tree *tree);
 
 /* Root: a frame to be filled, NULL while all are in flight; then it goes to all. */
-struct wire_frame *tree_room(struct tree *tree);
+struct wire_frame *tree_free_frame(struct tree *tree);
 int tree_send(struct tree *tree, struct wire_frame *frame);
 
 /* Leader: the oldest frame that is here and was not taken; NULL: none. */

@@ -63,7 +63,7 @@ static bool matters(const struct fi_path *p)
     const struct policy *policy = resolver.policy;
 
     return policy_verdict(policy, p->text, p->length) != NOT_OURS ||
-           policy_is_way(policy, p->text, p->length) ||
+           policy_leads_to_root(policy, p->text, p->length) ||
            policy_verdict(policy, p->text, path_parent_length(p->text, p->length)) != NOT_OURS;
 }
 

@@ -26,7 +26,7 @@ static struct {
 static const void *_Atomic preferred;
 static bool (*is_surely_nowhere)(const char *name);
 
-void mpi_ask_before_searching(bool (*is_nowhere)(const char *name))
+void mpi_set_absence_check(bool (*is_nowhere)(const char *name))
 {
     is_surely_nowhere = is_nowhere;
 }

@@ -102,7 +102,7 @@ static int create_from_group(const struct job_private *p, MPI_Group group, MPI_C
 
 static _Atomic uint64_t rounds; /* of waiting */
 
-uint64_t job_signs_of_life(void)
+uint64_t job_wait_rounds(void)
 {
     return atomic_load_explicit(&rounds, memory_order_relaxed);
 }

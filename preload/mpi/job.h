@@ -54,7 +54,7 @@ int job_done(struct job_request *request, bool *done, size_t *size);
 void job_cancel(struct job_request *request);
 
 /* Grows while something here waits: from another thread, tells waiting from being stuck in MPI. */
-uint64_t job_signs_of_life(void);
+uint64_t job_wait_rounds(void);
 
 /* At the end: a rank that is lost (killed, or it has called exec) will never come to job_meet().
  * Looks whether another rank says so, and sets *lost; once *lost is set, here or by another thread,

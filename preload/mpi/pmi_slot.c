@@ -88,7 +88,7 @@ bool slot_is_lost(void)
     return slot.number >= 0 && (fd < 0 || is_closed(fd));
 }
 
-void slot_abandon(void)
+void slot_finalize_after_exec(void)
 {
     if (!mpi_in_use()) {
         slot_finalize();

@@ -28,9 +28,9 @@ bool slot_is_lost(void);
 /* The same as slot_finalize() after exec; nothing is done if the new program has an MPI library
  * that it initialised.
  */
-void slot_abandon(void);
+void slot_finalize_after_exec(void);
 
-/* Would slot_abandon() find the slot in this environment? (Or there is none.) */
+/* Would slot_finalize_after_exec() find the slot in this environment? (Or there is none.) */
 bool slot_is_named_in(char *const environment[]);
 
 /* At the program's start, where there is no slot_claim(): learns what the others need to know. */

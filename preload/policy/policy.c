@@ -140,7 +140,7 @@ bool policy_is_above(const struct policy *p, const char *path)
     return false;
 }
 
-bool policy_is_way(const struct policy *p, const char *path, size_t length)
+bool policy_leads_to_root(const struct policy *p, const char *path, size_t length)
 {
     for (size_t i = 0; i < p->n_roots; i++) {
         if (p->roots[i].scope != ROOT_EXCLUDE &&
@@ -151,7 +151,7 @@ bool policy_is_way(const struct policy *p, const char *path, size_t length)
     return false;
 }
 
-bool policy_is_far(const struct policy *p, const char *path, size_t length)
+bool policy_is_unrelated(const struct policy *p, const char *path, size_t length)
 {
     for (size_t i = 0; i < p->n_roots; i++) {
         if (p->roots[i].scope != ROOT_EXCLUDE &&
@@ -159,5 +159,5 @@ bool policy_is_far(const struct policy *p, const char *path, size_t length)
             return false;
         }
     }
-    return !policy_is_way(p, path, length);
+    return !policy_leads_to_root(p, path, length);
 }

@@ -50,12 +50,12 @@ enum verdict policy_verdict(const struct policy *policy, const char *path, size_
 bool policy_maybe(const struct policy *policy, const char *path);
 
 /* Is this directory neither below a root nor above one? Then no name in it is ours. */
-bool policy_is_far(const struct policy *policy, const char *path, size_t length);
+bool policy_is_unrelated(const struct policy *policy, const char *path, size_t length);
 
 /* Is this, as the program wrote it, the normal path of a directory above a root, and not ours? */
 bool policy_is_above(const struct policy *policy, const char *path);
 
 /* Is a root, or the way to one, below this path, or this path itself? */
-bool policy_is_way(const struct policy *policy, const char *path, size_t length);
+bool policy_leads_to_root(const struct policy *policy, const char *path, size_t length);
 
 #endif

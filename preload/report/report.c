@@ -176,11 +176,11 @@ static void json_plan(FILE *f, const struct report_plan *p)
             megabytes_per_second(p));
 }
 
-static void json_left(FILE *f, const struct report_libraries *left)
+static void json_unserved(FILE *f, const struct report_libraries *unserved)
 {
     fprintf(f, "  \"left_to_ld_so\": [");
-    for (size_t i = 0; i < left->n; i++) {
-        const struct report_library *l = &left->items[i];
+    for (size_t i = 0; i < unserved->n; i++) {
+        const struct report_library *l = &unserved->items[i];
 
         fprintf(f, "%s\n    {\"path\": ", i == 0 ? "" : ",");
         report_put_string(f, l->path);
@@ -188,7 +188,7 @@ static void json_left(FILE *f, const struct report_libraries *left)
         report_put_string(f, l->why);
         fprintf(f, ", \"nodes\": %u}", l->nodes);
     }
-    fprintf(f, "],\n  \"left_to_ld_so_unnamed\": %" PRIu64 ",\n", left->omitted);
+    fprintf(f, "],\n  \"left_to_ld_so_unnamed\": %" PRIu64 ",\n", unserved->omitted);
 }
 
 static void write_json(FILE *f, const struct report_facts *facts, const struct fi_counters *ranks,
@@ -210,7 +210,7 @@ static void write_json(FILE *f, const struct report_facts *facts, const struct f
     fprintf(f, ",\n");
     json_roots(f, facts->roots);
     json_calls(f, ranks, n);
-    json_left(f, facts->left);
+    json_unserved(f, facts->unserved);
     json_plan(f, &facts->plan);
     for (size_t i = 0; i < COUNT(scalars); i++) {
         fprintf(f, "  \"%s\": %" PRIu64 ",\n", scalars[i].name,
@@ -227,18 +227,18 @@ static void write_json(FILE *f, const struct report_facts *facts, const struct f
     fprintf(f, "}\n");
 }
 
-static void text_left(FILE *f, const struct report_libraries *left)
+static void text_unserved(FILE *f, const struct report_libraries *unserved)
 {
-    size_t n = left->n < TEXT_LIBRARIES ? left->n : TEXT_LIBRARIES;
+    size_t n = unserved->n < TEXT_LIBRARIES ? unserved->n : TEXT_LIBRARIES;
 
     for (size_t i = 0; i < n; i++) {
-        const struct report_library *l = &left->items[i];
+        const struct report_library *l = &unserved->items[i];
 
         fprintf(f, "  left to ld.so on %u node%s: %s (%s)\n", l->nodes, l->nodes == 1 ? "" : "s",
                 l->path, l->why);
     }
-    if (left->n - n + left->omitted > 0) {
-        fprintf(f, "  left to ld.so: %" PRIu64 " more\n", left->n - n + left->omitted);
+    if (unserved->n - n + unserved->omitted > 0) {
+        fprintf(f, "  left to ld.so: %" PRIu64 " more\n", unserved->n - n + unserved->omitted);
     }
 }
 
@@ -271,7 +271,7 @@ static void report_write_text(FILE *f, const struct report_facts *facts,
                     SUM(fallbacks[i]));
         }
     }
-    text_left(f, facts->left);
+    text_unserved(f, facts->unserved);
     for (size_t i = 0; i < COUNT(times); i++) {
         struct spread s = spread_of(ranks, n, times[i].offset, 1e9);
 
@@ -323,12 +323,12 @@ void report_write(const char *where, const struct report_facts *facts,
 
 void report_write_idle(const char *where, const char *why)
 {
-    static atomic_flag note_change = ATOMIC_FLAG_INIT;
+    static atomic_flag is_written = ATOMIC_FLAG_INIT;
     static const struct report_libraries none;
     struct report_facts facts = {
-        .why = why, .mpi_library = "", .roots = "", .plan = {.file = ""}, .left = &none};
+        .why = why, .mpi_library = "", .roots = "", .plan = {.file = ""}, .unserved = &none};
 
-    if (where != NULL && !atomic_flag_test_and_set(&note_change)) {
+    if (where != NULL && !atomic_flag_test_and_set(&is_written)) {
         report_write(where, &facts, NULL, 0);
     }
 }

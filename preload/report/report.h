@@ -32,7 +32,7 @@ struct report_facts {
     uint64_t cache_bytes; /* in the root's node cache */
     uint64_t index_bytes;
     struct report_plan plan;
-    const struct report_libraries *left; /* to ld.so */
+    const struct report_libraries *unserved;
 };
 
 /* where: "stderr" (for people), or a file's name: base/file.h's file_put() says what may be there.

@@ -163,7 +163,7 @@ static void close_job(int n)
 
 static bool send(unsigned number, enum wire_type type)
 {
-    struct wire_frame *frame = tree_room(&relays[0]);
+    struct wire_frame *frame = tree_free_frame(&relays[0]);
 
     if (frame == NULL) {
         return false;
@@ -363,7 +363,7 @@ static void mpi_errors_come_through(void **state)
         open_job(4);
         refuse = at;
         for (int round = 0; round < 3; round++) {
-            struct wire_frame *frame = tree_room(&relays[0]);
+            struct wire_frame *frame = tree_free_frame(&relays[0]);
 
             frame->type = WIRE_DATA;
             frame->size = 0;
