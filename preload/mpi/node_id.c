@@ -40,8 +40,8 @@ pid_t process_parent(pid_t pid, char *name, size_t size)
     return (pid_t)strtol(end + strlen(") S "), NULL, 10);
 }
 
-/* text: 256 bytes; begins with this boot of the machine. Its length; 0: not known. */
-static size_t begin_key(char *text)
+/* Writes this machine's boot id into text (64 bytes or more). Returns its length; 0: not known. */
+static size_t write_boot_id(char *text)
 {
     ssize_t n = sys_read_file("/proc/sys/kernel/random/boot_id", text, 64);
 
@@ -54,7 +54,7 @@ bool node_id(uint64_t *key)
     const char *step = getenv("SLURM_STEP_ID");
     pid_t daemon = launcher_daemon();
     char text[256] = "";
-    size_t n = begin_key(text);
+    size_t n = write_boot_id(text);
 
     if (n == 0) {
         return false;
@@ -70,7 +70,7 @@ bool node_id(uint64_t *key)
     return true;
 }
 
-/* --- which ranks belong to the daemon --- */
+/* --- which ranks the daemon has started --- */
 
 bool launcher_daemon_id(pid_t *daemon, uint64_t *key)
 {
@@ -78,7 +78,7 @@ bool launcher_daemon_id(pid_t *daemon, uint64_t *key)
     char text[256] = "";
     char file[64];
     char stat[512] = "";
-    size_t n = begin_key(text);
+    size_t n = write_boot_id(text);
     char *field;
 
     *daemon = launcher_daemon();
@@ -108,8 +108,9 @@ static int node_id_number_in(const char *variable)
     return n >= 0 && n < 1 << 20 && end != text ? (int)n : -1;
 }
 
-/* list: "2(x3),1": two tasks on each of three nodes, one on the last. */
-static int number_of_node(const char *list, long node)
+/* list: "2(x3),1" is two tasks on each of three nodes, and one on the last. Returns the number of
+ * tasks on a node, counted from 0; 0: not known. */
+static int slurm_tasks_on_node(const char *list, long node)
 {
     char *at = (char *)list;
 
@@ -129,15 +130,16 @@ static int number_of_node(const char *list, long node)
     return 0;
 }
 
-static int number_by_slurm(void)
+static int slurm_local_size(void)
 {
     const char *list = getenv("SLURM_STEP_TASKS_PER_NODE");
     const char *node = getenv("SLURM_NODEID");
 
-    return list == NULL || node == NULL ? 0 : number_of_node(list, strtol(node, NULL, 10));
+    return list == NULL || node == NULL ? 0 : slurm_tasks_on_node(list, strtol(node, NULL, 10));
 }
 
-/* hydra's daemons may run in a step of Slurm, which has the other variables, too. */
+/* The daemon's parent tells which launcher it is: hydra's daemons may run in a step of Slurm, whose
+ * variables are set then, too. */
 int launcher_local_ranks(pid_t daemon, int *rank)
 {
     static const char *const variables[][2] = {{"MPI_LOCALNRANKS", "MPI_LOCALRANKID"},
@@ -148,7 +150,7 @@ int launcher_local_ranks(pid_t daemon, int *rank)
 
     process_parent(daemon, name, sizeof name);
     if (strcmp(name, "slurmstepd") == 0) {
-        n = number_by_slurm();
+        n = slurm_local_size();
         *rank = node_id_number_in("SLURM_LOCALID");
     } else {
         for (size_t i = 0; n < 0 && i < sizeof variables / sizeof *variables; i++) {
