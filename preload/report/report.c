@@ -12,8 +12,10 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/path.h"
 
-enum { TEXT_LIBRARIES = 20 }; /* named to people; the JSON report has all */
+/* so many are named in the text for people; the JSON report names all */
+enum { TEXT_LIBRARIES = 20 };
 
 struct spread {
     double min, median, max;
@@ -60,7 +62,7 @@ static uint64_t sum_of(const struct fi_counters *ranks, size_t n, size_t offset)
 #define SUM(field)    sum_of(ranks, n, offsetof(struct fi_counters, field))
 #define SPREAD(field) spread_of(ranks, n, offsetof(struct fi_counters, field), 1e9)
 
-/* Every scalar of the report, one row each: JSON name, label for people, value. */
+/* The scalars of the report, one row each: JSON name, label for people, counter. */
 struct scalar {
     const char *name;
     const char *label;
@@ -86,16 +88,26 @@ static const struct scalar times[] = {
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-/* The length of the UTF-8 sequence that `text` begins with; 0: it is none (RFC 3629). */
+/* What the first byte says of the length; 0: no sequence begins with it. */
+static size_t utf8_announced_length(unsigned char first)
+{
+    if (first < 0x80) {
+        return 1;
+    }
+    if (first < 0xc0 || first >= 0xf8) {
+        return 0;
+    }
+    if (first < 0xe0) {
+        return 2;
+    }
+    return first < 0xf0 ? 3 : 4;
+}
+
+/* The length of the UTF-8 sequence (RFC 3629) that `text` begins with; 0: it begins with none. */
 static size_t utf8_length(const unsigned char *text)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = text[0] < 0x80   ? 1
-               : text[0] < 0xc0 ? 0
-               : text[0] < 0xe0 ? 2
-               : text[0] < 0xf0 ? 3
-               : text[0] < 0xf8 ? 4
-                                : 0;
+    size_t n = utf8_announced_length(text[0]);
     uint32_t value = n < 2 ? text[0] : text[0] & (0x7fU >> n);
 
     for (size_t i = 1; i < n; i++) {
@@ -146,7 +158,7 @@ static void json_calls(FILE *f, const struct fi_counters *ranks, size_t n)
 
 static void json_roots(FILE *f, const char *roots)
 {
-    char line[4200];
+    char line[FI_PATH_MAX + 2]; /* a scope and a path */
 
     fprintf(f, "  \"roots\": [");
     for (const char *sep = ""; *roots != '\0'; sep = ", ") {
@@ -280,7 +292,7 @@ static void report_write_text(FILE *f, const struct report_facts *facts,
     }
 }
 
-/* The report as text; NULL: no memory. */
+/* Returns the report as text, to be freed by the caller; NULL: no memory. */
 static char *compose(const struct report_facts *facts, const struct fi_counters *ranks, size_t n,
                      bool for_people, size_t *size)
 {
