@@ -279,7 +279,7 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
 /* In another container, say, or behind chroot, the cache's names are those of other files. */
 static bool sees_the_same(const struct role_facts *role)
 {
-    return role->view != 0 && role->view == fs_view_identity();
+    return role->fs_view != 0 && role->fs_view == fs_view_identity();
 }
 
 /* False: there is no cache, or it cannot be used. Children of ranks have nothing to give back, and

@@ -115,7 +115,10 @@ static int64_t nap_after(int64_t waited_ns)
 {
     int64_t nap = waited_ns / 8;
 
-    return nap < NAP_MIN_NS ? NAP_MIN_NS : nap < NAP_MAX_NS ? nap : NAP_MAX_NS;
+    if (nap < NAP_MIN_NS) {
+        return NAP_MIN_NS;
+    }
+    return nap < NAP_MAX_NS ? nap : NAP_MAX_NS;
 }
 
 void job_nap(int64_t waited_ns)

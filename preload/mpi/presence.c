@@ -383,7 +383,12 @@ static void presence_nap(int64_t waited)
 {
     int64_t ns = waited / 8;
 
-    sys_nap_ns(ns < NAP_MIN_NS ? NAP_MIN_NS : ns < NAP_MAX_NS ? ns : NAP_MAX_NS);
+    if (ns < NAP_MIN_NS) {
+        ns = NAP_MIN_NS;
+    } else if (ns > NAP_MAX_NS) {
+        ns = NAP_MAX_NS;
+    }
+    sys_nap_ns(ns);
 }
 
 bool presence_count(const struct presence *in)

@@ -63,7 +63,7 @@ static bool receive_frame(struct leader *l)
     store_frame(l, frame);
     brings_something = frame->type != WIRE_HEARTBEAT;
     l->more = frame->size == WIRE_FRAME - sizeof *frame;
-    tree_taken(&l->tree);
+    tree_consumed(&l->tree);
     return brings_something;
 }
 
