@@ -70,7 +70,7 @@ static void note_main_thread(void)
 }
 
 /* Changes the program's state if it is `from`. True: it was. */
-static bool advance(enum program from, enum program to)
+static bool init_advance(enum program from, enum program to)
 {
     bool did;
 
@@ -127,7 +127,7 @@ bool init_program_finalized(void)
 
 int init_close(void)
 {
-    return advance(BEFORE, FINALIZED) ? mpi.Finalize() : MPI_SUCCESS;
+    return init_advance(BEFORE, FINALIZED) ? mpi.Finalize() : MPI_SUCCESS;
 }
 
 void init_at_finalize(void (*end)(void))
@@ -174,7 +174,7 @@ static bool has_done_init(const void *function)
         return false;
     }
     note_main_thread();
-    return init_is_ours() && advance(BEFORE, RUNNING);
+    return init_is_ours() && init_advance(BEFORE, RUNNING);
 }
 
 int init_init(enum redirected_call call, const void *caller, int *argc, char ***argv)
@@ -274,6 +274,6 @@ int init_finalize(enum redirected_call call, const void *caller)
         own.end();
     }
     e = next();
-    advance(RUNNING, FINALIZED);
+    init_advance(RUNNING, FINALIZED);
     return e;
 }

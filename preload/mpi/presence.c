@@ -47,7 +47,7 @@ static int count_file = -1; /* descriptor of the file; -1: not open */
 
 /* --- the file: only its locks matter (fcntl(2), open file description locks) --- */
 
-static int lock(short type, off_t at, off_t size)
+static int presence_lock(short type, off_t at, off_t size)
 {
     struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = size};
 
@@ -58,7 +58,7 @@ static int lock(short type, off_t at, off_t size)
 static bool begin_decision(void)
 {
     for (int i = 0; i < TRIES; i++) {
-        if (lock(F_WRLCK, decision, 1) == 0) {
+        if (presence_lock(F_WRLCK, decision, 1) == 0) {
             return true;
         }
         sys_nap_ns(NAP_MAX_NS / 5);
@@ -68,7 +68,7 @@ static bool begin_decision(void)
 
 static void end_decision(void)
 {
-    lock(F_UNLCK, decision, 1);
+    presence_lock(F_UNLCK, decision, 1);
 }
 
 static bool is_locked(off_t at)
@@ -125,7 +125,7 @@ static bool is_complete(struct count *c)
     c->here = 0;
     complete = presence_all_are_here(c);
     if (!complete) {
-        lock(F_UNLCK, c->in->rank, 1);
+        presence_lock(F_UNLCK, c->in->rank, 1);
     }
     end_decision();
     return complete;
@@ -144,7 +144,7 @@ static bool presence_open_once(struct count *c, bool *again)
         return false;
     }
     error = sys_fstat(count_file, &st) == 0 && presence_is_sound(&st)
-                ? lock(F_WRLCK, c->in->rank, 1)
+                ? presence_lock(F_WRLCK, c->in->rank, 1)
                 : -EPERM;
     if (error == 0 && (!is_removed() || is_complete(c))) {
         return true;
@@ -177,7 +177,7 @@ static void presence_remove_file(const struct count *c)
 }
 
 /* Only one rank at a time decides, and for all: what it decides the others see in the file. */
-static enum answer decide(struct count *c, bool give_up, bool *is_mine)
+static enum answer presence_decide(struct count *c, bool give_up, bool *is_mine)
 {
     enum answer answer = COUNTING;
 
@@ -193,7 +193,7 @@ static enum answer decide(struct count *c, bool give_up, bool *is_mine)
         presence_remove_file(c);
     } else if (give_up) {
         answer = SOME_MISSING;
-        *is_mine = lock(F_WRLCK, given_up, 1) == 0;
+        *is_mine = presence_lock(F_WRLCK, given_up, 1) == 0;
         presence_remove_file(c);
     }
     end_decision();
@@ -322,7 +322,7 @@ static int number_here(const struct count *c)
 static enum answer presence_give_up(struct count *c, int missing, const char *why)
 {
     bool is_mine;
-    enum answer answer = decide(c, true, &is_mine);
+    enum answer answer = presence_decide(c, true, &is_mine);
 
     c->decided = is_mine;
     if (is_mine) {
@@ -370,7 +370,7 @@ static enum answer presence_look(struct count *c, int64_t waited)
     bool is_mine;
 
     if (presence_all_are_here(c) || is_locked(given_up)) {
-        return decide(c, false, &is_mine);
+        return presence_decide(c, false, &is_mine);
     }
     if (waited > (int64_t)c->in->limit_ms * 1000000) {
         return give_up_at_limit(c);

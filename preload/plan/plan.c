@@ -125,7 +125,7 @@ void plan_close(struct plan *plan)
 
 /* --- reading --- */
 
-static void plan_load(struct plan *plan)
+static void plan_read(struct plan *plan)
 {
     const char *wrong = plan_file_read(plan);
 
@@ -144,7 +144,7 @@ void plan_open(struct plan *plan, const struct fi_config *config,
     *plan = (struct plan){.key = identify_environment(identity->roots)};
     choose_file(plan, config->plan, identify_program(identity, plan->key));
     if (plan->file[0] != '\0' && plan->load) {
-        plan_load(plan);
+        plan_read(plan);
     }
 }
 

@@ -187,7 +187,7 @@ const char *plan_file_read(struct plan *plan)
 
 /* --- writing --- */
 
-static char *format(const struct plan *plan, size_t *size)
+static char *plan_file_format(const struct plan *plan, size_t *size)
 {
     char *text = NULL;
     FILE *f = open_memstream(&text, size);
@@ -217,7 +217,7 @@ static char *format(const struct plan *plan, size_t *size)
 int plan_file_write(const struct plan *plan)
 {
     size_t size = 0;
-    char *text = format(plan, &size);
+    char *text = plan_file_format(plan, &size);
     int error = text == NULL ? -ENOMEM : file_replace(plan->file, text, size, 0600);
 
     free(text);

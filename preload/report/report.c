@@ -293,8 +293,8 @@ static void report_write_text(FILE *f, const struct report_facts *facts,
 }
 
 /* Returns the report as text, to be freed by the caller; NULL: no memory. */
-static char *compose(const struct report_facts *facts, const struct fi_counters *ranks, size_t n,
-                     bool for_people, size_t *size)
+static char *report_compose(const struct report_facts *facts, const struct fi_counters *ranks,
+                            size_t n, bool for_people, size_t *size)
 {
     char *text = NULL;
     FILE *f = open_memstream(&text, size);
@@ -323,7 +323,7 @@ void report_write(const char *where, const struct report_facts *facts,
 {
     bool for_people = strcmp(where, "stderr") == 0;
     size_t size = 0;
-    char *text = compose(facts, ranks, n, for_people, &size);
+    char *text = report_compose(facts, ranks, n, for_people, &size);
     int error =
         text == NULL ? -ENOMEM : file_put(for_people ? "/dev/stderr" : where, text, size, 0644);
 
