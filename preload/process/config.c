@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "base/path.h"
 #include "base/sys.h"
 
 /* A variable: how to parse it into its field, and what to tell the user when that fails. */
@@ -183,7 +185,7 @@ void config_load(struct fi_config *config, void (*warn)(const char *sentence))
 /* --- variables that do not exist --- */
 
 /* Variables by which fastimport talks to its own processes and tests. */
-static const char *const internal[] = {"FASTIMPORT_NODE", "FASTIMPORT_TOLD",
+static const char *const internal[] = {"FASTIMPORT_NODE", "FASTIMPORT_WARNED",
                                        "FASTIMPORT_LIBRARY_NAMES", "FASTIMPORT_BUILD"};
 static const char for_tests[] = "FASTIMPORT_TEST_";
 
@@ -212,7 +214,7 @@ static unsigned smallest(unsigned a, unsigned b, unsigned c)
 }
 
 /* Levenshtein's distance of a name of n bytes and an option's name, regardless of case. */
-static unsigned distance(const char *a, size_t n, const char *b)
+static unsigned config_distance(const char *a, size_t n, const char *b)
 {
     unsigned row[LONGEST_NAME + 1];
     size_t m = strlen(b);
@@ -242,7 +244,7 @@ static const char *config_nearest(const char *name, size_t n)
     unsigned nearest = LONGEST_NAME;
 
     for (size_t i = 1; i < sizeof options / sizeof *options && n <= LONGEST_NAME; i++) {
-        unsigned d = distance(name, n, options[i].name);
+        unsigned d = config_distance(name, n, options[i].name);
 
         if (d < nearest && d <= 1 + (strlen(options[i].name) - PREFIX) / 3) {
             nearest = d;
@@ -309,4 +311,31 @@ bool config_expand(const char *pattern, int rank, char *out, unsigned long size)
     }
     out[n] = '\0';
     return true;
+}
+
+/* --- at the start of a process --- */
+
+static void config_warn(const char *sentence)
+{
+    fi_log(LOG_WARN, "%s", sentence);
+}
+
+void config_start(struct fi_config *config, int rank, bool complains)
+{
+    char file[FI_PATH_MAX];
+    const char *name = NULL;
+    int error;
+
+    config_load(config, complains ? config_warn : NULL);
+    if (config->log_file != NULL && config_expand(config->log_file, rank, file, sizeof file)) {
+        name = file;
+    }
+    error = log_configure(config->log, name, rank);
+    if (complains) {
+        if (error != 0) {
+            fi_log(LOG_WARN, "FASTIMPORT_LOG_FILE: cannot open %s: %s; using standard error", name,
+                   strerror(-error));
+        }
+        config_name_unknown(environ, config_warn);
+    }
 }

@@ -5,7 +5,7 @@
  * A value that cannot be parsed is named in a warning, with the value that is used instead. Strings
  * point to copies that live as long as the process.
  *
- * Thread rules: config_load() in the constructor; afterwards any thread may read the struct, which
+ * Thread rules: config_start() in the constructor; afterwards any thread may read the struct, which
  * does not change.
  */
 #ifndef FASTIMPORT_PROCESS_CONFIG_H
@@ -49,5 +49,9 @@ void config_name_unknown(char *const environment[], void (*warn)(const char *sen
 /* Replaces %h by the host's name, %r by the rank, %p by the process id and %% by a percent sign.
  * False if the result does not fit into `size` bytes. */
 bool config_expand(const char *pattern, int rank, char *out, unsigned long size);
+
+/* Once, in the constructor: loads the configuration and opens the log. complains: warns about the
+ * environment, which is the same in all ranks of a job, so that one of them is enough. */
+void config_start(struct fi_config *config, int rank, bool complains);
 
 #endif

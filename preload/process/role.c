@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -145,6 +146,19 @@ struct role_facts role_decide(void)
         facts.role = facts.is_spawned ? ROLE_PASSIVE : ROLE_RANK;
     }
     return facts;
+}
+
+void role_announce(const char *directory, uint64_t nonce, uint64_t fs_view)
+{
+    char value[512];
+
+    if (directory != NULL) {
+        snprintf(value, sizeof value, "%d:%llx:%llx:%s", (int)sys_getpid(),
+                 (unsigned long long)nonce, (unsigned long long)fs_view, directory);
+    } else {
+        snprintf(value, sizeof value, "%d", (int)sys_getpid());
+    }
+    setenv(ROLE_NODE_VARIABLE, value, 1);
 }
 
 void role_isolate(void)

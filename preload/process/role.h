@@ -46,6 +46,11 @@ struct role_facts {
 /* Strings in the result point into the environment. */
 struct role_facts role_decide(void);
 
+/* Tells the future children of this process, by the environment, that they are descendants of a
+ * rank. directory, nonce: of the node cache; NULL: there is none. fs_view: fs_view_identity(); 0:
+ * nobody may use the cache. */
+void role_announce(const char *directory, uint64_t nonce, uint64_t fs_view);
+
 /* Makes the future children of this process passive, by the environment. */
 void role_isolate(void);
 

@@ -214,7 +214,7 @@ static bool all_nodes_leave(const struct root *r)
     return r->nodes_gone == r->service->job.n_nodes - 1 && service_node_leaves(r->service);
 }
 
-static bool is_idle(const struct root *r)
+static bool root_is_idle(const struct root *r)
 {
     const struct service *s = r->service;
 
@@ -345,7 +345,7 @@ void root_serve(struct service *s)
         worked |= take_exit_stats(root);
         end_bulk(root);
         s->in_flight = tree_in_flight(&root->tree);
-        if (!worked && (all_nodes_leave(root) || is_idle(root) || exit_stats_timeout(root))) {
+        if (!worked && (all_nodes_leave(root) || root_is_idle(root) || exit_stats_timeout(root))) {
             break;
         }
         /* on this node no frames arrive that would show waiting ranks that the root is alive */

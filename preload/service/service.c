@@ -347,7 +347,7 @@ static void wait_until_leaving(struct service *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void serve(struct service *s)
+static void service_serve(struct service *s)
 {
     if (s->job.node_rank != 0 || !s->hello.usable || s->hello.roots_size == 0) {
         return;
@@ -420,7 +420,7 @@ static void *service_thread(void *argument)
         return NULL;
     }
     set_phase(s, PHASE_SERVING);
-    serve(s);
+    service_serve(s);
     wait_until_leaving(s);
     service_leave(s);
     if (s->closed && s->has_cache && atomic_load(&s->finished)) {
