@@ -35,7 +35,8 @@ struct exit_stats {
 /* The size of a message at most, in bytes. */
 size_t exit_stats_max_size(size_t n_ranks, size_t n_planned);
 
-/* Writes this node's message to `out`, which has room for exit_stats_max_size(). Returns its size. */
+/* Writes this node's message to `out`, which must hold exit_stats_max_size() bytes. Returns its
+ * size. */
 size_t exit_stats_write(const struct segment *segment, char *out);
 
 /* Reads a message of `size` bytes, and marks the used records in the segment. False if it is

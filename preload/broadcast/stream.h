@@ -36,8 +36,8 @@ struct stream_writer {
 void stream_writer_init(struct stream_writer *writer, struct node_cache *node);
 void stream_writer_end(struct stream_writer *writer);
 
-/* Writes the next part of the stream, `capacity` bytes at most. Returns its size; 0: nothing to send
- * now. */
+/* Writes the next part of the stream, `capacity` bytes at most. Returns its size; 0: nothing to
+ * send now. */
 size_t stream_write(struct stream_writer *writer, char *bytes, size_t capacity);
 
 /* Has everything been written that is in the segment now? */
