@@ -135,7 +135,8 @@ static bool sees_the_same(const struct role_facts *role)
 }
 
 /* Maps the node cache. False: there is none, or it cannot be used. A child of a rank only visits
- * it, and has nothing to release at its end. A rank that has called exec still belongs to its node. */
+ * it, and has nothing to release at its end. A rank that has called exec still belongs to its
+ * node. */
 static bool main_attach(const struct role_facts *role, struct node_cache *node)
 {
     bool usable = role->node != NULL && sees_the_same(role);

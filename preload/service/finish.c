@@ -168,7 +168,7 @@ static void close_slot(struct service *s)
     if (s->closed) {
         return;
     }
-    if (belongs_to_node(s) && !s->stays_open) {
+    if (belongs_to_node(s) && !s->session_stays_open) {
         atomic_fetch_add(&s->node.index.header->given_up, 1);
     }
     if (mpi_is_bound() && !program_uses_mpi(s)) {

@@ -72,10 +72,10 @@ struct service {
 
     bool broken; /* an MPI call has failed: nothing is served any more */
     /* MPI still has messages of ours, of which it would complain when it is closed */
-    bool has_pending;
+    bool has_pending_messages;
     bool root_lost; /* of a leader: the root was silent for too long */
     /* some rank ended by _exit(2) or has pending messages: all leave the session open */
-    _Atomic bool stays_open;
+    _Atomic bool session_stays_open;
     _Atomic bool closed;       /* all ranks have closed the session */
     _Atomic bool has_lost_mpi; /* service_lose_mpi() was called: MPI must not be called any more */
     /* finished before an exec: nothing is to be told or released at the exit (read again only if

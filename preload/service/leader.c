@@ -194,8 +194,8 @@ void leader_serve(struct service *s)
         service_rest(s, worked);
     }
     s->root_lost = l != NULL && !s->broken && !l->ended;
-    s->has_pending = l != NULL && (!l->ended || l->sending);
-    if (l != NULL && !s->has_pending) { /* else MPI may still use these buffers */
+    s->has_pending_messages = l != NULL && (!l->ended || l->sending);
+    if (l != NULL && !s->has_pending_messages) { /* else MPI may still use these buffers */
         leader_free(l);
     }
 }

@@ -10,9 +10,9 @@
  *
  * Calling order: the service thread calls lookup_pool_start(), and at the end lookup_pool_stop();
  * between them any thread may call lookup_pool_put(). lookup_pool_stop() does not wait for the
- * threads, since one may be stuck in a hanging file system: they finish what they have begun and the
- * queued prefetches, and end. A request that cannot be queued is dropped; the rank that waits for
- * it makes the real call in the end.
+ * threads, since one may be stuck in a hanging file system: they finish what they have begun and
+ * the queued prefetches, and end. A request that cannot be queued is dropped; the rank that waits
+ * for it makes the real call in the end.
  */
 #ifndef FASTIMPORT_SERVICE_LOOKUP_POOL_H
 #define FASTIMPORT_SERVICE_LOOKUP_POOL_H

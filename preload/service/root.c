@@ -354,7 +354,7 @@ void root_serve(struct service *s)
     }
     lookup_pool_stop();
     send_end(root);
-    s->has_pending = tree_in_flight(&root->tree);
+    s->has_pending_messages = tree_in_flight(&root->tree);
     if (!s->broken && !all_nodes_leave(root)) {
         plan_merge(&s->plan, &s->node.index, false);
         save_plan(s);

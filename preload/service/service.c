@@ -392,11 +392,11 @@ static void service_leave(struct service *s)
         service_collect(s);
     }
     shutdown.mine =
-        atomic_load(&s->leaving) == LEAVING_BY__EXIT || s->has_pending || slot_is_lost();
+        atomic_load(&s->leaving) == LEAVING_BY__EXIT || s->has_pending_messages || slot_is_lost();
     shutdown.limit_ns = s->broken || s->root_lost ? 2 * service_wait_budget_ns(s) : 0;
     if (service_check(s, job_shutdown_barrier(&s->job, &shutdown), "session close")) {
         leader_end_exit_stats(s);
-        s->stays_open = shutdown.any;
+        s->session_stays_open = shutdown.any;
         s->closed = !shutdown.any && service_check(s, job_close(&s->job), "session close");
     } else { /* the others wait for this rank: tell them that it will not come */
         atomic_store(&s->lost, true);
