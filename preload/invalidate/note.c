@@ -64,7 +64,7 @@ static bool matters(const struct fi_path *p)
     const struct policy *policy = resolver.policy;
 
     return policy_verdict(policy, p->text, p->length) != NOT_OURS ||
-           policy_is_way(policy, p->text, p->length) ||
+           policy_leads_to_root(policy, p->text, p->length) ||
            policy_verdict(policy, p->text, path_parent_length(p->text, p->length)) != NOT_OURS;
 }
 
@@ -280,7 +280,7 @@ static void announce_change(struct fi_path *p)
         return;
     }
     if (n == 0 || (policy_verdict(resolver.policy, p->text, n) == NOT_OURS &&
-                   !policy_is_way(resolver.policy, p->text, n))) {
+                   !policy_leads_to_root(resolver.policy, p->text, n))) {
         n = p->length;
     }
     memcpy(directory, p->text, n);

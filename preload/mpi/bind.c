@@ -21,15 +21,15 @@ struct mpi_constants mpi_is;
 
 static struct {
     _Atomic bool done;
-    const char *begin, *end; /* the addresses of the library */
+    const char *begin, *end; /* where the library is mapped */
 } bound;
 
-static const void *_Atomic preferred;
-static bool (*is_surely_nowhere)(const char *name);
+static const void *_Atomic preferred; /* mpi_prefer() */
+static bool (*is_surely_absent)(const char *name);
 
-void mpi_ask_before_searching(bool (*is_nowhere)(const char *name))
+void mpi_set_absence_check(bool (*is_absent)(const char *name))
 {
-    is_surely_nowhere = is_nowhere;
+    is_surely_absent = is_absent;
 }
 
 struct function {
@@ -79,7 +79,8 @@ static bool has_address(const struct dl_phdr_info *info, const char *at, struct 
     return span->begin <= at && at < span->end;
 }
 
-/* The first one; of several, the one that the program calls. */
+/* Notes the first MPI library that is mapped, but prefers the one with the function that the
+ * program calls. */
 static int find_mapped(struct dl_phdr_info *info, size_t size, void *mapped_)
 {
     struct mapped *mapped = mapped_;
@@ -131,10 +132,10 @@ static bool is_below(const char *prefix, const char *library)
     return sys_access(name, F_OK, false) == 0;
 }
 
-/* Signs that the program will load Open MPI, where both could be found: MPICH beside that would be a
- * second MPI in the process. (PMIx is what Open MPI is started with; the MPICHs that speak it set
- * PMI_RANK, too, or are linked to the program. With both wheels in one environment mpi4py takes
- * MPICH, whatever launched the job.) */
+/* Does anything tell that the program will load Open MPI? MPICH must not be loaded then, as it would
+ * be a second MPI in the process. PMIx alone tells so: the MPICHs that support it set PMI_RANK, too,
+ * or are linked to the program. Where an environment has both, mpi4py takes MPICH, whatever launched
+ * the job. */
 static bool expects_open_mpi(const char *prefix)
 {
     if (prefix != NULL && is_below(prefix, "libmpi.so.12")) {
@@ -165,8 +166,8 @@ static void *open_below(const char *prefix, const char *library, char *why, size
 
 static void *search(const char *library, char *why, size_t size)
 {
-    return is_surely_nowhere != NULL && is_surely_nowhere(library) ? NULL
-                                                                   : try_open(library, why, size);
+    return is_surely_absent != NULL && is_surely_absent(library) ? NULL
+                                                                 : try_open(library, why, size);
 }
 
 /* OPAL_PREFIX: where Open MPI's own launcher is installed, as it tells its ranks. */
@@ -214,7 +215,7 @@ static void *open_library(const char *explicit_name, const char *prefix, char *w
 
 /* --- its functions and constants --- */
 
-/* NULL, or the name of the first that is missing. */
+/* Fills in `mpi`. Returns NULL, or the name of the first function that is missing. */
 static const char *bind_all(void *library, const struct function *functions)
 {
     for (const struct function *f = functions; f->name != NULL; f++) {
@@ -228,13 +229,14 @@ static const char *bind_all(void *library, const struct function *functions)
     return NULL;
 }
 
-/* Open MPI, whatever its vendor calls it, keeps MPI_COMM_WORLD in an object of this name. */
+/* Open MPI has MPI_COMM_WORLD in an object of this name, under whatever file name its vendor
+ * installs it. */
 static bool is_open_mpi(void *library)
 {
     return dlsym(library, "ompi_mpi_comm_world") != NULL;
 }
 
-/* A library of another ABI may have this function, and answers -1. */
+/* A library of another ABI may have this function as well; its major version is -1 then. */
 static bool has_standard_abi(void *library)
 {
     int (*get)(int *, int *) = NULL;
@@ -288,9 +290,10 @@ static void find_constants(void *library)
     }
 }
 
-/* Intel MPI (2021.18) has Sessions, but says MPI_Initialized and refuses the program's MPI_Init
- * once there is one. Open MPI's (5.0) know no communicators from groups over UCX. */
-static bool has_sound_sessions(void *library)
+/* Intel MPI (2021.18) has Sessions, but once there is one, MPI_Initialized answers yes and the
+ * program's MPI_Init fails. Open MPI (5.0) cannot make a communicator from a session's group over
+ * UCX. */
+static bool has_usable_sessions(void *library)
 {
     char version[MPI_MAX_LIBRARY_VERSION_STRING] = "";
     int length = 0;
@@ -300,8 +303,8 @@ static bool has_sound_sessions(void *library)
            strncmp(version, "Intel", 5) != 0 && !is_open_mpi(library);
 }
 
-/* A profiling library, whose MPI_Init the program calls, and which does not reach MPI's by name:
- * what it calls instead (by dlsym, mostly) does not come through us. */
+/* Finds a profiling library whose MPI_Init the program calls, and which does not import MPI's (it
+ * uses dlsym(3), mostly). What such a library calls is not redirected to fastimport. */
 static int find_hidden_profiler(struct dl_phdr_info *info, size_t size, void *name)
 {
     struct dynamic d;
@@ -316,14 +319,14 @@ static int find_hidden_profiler(struct dl_phdr_info *info, size_t size, void *na
     return 1;
 }
 
-/* NULL, or what is missing. */
+/* Returns NULL, or the name of the function that is missing. */
 static const char *bind_library(void *library)
 {
     const char *missing = bind_all(library, always);
 
     if (missing == NULL) {
         find_constants(library);
-        if (!has_sound_sessions(library)) {
+        if (!has_usable_sessions(library)) {
             mpi.Session_init = NULL;
             missing = bind_all(library, world);
         }
@@ -331,7 +334,7 @@ static const char *bind_library(void *library)
     return missing;
 }
 
-/* The object that has the function in it. */
+/* Notes where the object is mapped that has the function in it. */
 static int bind_find_span(struct dl_phdr_info *info, size_t size, void *function)
 {
     struct mapped span = {.found = true};
@@ -367,8 +370,8 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
     }
     if (mpi.Session_init == NULL && dl_iterate_phdr(find_hidden_profiler, profiler) != 0) {
         snprintf(why, size,
-                 "%s wraps MPI_Init and calls MPI past fastimport, which would initialise this MPI "
-                 "library twice",
+                 "%s wraps MPI_Init in a way that fastimport cannot intercept, so this MPI library "
+                 "would be initialised twice",
                  profiler[0] == '\0' ? "the program" : profiler);
         return false;
     }
@@ -393,7 +396,7 @@ bool mpi_is_cancellable(void)
     return dlopen("libgcc_s.so.1", RTLD_NOW) != NULL;
 }
 
-static bool says_yes(void *library, const char *question)
+static bool bind_ask(void *library, const char *question)
 {
     int (*ask)(int *) = NULL;
     int flag = 0;
@@ -410,8 +413,8 @@ bool mpi_in_use(void)
     if (is_mapped(&mapped)) {
         library = dlopen(mapped.name[0] == '\0' ? NULL : mapped.name, RTLD_LAZY | RTLD_NOLOAD);
     }
-    return library != NULL && says_yes(library, "MPI_Initialized") &&
-           !says_yes(library, "MPI_Finalized");
+    return library != NULL && bind_ask(library, "MPI_Initialized") &&
+           !bind_ask(library, "MPI_Finalized");
 }
 
 void mpi_version(char *out, size_t size)

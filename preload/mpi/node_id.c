@@ -42,7 +42,7 @@ const char *launcher_pmix_server(void)
 
 /* --- the daemon --- */
 
-/* By PMI-1: the process at the other end of the descriptor. */
+/* With PMI-1: the process at the other end of the descriptor. */
 static pid_t daemon_of_pmi(void)
 {
     const char *text = getenv("PMI_FD");
@@ -56,8 +56,7 @@ static pid_t daemon_of_pmi(void)
     return peer.pid;
 }
 
-/* Does a process have PMIX_RANK in its environment, as it was at its start? What cannot be read is
- * not ours. */
+/* Did a process start with PMIX_RANK in its environment? One that cannot be read is not ours. */
 static bool is_in_slot(pid_t pid)
 {
     enum { MOST = 1 << 18 };
@@ -77,7 +76,7 @@ static bool is_in_slot(pid_t pid)
     return found;
 }
 
-/* By PMIx: the nearest process above this one that was not started in a slot itself. */
+/* With PMIx: the nearest process above this one that was not started in a slot itself. */
 static pid_t daemon_of_pmix(void)
 {
     pid_t pid = launcher_pmix_server() == NULL ? 0 : getppid();
@@ -96,8 +95,8 @@ pid_t launcher_daemon(void)
     return daemon > 0 ? daemon : daemon_of_pmix();
 }
 
-/* text: 256 bytes; begins with this boot of the machine. Its length; 0: not known. */
-static size_t begin_key(char *text)
+/* Writes this machine's boot id into text (64 bytes or more). Returns its length; 0: not known. */
+static size_t write_boot_id(char *text)
 {
     ssize_t n = sys_read_file("/proc/sys/kernel/random/boot_id", text, 64);
 
@@ -110,7 +109,7 @@ bool node_id(uint64_t *key)
     const char *step = getenv("SLURM_STEP_ID");
     pid_t daemon = launcher_daemon();
     char text[256] = "";
-    size_t n = begin_key(text);
+    size_t n = write_boot_id(text);
 
     if (n == 0) {
         return false;
@@ -126,7 +125,7 @@ bool node_id(uint64_t *key)
     return true;
 }
 
-/* --- which ranks belong to the daemon --- */
+/* --- which ranks the daemon has started --- */
 
 /* When a process was started, in clock ticks since the machine was (proc(5), /proc/PID/stat); -1:
  * not known. */
@@ -185,8 +184,9 @@ static int node_id_number_in(const char *variable)
     return n >= 0 && n < 1 << 20 && end != text ? (int)n : -1;
 }
 
-/* list: "2(x3),1": two tasks on each of three nodes, one on the last. */
-static int number_of_node(const char *list, long node)
+/* list: "2(x3),1" is two tasks on each of three nodes, and one on the last. Returns the number of
+ * tasks on a node, counted from 0; 0: not known. */
+static int slurm_tasks_on_node(const char *list, long node)
 {
     char *at = (char *)list;
 
@@ -206,15 +206,16 @@ static int number_of_node(const char *list, long node)
     return 0;
 }
 
-static int number_by_slurm(void)
+static int slurm_local_size(void)
 {
     const char *list = getenv("SLURM_STEP_TASKS_PER_NODE");
     const char *node = getenv("SLURM_NODEID");
 
-    return list == NULL || node == NULL ? 0 : number_of_node(list, strtol(node, NULL, 10));
+    return list == NULL || node == NULL ? 0 : slurm_tasks_on_node(list, strtol(node, NULL, 10));
 }
 
-/* hydra's daemons may run in a step of Slurm, which has the other variables, too. */
+/* The daemon's parent tells which launcher it is: hydra's daemons may run in a step of Slurm, whose
+ * variables are set then, too. */
 int launcher_local_ranks(pid_t daemon, int *rank)
 {
     static const char *const variables[][2] = {
@@ -227,7 +228,7 @@ int launcher_local_ranks(pid_t daemon, int *rank)
 
     process_parent(daemon, name, sizeof name);
     if (strcmp(name, "slurmstepd") == 0) {
-        n = number_by_slurm();
+        n = slurm_local_size();
         *rank = node_id_number_in("SLURM_LOCALID");
     } else {
         for (size_t i = 0; n < 0 && i < sizeof variables / sizeof *variables; i++) {

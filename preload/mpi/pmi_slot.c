@@ -24,16 +24,16 @@
 #include "mpi/bind.h"
 #include "mpi/node_id.h"
 
-enum { ANSWER_MS = 2000 };
+enum { REPLY_MS = 2000 }; /* how long the launcher may take to reply */
 
 static struct {
-    int number; /* the launcher's descriptor, as it was at the start */
-    int held;   /* its entry (base/held.h) */
+    int number; /* the PMI descriptor's number at the start; -1: none */
+    int held;   /* its entry in base/held.h */
 } slot = {.number = -1, .held = -1};
 
-/* --- PMI-1's wire protocol: lines "cmd=NAME ...", which hydra's and Slurm's servers speak --- */
+/* --- PMI-1's wire protocol: lines "cmd=NAME ...", which hydra and Slurm understand --- */
 
-/* Has the launcher closed its end? It does when PMI is finalised. */
+/* Has the launcher closed its end? It does so when PMI is finalised. */
 static bool is_closed(int fd)
 {
     struct pollfd end = {.fd = fd, .events = POLLIN};
@@ -45,13 +45,13 @@ static bool is_closed(int fd)
 static void say_finalize(int fd)
 {
     static const char finalize[] = "cmd=finalize\n";
-    char answer[64];
+    char reply[64];
     struct pollfd end = {.fd = fd, .events = POLLIN};
 
     if (!is_closed(fd) &&
         send(fd, finalize, sizeof finalize - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0 &&
-        poll(&end, 1, ANSWER_MS) > 0) {
-        (void)!recv(fd, answer, sizeof answer, MSG_DONTWAIT);
+        poll(&end, 1, REPLY_MS) > 0) {
+        (void)!recv(fd, reply, sizeof reply, MSG_DONTWAIT);
     }
 }
 
@@ -122,14 +122,15 @@ void slot_prepare(void)
     slot.held = held_add(slot.number, HELD_PMI);
 }
 
-/* -1: there is none, or the program has closed it, and may use its number for something else. */
+/* The PMI descriptor now. -1: there is none, or the program has closed it and may use its number
+ * for something else. */
 static int slot_fd(void)
 {
     return held_fd(slot.held);
 }
 
-/* A record lock (fcntl(2)) on the socket keeps a second process of the slot out while we live;
- * whoever comes after us sees that the launcher has closed its end. */
+/* A record lock (fcntl(2)) on the socket keeps other processes of the slot out as long as this one
+ * lives. A later one sees that the launcher has closed its end. */
 bool slot_claim(void)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -160,7 +161,7 @@ bool slot_is_lost(void)
     return slot.number >= 0 && (fd < 0 || is_closed(fd));
 }
 
-void slot_abandon(void)
+void slot_finalize_after_exec(void)
 {
     if (!mpi_in_use()) {
         slot_finalize();

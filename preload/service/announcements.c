@@ -14,7 +14,7 @@ void announcements_open(struct announcements *a, struct service *s)
 {
     *a = (struct announcements){.service = s};
     if (s->job.n_nodes > 1) {
-        service_check(s, announced_open(&a->announced, &s->job), "receive");
+        service_check(s, announced_open(&a->announced, &s->job), "an announcement's receive");
     }
 }
 
@@ -49,7 +49,7 @@ static bool may_be_live(const struct service *s, const struct fi_query *q)
 {
     return s->job.n_nodes > 1 && path_is_normal(q->path, q->length) &&
            (policy_verdict(&s->policy, q->path, q->length) != NOT_OURS ||
-            policy_is_way(&s->policy, q->path, q->length));
+            policy_leads_to_root(&s->policy, q->path, q->length));
 }
 
 /* Where there is no memory the rank that asks waits in vain, and its node answers nothing more. */
@@ -82,7 +82,7 @@ bool announcements_work(struct announcements *a)
     bool worked = false;
 
     if (s->job.n_nodes == 1 ||
-        !service_check(s, announced_work(&a->announced, a->n_live), "receive")) {
+        !service_check(s, announced_work(&a->announced, a->n_live), "an announcement's receive")) {
         return false;
     }
     while (a->n_everywhere < a->announced.all) {
