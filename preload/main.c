@@ -10,8 +10,8 @@
 #include "base/dirtree.h"
 #include "base/fs_view.h"
 #include "base/guard.h"
-#include "base/held.h"
 #include "base/log.h"
+#include "base/protected_fd.h"
 #include "base/sys.h"
 #include "cache/counters.h"
 #include "early/dlopen.h"
@@ -87,7 +87,7 @@ static void after_fork_in_child(void)
 /* --- what MPI has opened for us --- */
 
 struct open_numbers {
-    uint64_t bits[HELD_NUMBERS / 64];
+    uint64_t bits[PROTECTED_FD_LIMIT / 64];
 };
 
 static bool note_number(void *numbers, const char *name, unsigned char type)
@@ -95,7 +95,7 @@ static bool note_number(void *numbers, const char *name, unsigned char type)
     int fd = atoi(name);
 
     (void)type;
-    if (fd >= 0 && fd < HELD_NUMBERS) {
+    if (fd >= 0 && fd < PROTECTED_FD_LIMIT) {
         ((struct open_numbers *)numbers)->bits[fd / 64] |= 1ULL << (fd % 64);
     }
     return true;
@@ -108,7 +108,7 @@ static void look_at_descriptors(struct open_numbers *numbers)
     memset(numbers, 0, sizeof *numbers);
     if (fd >= 0) {
         dirtree_each(fd, note_number, numbers);
-        if (fd < HELD_NUMBERS) { /* this one */
+        if (fd < PROTECTED_FD_LIMIT) { /* this one */
             numbers->bits[fd / 64] &= ~(1ULL << (fd % 64));
         }
         sys_close(fd);
@@ -128,9 +128,9 @@ static void hold_new(const struct open_numbers *before)
     struct open_numbers now;
 
     look_at_descriptors(&now);
-    for (int fd = 0; fd < HELD_NUMBERS; fd++) {
+    for (int fd = 0; fd < PROTECTED_FD_LIMIT; fd++) {
         if ((now.bits[fd / 64] & ~before->bits[fd / 64]) >> (fd % 64) & 1 && is_channel(fd)) {
-            held_add(fd, HELD_MPI);
+            protected_fd_add(fd, PROTECTED_MPI);
         }
     }
 }

@@ -12,6 +12,7 @@
 
 #include "base/guard.h"
 #include "base/path.h"
+#include "base/sys.h"
 #include "cache/node.h"
 #include "fill/fill.h"
 #include "policy/policy.h"
@@ -31,7 +32,7 @@ void resolve_moved(void);
 /* The quick question of every wrapper: does it make sense to call resolve() for this path? */
 static inline bool resolve_wanted(const char *path)
 {
-    if (__builtin_expect(!resolve_active, 1) || fi_inside() || (size_t)path < 4096) {
+    if (__builtin_expect(!resolve_active, 1) || fi_inside() || !could_be_pointer(path)) {
         return false;
     }
     return path[0] == '/' ? policy_maybe(resolver.policy, path) : resolve_wants_relative(path);

@@ -18,10 +18,10 @@
 
 enum { SLOW_READER_NS = 1000000000, NAP_NS = 1000000, NAMES = 8 };
 
-/* --- what a name stands for --- */
+/* --- classification of names --- */
 
-/* Of a name that the kernel resolves to an open descriptor of this process; -1: it is none. To
- * rename something onto such a name would break it for everybody. */
+/* If the kernel resolves this name to an open descriptor of this process: the descriptor; else -1.
+ * A rename onto such a name (/dev/stdout) would break it for all processes. */
 static int descriptor_of(const char *name)
 {
     static const char *const prefixes[] = {"/dev/fd/", "/proc/self/fd/"};
@@ -54,9 +54,8 @@ static bool takes_a_stream(mode_t mode)
 
 enum kind { REPLACEABLE, STREAM, NEITHER };
 
-/* What would happen to the file of that name. A link that somebody else made is not looked through,
- * and a FIFO of somebody else's is not written to: both are replaced, if the directory allows it.
- */
+/* How to write to the file of this name. A symlink that somebody else owns is not followed, and a
+ * FIFO that somebody else owns is not written to: both are replaced if the directory permits it. */
 static enum kind file_kind_of(const char *name)
 {
     struct stat st;
@@ -80,7 +79,8 @@ static enum kind file_kind_of(const char *name)
 
 /* --- writing --- */
 
-/* O_EXCL makes no file where there is anything, and follows no link. */
+/* Creates a temporary file in the directory of `name`. With O_EXCL and O_NOFOLLOW the call fails if
+ * anything, also a symlink, has this name. */
 static int create_beside(const char *name, mode_t mode, char temporary[FI_PATH_MAX])
 {
     size_t length = strlen(name);
@@ -99,7 +99,7 @@ static int create_beside(const char *name, mode_t mode, char temporary[FI_PATH_M
     return fd;
 }
 
-/* A reader that has stopped is waited for a second. */
+/* A FIFO whose reader has stopped gives EAGAIN: retry for one second. */
 static int file_write_all(int fd, const char *bytes, size_t size)
 {
     int64_t give_up = sys_now_ns() + SLOW_READER_NS;
@@ -119,7 +119,8 @@ static int file_write_all(int fd, const char *bytes, size_t size)
     return 0;
 }
 
-/* The reader may have gone: that is an error, and no signal for the program. */
+/* Writes to a FIFO whose reader may have gone. SIGPIPE is blocked, and removed if our write has
+ * raised it: the program must see an error of ours neither as a signal nor as a pending one. */
 static int write_stream(int fd, const void *bytes, size_t size)
 {
     const struct timespec at_once = {0, 0};
@@ -138,7 +139,7 @@ static int write_stream(int fd, const void *bytes, size_t size)
     return error;
 }
 
-static int base_file_replace(const char *name, const void *bytes, size_t size, mode_t mode)
+static int file_write_and_rename(const char *name, const void *bytes, size_t size, mode_t mode)
 {
     char temporary[FI_PATH_MAX];
     int fd = create_beside(name, mode, temporary);
@@ -163,7 +164,7 @@ int file_replace(const char *name, const void *bytes, size_t size, mode_t mode)
     if (descriptor_of(name) >= 0 || file_kind_of(name) != REPLACEABLE) {
         return -EINVAL;
     }
-    return base_file_replace(name, bytes, size, mode);
+    return file_write_and_rename(name, bytes, size, mode);
 }
 
 static int file_put_stream(const char *name, const void *bytes, size_t size)
@@ -190,7 +191,7 @@ int file_put(const char *name, const void *bytes, size_t size, mode_t mode)
     }
     switch (file_kind_of(name)) {
     case REPLACEABLE:
-        return base_file_replace(name, bytes, size, mode);
+        return file_write_and_rename(name, bytes, size, mode);
     case STREAM:
         return file_put_stream(name, bytes, size);
     default:
@@ -200,8 +201,9 @@ int file_put(const char *name, const void *bytes, size_t size, mode_t mode)
 
 /* --- appending --- */
 
-/* O_NONBLOCK: a FIFO without a reader is an error, one whose reader has stopped loses lines. A link
- * that is swapped between the two looks is the kernel's to refuse (fs.protected_symlinks). */
+/* O_NONBLOCK: opening a FIFO without a reader is an error, and a FIFO whose reader has stopped
+ * loses lines instead of blocking us. If somebody swaps the link between lstat() and open(),
+ * fs.protected_symlinks (proc(5)) refuses it. */
 int file_open_to_append(const char *name, mode_t mode)
 {
     const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;

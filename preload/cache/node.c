@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "base/dirtree.h"
-#include "base/held.h"
 #include "base/path.h"
+#include "base/protected_fd.h"
 #include "base/sys.h"
 
 enum {
@@ -78,7 +78,7 @@ static int take_lock(struct node_cache *node, const char *name, int flags)
     }
     error = sys_flock(fd, LOCK_SH | LOCK_NB);
     if (error == 0) {
-        node->lock = held_add(fd, HELD_OURS);
+        node->lock = protected_fd_add(fd, PROTECTED_OURS);
         error = node->lock < 0 ? -EMFILE : 0;
     }
     if (error != 0) {
@@ -102,7 +102,7 @@ static int make_lock(struct node_cache *node)
     node_file_name(node, "lock", to);
     error = sys_rename(from, to);
     if (error != 0) {
-        held_close(node->lock);
+        protected_fd_close(node->lock);
     }
     return error;
 }
@@ -126,7 +126,7 @@ static int populate(struct node_cache *node, uint32_t n_ranks, uint64_t nonce)
         error = segment_create(&node->index, name, index_capacity, n_ranks, nonce);
     }
     if (error != 0) {
-        held_close(node->lock);
+        protected_fd_close(node->lock);
     }
     return error;
 }
@@ -208,7 +208,7 @@ enum { REMOVALS = 3, REMOVAL_NAP_NS = 2000000 };
 /* By the lock that we hold, or, if the program has closed its descriptor, by a new look at it. */
 static bool is_last(const struct node_cache *node)
 {
-    int fd = held_fd(node->lock);
+    int fd = protected_fd_get(node->lock);
     char file[512];
     bool last;
 
@@ -232,7 +232,7 @@ void node_leave(struct node_cache *node)
     for (int i = 0; last && i < REMOVALS && dirtree_remove(AT_FDCWD, node->directory) != 0; i++) {
         sys_nap_ns(REMOVAL_NAP_NS);
     }
-    held_close(node->lock);
+    protected_fd_close(node->lock);
     node->lock = -1;
 }
 

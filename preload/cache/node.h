@@ -22,7 +22,7 @@ struct node_cache {
     char directory[256];
     size_t directory_length;
     struct segment index;
-    int lock;         /* the entry of its descriptor (base/held.h); -1: this process is a guest */
+    int lock; /* the entry of its descriptor (base/protected_fd.h); -1: this process is a guest */
     bool may_execute; /* the file system is not mounted noexec: libraries can be mapped from it */
 };
 

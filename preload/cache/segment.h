@@ -19,6 +19,7 @@
 #ifndef FASTIMPORT_CACHE_SEGMENT_H
 #define FASTIMPORT_CACHE_SEGMENT_H
 
+#include "base/path.h"
 #include "cache/counters.h"
 #include "cache/record.h"
 
@@ -37,7 +38,7 @@ struct segment_request {
     uint16_t length;
     uint8_t kind;
     uint64_t argument;
-    char path[4096];
+    char path[FI_PATH_MAX];
 };
 
 struct segment_header {
@@ -148,7 +149,7 @@ void segment_unclaim(struct segment *segment, uint64_t hash);
 /* Requests from ranks to their leader: a bounded queue, many producers, one consumer. False: full,
  * or empty. */
 bool segment_ask(struct segment *segment, const struct fi_query *query);
-bool segment_next_request(struct segment *segment, struct fi_query *query, char path[4096]);
+bool segment_next_request(struct segment *segment, struct fi_query *query, char path[FI_PATH_MAX]);
 
 /* The leader's bell. */
 void segment_ring(struct segment *segment);

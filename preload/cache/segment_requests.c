@@ -78,7 +78,7 @@ bool segment_ask(struct segment *s, const struct fi_query *q)
     return true;
 }
 
-bool segment_next_request(struct segment *s, struct fi_query *q, char path[4096])
+bool segment_next_request(struct segment *s, struct fi_query *q, char path[FI_PATH_MAX])
 {
     struct segment_header *h = s->header;
     uint32_t at = atomic_load_explicit(&h->ring_head, memory_order_relaxed);
@@ -88,7 +88,7 @@ bool segment_next_request(struct segment *s, struct fi_query *q, char path[4096]
     if (atomic_load_explicit(&slot->sequence, memory_order_acquire) != at + 1) {
         return false;
     }
-    length = slot->length < 4096 ? slot->length : 4095;
+    length = slot->length < FI_PATH_MAX ? slot->length : FI_PATH_MAX - 1;
     memcpy(path, slot->path, length);
     path[length] = '\0';
     *q = query_make((enum record_kind)slot->kind, slot->argument, path, length);

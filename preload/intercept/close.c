@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * close.c - close(2), close_range(2), closefrom(3), dup2(2), dup3(2): a program may close every
- * descriptor that it did not open, and put others in their places. What base/held.h holds survives
+ * descriptor that it did not open, and put others in their places. What base/protected_fd.h holds survives
  * that: closing it is answered as if it were not there, and the program's descriptor gets its
  * number where it asks for that.
  */
@@ -11,8 +11,8 @@
 #include <fcntl.h>
 
 #include "base/guard.h"
-#include "base/held.h"
 #include "base/log.h"
+#include "base/protected_fd.h"
 #include "base/sys.h"
 #include "mpi/init.h"
 #include "service/service.h"
@@ -20,17 +20,17 @@
 /* What a program that uses MPI itself does to MPI's descriptors is its own affair. */
 static bool is_spared(int entry)
 {
-    return entry >= 0 && (held_kind_of(entry) == HELD_OURS ||
+    return entry >= 0 && (protected_fd_kind_of(entry) == PROTECTED_OURS ||
                           !(init_program_asked() || init_program_initialized()));
 }
 
 /* The entry of a descriptor that is not to be closed, -1: it may be. */
 static int spared(int fd)
 {
-    int entry = held_find(fd);
+    int entry = protected_fd_find(fd);
 
     if (entry >= 0 && fi_inside()) { /* MPI itself */
-        held_drop(entry);
+        protected_fd_forget(entry);
         return -1;
     }
     return is_spared(entry) ? entry : -1;
@@ -39,12 +39,12 @@ static int spared(int fd)
 /* The program has inherited the launcher's descriptor, and of the others it knows nothing. */
 static bool seems_open(int entry)
 {
-    return held_kind_of(entry) == HELD_PMI && held_pretend_closed(entry);
+    return protected_fd_kind_of(entry) == PROTECTED_PMI && protected_fd_pretend_closed(entry);
 }
 
 FI_EXPORT int close(int fd)
 {
-    int entry = held_maybe(fd) ? spared(fd) : -1;
+    int entry = protected_fd_maybe(fd) ? spared(fd) : -1;
 
     if (entry >= 0) {
         errno = EBADF;
@@ -67,7 +67,7 @@ FI_EXPORT int close_range(unsigned first, unsigned last, int flags)
     if (first <= STDERR_FILENO && last >= STDERR_FILENO) {
         log_error_closed();
     }
-    while ((next = held_next(first)) >= 0 && (unsigned)next <= last) {
+    while ((next = protected_fd_next(first)) >= 0 && (unsigned)next <= last) {
         int entry = spared(next);
         unsigned end = entry >= 0 ? (unsigned)next - 1 : (unsigned)next;
 
@@ -106,23 +106,23 @@ FI_EXPORT void closefrom(int low)
 /* The program is about to have this number. */
 static void make_way(int fd)
 {
-    int entry = held_maybe(fd) ? spared(fd) : -1;
+    int entry = protected_fd_maybe(fd) ? spared(fd) : -1;
 
     if (entry < 0) {
         return;
     }
-    if (held_kind_of(entry) != HELD_OURS) {
+    if (protected_fd_kind_of(entry) != PROTECTED_OURS) {
         service_lose_mpi();
     }
-    if (held_find(fd) == entry) {
-        held_move(entry);
+    if (protected_fd_find(fd) == entry) {
+        protected_fd_move(entry);
     }
 }
 
 /* Is there something to be put there? (Else the call fails.) */
 static bool will_take(int fd, int to)
 {
-    return held_maybe(to) && fd != to && sys_fcntl(fd, F_GETFD, 0) >= 0;
+    return protected_fd_maybe(to) && fd != to && sys_fcntl(fd, F_GETFD, 0) >= 0;
 }
 
 static int close_taken(int fd)

@@ -66,7 +66,7 @@ static void *serve_dlopen(const char *path, int flags, const void *caller,
     void *handle;
     bool is_path;
 
-    if (!resolve_begun || (size_t)path < 4096 || !could_be_file(path) ||
+    if (!resolve_begun || !could_be_pointer(path) || !could_be_file(path) ||
         (flags & (RTLD_LAZY | RTLD_NOW)) == 0) {
         return NULL;
     }
@@ -113,7 +113,7 @@ static __attribute__((noinline)) void *answer_dlopen(const char *path, int flags
     }
     redirect_update(); /* what a call has loaded that could not be made from here */
     handle = serve_dlopen(path, flags, caller, &libc);
-    if (handle == NULL && redirect_is_begun() && (size_t)path >= 4096 && path[0] != '\0' &&
+    if (handle == NULL && redirect_is_begun() && could_be_pointer(path) && path[0] != '\0' &&
         is_found_alike(path, caller)) {
         handle = libc.dlopen(path, flags);
         redirect_update();

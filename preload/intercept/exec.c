@@ -33,7 +33,7 @@ static void exec_leave(const char *path, char *const environment[])
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* exec is no cancellation point */
     if (exec_target_exists(path)) {
         /* with another view it finds no cache in which to say what must be said */
-        service_before_exec(!fs_view_is_other() && exec_target_is_ours(path, environment),
+        service_before_exec(!fs_view_has_changed() && exec_target_is_ours(path, environment),
                             environment);
     }
     pthread_setcancelstate(state, &state);

@@ -78,7 +78,7 @@ static int open_any(int (*call)(int, const char *, int, mode_t), int dirfd, cons
     bool served = false;
     int fd;
 
-    if ((dirfd == AT_FDCWD || ((size_t)path >= 4096 && path[0] == '/')) && resolve_wanted(path)) {
+    if ((dirfd == AT_FDCWD || (could_be_pointer(path) && path[0] == '/')) && resolve_wanted(path)) {
         if (reads_only(flags)) {
             fd = serve_open(path, flags, &served);
             if (served) {

@@ -92,7 +92,7 @@ static bool parents_look_up(enum question question, enum call_family family, con
     int64_t at;
     struct slot *slot;
 
-    if (!resolve_active || fi_inside() || (size_t)path < 4096 ||
+    if (!resolve_active || fi_inside() || !could_be_pointer(path) ||
         !policy_is_above(resolver.policy, path)) {
         return false;
     }
@@ -118,7 +118,7 @@ bool parents_stat(const char *path, bool follow, struct stat *st)
 {
     struct said said;
 
-    if ((size_t)st < 4096 ||
+    if (!could_be_pointer(st) ||
         !parents_look_up(follow ? ASK_STAT : ASK_LSTAT, CALL_STAT, path, &said)) {
         return false;
     }

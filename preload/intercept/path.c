@@ -17,7 +17,7 @@ static bool serve_readlink(const char *path, char *buf, size_t size, ssize_t *re
     struct answer a;
 
     /* the kernel takes the size for an int, and looks at it first */
-    if ((int)size <= 0 || (size_t)buf < 4096) {
+    if ((int)size <= 0 || !could_be_pointer(buf)) {
         return false;
     }
     if (!resolve_wanted(path) || !resolve(CALL_PATH, RECORD_STAT, 0, path, &a)) {
@@ -42,7 +42,7 @@ FI_EXPORT ssize_t readlinkat(int dirfd, const char *path, char *buf, size_t size
 {
     ssize_t result;
 
-    if ((dirfd == AT_FDCWD || ((size_t)path >= 4096 && path[0] == '/')) &&
+    if ((dirfd == AT_FDCWD || (could_be_pointer(path) && path[0] == '/')) &&
         serve_readlink(path, buf, size, &result)) {
         return result;
     }

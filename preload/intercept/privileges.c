@@ -55,7 +55,7 @@ static void privileges_begin(struct rights *before, uid_t user)
     if (resolve_active) {
         note_reopen_all();
     }
-    view_begin_user_change();
+    fs_view_begin_user_change();
     if (before->user == 0 && user != (uid_t)-1 && user != 0) {
         service_leave_cache();
     }
@@ -72,7 +72,7 @@ static int privileges_end(int result, const struct rights *before)
     if (is_other) {
         serving_end();
     }
-    view_end_user_change(is_other);
+    fs_view_end_user_change(is_other);
     errno = error;
     return result;
 }
@@ -119,7 +119,7 @@ CHANGE(initgroups, (const char *user, gid_t group), (user, group), (uid_t)-1)
         if (is_other) {                                                                            \
             serving_end();                                                                         \
         }                                                                                          \
-        view_end_user_change(is_other);                                                            \
+        fs_view_end_user_change(is_other);                                                         \
         return former;                                                                             \
     }
 

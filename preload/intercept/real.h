@@ -27,6 +27,8 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include "base/sys.h"
+
 struct real_functions {
 #define X(result, name, parameters) result(*name) parameters;
 #include "intercept/symbols.def"
@@ -55,7 +57,7 @@ static inline const struct real_functions *real(void)
  * give NULL, and empty ones with AT_EMPTY_PATH. */
 static inline bool has_name(const char *path)
 {
-    return (size_t)path >= 4096 && path[0] != '\0';
+    return could_be_pointer(path) && path[0] != '\0';
 }
 
 #define FI_EXPORT __attribute__((visibility("default")))

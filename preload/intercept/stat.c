@@ -16,7 +16,7 @@ _Static_assert(sizeof(struct stat) == sizeof(struct stat64),
 /* Relative to the working directory, or absolute: then resolve() knows what is meant. */
 static bool is_plain(int dirfd, const char *path)
 {
-    return dirfd == AT_FDCWD || ((size_t)path >= 4096 && path[0] == '/');
+    return dirfd == AT_FDCWD || (could_be_pointer(path) && path[0] == '/');
 }
 
 static bool is_served(int error, int *result)
@@ -33,7 +33,7 @@ static bool serve_stat(const char *path, bool follow, void *st, int *result)
 {
     struct answer a;
 
-    if (!resolve_wanted(path) || (size_t)st < 4096 ||
+    if (!resolve_wanted(path) || !could_be_pointer(st) ||
         !resolve(CALL_STAT, RECORD_STAT, 0, path, &a)) {
         *result = 0;
         return parents_stat(path, follow, st);
@@ -149,7 +149,7 @@ static bool serve_statx(int dirfd, const char *path, int flags, unsigned mask, s
     struct answer a;
 
     if (!is_plain(dirfd, path) || !statx_is_sound(flags, mask) || !resolve_wanted(path) ||
-        (size_t)stx < 4096 || !resolve(CALL_STAT, RECORD_STATX, argument, path, &a)) {
+        !could_be_pointer(stx) || !resolve(CALL_STAT, RECORD_STATX, argument, path, &a)) {
         return false;
     }
     if (a.error == 0) {

@@ -129,7 +129,7 @@ static bool note_locate(struct fi_path *p, int dirfd, const char *path)
     uint64_t hash;
 
     note_above();
-    if (!resolve_active || fi_inside() || (size_t)path < 4096 || !base_of(dirfd, path, base) ||
+    if (!resolve_active || fi_inside() || !could_be_pointer(path) || !base_of(dirfd, path, base) ||
         !path_normalise(p, base, path)) {
         return false;
     }
@@ -171,7 +171,7 @@ static bool locate_followed(struct fi_path *p, int dirfd, const char *path)
     if (note_locate(p, dirfd, path)) {
         return true;
     }
-    if (!resolve_active || fi_inside() || (size_t)path < 4096 ||
+    if (!resolve_active || fi_inside() || !could_be_pointer(path) ||
         sys_readlinkat(dirfd, path, text, sizeof text) <= 0 ||
         (fd = sys_openat(dirfd, path, O_PATH | O_CLOEXEC, 0)) < 0) {
         return false;

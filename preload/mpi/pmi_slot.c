@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/env.h"
-#include "base/held.h"
+#include "base/protected_fd.h"
 #include "base/sys.h"
 #include "mpi/bind.h"
 
@@ -18,7 +18,7 @@ enum { ANSWER_MS = 2000 };
 
 static struct {
     int number; /* the launcher's descriptor, as it was at the start */
-    int held;   /* its entry (base/held.h) */
+    int held;   /* its entry (base/protected_fd.h) */
 } slot = {.number = -1, .held = -1};
 
 /* --- PMI-1's wire protocol: lines "cmd=NAME ...", which hydra's and Slurm's servers speak --- */
@@ -52,13 +52,13 @@ void slot_prepare(void)
     const char *text = getenv("PMI_FD");
 
     slot.number = text == NULL ? -1 : (int)strtol(text, NULL, 10);
-    slot.held = held_add(slot.number, HELD_PMI);
+    slot.held = protected_fd_add(slot.number, PROTECTED_PMI);
 }
 
 /* -1: there is none, or the program has closed it, and may use its number for something else. */
 static int slot_fd(void)
 {
-    return held_fd(slot.held);
+    return protected_fd_get(slot.held);
 }
 
 /* A record lock (fcntl(2)) on the socket keeps a second process of the slot out while we live;

@@ -178,7 +178,7 @@ void leader_serve(struct service *s)
     while (!s->broken && !is_root_lost(l) && !(l->ended && !tree_in_flight(&l->tree))) {
         bool worked = receive(l);
 
-        if (fs_view_is_other() && l->reader.node != NULL) {
+        if (fs_view_has_changed() && l->reader.node != NULL) {
             give_node_up(l);
         }
         worked |= forward(l);

@@ -33,7 +33,7 @@ static struct {
     bool running;                      /* lock: there are threads */
     bool stopping;                     /* lock */
     struct fill *fill;
-    bool fs_view_kept;      /* by the service thread, whose directories the helpers share */
+    bool fs_view_pinned;    /* by the service thread, whose directories the helpers share */
     struct item pool[POOL]; /* lock */
     char pool_path[POOL][POOL_PATH];
 } work = {.lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
@@ -148,7 +148,7 @@ static void *helper(void *unused)
 
     (void)unused;
     fi_enter();
-    fs_view_kept = work.fs_view_kept;
+    fs_view_pinned = work.fs_view_pinned;
     pthread_mutex_lock(&work.lock);
     while ((item = lookup_pool_take(&queue)) != NULL) {
         struct fi_query q = query_make(item->kind, item->argument, item->path, item->length);
@@ -173,7 +173,7 @@ void lookup_pool_start(struct fill *fill, int threads)
     bool running = false;
 
     work.fill = fill;
-    work.fs_view_kept = fs_view_kept;
+    work.fs_view_pinned = fs_view_pinned;
     for (int i = 0; i < LOOKUP_QUEUES; i++) {
         work.last[i] = &work.first[i];
     }

@@ -232,7 +232,7 @@ static int64_t silence_ns(const struct service *s)
 /* By name, as the report: not into another root directory. */
 static void save_plan(struct service *s)
 {
-    if (!fs_view_is_other()) {
+    if (!fs_view_has_changed()) {
         plan_save(&s->plan);
     }
 }
@@ -327,7 +327,7 @@ void root_serve(struct service *s)
         service_check(s, -1, "allocation");
         return;
     }
-    while (!s->broken && !fs_view_is_other()) { /* else it has no answers any more */
+    while (!s->broken && !fs_view_has_changed()) { /* else it has no answers any more */
         bool worked = broadcast(root);
 
         worked |= take_requests(root);
@@ -420,7 +420,7 @@ void root_collect(struct service *s)
     closure_mark_used_files(&s->node.index);
     plan_merge(&s->plan, &s->node.index, root->complete && all_leave(root));
     save_plan(s);
-    if (s->input.config->report != NULL && !fs_view_is_other()) {
+    if (s->input.config->report != NULL && !fs_view_has_changed()) {
         write_report(root);
     }
     if (all_leave(root)) {

@@ -401,8 +401,8 @@ static void *service_thread(void *argument)
     fi_enter();
     prctl(PR_SET_NAME, "fastimport");
     prctl(PR_SET_TIMERSLACK, 1000UL);
-    fs_view_keep();
-    if (s->input.directory != NULL && fs_view_kept) {
+    fs_view_pin();
+    if (s->input.directory != NULL && fs_view_pinned) {
         sys_chdir(s->input.directory);
     }
     if (!service_join(s)) {

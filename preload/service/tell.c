@@ -32,7 +32,7 @@ void tell_idle(const struct fi_config *config, bool speaks, enum log_level level
     va_end(args);
     fi_log(speaks ? level : level + 1, "%s", why); /* the others one level down */
     if (speaks &&
-        !fs_view_is_other()) { /* the report has a name: not into another root directory */
+        !fs_view_has_changed()) { /* the report has a name: not into another root directory */
         report_write_idle(config->report, why);
     }
 }

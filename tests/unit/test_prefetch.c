@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/held.h"
+#include "base/protected_fd.h"
 #include "fill/prefetch.h"
 
 enum { MOST = 8 };
@@ -95,7 +95,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     segment_detach(&node.index);
-    held_close(node.lock);
+    protected_fd_close(node.lock);
     return scratch_teardown(state);
 }
 
