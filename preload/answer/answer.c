@@ -20,7 +20,7 @@ int answer_stat(const struct record *r, bool follow, struct stat *st)
     if (s->stat_error == 0) {
         *st = s->target;
     }
-    return s->stat_error;
+    return -s->stat_error;
 }
 
 ssize_t answer_readlink(const struct record *r, char *buf, size_t size)

@@ -18,12 +18,10 @@
 #include "base/protected_fd.h"
 #include "base/sys.h"
 
-enum {
-    GRACE_SECONDS = 60
-}; /* a directory without a lock file this old was left by a dead creator */
+enum { GRACE_SECONDS = 60 }; /* older directories without a lock belong to a creator that died */
 
-static const uint64_t index_capacity = 1ULL
-                                       << 30; /* address space; blocks are allocated as needed */
+/* reserved address space; blocks are allocated as needed */
+static const uint64_t index_capacity = 1ULL << 30;
 
 static void node_file_name(const struct node_cache *node, const char *name, char out[512])
 {
@@ -48,7 +46,7 @@ static void prefix_of(char out[64])
     snprintf(out, 64, "fastimport-%u-", (unsigned)getuid());
 }
 
-/* A directory under a name that nobody can guess or plant. */
+/* Creates the cache directory. Its random name cannot be guessed, so nobody can plant it. */
 static int make_directory(struct node_cache *node, const char *base, uint64_t nonce)
 {
     char prefix[64];
@@ -87,8 +85,8 @@ static int take_lock(struct node_cache *node, const char *name, int flags)
     return error;
 }
 
-/* The lock gets its name when it is held: a job that sweeps at the same time must never see one
- * that nobody holds. */
+/* Creates the lock under a temporary name and renames it once it is held: a job that sweeps at the
+ * same time must never find a lock that nobody holds. */
 static int make_lock(struct node_cache *node)
 {
     char from[512];
@@ -146,7 +144,8 @@ int node_create(struct node_cache *node, const char *base, uint32_t n_ranks)
     }
     error = populate(node, n_ranks, nonce);
     if (error != 0) {
-        if (dirtree_remove(AT_FDCWD, node->directory) != 0) { /* no descriptors: it is empty */
+        /* no free descriptor; the directory is still empty */
+        if (dirtree_remove(AT_FDCWD, node->directory) != 0) {
             sys_unlinkat(AT_FDCWD, node->directory, AT_REMOVEDIR);
         }
         return error;
@@ -157,7 +156,7 @@ int node_create(struct node_cache *node, const char *base, uint32_t n_ranks)
     return 0;
 }
 
-/* Ours alone: a real directory, of this user, closed to all others. */
+/* Is this a directory that only this user can enter? */
 static bool is_private(int fd, uid_t user)
 {
     struct stat st;
@@ -176,7 +175,8 @@ int node_visit(struct node_cache *node, const char *directory, uint64_t nonce)
     if (fd < 0) {
         return fd;
     }
-    sound = is_private(fd, (uid_t)getauxval(AT_EUID)); /* at the start: nothing has changed it */
+    /* the user of program start, which the program cannot have changed */
+    sound = is_private(fd, (uid_t)getauxval(AT_EUID));
     sys_close(fd);
     if (!sound || strlen(directory) >= sizeof node->directory) {
         return -EPERM;
@@ -205,7 +205,8 @@ int node_attach(struct node_cache *node, const char *directory, uint64_t nonce)
 
 enum { REMOVALS = 3, REMOVAL_NAP_NS = 2000000 };
 
-/* By the lock that we hold, or, if the program has closed its descriptor, by a new look at it. */
+/* Is this process the last user of the cache? It tries to get the lock exclusively, through the
+ * lock's descriptor or, if the program has closed that, by opening the file again. */
 static bool is_last(const struct node_cache *node)
 {
     int fd = protected_fd_get(node->lock);
@@ -228,7 +229,7 @@ void node_leave(struct node_cache *node)
 {
     bool last = node->lock >= 0 && is_last(node);
 
-    /* a helper of this process may be about to put a file there */
+    /* a look-up helper of this process may be creating a file there */
     for (int i = 0; last && i < REMOVALS && dirtree_remove(AT_FDCWD, node->directory) != 0; i++) {
         sys_nap_ns(REMOVAL_NAP_NS);
     }
@@ -242,7 +243,7 @@ struct sweep {
     int removed;
 };
 
-/* Does a process still use the cache in this directory, or is one just making it? */
+/* Is the cache in this directory in use, or just being created? */
 static bool node_in_use(int fd)
 {
     struct stat st;
@@ -257,7 +258,8 @@ static bool node_in_use(int fd)
     return held;
 }
 
-/* What mpi/presence.h has left: a file of this user of which nobody has locked a part. */
+/* Removes a file that mpi/presence.h has left behind: it belongs to this user and no process has
+ * locked a part of it. */
 static bool sweep_file(const char *path)
 {
     struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

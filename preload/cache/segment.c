@@ -9,11 +9,11 @@
 
 #include "base/sys.h"
 
-static const uint64_t magic = 0x31545249504d4946; /* "FIMPIRT1" */
+static const uint64_t magic = 0x31545249504d4946; /* "FIMPIRT1" in memory */
 
 enum {
     RESERVE_STEP = 1 << 20,
-    LONGEST_CHAIN = 1 << 16, /* a full segment has about 250 records a bucket: more is a loop */
+    LONGEST_CHAIN = 1 << 16, /* a full segment has about 250 records in a bucket: more is a loop */
     CHECKED = 1 << 15,       /* a power of two */
 };
 
@@ -28,7 +28,7 @@ static size_t header_size(uint32_t n_ranks)
            ~(size_t)4095;
 }
 
-/* The header, and a step. */
+/* The header and one reservation step. */
 static uint64_t first_blocks(size_t capacity, uint32_t n_ranks)
 {
     uint64_t end =
@@ -88,7 +88,7 @@ int segment_create(struct segment *s, const char *file, size_t capacity, uint32_
     }
     error = sys_ftruncate(fd, (off_t)capacity);
     if (error == 0) {
-        error = sys_fallocate(fd, 0, (off_t)first); /* with room for what a start needs */
+        error = sys_fallocate(fd, 0, (off_t)first); /* blocks for what a start needs */
     }
     if (error == 0) {
         error = map_file(s, file, fd);
@@ -147,7 +147,7 @@ void segment_detach(struct segment *s)
     *s = (struct segment){.header = NULL};
 }
 
-/* The record at an offset, or NULL when there can be none. */
+/* The record at an offset, or NULL if no record can be there. */
 static struct record *record_at(const struct segment *s, uint64_t offset)
 {
     if (offset < s->header->header_size || offset > s->mapped - sizeof(struct record) ||
@@ -157,8 +157,9 @@ static struct record *record_at(const struct segment *s, uint64_t offset)
     return (struct record *)((char *)s->header + offset);
 }
 
-/* In a process that attached: has the record at `at` (offset / 8) been found sound, now or before?
- * A small table of its own remembers those, so that each is examined about once. */
+/* For a process that has attached to a segment that another one created: is the record at `at`
+ * (offset / 8) sound? A small table remembers the answers, so that each record is examined about
+ * once. */
 static bool segment_is_sound(const struct segment *s, const struct record *r, uint32_t at)
 {
     _Atomic uint32_t *seen = &s->checked[at % CHECKED];
@@ -201,7 +202,8 @@ const struct record *segment_find(const struct segment *s, const struct fi_query
     return NULL;
 }
 
-/* 0 or -errno. Where the name means another file by now (chroot(2)), that is left alone. */
+/* Allocates blocks of the file. Returns 0 or -errno: -ESTALE if the file name refers to another
+ * file by now (chroot(2)), which is left alone. */
 static int allocate_blocks(const struct segment *s, uint64_t from, uint64_t to)
 {
     struct stat st;
@@ -223,7 +225,7 @@ static int allocate_blocks(const struct segment *s, uint64_t from, uint64_t to)
     return error;
 }
 
-/* Makes sure that blocks up to `end` exist in the file. */
+/* Makes sure that the file has blocks up to `end`. */
 static bool reserve(struct segment *s, uint64_t end)
 {
     struct segment_header *h = s->header;
@@ -241,7 +243,7 @@ static bool reserve(struct segment *s, uint64_t end)
             return false;
         }
         error = allocate_blocks(s, have, want);
-        if (error != 0) { /* what this process cannot open, another may */
+        if (error != 0) { /* another process may be able to open it */
             atomic_store(&h->full, error != -ENOENT && error != -EACCES && error != -ESTALE &&
                                        error != -EMFILE && error != -ENFILE);
             return false;
@@ -253,8 +255,9 @@ static bool reserve(struct segment *s, uint64_t end)
     return true;
 }
 
-/* A record's place is taken by its size, at the tail, and only then is the tail moved: by whoever
- * comes next, if the taker was killed in between. */
+/* Tries to take the place at the tail by writing the record's size there. Only then is the tail
+ * moved, by whoever comes next if the taker was killed in between. Returns 0, or the size that
+ * another process has written. */
 static uint32_t take_place(struct record *r, uint32_t size)
 {
     uint32_t taken = 0;
@@ -263,8 +266,8 @@ static uint32_t take_place(struct record *r, uint32_t size)
     return taken;
 }
 
-/* The room of `size` bytes at the tail, NULL: none is left. */
-static struct record *cache_segment_allocate(struct segment *s, uint32_t size)
+/* Takes `size` bytes at the tail; NULL if none are left. */
+static struct record *segment_take_room(struct segment *s, uint32_t size)
 {
     struct segment_header *h = s->header;
 
@@ -286,7 +289,7 @@ static struct record *cache_segment_allocate(struct segment *s, uint32_t size)
             return r;
         }
         taken &= ~(uint32_t)RECORD_STATES;
-        if (taken < sizeof *r || taken > s->mapped - at) { /* somebody else's idea of a record */
+        if (taken < sizeof *r || taken > s->mapped - at) { /* not a size that this library writes */
             atomic_store(&h->full, 1);
             return NULL;
         }
@@ -303,7 +306,7 @@ struct record *segment_allocate(struct segment *s, size_t path_length, size_t pa
         atomic_load_explicit(&h->full, memory_order_relaxed)) {
         return NULL;
     }
-    r = cache_segment_allocate(s, record_size_for(path_length, payload_size));
+    r = segment_take_room(s, record_size_for(path_length, payload_size));
     if (r == NULL) {
         return NULL;
     }
@@ -312,8 +315,9 @@ struct record *segment_allocate(struct segment *s, size_t path_length, size_t pa
     return r;
 }
 
-/* By its maker and by one who waits no longer, maybe at once: the first decides. */
-static bool segment_settle(struct record *r, enum record_state state)
+/* The writer (RECORD_WHOLE) and the stream, which no longer waits for it (RECORD_ABANDONED), may
+ * race: the first compare-and-swap wins. */
+static bool segment_end_writing(struct record *r, enum record_state state)
 {
     uint32_t size = atomic_load(&r->size);
 
@@ -338,7 +342,7 @@ static void link_in(struct segment *s, struct record *r)
                                                     memory_order_relaxed));
 }
 
-static struct record *copy(struct segment *s, const struct record *from)
+static struct record *segment_copy(struct segment *s, const struct record *from)
 {
     struct record *to = segment_allocate(s, from->path_length, from->payload_size);
     size_t keys = offsetof(struct record, hash);
@@ -352,12 +356,12 @@ static struct record *copy(struct segment *s, const struct record *from)
 
 void segment_publish(struct segment *s, struct record *r)
 {
-    while (!segment_settle(r, RECORD_WHOLE)) {
+    while (!segment_end_writing(r, RECORD_WHOLE)) {
         if ((r->flags & RECORD_LOCAL) != 0) {
             atomic_fetch_and(&r->size, ~(uint32_t)RECORD_STATES);
             break;
         }
-        r = copy(s, r);
+        r = segment_copy(s, r);
         if (r == NULL) {
             return;
         }
@@ -368,12 +372,12 @@ void segment_publish(struct segment *s, struct record *r)
 bool segment_abandon(struct segment *s, struct record *r)
 {
     (void)s;
-    return segment_settle(r, RECORD_ABANDONED);
+    return segment_end_writing(r, RECORD_ABANDONED);
 }
 
 const struct record *segment_insert(struct segment *s, const struct record *from)
 {
-    struct record *to = copy(s, from);
+    struct record *to = segment_copy(s, from);
 
     if (to != NULL) {
         segment_publish(s, to);
@@ -381,12 +385,33 @@ const struct record *segment_insert(struct segment *s, const struct record *from
     return to;
 }
 
+const struct record *segment_add(struct segment *s, const struct fi_query *key, uint8_t flags,
+                                 const void *payload, size_t size)
+{
+    struct record *r = segment_allocate(s, key->length, size);
+
+    if (r == NULL) {
+        return NULL;
+    }
+    r->kind = (uint8_t)key->kind;
+    r->argument = key->argument;
+    r->flags = flags;
+    memcpy(r->path, key->path, key->length);
+    if (size > 0) {
+        memcpy((char *)record_payload(r), payload, size);
+    }
+    record_seal(r);
+    segment_publish(s, r);
+    return r;
+}
+
 uint64_t segment_arena_start(const struct segment *s)
 {
     return s->header->header_size;
 }
 
-/* The size and state of what lies at a position of the arena; 0: nothing, or no sense. */
+/* The size and state of the record at a position of the arena; 0 if there is none, or it is
+ * malformed. */
 static uint32_t size_at(const struct segment *s, uint64_t position)
 {
     const struct record *r = record_at(s, position);
@@ -399,8 +424,8 @@ static uint32_t size_at(const struct segment *s, uint64_t position)
     return size < sizeof *r ? 0 : size;
 }
 
-static const struct record *cache_segment_walk(const struct segment *s, uint64_t *position,
-                                               uint32_t step_over)
+static const struct record *segment_step(const struct segment *s, uint64_t *position,
+                                         uint32_t step_over)
 {
     uint32_t size;
 
@@ -421,12 +446,12 @@ static const struct record *cache_segment_walk(const struct segment *s, uint64_t
 
 const struct record *segment_walk(const struct segment *s, uint64_t *position)
 {
-    return cache_segment_walk(s, position, RECORD_ABANDONED);
+    return segment_step(s, position, RECORD_ABANDONED);
 }
 
 const struct record *segment_walk_whole(const struct segment *s, uint64_t *position)
 {
-    return cache_segment_walk(s, position, RECORD_ABANDONED | RECORD_UNFINISHED);
+    return segment_step(s, position, RECORD_ABANDONED | RECORD_UNFINISHED);
 }
 
 struct record *segment_unfinished(const struct segment *s, uint64_t position)

@@ -256,13 +256,13 @@ static bool load_write_file(const char *name, const struct stub *stub)
     size_t size;
     void *bytes = stub_make(stub, &size);
     int fd = bytes == NULL ? -1 : sys_open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
-    bool note_change = fd >= 0 && sys_pwrite_all(fd, bytes, size, 0) == 0;
+    bool written = fd >= 0 && sys_pwrite_all(fd, bytes, size, 0) == 0;
 
     if (fd >= 0) {
         sys_close(fd);
     }
     free(bytes);
-    return note_change;
+    return written;
 }
 
 /* What ld.so says names files in the mirror: the tails of these names are the originals'. */
@@ -418,7 +418,7 @@ static void tell_what_is_missing(struct load *l, const struct record *record)
     size_t at = 0;
 
     for (bool first = true; library_record_next(record, &at, &item); first = false) {
-        const char *why = left_reason(&l->node->index, item.path);
+        const char *why = unserved_reason(&l->node->index, item.path);
 
         if (why != NULL && !first) {
             snprintf(l->why, sizeof l->why, "needs %.180s, which %s",

@@ -233,10 +233,10 @@ static bool write_stub(int fd, const struct load *l)
     struct stub stub = {.needed = l->names, .n_needed = l->n};
     size_t size = 0;
     void *bytes = stub_make(&stub, &size);
-    bool note_change = bytes != NULL && sys_pwrite_all(fd, bytes, size, 0) == 0;
+    bool written = bytes != NULL && sys_pwrite_all(fd, bytes, size, 0) == 0;
 
     free(bytes);
-    return note_change;
+    return written;
 }
 
 /* The name that was good for opening it says nothing any more; dlpi_name is ld.so's own text. */

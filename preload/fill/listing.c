@@ -9,7 +9,7 @@
 #include "base/hash.h"
 #include "base/sys.h"
 
-struct kernel_dirent { /* getdents64(2) */
+struct kernel_dirent { /* the layout of getdents64(2) */
     uint64_t d_ino;
     int64_t d_off;
     unsigned short d_reclen;

@@ -19,7 +19,7 @@
 #include "fill/listing.h"
 #include "fill/mapped.h"
 
-static lookup_library_fn *look_up_library; /* set once, before there are threads that ask */
+static lookup_library_fn *look_up_library; /* set once, before threads ask */
 
 void lookup_set_library(lookup_library_fn *look_up)
 {
@@ -33,7 +33,7 @@ struct lookup {
     const struct lookup_limits *limits;
 };
 
-/* Room for the answer, key filled in. */
+/* Allocates the record and fills in its key. */
 static struct record *lookup_begin(const struct lookup *l, size_t payload_size)
 {
     struct record *r = segment_allocate(&l->node->index, l->query->length, payload_size);
@@ -49,7 +49,8 @@ static struct record *lookup_begin(const struct lookup *l, size_t payload_size)
 
 static const struct record *lookup_unavailable(const struct lookup *l, int reason);
 
-/* What was found while the view changed may be another file of that name, and is no answer. */
+/* Publishes the record. If the mount view has changed, what was found may be a different file of
+ * the same name: it is no answer, and the record is abandoned. */
 static const struct record *finish(const struct lookup *l, struct record *r)
 {
     if (!fs_view_is_certain() && (r->flags & RECORD_UNAVAILABLE) == 0) {
@@ -61,9 +62,9 @@ static const struct record *finish(const struct lookup *l, struct record *r)
     return r;
 }
 
-/* Does this errno tell something of the path? Others are about this process (EMFILE) or this moment
- * (EIO, ESTALE, EINTR), and nobody else's. */
-static bool is_of_the_path(int error)
+/* Does this errno say something about the path? Others are about this process (EMFILE) or this
+ * moment (EIO, ESTALE, EINTR), and must not be sent to other processes. */
+static bool is_about_path(int error)
 {
     static const int answers[] = {0,     ENOENT,       ENOTDIR, EACCES, EPERM,
                                   ELOOP, ENAMETOOLONG, EINVAL,  EROFS};
@@ -76,7 +77,7 @@ static bool is_of_the_path(int error)
     return false;
 }
 
-/* An answer without a payload: an errno, or 0. */
+/* Publishes an answer without a payload: 0, or an errno (positive, as the record holds it). */
 static const struct record *answer(const struct lookup *l, int error, uint8_t more_flags)
 {
     struct record *r = lookup_begin(l, 0);
@@ -84,7 +85,7 @@ static const struct record *answer(const struct lookup *l, int error, uint8_t mo
     if (r == NULL) {
         return NULL;
     }
-    if (!is_of_the_path(error)) {
+    if (!is_about_path(error)) {
         error = 0;
         more_flags |= RECORD_UNAVAILABLE;
     }
@@ -93,7 +94,7 @@ static const struct record *answer(const struct lookup *l, int error, uint8_t mo
     return finish(l, r);
 }
 
-/* reason: an errno for the user, or 0. */
+/* Publishes that the cache has no answer. reason: an errno for the user, or 0. */
 static const struct record *lookup_unavailable(const struct lookup *l, int reason)
 {
     struct record *r = lookup_begin(l, 0);
@@ -132,7 +133,7 @@ static const struct record *look_stat(const struct lookup *l)
     if (S_ISLNK(a.head.link.st_mode)) {
         a.head.stat_error = -sys_stat(l->query->path, &a.head.target);
         n = sys_readlink(l->query->path, a.target, sizeof a.target);
-        if (n < 0 || n == sizeof a.target || !is_of_the_path(a.head.stat_error)) {
+        if (n < 0 || n == sizeof a.target || !is_about_path(a.head.stat_error)) {
             return lookup_unavailable(l, 0);
         }
         a.head.target_length = (uint32_t)n;
@@ -159,8 +160,8 @@ static const struct record *look_statx(const struct lookup *l)
     return error != 0 ? answer(l, -error, 0) : payload(l, &stx, sizeof stx);
 }
 
-/* The kernel's own resolution: an O_PATH descriptor opens nothing at the server, and /proc knows
- * its name. */
+/* The kernel resolves the name: an O_PATH descriptor opens nothing at the server, and /proc/self/fd
+ * shows its path. */
 static const struct record *look_realpath(const struct lookup *l)
 {
     char link[64];
@@ -232,17 +233,17 @@ static const struct record *look_list(const struct lookup *l)
 
 enum { READ_CHUNK = 1 << 20 };
 
-/* Copies `size` bytes of the file into the mirror; a file that has become shorter meanwhile is
- * refused. */
+/* Copies `size` bytes of the file into the mirror. Fails with -EIO if the file has become shorter
+ * meanwhile. */
 static int copy_bytes(int fd, struct mirror_writer *w, uint64_t size)
 {
     size_t room = size < READ_CHUNK ? (size_t)size : READ_CHUNK;
     void *buffer = room == 0 ? NULL : malloc(room);
     int error = room != 0 && buffer == NULL ? -ENOMEM : 0;
 
-    while (error == 0 && w->note_change < size) {
-        uint64_t left = size - w->note_change;
-        ssize_t n = sys_pread_all(fd, buffer, left < room ? left : room, (off_t)w->note_change);
+    while (error == 0 && w->written < size) {
+        uint64_t left = size - w->written;
+        ssize_t n = sys_pread_all(fd, buffer, left < room ? left : room, (off_t)w->written);
 
         error = n == 0 ? -EIO : n < 0 ? (int)n : mirror_append(w, buffer, (size_t)n);
     }
@@ -250,8 +251,8 @@ static int copy_bytes(int fd, struct mirror_writer *w, uint64_t size)
     return error;
 }
 
-/* The record that says: this path's bytes are in the mirror (as another name of `first`, unless
- * NULL). */
+/* Publishes that the mirror has the bytes of this path: `size` of them, or as another name of
+ * `first` if that is not NULL. */
 static const struct record *publish_content(const struct lookup *l, const struct stat *st,
                                             uint64_t size, const char *first)
 {
@@ -303,7 +304,7 @@ static const struct record *mirror_file(const struct lookup *l, int fd, const st
         if (error == -ENOSPC) {
             fi_log_once(LOG_WARN,
                         "%s is full: files are read from their own file system from now on (set "
-                        "FASTIMPORT_DIR)",
+                        "FASTIMPORT_DIR to a directory with more room)",
                         l->node->directory);
         }
         return lookup_unavailable(l, -error);
@@ -314,7 +315,7 @@ static const struct record *mirror_file(const struct lookup *l, int fd, const st
     return publish_content(l, st, size, NULL);
 }
 
-/* Another name of a file that is in the mirror already becomes a hard link there. */
+/* If the mirror already has the file under another name, this name becomes a hard link to it. */
 static const struct record *link_to_origin(const struct lookup *l, const struct stat *st,
                                            const struct fi_query *origin)
 {
@@ -327,8 +328,8 @@ static const struct record *link_to_origin(const struct lookup *l, const struct 
     return publish_content(l, st, 0, record_payload(r));
 }
 
-/* Two names of one file that are looked up at the same time: the second waits for the first, a
- * while. */
+/* Claims the file itself, so that two of its names that are looked up at the same time are read
+ * only once. Waits up to two seconds for the other look-up. */
 static bool claim_origin(const struct lookup *l, const struct fi_query *origin)
 {
     struct segment *s = &l->node->index;

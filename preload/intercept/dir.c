@@ -24,7 +24,7 @@ static bool serve_opendir(const char *path, DIR **result)
     }
     *result = NULL;
     if (a.error != 0) {
-        errno = a.error;
+        errno = -a.error;
         return true;
     }
     d = directory_open(a.record);

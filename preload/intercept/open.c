@@ -54,7 +54,7 @@ static int serve_open(const char *path, int flags, bool *served)
         return -1;
     }
     if (a.error != 0) {
-        errno = a.error;
+        errno = -a.error;
         return -1;
     }
     *served = answer_mirror(resolver.node, a.record, name, sizeof name) &&
@@ -195,7 +195,7 @@ static FILE *fopen_any(FILE *(*call)(const char *, const char *), const char *pa
     if (resolve_wanted(path) && mode_reads_only(mode) &&
         resolve(CALL_OPEN, RECORD_CONTENT, 0, path, &a)) {
         if (a.error != 0) {
-            errno = a.error;
+            errno = -a.error;
             return NULL;
         }
         if (answer_mirror(resolver.node, a.record, name, sizeof name) &&

@@ -23,7 +23,7 @@ static bool serve_readlink(const char *path, char *buf, size_t size, ssize_t *re
     if (!resolve_wanted(path) || !resolve(CALL_PATH, RECORD_STAT, 0, path, &a)) {
         return parents_readlink(path, buf, size, result);
     }
-    *result = a.error != 0 ? -a.error : answer_readlink(a.record, buf, size);
+    *result = a.error != 0 ? a.error : answer_readlink(a.record, buf, size);
     if (*result < 0) {
         errno = (int)-*result;
         *result = -1;
@@ -70,7 +70,7 @@ static bool serve_realpath(const char *path, char *resolved, char **result)
         return false;
     }
     if (a.error != 0) {
-        errno = a.error;
+        errno = -a.error;
         *result = NULL;
         return resolved == NULL; /* libc leaves in the buffer how far it came */
     }

@@ -23,7 +23,7 @@ static bool is_served(int error, int *result)
 {
     *result = error == 0 ? 0 : -1;
     if (error != 0) {
-        errno = error;
+        errno = -error;
     }
     return true;
 }

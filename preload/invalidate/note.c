@@ -19,11 +19,11 @@
 
 enum { FAR_DIRECTORIES = 256 };
 
-/* Hashes of directories that lie outside of all roots, as they were given; a few are forgotten now
- * and then. */
+/* Hashes of directories outside all roots, as programs named them. A direct-mapped table: a
+ * collision forgets the older one, which costs another look. */
 static _Atomic uint64_t far_directories[FAR_DIRECTORIES];
 
-/* A directory above the roots may have another content, or another name, now. */
+/* A directory above the roots may have changed its contents or its name. */
 static void note_above(void)
 {
     if (resolve_active) {
@@ -31,7 +31,7 @@ static void note_above(void)
     }
 }
 
-/* --- where is it? --- */
+/* --- where is the changed path? --- */
 
 static bool name_of_fd(int fd, char out[FI_PATH_MAX])
 {
@@ -44,7 +44,7 @@ static bool name_of_fd(int fd, char out[FI_PATH_MAX])
     return n > 0 && out[0] == '/';
 }
 
-/* The directory that a path is relative to. */
+/* The absolute directory that `path` starts from, "" if the path is absolute itself. */
 static bool base_of(int dirfd, const char *path, char out[FI_PATH_MAX])
 {
     out[0] = '\0';
@@ -57,7 +57,8 @@ static bool base_of(int dirfd, const char *path, char out[FI_PATH_MAX])
     return name_of_fd(dirfd, out);
 }
 
-/* A change of this path matters: it, its directory, or the way to a root. */
+/* Does a change of this path matter? It does if the path or its directory is below a root, or if it
+ * is on the way to a root. */
 static bool matters(const struct fi_path *p)
 {
     const struct policy *policy = resolver.policy;
@@ -67,8 +68,8 @@ static bool matters(const struct fi_path *p)
            policy_verdict(policy, p->text, path_parent_length(p->text, p->length)) != NOT_OURS;
 }
 
-/* Cuts "a/b/c//" into "a/b" and "c"; a last "." or ".." is part of the directory, and the name is
- * then empty. */
+/* Cuts "a/b/c//" into the directory "a/b" and the name "c". A final "." or ".." belongs to the
+ * directory, and the name is then "". */
 static const char *cut_name(char *path, const char **directory)
 {
     size_t n = strlen(path);
@@ -90,7 +91,7 @@ static const char *cut_name(char *path, const char **directory)
     return name;
 }
 
-/* The path as the kernel knows it, but for a symlink at its end. */
+/* The path with all symlinks resolved by the kernel, except one at its end. */
 static bool kernel_path(struct fi_path *out, int dirfd, const char *path)
 {
     char copy[FI_PATH_MAX];
@@ -121,7 +122,7 @@ static _Atomic uint64_t *far_slot(const struct fi_path *p, uint64_t *hash)
     return &far_directories[*hash % FAR_DIRECTORIES];
 }
 
-/* Where the change is, in normal form. False: not below the roots. */
+/* Finds the changed path in normal form. Returns false if it does not matter. */
 static bool note_locate(struct fi_path *p, int dirfd, const char *path)
 {
     char base[FI_PATH_MAX];
@@ -147,11 +148,11 @@ static bool note_locate(struct fi_path *p, int dirfd, const char *path)
         atomic_store_explicit(slot, hash, memory_order_relaxed);
         return false;
     }
-    /* where the change itself has closed the way, ".." is taken by the word */
+    /* If the change has closed the way to the path (a chmod), ".." is removed textually. */
     return (kernel_path(p, dirfd, path) || path_fold(p, path_any_directory, NULL)) && matters(p);
 }
 
-/* The same of what is open here; the file system is not asked. */
+/* The same for an open file, by its descriptor; nothing is asked of the file server. */
 static bool locate_open(struct fi_path *p, int fd)
 {
     char text[FI_PATH_MAX];
@@ -160,8 +161,8 @@ static bool locate_open(struct fi_path *p, int fd)
            matters(p);
 }
 
-/* The same of a change that follows a symlink at the path's end: one outside of the roots may lead
- * below them. */
+/* The same for a change that follows a symlink at the end of the path: a link outside the roots may
+ * lead below them. */
 static bool locate_followed(struct fi_path *p, int dirfd, const char *path)
 {
     char text[FI_PATH_MAX];
@@ -181,9 +182,9 @@ static bool locate_followed(struct fi_path *p, int dirfd, const char *path)
     return known;
 }
 
-/* --- what is there? --- */
+/* --- what is at that path? --- */
 
-/* The directory of a changed name: its listing, times and link count. */
+/* Records the change of the directory of a changed name: its listing, times and link count. */
 static bool note_directory(const struct fi_path *p, const struct stat *st,
                            enum change_extent extent)
 {
@@ -212,8 +213,8 @@ static bool stat_directory(struct fi_path *p, struct stat *st)
 }
 
 enum how {
-    HOW_NEW,     /* what is there now has been put there, or got other attributes */
-    HOW_IN_PLACE /* bytes may have changed, below descriptors that stand for the file */
+    HOW_NEW,     /* the path now names a new object, or its object has new attributes */
+    HOW_IN_PLACE /* the bytes of the file may have changed under open descriptors */
 };
 
 static bool note_file(const struct fi_path *p, const struct stat *st, enum change_extent extent,
@@ -238,7 +239,7 @@ static bool note_object(const struct fi_path *p, enum change_extent extent, enum
     return !S_ISLNK(st.st_mode) || sys_stat(p->text, &st) != 0 || note_file(p, &st, extent, how);
 }
 
-/* What the name named before has one name less, unless it has moved. */
+/* The object that the name had before has one name less, unless it has just moved. */
 static bool note_gone(const struct change_before *before)
 {
     struct stat now;
@@ -262,14 +263,14 @@ static bool note_name(struct fi_path *p, enum change_extent extent, enum how how
            (!stat_directory(p, &st) || note_directory(p, &st, extent));
 }
 
-static void invalidate_noted(bool all)
+static void note_finish(bool all)
 {
     count_add(&fi_count->intercepted[CALL_WRITE], 1);
     if (!all) {
-        change_lost(resolver.node);
-        fi_log_once(
-            LOG_WARN,
-            "the index is full: a write cannot be noted; this node answers nothing from now on");
+        changes_mark_lost(resolver.node);
+        fi_log_once(LOG_WARN, "the index of the node cache is full, so a change of a file cannot "
+                              "be recorded: from now "
+                              "on this node reads everything from the file system");
     }
 }
 
@@ -280,13 +281,13 @@ void note_change(int dirfd, const char *path, enum change_extent extent)
     struct fi_path p;
 
     if (extent == CHANGE_TREE ? note_locate(&p, dirfd, path) : locate_followed(&p, dirfd, path)) {
-        invalidate_noted(note_name(&p, extent, extent == CHANGE_OBJECT ? HOW_IN_PLACE : HOW_NEW));
+        note_finish(note_name(&p, extent, extent == CHANGE_OBJECT ? HOW_IN_PLACE : HOW_NEW));
     }
 }
 
-/* By the descriptor, too: the way to its name may be closed by now, though not to its other names.
- */
-static bool invalidate_note_open(const struct fi_path *p, int fd)
+/* Records the change by the inode of the descriptor, too: if its permissions now block the way to
+ * its name, other names may still work. */
+static bool note_inode_of_fd(const struct fi_path *p, int fd)
 {
     struct stat st;
 
@@ -299,7 +300,7 @@ void note_change_of_fd(int fd)
     struct fi_path p;
 
     if (resolve_active && !fi_inside() && name_of_fd(fd, path) && note_locate(&p, AT_FDCWD, path)) {
-        invalidate_noted(note_name(&p, CHANGE_TREE, HOW_NEW) && invalidate_note_open(&p, fd));
+        note_finish(note_name(&p, CHANGE_TREE, HOW_NEW) && note_inode_of_fd(&p, fd));
     }
 }
 
@@ -311,7 +312,7 @@ void note_created(int fd, int dirfd, const char *path, bool is_new)
     if (!note_locate(&p, dirfd, path) && (is_new || !locate_open(&p, fd))) {
         return;
     }
-    invalidate_noted(note_name(&p, CHANGE_TREE, is_new ? HOW_NEW : HOW_IN_PLACE));
+    note_finish(note_name(&p, CHANGE_TREE, is_new ? HOW_NEW : HOW_IN_PLACE));
     if (name_of_fd(fd, real) && strcmp(real, p.text) != 0) {
         note_change(AT_FDCWD, real, CHANGE_TREE);
     }
@@ -336,11 +337,11 @@ bool note_original_path(int fd, char path[FI_PATH_MAX])
 void note_reopen_all(void)
 {
     reopen_all_on_originals(resolver.node);
-    directory_hold_all();
+    directory_open_originals();
 }
 
-/* What is open becomes the original as long as that can be opened. */
-static void hold_open(const struct change_before *before)
+/* Replaces open descriptors by descriptors of the original, while that can still be opened. */
+static void reopen_originals(const struct change_before *before)
 {
     if (!before->was_there) {
         return;
@@ -360,7 +361,7 @@ void before_chmod(struct change_before *before, int dirfd, const char *path)
     if (before->matters) {
         before->has_directory = stat_directory(p, &before->directory);
         before->was_there = sys_stat(p->text, &before->st) == 0;
-        hold_open(before);
+        reopen_originals(before);
     }
 }
 
@@ -385,7 +386,7 @@ void after_chmod(struct change_before *before)
 {
     note_above();
     if (before->matters) {
-        invalidate_noted(note_closed(before));
+        note_finish(note_closed(before));
     }
 }
 
@@ -393,7 +394,7 @@ void after_chmod_by_fd(struct change_before *before, int fd)
 {
     note_above();
     if (before->matters) {
-        invalidate_noted(note_closed(before) && invalidate_note_open(&before->path, fd));
+        note_finish(note_closed(before) && note_inode_of_fd(&before->path, fd));
     }
 }
 
@@ -407,15 +408,15 @@ void before_remove(struct change_before *before, int dirfd, const char *path)
     }
     before->has_directory = stat_directory(p, &before->directory);
     before->was_there = sys_lstat(p->text, &before->st) == 0;
-    hold_open(before);
+    reopen_originals(before);
 }
 
 void after_remove(struct change_before *before)
 {
     note_above();
     if (before->matters) {
-        invalidate_noted(note_name(&before->path, CHANGE_TREE, HOW_NEW) && note_gone(before) &&
-                         (!before->has_directory ||
-                          note_directory(&before->path, &before->directory, CHANGE_TREE)));
+        note_finish(note_name(&before->path, CHANGE_TREE, HOW_NEW) && note_gone(before) &&
+                    (!before->has_directory ||
+                     note_directory(&before->path, &before->directory, CHANGE_TREE)));
     }
 }

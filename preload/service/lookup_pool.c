@@ -155,7 +155,7 @@ static void *helper(void *unused)
 
         pthread_mutex_unlock(&work.lock);
         if (queue == LOOKUP_PREFETCH) {
-            fill_claimed(work.fill, &q);
+            fill_and_unclaim(work.fill, &q);
         } else {
             fill_for_others(work.fill, &q, flags_of_queue[queue]);
         }

@@ -263,20 +263,13 @@ static void load_policy(struct service *s)
 /* Children find the table of roots in the index. */
 static void publish_roots(struct service *s)
 {
-    struct record *r;
+    struct fi_query q;
 
     if (s->job.node_rank != 0) {
         return;
     }
-    r = segment_allocate(&s->node.index, 1, s->hello.roots_size + 1);
-    if (r != NULL) {
-        r->kind = RECORD_ROOTS;
-        r->flags = RECORD_LOCAL;
-        r->path[0] = '/';
-        memcpy((void *)record_payload(r), s->hello.roots, s->hello.roots_size + 1);
-        record_seal(r);
-        segment_publish(&s->node.index, r);
-    }
+    q = query_make(RECORD_ROOTS, 0, "/", 1);
+    segment_add(&s->node.index, &q, RECORD_LOCAL, s->hello.roots, s->hello.roots_size + 1);
 }
 
 static void take_counters(struct service *s)

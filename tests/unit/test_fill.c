@@ -166,7 +166,7 @@ static void *list_soon(void *q)
 static void *read_claimed_soon(void *q)
 {
     sys_nap_ns(MS / 2);
-    fill_claimed(&root, q);
+    fill_and_unclaim(&root, q);
     return NULL;
 }
 

@@ -27,7 +27,7 @@ static bool give(const struct fi_query *q)
     if (takes) {
         snprintf(given[n_given++], sizeof given[0], "%d %s", q->kind,
                  q->path + strlen(scratch()) + 1);
-        fill_claimed(&fill, q);
+        fill_and_unclaim(&fill, q);
     }
     return takes;
 }
