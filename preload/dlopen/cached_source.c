@@ -52,7 +52,8 @@ bool cached_source_name(const char *path, struct fi_path *name)
            cached_source_is_ours(name->text);
 }
 
-/* What ld.so maps of a file; or all of it, if somebody has read it as a file already. */
+/* The record with the part of a file that ld.so maps; or with all of it, if somebody has read the
+ * whole file already. */
 static const struct record *cached_file(const char *path)
 {
     struct fi_query whole = query_make(RECORD_CONTENT, 0, path, strlen(path));
@@ -63,7 +64,7 @@ static const struct record *cached_file(const char *path)
                : cached(RECORD_CONTENT, RECORD_MAPPED, path);
 }
 
-static int cached_source_source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
+static int cached_source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
 {
     char copy[FI_PATH_MAX + 512];
     struct fi_path name;
@@ -80,7 +81,8 @@ static int cached_source_source_open(void *ctx, const char *path, struct fi_elf_
                                                                        : ENAMETOOLONG;
 }
 
-/* stat of the original, without reading it. */
+/* stat of the original, which does not read the file. Returns 0 or an errno, as struct
+ * fi_elf_source wants it. */
 static int original_stat(const char *path, struct stat *st)
 {
     struct fi_path name;
@@ -99,8 +101,8 @@ static int original_stat(const char *path, struct stat *st)
     return S_ISLNK(s->link.st_mode) ? s->stat_error : 0;
 }
 
-static int cached_source_source_identity(void *ctx, const char *path, unsigned long *dev,
-                                         unsigned long *ino)
+static int cached_source_identity(void *ctx, const char *path, unsigned long *dev,
+                                  unsigned long *ino)
 {
     struct stat st;
     int error = original_stat(path, &st);
@@ -113,7 +115,7 @@ static int cached_source_source_identity(void *ctx, const char *path, unsigned l
     return error;
 }
 
-static int cached_source_source_is_dir(void *ctx, const char *path)
+static int cached_source_is_dir(void *ctx, const char *path)
 {
     struct stat st;
 
@@ -121,6 +123,5 @@ static int cached_source_source_is_dir(void *ctx, const char *path)
     return original_stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-const struct fi_elf_source cached_source = {NULL, cached_source_source_open, closure_dso_unmap,
-                                            cached_source_source_identity,
-                                            cached_source_source_is_dir};
+const struct fi_elf_source cached_source = {NULL, cached_source_open, closure_dso_unmap,
+                                            cached_source_identity, cached_source_is_dir};

@@ -20,12 +20,13 @@
 enum { MOST_STUBS = 500 };
 
 static struct {
-    const struct closure_dso *closure_dso; /* NULL: not in use */
+    const struct closure_dso *closure_dso; /* NULL: early_dlopen() does nothing */
     const char *ld_library_path;
     struct libpath libpath;
 } early;
 
-/* An empty element, too, is the working directory. */
+/* Does the search list have a relative directory? An empty element is the working directory,
+ * too. */
 static bool has_relative_element(const char *search)
 {
     while (*search == '/' || *search == '$') {
@@ -97,13 +98,14 @@ static const struct fi_elf_source source = {NULL, early_source_open, closure_dso
 struct process {
     struct linkmap_list map;
     struct fi_elf_loaded *loaded;
-    struct fi_elf_loader loaders[2]; /* caller, executable */
+    struct fi_elf_loader loaders[2]; /* the caller, then the executable */
     size_t n_loaders;
     char program[FI_PATH_MAX];
     char cwd[FI_PATH_MAX];
 };
 
-/* ld.so searches the RPATHs of all that brought the caller in, too, and does not tell what did. */
+/* May an inherited RPATH matter? ld.so also searches the RPATHs of all objects that have loaded the
+ * caller, and does not tell which those are. */
 static bool may_inherit_rpath(const struct linkmap_list *map, const struct linkmap_object *who)
 {
     if (who == NULL || who == &map->objects[0] || who == linkmap_at(map, &early)) {
@@ -119,7 +121,8 @@ static bool may_inherit_rpath(const struct linkmap_list *map, const struct linkm
     return false;
 }
 
-/* False: no memory, or what ld.so would search cannot be known. */
+/* Fills in *p. Returns false if memory is short, or if it cannot be known what ld.so would
+ * search. */
 static bool early_describe_process(struct process *p, const void *caller)
 {
     const struct linkmap_object *who;
@@ -137,7 +140,8 @@ static bool early_describe_process(struct process *p, const void *caller)
     return p->loaded != NULL && !may_inherit_rpath(&p->map, who);
 }
 
-/* *process is to be released by the caller, after the closure, which borrows from it. */
+/* Computes the closure of a library. The caller must release the closure and then *process, from
+ * which the closure borrows. */
 static enum fi_closure_status early_compute(const char *name, const void *caller,
                                             struct process **process, struct fi_closure *closure)
 {
@@ -173,15 +177,16 @@ static void early_release(struct process *p, struct fi_closure *closure)
 
 /* --- loading --- */
 
-/* What the stub names, in the order in which ld.so maps it, the target first. */
+/* The libraries that the stub names, in ld.so's mapping order, the requested one first. */
 struct load {
     const char **names;
     size_t n;
-    size_t n_new; /* of them, not loaded yet */
+    size_t n_new; /* number of those that are not loaded yet */
 };
 
-/* Will ld.so know it by every name that it will be asked for, once it is loaded from its path? And
- * will it need nobody to know what brought it in? (That will be the stub.) */
+/* Can the stub load this library by its path? ld.so must then know it by every name by which it
+ * will be asked for. And it must not have an RPATH, which also counts for what it loads in turn:
+ * there the stub would be in its place. */
 static bool can_stand_behind_stub(const struct fi_closure_lib *l)
 {
     for (size_t i = 0; l->names[i] != NULL; i++) {
@@ -193,7 +198,8 @@ static bool can_stand_behind_stub(const struct fi_closure_lib *l)
     return l->path[0] == '/' && strchr(l->path, '$') == NULL && !l->has_rpath;
 }
 
-/* What is loaded already is named for its place in the scope. False: something will not do. */
+/* Fills in *out. A library that is loaded already is named, too, for its place in the scope.
+ * Returns false if one of the libraries is not fit for this. */
 static bool plan_load(const struct fi_closure *closure, struct load *out)
 {
     *out = (struct load){.names = calloc(closure->n_libs + 1, sizeof *out->names)};
@@ -210,8 +216,9 @@ static bool plan_load(const struct fi_closure *closure, struct load *out)
     return out->names != NULL && out->n > 0;
 }
 
-/* ld.so compares names, and a descriptor's number is used again: each stub has its own, and the
- * program's "/proc/self/fd/N" is none of them. */
+/* Writes a name of the descriptor that ld.so has not seen before. ld.so recognises objects by their
+ * names, and descriptor numbers are reused. So each stub has a different number of "./" in its
+ * name, which also keeps it apart from a "/proc/self/fd/N" of the program. */
 static bool stub_name(char *out, size_t size, int fd)
 {
     static _Atomic unsigned serial;
@@ -239,7 +246,8 @@ static bool write_stub(int fd, const struct load *l)
     return written;
 }
 
-/* The name that was good for opening it says nothing any more; dlpi_name is ld.so's own text. */
+/* Renames the stub in the link map, because its descriptor will be closed. dlpi_name is ld.so's own
+ * string. */
 static int rename_stub(struct dl_phdr_info *info, size_t size, void *name)
 {
     (void)size;
@@ -268,13 +276,14 @@ static void *early_open_stub(const struct load *l, int flags, const struct libra
     return handle;
 }
 
-/* Would ld.so refuse these libraries however they are opened? The locale is still the C one. */
+/* Is this error final, because ld.so would refuse the libraries however they are loaded? The text
+ * is not translated: the program has not set a locale yet. */
 static bool is_verdict(const char *error)
 {
     return error != NULL && strstr(error, "undefined symbol") != NULL;
 }
 
-/* False: make the real call. */
+/* Loads the libraries. Returns false if the real call must be made. */
 static bool early_load(const struct load *l, int flags, const struct library_calls *calls,
                        void **library)
 {
@@ -284,7 +293,8 @@ static bool early_load(const struct load *l, int flags, const struct library_cal
     if (l->n_new > 1) {
         stub = early_open_stub(l, flags, calls);
         if (stub == NULL && is_verdict(dlerror())) {
-            stub = early_open_stub(l, flags, calls); /* so that dlerror() is set again */
+            /* once more, so that dlerror() is set for the program */
+            stub = early_open_stub(l, flags, calls);
             return stub == NULL;
         }
         if (stub == NULL) {
@@ -304,7 +314,7 @@ static bool early_in_use(const char *name)
     return early.closure_dso != NULL && name != NULL && name[0] != '\0';
 }
 
-/* Nothing is searched then. */
+/* If an object of this name is loaded already, ld.so does not search: opens it. */
 static bool open_loaded(const char *name, int flags, const struct library_calls *calls,
                         void **library)
 {
@@ -319,7 +329,7 @@ static bool open_loaded(const char *name, int flags, const struct library_calls 
     return loaded;
 }
 
-/* What must be searched for. */
+/* Opens a library that must be searched for. */
 static bool open_new(const char *name, int flags, const void *caller,
                      const struct library_calls *calls, void **library)
 {

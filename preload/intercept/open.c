@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* open.c - open(2), creat(2), fopen(3) and their other names. */
+/* open.c - open(2), creat(2), fopen(3) and their variants. */
 #include "intercept/real.h"
 
 #include <errno.h>
@@ -11,11 +11,13 @@
 #include "invalidate/note.h"
 #include "resolve.h"
 
-/* The flags that only say how to read: all others are the kernel's business. */
+/* The kernel's O_LARGEFILE, which old programs pass; on 64-bit systems libc's own is 0. */
+enum { KERNEL_LARGEFILE = 0100000 };
+
+/* Do the flags only say how to read? Calls with any other flag go to the kernel. */
 static bool reads_only(int flags)
 {
-    const int harmless =
-        O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE | 0100000; /* O_LARGEFILE may be 0 here */
+    const int harmless = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE | KERNEL_LARGEFILE;
 
     return (flags & ~harmless) == O_RDONLY;
 }
@@ -25,14 +27,14 @@ static bool writes(int flags)
     return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
 }
 
-/* Does open(2) look at its third argument? */
+/* Does open(2) use its third argument? */
 static bool has_mode(int flags)
 {
     return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
 }
 
-/* A module's cache that a rank other than the root would write: all ranks would write the same.
- * Python goes on without when it cannot. */
+/* Would a rank other than the root write bytecode into a __pycache__? All ranks would write the
+ * same file. Python goes on without it if it cannot write. */
 static bool is_refused_pycache(const char *path, int flags)
 {
     const char *slash = strrchr(path, '/');
@@ -42,7 +44,7 @@ static bool is_refused_pycache(const char *path, int flags)
            strstr(slash, ".pyc.") != NULL;
 }
 
-/* The descriptor, or -1 with errno: *served. Otherwise the real call is to be made. */
+/* Returns the descriptor, or -1 with errno, if *served. Otherwise make the real call. */
 static int serve_open(const char *path, int flags, bool *served)
 {
     char name[FI_PATH_MAX + 512];
@@ -71,7 +73,8 @@ static void open_note_open(int fd, int dirfd, const char *path, int flags)
     }
 }
 
-/* All open calls but fopen come through here; `call` is the one that was made. */
+/* All variants of open come through here; `call` is the libc function of the one that was
+ * called. */
 static int open_any(int (*call)(int, const char *, int, mode_t), int dirfd, const char *path,
                     int flags, mode_t mode)
 {
@@ -228,8 +231,8 @@ static void note_descriptor(FILE *file)
     errno = error;
 }
 
-/* Never served: that the descriptor keeps its number is libc's affair. Without a path libc opens
- * once more what the stream has open, which must then not be a mirror file. */
+/* Never served, because libc decides about the stream's descriptor. Without a path libc reopens the
+ * file of the stream, which must therefore not be a mirror file. */
 static FILE *freopen_any(FILE *(*call)(const char *, const char *, FILE *), const char *path,
                          const char *mode, FILE *stream)
 {

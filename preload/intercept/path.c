@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* path.c - readlink(2), realpath(3) and their other names; chdir(2). */
+/* path.c - readlink(2), realpath(3) and their variants; chdir(2). */
 #include "intercept/real.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@ static bool serve_readlink(const char *path, char *buf, size_t size, ssize_t *re
 {
     struct answer a;
 
-    /* the kernel takes the size for an int, and looks at it first */
+    /* the kernel converts the size to an int and checks it first */
     if ((int)size <= 0 || !could_be_pointer(buf)) {
         return false;
     }
@@ -60,7 +60,7 @@ FI_EXPORT ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_
                         : real()->__readlinkat_chk(dirfd, path, buf, size, room);
 }
 
-/* True: *result is what realpath(path, resolved) returns. */
+/* True: *result is the result of realpath(path, resolved). */
 static bool serve_realpath(const char *path, char *resolved, char **result)
 {
     struct answer a;
@@ -72,7 +72,7 @@ static bool serve_realpath(const char *path, char *resolved, char **result)
     if (a.error != 0) {
         errno = -a.error;
         *result = NULL;
-        return resolved == NULL; /* libc leaves in the buffer how far it came */
+        return resolved == NULL; /* with a buffer, libc stores there how far it has come */
     }
     real_name = record_payload(a.record);
     *result = resolved == NULL ? strdup(real_name) : strcpy(resolved, real_name);

@@ -25,7 +25,7 @@ static long missing(void)
     return -1;
 }
 
-/* Threads may bind at the same time: they write the same values, and the flag last. */
+/* Several threads may bind at the same time: all write the same values, and the flag last. */
 void real_bind(void)
 {
     for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {

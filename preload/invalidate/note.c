@@ -375,7 +375,7 @@ void before_chmod_by_fd(struct change_before *before, int fd)
     }
 }
 
-static bool note_closed(struct change_before *before)
+static bool note_permissions(struct change_before *before)
 {
     return note_name(&before->path, CHANGE_TREE, HOW_NEW) &&
            (!before->was_there ||
@@ -386,7 +386,7 @@ void after_chmod(struct change_before *before)
 {
     note_above();
     if (before->matters) {
-        note_finish(note_closed(before));
+        note_finish(note_permissions(before));
     }
 }
 
@@ -394,7 +394,7 @@ void after_chmod_by_fd(struct change_before *before, int fd)
 {
     note_above();
     if (before->matters) {
-        note_finish(note_closed(before) && note_inode_of_fd(&before->path, fd));
+        note_finish(note_permissions(before) && note_inode_of_fd(&before->path, fd));
     }
 }
 

@@ -10,7 +10,8 @@
 
 #include "base/path.h"
 
-/* Addresses in a dynamic section are relocated by ld.so on most machines, and never in the vDSO. */
+/* On most machines ld.so relocates the addresses in a dynamic section, but never those in the
+ * vDSO. */
 static const char *string_table(const struct dl_phdr_info *info, const ElfW(Dyn) * dynamic)
 {
     for (; dynamic->d_tag != DT_NULL; dynamic++) {
@@ -79,7 +80,7 @@ static struct linkmap_object linkmap_describe(const struct dl_phdr_info *info)
     return o;
 }
 
-/* Moves the object's strings into memory of its own. */
+/* Copies the strings of the object into memory of their own. */
 static bool keep_strings(struct linkmap_object *o)
 {
     const char **texts[] = {&o->name, &o->soname, &o->rpath, &o->runpath};
