@@ -10,7 +10,7 @@
 
 static const uint64_t magic = 0xfa57d1a4fa57d1a4;
 
-enum { STREAMS = 64, WAIT_BUDGET = 1000 };
+enum { STREAMS = 64, MOST_NAPS = 1000, NAP_NS = 100000 };
 
 /* The open streams, as many as there is room for. While directory_open_originals() uses a stream
  * its slot holds `busy`. */
@@ -33,13 +33,13 @@ static int directory_enter(struct directory *d)
  * was forked: that thread does not exist here and will never put it back. */
 static bool directory_leave(struct directory *d)
 {
-    for (int i = 0; d->slot >= 0 && i < WAIT_BUDGET; i++) {
+    for (int i = 0; d->slot >= 0 && i < MOST_NAPS; i++) {
         struct directory *expected = d;
 
         if (atomic_compare_exchange_strong(&streams[d->slot], &expected, NULL)) {
             return true;
         }
-        sys_nap_ns(100000);
+        sys_nap_ns(NAP_NS);
     }
     return d->slot < 0;
 }

@@ -31,8 +31,11 @@ struct directory {
 
 /* Opens a stream. Returns NULL if memory is short. */
 struct directory *directory_open(const struct record *list);
+/* The stream behind a DIR *, or NULL if it is one of libc. */
 struct directory *directory_of(DIR *dir);
+/* readdir(3): the next entry, valid until the next call; NULL at the end. */
 struct dirent *directory_read(struct directory *directory);
+/* seekdir(3): the next directory_read() returns the entry at `position`, counted from 0. */
 void directory_seek(struct directory *directory, long position);
 /* Opens the real directory, if that has not been done, and returns its descriptor or -errno. The
  * descriptor belongs to the stream. */
@@ -40,6 +43,7 @@ int directory_fd(struct directory *directory);
 /* Opens the real directories of all streams. Called before a directory is moved or removed, while
  * they can still be found by name. Any thread. */
 void directory_open_originals(void);
+/* Closes the stream and frees it. Streams that another thread used at the time of a fork are leaked. */
 void directory_close(struct directory *directory);
 
 #endif

@@ -69,18 +69,18 @@ void fs_view_begin_user_change(void)
     atomic_fetch_add(&fs_view_user_changes, 1);
 }
 
-void fs_view_end_user_change(bool is_other)
+void fs_view_end_user_change(bool changed)
 {
-    if (is_other) {
+    if (changed) {
         atomic_store(&fs_view_user_changed, true);
     } else {
         atomic_fetch_sub(&fs_view_user_changes, 1);
     }
 }
 
-void fs_view_end_change(bool is_other)
+void fs_view_end_change(bool changed)
 {
-    if (is_other) {
+    if (changed) {
         atomic_store(&fs_view_changed, true);
     } else {
         atomic_fetch_sub(&fs_view_changes, 1);

@@ -37,13 +37,12 @@ void fs_view_pin(void);
 /* Call this before a call that may change the mount view. Until the matching end, look-ups of
  * threads that are not pinned are uncertain. */
 void fs_view_begin_change(void);
-/* Call this after it. is_other: the view has really changed, and stays changed; false: it is what
- * it was before. */
-void fs_view_end_change(bool is_other);
+/* Call this after it. changed: the view has changed for good; false: it is what it was before. */
+void fs_view_end_change(bool changed);
 
 /* The same for calls that change the user or the groups: afterwards permissions may hide files. */
 void fs_view_begin_user_change(void);
-void fs_view_end_user_change(bool is_other);
+void fs_view_end_user_change(bool changed);
 
 /* May other processes be told what this thread has just found under a path? Only while nothing has
  * changed, or is changing, since the process started. */

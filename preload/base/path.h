@@ -50,6 +50,7 @@ size_t path_parent_length(const char *path, size_t length);
 /* The last component, as a pointer into `path`. */
 const char *path_name(const char *path, size_t length);
 
+/* Does the string end with `suffix`? */
 bool path_ends_with(const char *path, const char *suffix);
 
 /* Writes "directory/name" into buf. Returns false if it does not fit. */

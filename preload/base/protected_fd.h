@@ -42,6 +42,7 @@ void protected_fd_forget_all(enum protected_fd_kind kind);
 
 /* The entry of a descriptor, or -1 if it is not protected or this is a forked child. */
 int protected_fd_find(int fd);
+/* The kind of an entry, which must be valid. */
 enum protected_fd_kind protected_fd_kind_of(int entry);
 /* The lowest descriptor >= first that may be protected, or -1. */
 int protected_fd_next(unsigned first);

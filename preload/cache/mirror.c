@@ -36,6 +36,16 @@ bool mirror_path(const struct node_cache *node, const char *path, char *out, siz
     return true;
 }
 
+void mirror_path_to_original(const struct node_cache *node, char *path)
+{
+    size_t n = node->directory_length;
+
+    if (strncmp(path, node->directory, n) == 0 && strncmp(path + n, "/files/", 7) == 0) {
+        n += strlen("/files");
+        memmove(path, path + n, strlen(path + n) + 1);
+    }
+}
+
 /* Is there room for this file? A tenth of the file system, at most 1 GiB, stays free: MPI libraries
  * need shared memory, too. */
 static int check_room(int fd, uint64_t size)
@@ -218,7 +228,7 @@ static int put_in_place(struct mirror_writer *w, struct node_cache *node, const 
                         const struct stat *original)
 {
     bool whole = w->written >= (uint64_t)original->st_size;
-    char target[FI_PATH_MAX + 512];
+    char target[MIRROR_PATH_MAX];
     struct stat st;
     int error = sys_fstat(w->fd, &st);
 
@@ -262,8 +272,8 @@ int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *
 
 int mirror_link(struct node_cache *node, const char *first, const char *path)
 {
-    char from[FI_PATH_MAX + 512];
-    char to[FI_PATH_MAX + 512];
+    char from[MIRROR_PATH_MAX];
+    char to[MIRROR_PATH_MAX];
     int error;
 
     if (!target_path(node, first, from, sizeof from) || !target_path(node, path, to, sizeof to)) {

@@ -17,17 +17,23 @@
 #ifndef FASTIMPORT_CACHE_MIRROR_H
 #define FASTIMPORT_CACHE_MIRROR_H
 
+#include "base/path.h"
 #include "cache/node.h"
+
+/* Room for the path of any mirror file, with its NUL. */
+enum { MIRROR_PATH_MAX = FI_PATH_MAX + NODE_PATH_MAX };
 
 struct mirror_writer {
     int fd;
     uint64_t written;
-    char temporary[512];
+    char temporary[NODE_PATH_MAX];
 };
 
 /* Writes the path of the copy of `path` to `out`. Returns false if it does not fit, or if ".."
  * would lead out of the mirror. */
 bool mirror_path(const struct node_cache *node, const char *path, char *out, size_t size);
+/* The reverse, in place: a path in the mirror becomes that of the original. Other paths stay. */
+void mirror_path_to_original(const struct node_cache *node, char *path);
 
 /* mirror_begin() starts a copy of `size` bytes. mirror_finish() publishes the record of the inode,
  * gives the file the size of the original (what was not appended becomes a hole) and puts it in its

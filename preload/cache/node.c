@@ -23,9 +23,9 @@ enum { GRACE_SECONDS = 60 }; /* older directories without a lock belong to a cre
 /* reserved address space; blocks are allocated as needed */
 static const uint64_t index_capacity = 1ULL << 30;
 
-static void node_file_name(const struct node_cache *node, const char *name, char out[512])
+static void node_file_name(const struct node_cache *node, const char *name, char out[NODE_PATH_MAX])
 {
-    snprintf(out, 512, "%s/%s", node->directory, name);
+    snprintf(out, NODE_PATH_MAX, "%s/%s", node->directory, name);
 }
 
 static bool has_exec(const char *directory)
@@ -64,7 +64,7 @@ static int make_directory(struct node_cache *node, const char *base, uint64_t no
 
 static int take_lock(struct node_cache *node, const char *name, int flags)
 {
-    char file[512];
+    char file[NODE_PATH_MAX];
     int error;
     int fd;
 
@@ -89,8 +89,8 @@ static int take_lock(struct node_cache *node, const char *name, int flags)
  * same time must never find a lock that nobody holds. */
 static int make_lock(struct node_cache *node)
 {
-    char from[512];
-    char to[512];
+    char from[NODE_PATH_MAX];
+    char to[NODE_PATH_MAX];
     int error = take_lock(node, "lock.new", O_CREAT | O_EXCL);
 
     if (error != 0) {
@@ -107,7 +107,7 @@ static int make_lock(struct node_cache *node)
 
 static int populate(struct node_cache *node, uint32_t n_ranks, uint64_t nonce)
 {
-    char name[512];
+    char name[NODE_PATH_MAX];
     int error = make_lock(node);
 
     if (error != 0) {
@@ -167,7 +167,7 @@ static bool is_private(int fd, uid_t user)
 
 int node_visit(struct node_cache *node, const char *directory, uint64_t nonce)
 {
-    char name[512];
+    char name[NODE_PATH_MAX];
     int fd = sys_open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     bool sound;
     int error;
@@ -210,7 +210,7 @@ enum { REMOVALS = 3, REMOVAL_NAP_NS = 2000000 };
 static bool is_last(const struct node_cache *node)
 {
     int fd = protected_fd_get(node->lock);
-    char file[512];
+    char file[NODE_PATH_MAX];
     bool last;
 
     if (fd >= 0) {
@@ -281,7 +281,7 @@ static bool sweep_file(const char *path)
 static bool sweep_one(void *context, const char *name, unsigned char type)
 {
     struct sweep *sweep = context;
-    char path[512];
+    char path[NODE_PATH_MAX];
     int fd;
 
     (void)type;

@@ -20,6 +20,9 @@
 
 #include "cache/segment.h"
 
+/* Room for the path of a file in the cache directory itself, with its NUL. */
+enum { NODE_PATH_MAX = 512 };
+
 struct node_cache {
     char directory[256];
     size_t directory_length;

@@ -160,6 +160,7 @@ struct fi_query {
     uint64_t hash;
 };
 
+/* The hash of a key. */
 uint64_t record_hash(enum record_kind kind, uint64_t argument, const char *path,
                      size_t path_length);
 

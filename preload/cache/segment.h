@@ -109,6 +109,7 @@ int segment_create(struct segment *segment, const char *file, size_t capacity, u
  * a segment). This process does not trust the contents: segment_find() checks each record once with
  * record_valid(), and treats a damaged chain as empty. */
 int segment_attach(struct segment *segment, const char *file, uint64_t nonce);
+/* Unmaps it. No record may be in use. */
 void segment_detach(struct segment *segment);
 
 /* The newest record for a key, or NULL. */

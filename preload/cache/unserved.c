@@ -33,7 +33,7 @@ const char *unserved_reason(const struct segment *segment, const char *path)
         return NULL;
     }
     return r->error == EFBIG ? "is larger than FASTIMPORT_MAX_FILE"
-                             : "could not be kept in the node cache";
+                             : "could not be stored in the node cache";
 }
 
 /* Attached children write to the segment, too, so check what they wrote. */

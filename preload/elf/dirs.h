@@ -28,6 +28,7 @@ char *fi_absolute(struct fi_pool *pool, const char *cwd, const char *path);
 const char **fi_dirs_split(struct fi_pool *pool, const struct fi_elf_host *host, const char *list,
                            const char *separators, const char *origin);
 
+/* The number of directories in such a list. */
 size_t fi_dirs_count(const char *const *dirs);
 
 /* The directories in which to look for a name, in order, absolute: those of the list that exist,

@@ -21,12 +21,14 @@ struct fi_host_traits {
     int haswell, xeon_phi, avx512_1;
 };
 
+/* Detects those of this process. */
 void fi_host_traits_detect(struct fi_host_traits *out);
 
 /* Detects this host. NULL: memory is short. `env_dirs`: the number of LD_LIBRARY_PATH directories
  * that ld.so holds, without duplicates, because dlinfo() lists these first. */
 const struct fi_elf_host *fi_host_detect(struct fi_pool *pool, size_t env_dirs);
 
+/* $PLATFORM (NULL: unknown) and the hwcaps subdirectories, see struct fi_elf_host. */
 const char *fi_host_platform(const struct fi_host_traits *traits);
 char *fi_host_subdirs(struct fi_pool *pool, const struct fi_host_traits *traits);
 

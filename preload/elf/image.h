@@ -32,6 +32,7 @@ struct fi_image {
     size_t n_needed, n_optional;
 };
 
+/* Reads a file of `size` bytes. *out is complete only with FI_IMAGE_OK. */
 enum fi_image_verdict fi_image_read(struct fi_pool *pool, const void *data, size_t size,
                                     struct fi_image *out);
 

@@ -19,6 +19,7 @@ struct fi_pool {
 
 void *fi_pool_alloc(struct fi_pool *pool, size_t size); /* zeroed, aligned for any type */
 void *fi_pool_pointers(struct fi_pool *pool, size_t n); /* an array of n NULL pointers */
+/* Copies, NUL-terminated; fi_pool_join() concatenates three strings. */
 char *fi_pool_strndup(struct fi_pool *pool, const char *text, size_t length);
 char *fi_pool_strdup(struct fi_pool *pool, const char *text);
 char *fi_pool_join(struct fi_pool *pool, const char *a, const char *b, const char *c);
@@ -27,6 +28,7 @@ char *fi_pool_join(struct fi_pool *pool, const char *a, const char *b, const cha
  * moved. */
 void *fi_pool_append(struct fi_pool *pool, void *array, size_t n, const void *item);
 
+/* Frees everything; the pool is then empty and usable. */
 void fi_pool_release(struct fi_pool *pool);
 
 #endif

@@ -35,6 +35,8 @@ struct fill {
     _Atomic int64_t first_wait_ns; /* the adaptive wait for the stream before a request */
 };
 
+/* is_root: this process is the root; max_file: largest file to cache, bytes; wait_ms: wait_ns in
+ * milliseconds. The caller then sets `planned`. */
 void fill_init(struct fill *fill, struct node_cache *node, bool is_root, uint64_t max_file,
                uint64_t wait_ms);
 

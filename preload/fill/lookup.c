@@ -231,7 +231,7 @@ static const struct record *look_list(const struct lookup *l)
 
 /* --- contents of files --- */
 
-enum { READ_CHUNK = 1 << 20 };
+enum { READ_CHUNK = 1 << 20, OTHER_NAME_SLICE_NS = 1000000, OTHER_NAME_WAIT_NS = 2000000000 };
 
 /* Copies `size` bytes of the file into the mirror. Fails with -EIO if the file has become shorter
  * meanwhile. */
@@ -245,7 +245,11 @@ static int copy_bytes(int fd, struct mirror_writer *w, uint64_t size)
         uint64_t left = size - w->written;
         ssize_t n = sys_pread_all(fd, buffer, left < room ? left : room, (off_t)w->written);
 
-        error = n == 0 ? -EIO : n < 0 ? (int)n : mirror_append(w, buffer, (size_t)n);
+        if (n > 0) {
+            error = mirror_append(w, buffer, (size_t)n);
+        } else {
+            error = n == 0 ? -EIO : (int)n;
+        }
     }
     free(buffer);
     return error;
@@ -333,13 +337,13 @@ static const struct record *link_to_origin(const struct lookup *l, const struct 
 static bool claim_origin(const struct lookup *l, const struct fi_query *origin)
 {
     struct segment *s = &l->node->index;
-    int64_t give_up = sys_now_ns() + 2000000000;
+    int64_t give_up = sys_now_ns() + OTHER_NAME_WAIT_NS;
 
     while (!segment_claim(s, origin->hash)) {
         if (!segment_claimed(s, origin->hash) || sys_now_ns() > give_up) {
             return false;
         }
-        segment_wait(s, atomic_load(&s->header->generation), 1000000);
+        segment_wait(s, atomic_load(&s->header->generation), OTHER_NAME_SLICE_NS);
     }
     return true;
 }

@@ -79,8 +79,13 @@ static const char *cut_name(char *path, const char **directory)
         path[--n] = '\0';
     }
     name = strrchr(path, '/');
-    *directory = name == NULL ? "." : name == path ? "/" : path;
-    name = name == NULL ? path : name + 1;
+    if (name == NULL) {
+        *directory = ".";
+        name = path;
+    } else {
+        *directory = name == path ? "/" : path;
+        name++;
+    }
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
         *directory = path;
         return "";
@@ -268,9 +273,9 @@ static void note_finish(bool all)
     count_add(&fi_count->intercepted[CALL_WRITE], 1);
     if (!all) {
         changes_mark_lost(resolver.node);
-        fi_log_once(LOG_WARN, "the index of the node cache is full, so a change of a file cannot "
-                              "be recorded: from now "
-                              "on this node reads everything from the file system");
+        fi_log_once(LOG_WARN,
+                    "the index of the node cache is full, so a change of a file cannot be "
+                    "recorded: this node reads everything from the file system from now on");
     }
 }
 

@@ -22,6 +22,7 @@ struct stale_context {
     const struct record *(*look)(const char *path, size_t length, int *error);
 };
 
+/* Is the answer for this path (normal, `length` bytes) stale? */
 bool stale_path(const struct stale_context *by, const char *path, size_t length);
 
 #endif
