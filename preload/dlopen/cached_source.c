@@ -66,7 +66,7 @@ static const struct record *cached_file(const char *path)
 
 static int cached_source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
 {
-    char copy[FI_PATH_MAX + 512];
+    char copy[MIRROR_PATH_MAX];
     struct fi_path name;
     const struct record *r = cached_source_name(path, &name) ? cached_file(name.text) : NULL;
 

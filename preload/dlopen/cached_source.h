@@ -15,8 +15,10 @@
 #include "fill/fill.h"
 #include "policy/policy.h"
 
+/* Keeps both pointers, which must live as long as the process. */
 void cached_source_init(struct fill *fill, const struct policy *policy);
 
+/* The callbacks for a struct fi_closure_request. */
 extern const struct fi_elf_source cached_source;
 
 /* Is the path below a root, by its words alone? */

@@ -20,24 +20,13 @@
 #include "ldso/stub.h"
 #include "ldso/stub_refs.h"
 
-enum { NAME_MAX_LENGTH = FI_PATH_MAX + 512, WHY_MAX = 256 };
+enum { WHY_MAX = 256 };
 
 /* --- original names --- */
 
 /* the node cache whose mirror the names are in; a process has one */
 static const struct node_cache *named_by;
 static void (*after_mapping)(void);
-
-/* In place: the original name is the end of the mirror's name. */
-void load_original_name(const struct node_cache *node, char *name)
-{
-    size_t n = node->directory_length;
-
-    if (strncmp(name, node->directory, n) == 0 && strncmp(name + n, "/files/", 7) == 0) {
-        n += strlen("/files");
-        memmove(name, name + n, strlen(name + n) + 1);
-    }
-}
 
 /* The names for the dlopen that this thread is in. A plain dlopen keeps the name that it was given,
  * which may be relative or have parts that the mirror's name does not have. */
@@ -60,7 +49,7 @@ static int restore_name(struct dl_phdr_info *info, size_t size, void *node_)
     if (naming.mapped != NULL && naming.given != NULL && strcmp(name, naming.mapped) == 0) {
         memcpy(name, naming.given, strlen(naming.given) + 1);
     } else {
-        load_original_name(node, name);
+        mirror_path_to_original(node, name);
     }
     return 0;
 }
@@ -115,17 +104,17 @@ static bool need(struct load *l, const char *name)
 
 /* The file to map for a path of the record: a mirror file, or the path itself. */
 static bool load_source_of(const struct load *l, bool ours, const char *path,
-                           char out[NAME_MAX_LENGTH])
+                           char out[MIRROR_PATH_MAX])
 {
     if (ours) {
-        return mirror_path(l->node, path, out, NAME_MAX_LENGTH);
+        return mirror_path(l->node, path, out, MIRROR_PATH_MAX);
     }
-    return snprintf(out, NAME_MAX_LENGTH, "%s", path) < NAME_MAX_LENGTH;
+    return snprintf(out, MIRROR_PATH_MAX, "%s", path) < MIRROR_PATH_MAX;
 }
 
 static bool is_there(const char *directory, size_t length, const char *name)
 {
-    char path[NAME_MAX_LENGTH];
+    char path[MIRROR_PATH_MAX];
 
     return snprintf(path, sizeof path, "%.*s/%s", (int)length, directory, name) <
                (int)sizeof path &&
@@ -167,7 +156,7 @@ static bool search_in(struct load *l, const char *directory, size_t length, cons
  * would search for it. */
 static bool need_by_name(struct load *l, const struct library_item *item, const char *name)
 {
-    char file[NAME_MAX_LENGTH];
+    char file[MIRROR_PATH_MAX];
 
     return load_source_of(l, (item->bits & LIBRARY_OURS) != 0, item->path, file) &&
            search_in(l, file, path_parent_length(file, strlen(file)), name) && need(l, name);
@@ -178,7 +167,7 @@ static bool need_by_name(struct load *l, const struct library_item *item, const 
 static bool need_odd_name(struct load *l, const struct library_item *item, const char *name)
 {
     bool ours = (item->bits & LIBRARY_OURS) != 0;
-    char file[NAME_MAX_LENGTH];
+    char file[MIRROR_PATH_MAX];
 
     if (strchr(name, '/') == NULL) {
         return need_by_name(l, item, name);
@@ -219,7 +208,7 @@ static bool is_loaded(const struct linkmap_list *map, const struct library_item 
 
 static bool need_item(struct load *l, const struct library_item *item)
 {
-    char file[NAME_MAX_LENGTH];
+    char file[MIRROR_PATH_MAX];
     bool loaded = is_loaded(l->map, item);
     size_t odd;
 
@@ -278,7 +267,7 @@ static void load_set_error(struct load *l, const char *error)
 
     snprintf(l->why, sizeof l->why, "%s", error == NULL ? "" : error);
     while ((at = strstr(at, l->node->directory)) != NULL) {
-        load_original_name(l->node, at);
+        mirror_path_to_original(l->node, at);
         at++;
     }
 }
@@ -298,8 +287,8 @@ static void *load_open(struct load *l, const char *file, int flags,
 static void *load_open_stub(struct load *l, int flags, const struct library_calls *calls)
 {
     static _Atomic unsigned serial;
-    char stub_name[512];
-    char helper_name[512];
+    char stub_name[NODE_PATH_MAX];
+    char helper_name[NODE_PATH_MAX];
     unsigned number = serial++;
     struct stub helper = {.constructor = "fastimport_libraries_mapped"};
     struct stub stub = {.rpath = l->rpath};
@@ -376,7 +365,7 @@ static void make_absolute(const char *given, char out[FI_PATH_MAX])
 /* The file to map: under the given name if the mirror has that, so that ld.so stores it; otherwise
  * under the name of the record. */
 static bool choose_target(const struct load *l, const struct library_item *item, const char *given,
-                          char out[NAME_MAX_LENGTH])
+                          char out[MIRROR_PATH_MAX])
 {
     bool ours = (item->bits & LIBRARY_OURS) != 0;
 
@@ -397,7 +386,7 @@ static void *answer_item(struct load *l, const struct record *record,
                          const struct library_item *item, const char *absolute, int flags,
                          const struct library_calls *calls)
 {
-    char target[NAME_MAX_LENGTH];
+    char target[MIRROR_PATH_MAX];
     void *handle = NULL;
 
     if (linkmap_has_path(l->map, item->path) || loaded_as_original(l->node, item->path)) {
@@ -409,7 +398,8 @@ static void *answer_item(struct load *l, const struct record *record,
         naming.mapped = target;
         return dlopen_load(l, record, target, flags, calls);
     } else {
-        snprintf(l->why, sizeof l->why, "the name that it is opened by is too long");
+        snprintf(l->why, sizeof l->why,
+                 "the name by which it is opened is longer than that of its copy");
         if ((item->bits & LIBRARY_OURS) != 0) { /* if it is loaded already, no name is to be set */
             handle = calls->dlopen(target, flags | RTLD_NOLOAD);
         }
@@ -450,7 +440,7 @@ void *load_library(struct node_cache *node, const struct record *record, const c
         return NULL;
     }
     if (!node->may_execute || !linkmap_all(&map)) {
-        unserved_note(&node->index, item.path, "nothing can be mapped from the node cache");
+        unserved_note(&node->index, item.path, "no library can be mapped from the node cache");
         return NULL;
     }
     make_absolute(given == NULL ? item.path : given, absolute);

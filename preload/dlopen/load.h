@@ -39,9 +39,6 @@ void *load_library(struct node_cache *node, const struct record *record, const c
 /* dlclose(3) of a handle. Also closes the stub that load_library() has kept open for it. */
 int load_close(void *handle, const struct library_calls *calls);
 
-/* Replaces a path in the mirror by that of the original, in place. */
-void load_original_name(const struct node_cache *node, char *path);
-
 /* The constructor of the helper library. Exported for ld.so only. */
 void fastimport_libraries_mapped(void);
 

@@ -51,7 +51,7 @@ void early_prepare(void)
     if (early.ld_library_path != NULL && libpath_load(&early.libpath, told, search)) {
         early.closure_dso = closure_dso_open();
     } else {
-        fi_log(LOG_DEBUG, "%s does not speak of LD_LIBRARY_PATH's directories here",
+        fi_log(LOG_DEBUG, "%s lists none of the directories of LD_LIBRARY_PATH on this node",
                LIBPATH_VARIABLE);
     }
 }

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "cache/mirror.h"
 #include "dlopen/by_name.h"
 #include "dlopen/load.h"
 #include "dlopen/loaded.h"
@@ -150,7 +151,7 @@ FI_EXPORT int dlinfo(void *handle, int request, void *info)
     int result = real()->dlinfo(handle, request, info);
 
     if (result == 0 && request == RTLD_DI_ORIGIN && resolve_begun) {
-        load_original_name(resolver.node, info);
+        mirror_path_to_original(resolver.node, info);
     }
     return result;
 }

@@ -32,12 +32,12 @@ static uint64_t namespace_begin(void)
 static int namespace_end(int result, uint64_t before)
 {
     int error = errno;
-    bool is_other = result == 0 && (before == 0 || fs_view_identity() != before);
+    bool changed = result == 0 && (before == 0 || fs_view_identity() != before);
 
-    if (is_other) {
+    if (changed) {
         serving_end();
     }
-    fs_view_end_change(is_other);
+    fs_view_end_change(changed);
     errno = error;
     return result;
 }

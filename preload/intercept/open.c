@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "answer/answer.h"
+#include "cache/mirror.h"
 #include "invalidate/note.h"
 #include "resolve.h"
 
@@ -47,7 +48,7 @@ static bool is_refused_pycache(const char *path, int flags)
 /* Returns the descriptor, or -1 with errno, if *served. Otherwise make the real call. */
 static int serve_open(const char *path, int flags, bool *served)
 {
-    char name[FI_PATH_MAX + 512];
+    char name[MIRROR_PATH_MAX];
     struct answer a;
     int fd;
 
@@ -191,7 +192,7 @@ static void note_stream(FILE *file, const char *path, const char *mode)
 static FILE *fopen_any(FILE *(*call)(const char *, const char *), const char *path,
                        const char *mode)
 {
-    char name[FI_PATH_MAX + 512];
+    char name[MIRROR_PATH_MAX];
     struct answer a;
     FILE *file;
 

@@ -67,14 +67,14 @@ static int privileges_end(int result, const struct rights *before)
 {
     int error = errno;
     struct rights now;
-    bool is_other;
+    bool changed;
 
     privileges_look(&now);
-    is_other = privileges_differ(before, &now);
-    if (is_other) {
+    changed = privileges_differ(before, &now);
+    if (changed) {
         serving_end();
     }
-    fs_view_end_user_change(is_other);
+    fs_view_end_user_change(changed);
     errno = error;
     return result;
 }
@@ -112,17 +112,17 @@ CHANGE(initgroups, (const char *user, gid_t group), (user, group), (uid_t)-1)
     {                                                                                              \
         struct rights before;                                                                      \
         int former;                                                                                \
-        bool is_other;                                                                             \
+        bool changed;                                                                              \
         if (!concerns_us()) {                                                                      \
             return real()->name(id);                                                               \
         }                                                                                          \
         privileges_begin(&before, (uid_t)-1);                                                      \
         former = real()->name(id);                                                                 \
-        is_other = (type)former != id && (type)real()->name((type)-1) == id;                       \
-        if (is_other) {                                                                            \
+        changed = (type)former != id && (type)real()->name((type)-1) == id;                        \
+        if (changed) {                                                                             \
             serving_end();                                                                         \
         }                                                                                          \
-        fs_view_end_user_change(is_other);                                                         \
+        fs_view_end_user_change(changed);                                                          \
         return former;                                                                             \
     }
 

@@ -45,6 +45,7 @@ struct real_functions {
 extern struct real_functions real_table;
 extern bool real_is_bound;
 
+/* Binds all names; real() does it at the first use. */
 void real_bind(void);
 
 static inline const struct real_functions *real(void)

@@ -25,7 +25,7 @@ static bool closure_dso_open_once(struct closure_dso *c)
     return false;
 #endif
     if (getauxval(AT_BASE) == 0) { /* ld.so was started as a program with options of its own */
-        fi_log(LOG_INFO, "libraries are left to ld.so, because it was started as a program");
+        fi_log(LOG_INFO, "ld.so was started as a program, so libraries are left to it");
         return false;
     }
     if (!linkmap_beside("libfastimport-elf.so", name, sizeof name)) {

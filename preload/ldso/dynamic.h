@@ -34,7 +34,8 @@ struct dynamic {
     struct dynamic_relocations relocations[2]; /* DT_RELA and DT_JMPREL */
 };
 
-/* Returns false if the object has no dynamic section, or one without symbols. */
+/* Returns false if the object has no dynamic section, or one without symbols; what it has is filled
+ * in all the same. */
 bool dynamic_read(const struct dl_phdr_info *object, struct dynamic *out);
 
 /* The symbol of this name that this object defines; NULL if it does not. */
