@@ -33,8 +33,8 @@ static const struct record *resolve_find(enum record_kind kind, uint64_t argumen
 
 /* The record for the query, or `listing` if that comes first: from the node cache, or through the
  * fill. */
-static const struct record *get(const struct fi_query *q, const struct fi_query *listing,
-                                enum fallback_reason *why)
+static const struct record *resolve_get(const struct fi_query *q, const struct fi_query *listing,
+                                        enum fallback_reason *why)
 {
     const struct record *r = segment_find(&resolver.node->index, q);
 
@@ -46,8 +46,8 @@ static const struct record *get(const struct fi_query *q, const struct fi_query 
 }
 
 /* The same for a prefix of a path. */
-static const struct record *get_prefix(enum record_kind kind, uint64_t argument, const char *path,
-                                       size_t length)
+static const struct record *resolve_get_prefix(enum record_kind kind, uint64_t argument,
+                                               const char *path, size_t length)
 {
     const struct record *r = resolve_find(kind, argument, path, length);
     char copy[FI_PATH_MAX];
@@ -60,7 +60,7 @@ static const struct record *get_prefix(enum record_kind kind, uint64_t argument,
     memcpy(copy, path, length);
     copy[length] = '\0';
     q = query_make(kind, argument, copy, length);
-    return get(&q, NULL, &why);
+    return resolve_get(&q, NULL, &why);
 }
 
 static bool is_success(const struct record *r)
@@ -90,14 +90,14 @@ static const struct stat *known_stat(const char *path, size_t length)
 /* May names be looked up in this directory? (If not, the kernel says EACCES for all names.) */
 static bool is_searchable(const char *path, size_t length)
 {
-    const struct record *r = get_prefix(RECORD_STAT, 0, path, length);
+    const struct record *r = resolve_get_prefix(RECORD_STAT, 0, path, length);
     const struct stat *st = known_stat(path, length);
 
     if (r != NULL) {
         record_mark_used(r);
     }
     return (st != NULL && (st->st_mode & 0111) == 0111) ||
-           is_success(get_prefix(RECORD_ACCESS, X_OK | RECORD_EFFECTIVE, path, length));
+           is_success(resolve_get_prefix(RECORD_ACCESS, X_OK | RECORD_EFFECTIVE, path, length));
 }
 
 /* Does the cached listing show that this name does not exist? Not for names that begin with a dot:
@@ -152,8 +152,8 @@ static int implied_error(const char *path, size_t length)
 /* Returns the record, or NULL and an error that follows from other records: from those that are
  * there already, or from the listing of the directory if that arrives first. With neither, *why is
  * the reason. */
-static const struct record *get_or_imply(const struct fi_query *q, int *error,
-                                         enum fallback_reason *why)
+static const struct record *resolve_get_or_imply(const struct fi_query *q, int *error,
+                                                 enum fallback_reason *why)
 {
     size_t n = path_parent_length(q->path, q->length);
     struct fi_query listing = query_make(RECORD_LIST, 0, q->path, n);
@@ -168,12 +168,12 @@ static const struct record *get_or_imply(const struct fi_query *q, int *error,
     if (resolver.fill != NULL) {
         prefetch_after(q);
     }
-    r = get(q, is_listed ? NULL : &listing, why);
+    r = resolve_get(q, is_listed ? NULL : &listing, why);
     if (r == NULL || r->hash == q->hash) {
         return r;
     }
     *error = implied_error(q->path, q->length);
-    return *error != 0 ? NULL : get(q, NULL, why);
+    return *error != 0 ? NULL : resolve_get(q, NULL, why);
 }
 
 /* --- what this node has changed --- */
@@ -187,7 +187,7 @@ static const struct record *resolve_look(const char *path, size_t length, int *e
     if (r != NULL || (*error = implied_error(path, length)) != 0) {
         return r;
     }
-    return get_prefix(RECORD_STAT, 0, path, length);
+    return resolve_get_prefix(RECORD_STAT, 0, path, length);
 }
 
 bool resolve_is_stale(const char *path, size_t length)
@@ -236,7 +236,7 @@ static bool is_plain_directory(void *unused, const char *path, size_t length)
     if (policy_verdict(resolver.policy, path, length) != OURS || resolve_is_stale(path, length)) {
         return false;
     }
-    r = get_prefix(RECORD_STAT, 0, path, length);
+    r = resolve_get_prefix(RECORD_STAT, 0, path, length);
     s = is_success(r) ? record_payload(r) : NULL;
     return s != NULL && S_ISDIR(s->link.st_mode) && is_searchable(path, length);
 }
@@ -274,7 +274,7 @@ static bool ends_in_dot(const char *path)
     return path[n - 1] == '.' && (n == 1 || path[n - 2] == '/');
 }
 
-static bool make_subject(struct subject *s, const char *path)
+static bool resolve_make_subject(struct subject *s, const char *path)
 {
     char cwd[FI_PATH_MAX];
 
@@ -343,8 +343,8 @@ static bool is_acceptable(const struct record *r, bool must_be_directory)
     return r->kind == RECORD_STAT && r->error == 0 && S_ISDIR(st->link.st_mode);
 }
 
-static bool deliver(enum call_family family, const struct record *r, int error,
-                    struct answer *answer)
+static bool resolve_deliver(enum call_family family, const struct record *r, int error,
+                            struct answer *answer)
 {
     answer->record = r;
     answer->error = error;
@@ -367,7 +367,7 @@ static bool resolve_at_once(enum call_family family, const struct fi_query *q,
         return false;
     }
     count_add(&fi_count->intercepted[family], 1);
-    return deliver(family, r, -r->error, answer);
+    return resolve_deliver(family, r, -r->error, answer);
 }
 
 static bool resolve_slowly(enum call_family family, enum record_kind kind, uint64_t argument,
@@ -379,7 +379,7 @@ static bool resolve_slowly(enum call_family family, enum record_kind kind, uint6
     const struct record *r;
     int error = 0;
 
-    if (!make_subject(&s, path) || !is_ours(s.path, s.length)) {
+    if (!resolve_make_subject(&s, path) || !is_ours(s.path, s.length)) {
         return false;
     }
     count_add(&fi_count->intercepted[family], 1);
@@ -389,9 +389,9 @@ static bool resolve_slowly(enum call_family family, enum record_kind kind, uint6
     q = query_make(kind, argument, s.path, s.length);
     r = segment_find(&resolver.node->index, &q);
     if (r == NULL) {
-        r = get_or_imply(&q, &error, &why);
+        r = resolve_get_or_imply(&q, &error, &why);
         if (error != 0) {
-            return deliver(family, NULL, error, answer);
+            return resolve_deliver(family, NULL, error, answer);
         }
     }
     if (r == NULL) {
@@ -401,7 +401,7 @@ static bool resolve_slowly(enum call_family family, enum record_kind kind, uint6
         (s.must_be_searchable && !is_searchable(s.path, s.length))) {
         return resolve_fall_back(FALLBACK_UNAVAILABLE);
     }
-    return deliver(family, r, -r->error, answer);
+    return resolve_deliver(family, r, -r->error, answer);
 }
 
 bool resolve(enum call_family family, enum record_kind kind, uint64_t argument, const char *path,

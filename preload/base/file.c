@@ -22,7 +22,7 @@ enum { SLOW_READER_NS = 1000000000, NAP_NS = 1000000, NAMES = 8 };
 
 /* If the kernel resolves this name to an open descriptor of this process: the descriptor; else -1.
  * A rename onto such a name (/dev/stdout) would break it for all processes. */
-static int descriptor_of(const char *name)
+static int file_named_descriptor(const char *name)
 {
     static const char *const prefixes[] = {"/dev/fd/", "/proc/self/fd/"};
     char *end;
@@ -42,7 +42,7 @@ static int descriptor_of(const char *name)
     return -1;
 }
 
-static bool is_trusted(const struct stat *st)
+static bool file_is_trusted(const struct stat *st)
 {
     return st->st_uid == 0 || st->st_uid == geteuid();
 }
@@ -65,10 +65,10 @@ static enum kind file_kind_of(const char *name)
         return REPLACEABLE;
     }
     is_link = S_ISLNK(st.st_mode);
-    if (is_link && (!is_trusted(&st) || sys_stat(name, &st) != 0)) {
+    if (is_link && (!file_is_trusted(&st) || sys_stat(name, &st) != 0)) {
         return REPLACEABLE;
     }
-    if (S_ISREG(st.st_mode) || (S_ISFIFO(st.st_mode) && !is_trusted(&st))) {
+    if (S_ISREG(st.st_mode) || (S_ISFIFO(st.st_mode) && !file_is_trusted(&st))) {
         return REPLACEABLE;
     }
     if (S_ISDIR(st.st_mode)) {
@@ -81,7 +81,7 @@ static enum kind file_kind_of(const char *name)
 
 /* Creates a temporary file in the directory of `name`. With O_EXCL and O_NOFOLLOW the call fails if
  * anything, also a symlink, has this name. */
-static int create_beside(const char *name, mode_t mode, char temporary[FI_PATH_MAX])
+static int file_create_beside(const char *name, mode_t mode, char temporary[FI_PATH_MAX])
 {
     size_t length = strlen(name);
     size_t directory = (size_t)(path_name(name, length) - name);
@@ -121,7 +121,7 @@ static int file_write_all(int fd, const char *bytes, size_t size)
 
 /* Writes to a FIFO whose reader may have gone. SIGPIPE is blocked, and removed if our write has
  * raised it: the program must see an error of ours neither as a signal nor as a pending one. */
-static int write_stream(int fd, const void *bytes, size_t size)
+static int file_write_stream(int fd, const void *bytes, size_t size)
 {
     const struct timespec at_once = {0, 0};
     sigset_t sigpipe, before, pending;
@@ -142,7 +142,7 @@ static int write_stream(int fd, const void *bytes, size_t size)
 static int file_write_and_rename(const char *name, const void *bytes, size_t size, mode_t mode)
 {
     char temporary[FI_PATH_MAX];
-    int fd = create_beside(name, mode, temporary);
+    int fd = file_create_beside(name, mode, temporary);
     int error;
 
     if (fd < 0) {
@@ -161,7 +161,7 @@ static int file_write_and_rename(const char *name, const void *bytes, size_t siz
 
 int file_replace(const char *name, const void *bytes, size_t size, mode_t mode)
 {
-    if (descriptor_of(name) >= 0 || file_kind_of(name) != REPLACEABLE) {
+    if (file_named_descriptor(name) >= 0 || file_kind_of(name) != REPLACEABLE) {
         return -EINVAL;
     }
     return file_write_and_rename(name, bytes, size, mode);
@@ -174,7 +174,7 @@ static int file_put_stream(const char *name, const void *bytes, size_t size)
     int error = fd < 0 ? fd : sys_fstat(fd, &st);
 
     if (error == 0) {
-        error = takes_a_stream(st.st_mode) ? write_stream(fd, bytes, size) : -EINVAL;
+        error = takes_a_stream(st.st_mode) ? file_write_stream(fd, bytes, size) : -EINVAL;
     }
     if (fd >= 0) {
         sys_close(fd);
@@ -184,10 +184,10 @@ static int file_put_stream(const char *name, const void *bytes, size_t size)
 
 int file_put(const char *name, const void *bytes, size_t size, mode_t mode)
 {
-    int fd = descriptor_of(name);
+    int fd = file_named_descriptor(name);
 
     if (fd >= 0) {
-        return write_stream(fd, bytes, size);
+        return file_write_stream(fd, bytes, size);
     }
     switch (file_kind_of(name)) {
     case REPLACEABLE:
@@ -207,7 +207,7 @@ int file_put(const char *name, const void *bytes, size_t size, mode_t mode)
 int file_open_to_append(const char *name, mode_t mode)
 {
     const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-    int known = descriptor_of(name);
+    int known = file_named_descriptor(name);
     struct stat st;
     int fd;
 
@@ -215,7 +215,7 @@ int file_open_to_append(const char *name, mode_t mode)
         return sys_fcntl(known, F_DUPFD_CLOEXEC, 3);
     }
     fd = sys_open(name, flags | O_NOFOLLOW, mode);
-    if (fd == -ELOOP && sys_lstat(name, &st) == 0 && is_trusted(&st)) {
+    if (fd == -ELOOP && sys_lstat(name, &st) == 0 && file_is_trusted(&st)) {
         fd = sys_open(name, flags, mode);
     }
     return fd;

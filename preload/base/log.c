@@ -55,7 +55,7 @@ void log_error_opened(void)
 /* The descriptor to write to, or -1 for none. It is neither a file of the program which now has the
  * number of our log file, nor a file that got number 2 because the program had closed standard
  * error. */
-static int where_to(void)
+static int log_descriptor(void)
 {
     if (logger.file >= 0) {
         return protected_fd_get(logger.file);
@@ -89,7 +89,7 @@ void log_line(enum log_level level, const char *format, ...)
         n = (int)sizeof line - 2;
     }
     line[n++] = '\n';
-    fd = where_to();
+    fd = log_descriptor();
     if (fd < 0 || write(fd, line, (size_t)n) < 0) {
         /* there is nowhere left to report this error */
     }

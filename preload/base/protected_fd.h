@@ -4,7 +4,7 @@
  * (daemons; os.closerange(3, 4096)).
  *
  * Two kinds need this: descriptors of fastimport itself, and those through which an MPI library
- * that was initialised for fastimport only talks to the launcher and to other ranks.
+ * talks to the launcher and to other ranks, if it was initialised for fastimport alone.
  *
  * The wrappers of close(2) and dup2(2) (intercept/close.c) leave protected descriptors open. They
  * cannot see a raw system call. So each entry remembers device and inode of its open file, and a

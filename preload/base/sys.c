@@ -356,7 +356,7 @@ bool sys_exists(pid_t pid)
     return sys_stat("/proc/self", &st) != 0 || sys_stat(name, &st) != -ENOENT;
 }
 
-static int field(const char *text, const char *name)
+static int sys_status_field(const char *text, const char *name)
 {
     const char *at = strstr(text, name);
 
@@ -371,8 +371,8 @@ int sys_filters(void)
     if (sys_read_file("/proc/thread-self/status", text, sizeof text) <= 0) {
         return 0;
     }
-    n = field(text, "\nSeccomp_filters:");
-    return n >= 0 ? n : field(text, "\nSeccomp:") > 0;
+    n = sys_status_field(text, "\nSeccomp_filters:");
+    return n >= 0 ? n : sys_status_field(text, "\nSeccomp:") > 0;
 }
 
 int sys_own_directories(void)

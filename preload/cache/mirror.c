@@ -48,7 +48,7 @@ void mirror_path_to_original(const struct node_cache *node, char *path)
 
 /* Is there room for this file? A tenth of the file system, at most 1 GiB, stays free: MPI libraries
  * need shared memory, too. */
-static int check_room(int fd, uint64_t size)
+static int mirror_check_room(int fd, uint64_t size)
 {
     struct statfs sf;
     uint64_t spare;
@@ -76,7 +76,7 @@ int mirror_begin(struct mirror_writer *w, struct node_cache *node, uint64_t size
     if (w->fd < 0) {
         return w->fd;
     }
-    error = check_room(w->fd, size);
+    error = mirror_check_room(w->fd, size);
     if (error != 0) {
         mirror_abandon(w);
     }
@@ -149,7 +149,7 @@ static int mirror_describe(struct node_cache *node, uint64_t inode, const struct
 }
 
 /* Gives a copy of `written` bytes the mode, the size and the times of the original. */
-static int mirror_dress(int fd, uint64_t written, const struct stat *original)
+static int mirror_set_attributes(int fd, uint64_t written, const struct stat *original)
 {
     struct timespec times[2] = {original->st_atim, original->st_mtim};
     int error = sys_fchmod(fd, (original->st_mode & 0777) | 0400);
@@ -216,7 +216,7 @@ static bool mirror_complete(const struct mirror_writer *w, const struct node_cac
     known = sys_fstat(fd, &st) == 0 ? mirror_original(node, &st) : NULL;
     if (known != NULL && is_same_version(known, original)) {
         done = write_into(w, target, fd) == 0;
-        mirror_dress(fd, w->written, original);
+        mirror_set_attributes(fd, w->written, original);
     }
     sys_close(fd);
     return done;
@@ -255,7 +255,7 @@ static int put_in_place(struct mirror_writer *w, struct node_cache *node, const 
 int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *path,
                   const struct stat *original)
 {
-    int error = mirror_dress(w->fd, w->written, original);
+    int error = mirror_set_attributes(w->fd, w->written, original);
 
     if (error == 0) {
         error = put_in_place(w, node, path, original);

@@ -28,7 +28,7 @@ static void node_file_name(const struct node_cache *node, const char *name, char
     snprintf(out, NODE_PATH_MAX, "%s/%s", node->directory, name);
 }
 
-static bool has_exec(const char *directory)
+static bool node_may_execute(const char *directory)
 {
     struct statfs sf;
     int fd = sys_open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
@@ -41,18 +41,18 @@ static bool has_exec(const char *directory)
     return !noexec;
 }
 
-static void prefix_of(char out[64])
+static void node_prefix(char out[64])
 {
     snprintf(out, 64, "fastimport-%u-", (unsigned)getuid());
 }
 
 /* Creates the cache directory. Its random name cannot be guessed, so nobody can plant it. */
-static int make_directory(struct node_cache *node, const char *base, uint64_t nonce)
+static int node_make_directory(struct node_cache *node, const char *base, uint64_t nonce)
 {
     char prefix[64];
     int n;
 
-    prefix_of(prefix);
+    node_prefix(prefix);
     n = snprintf(node->directory, sizeof node->directory, "%s/%s%016llx", base, prefix,
                  (unsigned long long)nonce);
     if (n >= (int)sizeof node->directory) {
@@ -62,7 +62,7 @@ static int make_directory(struct node_cache *node, const char *base, uint64_t no
     return sys_mkdir(node->directory, 0700);
 }
 
-static int take_lock(struct node_cache *node, const char *name, int flags)
+static int node_take_lock(struct node_cache *node, const char *name, int flags)
 {
     char file[NODE_PATH_MAX];
     int error;
@@ -87,11 +87,11 @@ static int take_lock(struct node_cache *node, const char *name, int flags)
 
 /* Creates the lock under a temporary name and renames it once it is held: a job that sweeps at the
  * same time must never find a lock that nobody holds. */
-static int make_lock(struct node_cache *node)
+static int node_make_lock(struct node_cache *node)
 {
     char from[NODE_PATH_MAX];
     char to[NODE_PATH_MAX];
-    int error = take_lock(node, "lock.new", O_CREAT | O_EXCL);
+    int error = node_take_lock(node, "lock.new", O_CREAT | O_EXCL);
 
     if (error != 0) {
         return error;
@@ -105,10 +105,10 @@ static int make_lock(struct node_cache *node)
     return error;
 }
 
-static int populate(struct node_cache *node, uint32_t n_ranks, uint64_t nonce)
+static int node_populate(struct node_cache *node, uint32_t n_ranks, uint64_t nonce)
 {
     char name[NODE_PATH_MAX];
-    int error = make_lock(node);
+    int error = node_make_lock(node);
 
     if (error != 0) {
         return error;
@@ -138,11 +138,11 @@ int node_create(struct node_cache *node, const char *base, uint32_t n_ranks)
     if (getrandom(&nonce, sizeof nonce, 0) != sizeof nonce) {
         return -EIO;
     }
-    error = make_directory(node, base, nonce);
+    error = node_make_directory(node, base, nonce);
     if (error != 0) {
         return error;
     }
-    error = populate(node, n_ranks, nonce);
+    error = node_populate(node, n_ranks, nonce);
     if (error != 0) {
         /* no free descriptor; the directory is still empty */
         if (dirtree_remove(AT_FDCWD, node->directory) != 0) {
@@ -150,14 +150,14 @@ int node_create(struct node_cache *node, const char *base, uint32_t n_ranks)
         }
         return error;
     }
-    node->may_execute = has_exec(node->directory);
+    node->may_execute = node_may_execute(node->directory);
     node->index.header->may_execute = node->may_execute;
     node->index.header->mirror_device = sys_stat(node->directory, &st) == 0 ? st.st_dev : 0;
     return 0;
 }
 
 /* Is this a directory that only this user can enter? */
-static bool is_private(int fd, uid_t user)
+static bool node_is_private(int fd, uid_t user)
 {
     struct stat st;
 
@@ -176,7 +176,7 @@ int node_visit(struct node_cache *node, const char *directory, uint64_t nonce)
         return fd;
     }
     /* the user of program start, which the program cannot have changed */
-    sound = is_private(fd, (uid_t)getauxval(AT_EUID));
+    sound = node_is_private(fd, (uid_t)getauxval(AT_EUID));
     sys_close(fd);
     if (!sound || strlen(directory) >= sizeof node->directory) {
         return -EPERM;
@@ -195,7 +195,7 @@ int node_attach(struct node_cache *node, const char *directory, uint64_t nonce)
     int error = node_visit(node, directory, nonce);
 
     if (error == 0) {
-        error = take_lock(node, "lock", 0);
+        error = node_take_lock(node, "lock", 0);
         if (error != 0) {
             segment_detach(&node->index);
         }
@@ -207,7 +207,7 @@ enum { REMOVALS = 3, REMOVAL_NAP_NS = 2000000 };
 
 /* Is this process the last user of the cache? It tries to get the lock exclusively, through the
  * lock's descriptor or, if the program has closed that, by opening the file again. */
-static bool is_last(const struct node_cache *node)
+static bool node_is_last_user(const struct node_cache *node)
 {
     int fd = protected_fd_get(node->lock);
     char file[NODE_PATH_MAX];
@@ -227,7 +227,7 @@ static bool is_last(const struct node_cache *node)
 
 void node_leave(struct node_cache *node)
 {
-    bool last = node->lock >= 0 && is_last(node);
+    bool last = node->lock >= 0 && node_is_last_user(node);
 
     /* a look-up helper of this process may be creating a file there */
     for (int i = 0; last && i < REMOVALS && dirtree_remove(AT_FDCWD, node->directory) != 0; i++) {
@@ -297,7 +297,7 @@ static bool sweep_one(void *context, const char *name, unsigned char type)
     if (fd < 0) {
         return true;
     }
-    if (is_private(fd, geteuid()) && !node_in_use(fd)) {
+    if (node_is_private(fd, geteuid()) && !node_in_use(fd)) {
         sweep->removed += dirtree_remove(AT_FDCWD, path) == 0;
     }
     sys_close(fd);
@@ -312,7 +312,7 @@ int node_sweep(const char *base)
     if (fd < 0) {
         return 0;
     }
-    prefix_of(sweep.prefix);
+    node_prefix(sweep.prefix);
     dirtree_each(fd, sweep_one, &sweep);
     sys_close(fd);
     return sweep.removed;

@@ -13,7 +13,7 @@ uint64_t record_hash(enum record_kind kind, uint64_t argument, const char *path,
 
 /* The checksum of the key, the error, the flags, the path and the payload. It leaves out
  * RECORD_USED, the one bit that changes after publication. */
-static uint32_t checksum(const struct record *r)
+static uint32_t record_checksum(const struct record *r)
 {
     size_t bytes = record_round8((size_t)r->path_length + 1) + record_round8(r->payload_size);
     struct record head;
@@ -28,7 +28,7 @@ static uint32_t checksum(const struct record *r)
 void record_seal(struct record *r)
 {
     r->hash = record_hash((enum record_kind)r->kind, r->argument, r->path, r->path_length);
-    r->check = checksum(r);
+    r->check = record_checksum(r);
 }
 
 /* The entry at an offset of the payload, or NULL if the entry or the NUL of its name lies
@@ -133,7 +133,7 @@ bool record_valid(const struct record *r, size_t room)
     size = atomic_load_explicit(&r->size, memory_order_acquire);
     return size <= room && r->kind > 0 && r->kind < RECORD_KINDS && r->payload_size <= room &&
            size == record_size_for(r->path_length, r->payload_size) &&
-           r->path[r->path_length] == '\0' && r->check == checksum(r) && payload_valid(r);
+           r->path[r->path_length] == '\0' && r->check == record_checksum(r) && payload_valid(r);
 }
 
 const struct record_list_entry *record_list_find(const struct record *r, const char *name)

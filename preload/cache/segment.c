@@ -37,7 +37,8 @@ static uint64_t first_blocks(size_t capacity, uint32_t n_ranks)
     return end < capacity ? end : capacity;
 }
 
-static void init_header(struct segment_header *h, size_t capacity, uint32_t n_ranks, uint64_t nonce)
+static void segment_init_header(struct segment_header *h, size_t capacity, uint32_t n_ranks,
+                                uint64_t nonce)
 {
     h->version = SEGMENT_VERSION;
     h->header_size = (uint32_t)header_size(n_ranks);
@@ -53,7 +54,7 @@ static void init_header(struct segment_header *h, size_t capacity, uint32_t n_ra
     atomic_store_explicit(&h->magic, magic, memory_order_release);
 }
 
-static int map_file(struct segment *s, const char *file, int fd)
+static int segment_map(struct segment *s, const char *file, int fd)
 {
     struct stat st;
     int error = sys_fstat(fd, &st);
@@ -91,14 +92,14 @@ int segment_create(struct segment *s, const char *file, size_t capacity, uint32_
         error = sys_fallocate(fd, 0, (off_t)first); /* blocks for what a start needs */
     }
     if (error == 0) {
-        error = map_file(s, file, fd);
+        error = segment_map(s, file, fd);
     }
     sys_close(fd);
     if (error != 0) {
         sys_unlink(file);
         return error;
     }
-    init_header(s->header, capacity, n_ranks, nonce);
+    segment_init_header(s->header, capacity, n_ranks, nonce);
     return 0;
 }
 
@@ -120,7 +121,7 @@ int segment_attach(struct segment *s, const char *file, uint64_t nonce)
     if (fd < 0) {
         return fd;
     }
-    error = map_file(s, file, fd);
+    error = segment_map(s, file, fd);
     sys_close(fd);
     if (error == 0 && !header_sound(s->header, s->mapped, nonce)) {
         error = -EPROTO;
@@ -148,7 +149,7 @@ void segment_detach(struct segment *s)
 }
 
 /* The record at an offset, or NULL if no record can be there. */
-static struct record *record_at(const struct segment *s, uint64_t offset)
+static struct record *segment_record_at(const struct segment *s, uint64_t offset)
 {
     if (offset < s->header->header_size || offset > s->mapped - sizeof(struct record) ||
         offset % 8 != 0) {
@@ -176,7 +177,7 @@ static bool segment_is_sound(const struct segment *s, const struct record *r, ui
     return true;
 }
 
-static bool answers(const struct record *r, const struct fi_query *q)
+static bool segment_is_answer(const struct record *r, const struct fi_query *q)
 {
     return r->hash == q->hash && r->kind == q->kind && r->argument == q->argument &&
            r->path_length == q->length && memcmp(r->path, q->path, q->length) == 0;
@@ -189,12 +190,12 @@ const struct record *segment_find(const struct segment *s, const struct fi_query
         atomic_load_explicit(&h->buckets[q->hash % SEGMENT_BUCKETS], memory_order_acquire);
 
     for (int i = 0; at != 0 && i < LONGEST_CHAIN; i++) {
-        const struct record *r = record_at(s, (uint64_t)at * 8);
+        const struct record *r = segment_record_at(s, (uint64_t)at * 8);
 
         if (r == NULL || (s->checked != NULL && !segment_is_sound(s, r, at))) {
             return NULL;
         }
-        if (answers(r, q)) {
+        if (segment_is_answer(r, q)) {
             return r;
         }
         at = atomic_load_explicit(&r->next, memory_order_relaxed);
@@ -204,7 +205,7 @@ const struct record *segment_find(const struct segment *s, const struct fi_query
 
 /* Allocates blocks of the file. Returns 0 or -errno: -ESTALE if the file name refers to another
  * file by now (chroot(2)), which is left alone. */
-static int allocate_blocks(const struct segment *s, uint64_t from, uint64_t to)
+static int segment_allocate_blocks(const struct segment *s, uint64_t from, uint64_t to)
 {
     struct stat st;
     int error;
@@ -226,7 +227,7 @@ static int allocate_blocks(const struct segment *s, uint64_t from, uint64_t to)
 }
 
 /* Makes sure that the file has blocks up to `end`. */
-static bool reserve(struct segment *s, uint64_t end)
+static bool segment_reserve(struct segment *s, uint64_t end)
 {
     struct segment_header *h = s->header;
     uint64_t have = atomic_load(&h->reserved);
@@ -242,7 +243,7 @@ static bool reserve(struct segment *s, uint64_t end)
             atomic_store(&h->full, 1);
             return false;
         }
-        error = allocate_blocks(s, have, want);
+        error = segment_allocate_blocks(s, have, want);
         if (error != 0) { /* another process may be able to open it */
             atomic_store(&h->full, error != -ENOENT && error != -EACCES && error != -ESTALE &&
                                        error != -EMFILE && error != -ENFILE);
@@ -258,7 +259,7 @@ static bool reserve(struct segment *s, uint64_t end)
 /* Tries to take the place at the tail by writing the record's size there. Only then is the tail
  * moved, by whoever comes next if the taker was killed in between. Returns 0, or the size that
  * another process has written. */
-static uint32_t take_place(struct record *r, uint32_t size)
+static uint32_t segment_take_place(struct record *r, uint32_t size)
 {
     uint32_t taken = 0;
 
@@ -273,17 +274,17 @@ static struct record *segment_take_room(struct segment *s, uint32_t size)
 
     for (;;) {
         uint64_t at = atomic_load(&h->tail);
-        struct record *r = record_at(s, at);
+        struct record *r = segment_record_at(s, at);
         uint32_t taken;
 
         if (r == NULL || size > s->mapped - at) {
             atomic_store(&h->full, 1);
             return NULL;
         }
-        if (!reserve(s, at + size)) {
+        if (!segment_reserve(s, at + size)) {
             return NULL;
         }
-        taken = take_place(r, size);
+        taken = segment_take_place(r, size);
         if (taken == 0) {
             atomic_compare_exchange_strong(&h->tail, &at, at + size);
             return r;
@@ -326,7 +327,7 @@ static bool segment_end_writing(struct record *r, enum record_state state)
                                           (size & ~(uint32_t)RECORD_STATES) | state);
 }
 
-static void link_in(struct segment *s, struct record *r)
+static void segment_link(struct segment *s, struct record *r)
 {
     struct segment_header *h = s->header;
     _Atomic uint32_t *bucket = &h->buckets[r->hash % SEGMENT_BUCKETS];
@@ -366,7 +367,7 @@ void segment_publish(struct segment *s, struct record *r)
             return;
         }
     }
-    link_in(s, r);
+    segment_link(s, r);
 }
 
 bool segment_abandon(struct segment *s, struct record *r)
@@ -412,9 +413,9 @@ uint64_t segment_arena_start(const struct segment *s)
 
 /* The size and state of the record at a position of the arena; 0 if there is none, or it is
  * malformed. */
-static uint32_t size_at(const struct segment *s, uint64_t position)
+static uint32_t segment_size_at(const struct segment *s, uint64_t position)
 {
-    const struct record *r = record_at(s, position);
+    const struct record *r = segment_record_at(s, position);
     uint32_t size;
 
     if (r == NULL || position >= atomic_load_explicit(&s->header->tail, memory_order_acquire)) {
@@ -429,8 +430,8 @@ static const struct record *segment_step(const struct segment *s, uint64_t *posi
 {
     uint32_t size;
 
-    while ((size = size_at(s, *position)) != 0) {
-        const struct record *r = record_at(s, *position);
+    while ((size = segment_size_at(s, *position)) != 0) {
+        const struct record *r = segment_record_at(s, *position);
         uint32_t state = size & RECORD_STATES;
 
         if ((state & ~step_over) != 0) {
@@ -456,5 +457,6 @@ const struct record *segment_walk_whole(const struct segment *s, uint64_t *posit
 
 struct record *segment_unfinished(const struct segment *s, uint64_t position)
 {
-    return (size_at(s, position) & RECORD_UNFINISHED) != 0 ? record_at(s, position) : NULL;
+    return (segment_size_at(s, position) & RECORD_UNFINISHED) != 0 ? segment_record_at(s, position)
+                                                                   : NULL;
 }

@@ -25,7 +25,8 @@ bool cached_source_is_ours(const char *path)
     return policy_verdict(library.policy, path, strlen(path)) == OURS;
 }
 
-static const struct record *cached(enum record_kind kind, uint64_t argument, const char *path)
+static const struct record *cached_source_record(enum record_kind kind, uint64_t argument,
+                                                 const char *path)
 {
     struct fi_query q = query_make(kind, argument, path, strlen(path));
     const struct record *r = segment_find(&library.fill->node->index, &q);
@@ -38,8 +39,9 @@ static const struct record *cached(enum record_kind kind, uint64_t argument, con
 
 static bool is_real_directory(void *context, const char *path, size_t length)
 {
-    const struct record *r =
-        policy_verdict(library.policy, path, length) == OURS ? cached(RECORD_STAT, 0, path) : NULL;
+    const struct record *r = policy_verdict(library.policy, path, length) == OURS
+                                 ? cached_source_record(RECORD_STAT, 0, path)
+                                 : NULL;
 
     (void)context;
     return r != NULL && r->error == 0 &&
@@ -61,7 +63,7 @@ static const struct record *cached_file(const char *path)
 
     return r != NULL && (record_flags(r) & RECORD_UNAVAILABLE) == 0
                ? r
-               : cached(RECORD_CONTENT, RECORD_MAPPED, path);
+               : cached_source_record(RECORD_CONTENT, RECORD_MAPPED, path);
 }
 
 static int cached_source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
@@ -87,7 +89,7 @@ static int original_stat(const char *path, struct stat *st)
 {
     struct fi_path name;
     const struct record *r =
-        cached_source_name(path, &name) ? cached(RECORD_STAT, 0, name.text) : NULL;
+        cached_source_name(path, &name) ? cached_source_record(RECORD_STAT, 0, name.text) : NULL;
     const struct record_stat *s;
 
     if (r == NULL) {

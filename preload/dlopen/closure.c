@@ -275,8 +275,8 @@ static const struct record *closure_publish(struct node_cache *node, const struc
 
 /* Records for the report why a library that the program asks for is left to ld.so. One that does
  * not exist is not recorded: ld.so will report it. */
-static void tell_why(struct node_cache *node, const char *name, enum fi_closure_status status,
-                     const struct fi_closure *closure)
+static void closure_note_unserved(struct node_cache *node, const char *name,
+                                  enum fi_closure_status status, const struct fi_closure *closure)
 {
     const char *culprit = closure->culprit == NULL ? "" : closure->culprit;
     char why[FI_PATH_MAX + 64];
@@ -321,7 +321,7 @@ static void closure_compute(struct node_cache *node, const struct fi_query *q, b
 
         out->status = library.closure_dso->compute(&request, &out->closure);
         if (!planned) {
-            tell_why(node, request.path, out->status, &out->closure);
+            closure_note_unserved(node, request.path, out->status, &out->closure);
         }
     }
 }

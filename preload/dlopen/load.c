@@ -37,7 +37,7 @@ static __thread struct naming {
 
 /* dlpi_name is the l_name of the link map. ld.so frees it, so it is changed in place; ld.so's lock
  * is held here. */
-static int restore_name(struct dl_phdr_info *info, size_t size, void *node_)
+static int load_restore_name(struct dl_phdr_info *info, size_t size, void *node_)
 {
     const struct node_cache *node = node_;
     char *name = (char *)info->dlpi_name;
@@ -56,7 +56,7 @@ static int restore_name(struct dl_phdr_info *info, size_t size, void *node_)
 
 __attribute__((visibility("default"))) void fastimport_libraries_mapped(void)
 {
-    dl_iterate_phdr(restore_name, (void *)named_by);
+    dl_iterate_phdr(load_restore_name, (void *)named_by);
     after_mapping();
 }
 
@@ -81,7 +81,7 @@ static void load_free(struct load *l)
     free(l->rpath);
 }
 
-static bool need(struct load *l, const char *name)
+static bool load_need(struct load *l, const char *name)
 {
     char *copy = strchr(name, '$') == NULL ? strdup(name) : NULL; /* ld.so would expand it */
 
@@ -154,31 +154,32 @@ static bool search_in(struct load *l, const char *directory, size_t length, cons
 
 /* Names a library to ld.so by a name that is not its SONAME. If ld.so did not know this name, it
  * would search for it. */
-static bool need_by_name(struct load *l, const struct library_item *item, const char *name)
+static bool load_need_by_name(struct load *l, const struct library_item *item, const char *name)
 {
     char file[MIRROR_PATH_MAX];
 
     return load_source_of(l, (item->bits & LIBRARY_OURS) != 0, item->path, file) &&
-           search_in(l, file, path_parent_length(file, strlen(file)), name) && need(l, name);
+           search_in(l, file, path_parent_length(file, strlen(file)), name) && load_need(l, name);
 }
 
 /* Makes one name known by which the library will be asked for. Returns false if that is not
  * possible. */
-static bool need_odd_name(struct load *l, const struct library_item *item, const char *name)
+static bool load_need_odd_name(struct load *l, const struct library_item *item, const char *name)
 {
     bool ours = (item->bits & LIBRARY_OURS) != 0;
     char file[MIRROR_PATH_MAX];
 
     if (strchr(name, '/') == NULL) {
-        return need_by_name(l, item, name);
+        return load_need_by_name(l, item, name);
     }
-    return load_source_of(l, ours, name, file) && need(l, file);
+    return load_source_of(l, ours, name, file) && load_need(l, file);
 }
 
 /* Makes all names known by which ld.so will ask and which it cannot know by itself; *n is their
  * number. Returns false if one is not possible: for example a path below the roots, written into a
  * library, which ld.so would open. */
-static bool need_odd_names(struct load *l, const struct library_item *item, bool loaded, size_t *n)
+static bool load_need_odd_names(struct load *l, const struct library_item *item, bool loaded,
+                                size_t *n)
 {
     const unsigned original = LIBRARY_BY_PATH | LIBRARY_OURS;
 
@@ -191,7 +192,7 @@ static bool need_odd_names(struct load *l, const struct library_item *item, bool
             return false;
         }
         if (strcmp(name, item->path) != 0) {
-            if (!need_odd_name(l, item, name)) {
+            if (!load_need_odd_name(l, item, name)) {
                 return false;
             }
             ++*n;
@@ -206,16 +207,16 @@ static bool is_loaded(const struct linkmap_list *map, const struct library_item 
            (item->soname[0] != '\0' && linkmap_has(map, item->soname));
 }
 
-static bool need_item(struct load *l, const struct library_item *item)
+static bool load_need_item(struct load *l, const struct library_item *item)
 {
     char file[MIRROR_PATH_MAX];
     bool loaded = is_loaded(l->map, item);
     size_t odd;
 
     if (loaded && item->soname[0] != '\0') {
-        return need(l, item->soname); /* it takes its place in the scope */
+        return load_need(l, item->soname); /* it takes its place in the scope */
     }
-    if (!need_odd_names(l, item, loaded, &odd)) {
+    if (!load_need_odd_names(l, item, loaded, &odd)) {
         snprintf(l->why, sizeof l->why, "ld.so would search for %s under another name", item->path);
         return false;
     }
@@ -224,19 +225,20 @@ static bool need_item(struct load *l, const struct library_item *item)
         return false;
     }
     return odd > 0 || loaded ||
-           (load_source_of(l, (item->bits & LIBRARY_OURS) != 0, item->path, file) && need(l, file));
+           (load_source_of(l, (item->bits & LIBRARY_OURS) != 0, item->path, file) &&
+            load_need(l, file));
 }
 
-static bool need_all(struct load *l, const struct record *record, const char *target)
+static bool load_need_all(struct load *l, const struct record *record, const char *target)
 {
     struct library_item item;
     size_t at = 0;
 
-    if (!library_record_next(record, &at, &item) || !need(l, target)) {
+    if (!library_record_next(record, &at, &item) || !load_need(l, target)) {
         return false;
     }
     while (library_record_next(record, &at, &item)) {
-        if (!need_item(l, &item)) {
+        if (!load_need_item(l, &item)) {
             return false;
         }
     }
@@ -298,7 +300,7 @@ static void *load_open_stub(struct load *l, int flags, const struct library_call
              number);
     snprintf(helper_name, sizeof helper_name, "%s/tmp/%d.%u.names.so", l->node->directory,
              (int)sys_getpid(), number);
-    if (stub_can_call && (!need(l, helper_name) || !load_write_file(helper_name, &helper))) {
+    if (stub_can_call && (!load_need(l, helper_name) || !load_write_file(helper_name, &helper))) {
         snprintf(l->why, sizeof l->why, "the stub could not be written to the node cache");
         return NULL;
     }
@@ -320,8 +322,8 @@ static void *load_open_stub(struct load *l, int flags, const struct library_call
 
 /* Opens the library that the stub has mapped. Then closes the stub, or keeps it open for symbols
  * that are still to be bound. */
-static void *open_behind(struct load *l, void *stub, const char *target, int flags,
-                         const struct library_calls *calls)
+static void *load_open_behind_stub(struct load *l, void *stub, const char *target, int flags,
+                                   const struct library_calls *calls)
 {
     void *library = load_open(l, target, flags, calls);
 
@@ -331,20 +333,20 @@ static void *open_behind(struct load *l, void *stub, const char *target, int fla
     return library;
 }
 
-static void *dlopen_load(struct load *l, const struct record *record, const char *target, int flags,
-                         const struct library_calls *calls)
+static void *load_through_stub(struct load *l, const struct record *record, const char *target,
+                               int flags, const struct library_calls *calls)
 {
     void *stub = NULL;
     void *handle = NULL;
 
-    if (need_all(l, record, target)) {
+    if (load_need_all(l, record, target)) {
         stub = load_open_stub(l, flags & ~RTLD_NODELETE, calls);
     }
     if (stub != NULL) {
         if (!stub_can_call) {
             fastimport_libraries_mapped();
         }
-        handle = open_behind(l, stub, target, flags, calls);
+        handle = load_open_behind_stub(l, stub, target, flags, calls);
     }
     load_free(l);
     return handle;
@@ -382,9 +384,8 @@ static bool has_room_for_name(const char *target)
     return naming.given == NULL || strlen(naming.given) <= strlen(target);
 }
 
-static void *answer_item(struct load *l, const struct record *record,
-                         const struct library_item *item, const char *absolute, int flags,
-                         const struct library_calls *calls)
+static void *load_item(struct load *l, const struct record *record, const struct library_item *item,
+                       const char *absolute, int flags, const struct library_calls *calls)
 {
     char target[MIRROR_PATH_MAX];
     void *handle = NULL;
@@ -396,7 +397,7 @@ static void *answer_item(struct load *l, const struct record *record,
         return NULL;
     } else if ((flags & RTLD_NOLOAD) == 0 && has_room_for_name(target)) {
         naming.mapped = target;
-        return dlopen_load(l, record, target, flags, calls);
+        return load_through_stub(l, record, target, flags, calls);
     } else {
         snprintf(l->why, sizeof l->why,
                  "the name by which it is opened is longer than that of its copy");
@@ -408,7 +409,7 @@ static void *answer_item(struct load *l, const struct record *record,
     return handle;
 }
 
-static void tell_what_is_missing(struct load *l, const struct record *record)
+static void load_find_missing(struct load *l, const struct record *record)
 {
     struct library_item item;
     size_t at = 0;
@@ -445,7 +446,7 @@ void *load_library(struct node_cache *node, const struct record *record, const c
     }
     make_absolute(given == NULL ? item.path : given, absolute);
     naming = (struct naming){NULL, given};
-    handle = answer_item(&l, record, &item, absolute, flags, calls);
+    handle = load_item(&l, record, &item, absolute, flags, calls);
     naming = outer;
     if (handle != NULL) {
         loaded_from_mirror();
@@ -457,7 +458,7 @@ void *load_library(struct node_cache *node, const struct record *record, const c
         (void)dlerror(); /* drop our error: the real call will set its own */
     }
     if (handle == NULL && (flags & RTLD_NOLOAD) == 0) {
-        tell_what_is_missing(&l, record);
+        load_find_missing(&l, record);
         fi_log(LOG_DEBUG, "%s is left to ld.so: %s", item.path, l.why);
         unserved_note(&node->index, item.path, l.why);
     }

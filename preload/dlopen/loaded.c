@@ -85,7 +85,7 @@ static void note_original(const struct stat *st)
 /* The stat of the original at the time when it was read into the mirror; NULL if the mirror does
  * not have this path. (If ".." follows a symlink, the path refers to another file; is_same_file()
  * notices that.) */
-static const struct stat *mirrored(const struct node_cache *node, const char *path)
+static const struct stat *loaded_mirrored(const struct node_cache *node, const char *path)
 {
     static const uint64_t arguments[] = {RECORD_MAPPED, 0};
     struct fi_path normal;
@@ -132,7 +132,7 @@ static bool is_same_file(const char *name, const struct stat *loaded, const stru
 bool loaded_as_original(const struct node_cache *node, const char *path)
 {
     const struct original *o = atomic_load(&originals);
-    const struct stat *st = o == NULL ? NULL : mirrored(node, path);
+    const struct stat *st = o == NULL ? NULL : loaded_mirrored(node, path);
 
     while (st != NULL && o != NULL && (o->st.st_ino != st->st_ino || !is_unchanged(st, &o->st))) {
         o = o->next;
@@ -154,7 +154,7 @@ static void *open_by_other_name(const struct node_cache *node, const struct stat
         const struct relative *r = name[0] == '/' ? NULL : loaded_find(name);
         const char *original = r == NULL ? name : r->path;
 
-        if (is_same_file(original, mirrored(node, original), st)) {
+        if (is_same_file(original, loaded_mirrored(node, original), st)) {
             handle = calls->dlopen(name, flags);
             stub_refs_opened(handle, NULL);
         }

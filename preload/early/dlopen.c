@@ -178,7 +178,7 @@ static void early_release(struct process *p, struct fi_closure *closure)
 /* --- loading --- */
 
 /* The libraries that the stub names, in ld.so's mapping order, the requested one first. */
-struct load {
+struct stub_contents {
     const char **names;
     size_t n;
     size_t n_new; /* number of those that are not loaded yet */
@@ -200,9 +200,9 @@ static bool can_stand_behind_stub(const struct fi_closure_lib *l)
 
 /* Fills in *out. A library that is loaded already is named, too, for its place in the scope.
  * Returns false if one of the libraries is not fit for this. */
-static bool plan_load(const struct fi_closure *closure, struct load *out)
+static bool early_choose(const struct fi_closure *closure, struct stub_contents *out)
 {
-    *out = (struct load){.names = calloc(closure->n_libs + 1, sizeof *out->names)};
+    *out = (struct stub_contents){.names = calloc(closure->n_libs + 1, sizeof *out->names)};
     for (size_t i = 0; out->names != NULL && i < closure->n_libs; i++) {
         const struct fi_closure_lib *l = &closure->libs[i];
 
@@ -235,7 +235,7 @@ static bool stub_name(char *out, size_t size, int fd)
     return true;
 }
 
-static bool write_stub(int fd, const struct load *l)
+static bool write_stub(int fd, const struct stub_contents *l)
 {
     struct stub stub = {.needed = l->names, .n_needed = l->n};
     size_t size = 0;
@@ -258,7 +258,8 @@ static int rename_stub(struct dl_phdr_info *info, size_t size, void *name)
     return 1;
 }
 
-static void *early_open_stub(const struct load *l, int flags, const struct library_calls *calls)
+static void *early_open_stub(const struct stub_contents *l, int flags,
+                             const struct library_calls *calls)
 {
     char name[2 * MOST_STUBS + 64];
     int fd = sys_memory_file("fastimport");
@@ -278,13 +279,13 @@ static void *early_open_stub(const struct load *l, int flags, const struct libra
 
 /* Is this error final, because ld.so would refuse the libraries however they are loaded? The text
  * is not translated: the program has not set a locale yet. */
-static bool is_verdict(const char *error)
+static bool is_final_error(const char *error)
 {
     return error != NULL && strstr(error, "undefined symbol") != NULL;
 }
 
 /* Loads the libraries. Returns false if the real call must be made. */
-static bool early_load(const struct load *l, int flags, const struct library_calls *calls,
+static bool early_load(const struct stub_contents *l, int flags, const struct library_calls *calls,
                        void **library)
 {
     void *stub = NULL;
@@ -292,7 +293,7 @@ static bool early_load(const struct load *l, int flags, const struct library_cal
     *library = NULL;
     if (l->n_new > 1) {
         stub = early_open_stub(l, flags, calls);
-        if (stub == NULL && is_verdict(dlerror())) {
+        if (stub == NULL && is_final_error(dlerror())) {
             /* once more, so that dlerror() is set for the program */
             stub = early_open_stub(l, flags, calls);
             return stub == NULL;
@@ -315,8 +316,8 @@ static bool early_in_use(const char *name)
 }
 
 /* If an object of this name is loaded already, ld.so does not search: opens it. */
-static bool open_loaded(const char *name, int flags, const struct library_calls *calls,
-                        void **library)
+static bool early_open_loaded(const char *name, int flags, const struct library_calls *calls,
+                              void **library)
 {
     struct linkmap_list map;
     bool loaded = linkmap_all(&map) && linkmap_has(&map, name);
@@ -330,14 +331,14 @@ static bool open_loaded(const char *name, int flags, const struct library_calls 
 }
 
 /* Opens a library that must be searched for. */
-static bool open_new(const char *name, int flags, const void *caller,
-                     const struct library_calls *calls, void **library)
+static bool early_search_and_open(const char *name, int flags, const void *caller,
+                                  const struct library_calls *calls, void **library)
 {
     struct fi_closure closure = {0};
     struct process *process;
-    struct load l = {0};
+    struct stub_contents l = {0};
     bool answered = early_compute(name, caller, &process, &closure) == FI_CLOSURE_OK &&
-                    !closure.root_is_needed && plan_load(&closure, &l) &&
+                    !closure.root_is_needed && early_choose(&closure, &l) &&
                     early_load(&l, flags, calls, library);
 
     fi_log(LOG_DEBUG, "%s is %s", name, answered ? "opened without a search" : "left to ld.so");
@@ -349,9 +350,9 @@ static bool open_new(const char *name, int flags, const void *caller,
 bool early_dlopen(const char *name, int flags, const void *caller,
                   const struct library_calls *calls, void **library)
 {
-    return early_in_use(name) &&
-           (open_loaded(name, flags, calls, library) ||
-            ((flags & RTLD_NOLOAD) == 0 && open_new(name, flags, caller, calls, library)));
+    return early_in_use(name) && (early_open_loaded(name, flags, calls, library) ||
+                                  ((flags & RTLD_NOLOAD) == 0 &&
+                                   early_search_and_open(name, flags, caller, calls, library)));
 }
 
 bool early_is_nowhere(const char *name)

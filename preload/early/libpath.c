@@ -53,7 +53,7 @@ static uint64_t libpath_key_of(const char *path, const struct mount_place *place
 
 /* --- the launcher's side --- */
 
-struct telling {
+struct description {
     char *mountinfo;
     size_t n_keys, n_names;
     uint64_t keys[LIBPATH_DIRECTORIES];
@@ -70,8 +70,8 @@ static bool is_known_everywhere(const struct mount_place *place)
 
 /* Is `real`, to which `path` resolves, on the same mount? A symlink may lead to something that
  * differs between nodes. */
-static bool is_beside(const struct telling *t, const char *path, const struct mount_place *place,
-                      const char *real)
+static bool is_beside(const struct description *t, const char *path,
+                      const struct mount_place *place, const char *real)
 {
     struct mount_place other;
 
@@ -80,7 +80,7 @@ static bool is_beside(const struct telling *t, const char *path, const struct mo
            strncmp(path, real, place->mount_length) == 0;
 }
 
-static bool parent_is_beside(const struct telling *t, const char *path,
+static bool parent_is_beside(const struct description *t, const char *path,
                              const struct mount_place *place)
 {
     char parent[FI_PATH_MAX];
@@ -91,7 +91,7 @@ static bool parent_is_beside(const struct telling *t, const char *path,
 }
 
 /* Can this directory be listed for other nodes? Also a missing one: it has no names in it. */
-static bool is_wanted(const struct telling *t, const char *path, uint64_t *key)
+static bool is_listable(const struct description *t, const char *path, uint64_t *key)
 {
     struct mount_place place;
     char real[FI_PATH_MAX];
@@ -109,8 +109,8 @@ static bool is_wanted(const struct telling *t, const char *path, uint64_t *key)
 }
 
 /* The state of listing one directory. */
-struct listing {
-    struct telling *telling;
+struct directory_listing {
+    struct description *description;
     uint64_t key;
     size_t seen;
     bool full;
@@ -124,8 +124,8 @@ static bool is_listed_name(const char *name, unsigned char type)
 
 static bool libpath_add_name(void *listing, const char *name, unsigned char type)
 {
-    struct listing *l = listing;
-    struct telling *t = l->telling;
+    struct directory_listing *l = listing;
+    struct description *t = l->description;
 
     l->full = ++l->seen > LIBPATH_ENTRIES || t->n_names == LIBPATH_NAMES;
     if (!l->full && is_listed_name(name, type)) {
@@ -135,9 +135,9 @@ static bool libpath_add_name(void *listing, const char *name, unsigned char type
 }
 
 /* Returns false if the directory could not be read completely, or there is no room. */
-static bool libpath_list(struct telling *t, const char *path, uint64_t key)
+static bool libpath_list(struct description *t, const char *path, uint64_t key)
 {
-    struct listing l = {.telling = t, .key = key};
+    struct directory_listing l = {.description = t, .key = key};
     int fd = sys_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     int error = fd < 0 ? fd : dirtree_each(fd, libpath_add_name, &l);
 
@@ -147,13 +147,13 @@ static bool libpath_list(struct telling *t, const char *path, uint64_t key)
     return (error == 0 && !l.full) || fd == -ENOENT;
 }
 
-static void libpath_add_directory(void *telling, const char *path)
+static void libpath_add_directory(void *description, const char *path)
 {
-    struct telling *t = telling;
+    struct description *t = description;
     size_t n_names = t->n_names;
     uint64_t key;
 
-    if (t->n_keys == LIBPATH_DIRECTORIES || !is_wanted(t, path, &key)) {
+    if (t->n_keys == LIBPATH_DIRECTORIES || !is_listable(t, path, &key)) {
         return;
     }
     if (libpath_list(t, path, key)) {
@@ -163,7 +163,7 @@ static void libpath_add_directory(void *telling, const char *path)
     }
 }
 
-static size_t libpath_write_text(const struct telling *t, char *out)
+static size_t libpath_write_text(const struct description *t, char *out)
 {
     size_t at = (size_t)sprintf(out, "1:");
 
@@ -179,7 +179,7 @@ static size_t libpath_write_text(const struct telling *t, char *out)
 
 size_t libpath_describe(const char *search, char *out)
 {
-    struct telling *t = calloc(1, sizeof *t);
+    struct description *t = calloc(1, sizeof *t);
     size_t size = 0;
 
     if (t == NULL) {

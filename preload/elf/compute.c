@@ -33,8 +33,8 @@ static int add_dep(struct fi_search *search, struct fi_object *object, struct fi
 
 /* Maps what one object needs, and appends new objects to the breadth-first list. Objects that are
  * loaded already have all that they need. */
-static enum fi_found expand(struct fi_search *search, struct fi_object *object,
-                            struct fi_object **tail)
+static enum fi_found compute_expand(struct fi_search *search, struct fi_object *object,
+                                    struct fi_object **tail)
 {
     for (size_t i = 0; i < object->image.n_needed; i++) {
         struct fi_object *dep = NULL;
@@ -75,7 +75,7 @@ static enum fi_found compute_walk(struct fi_search *search, struct fi_object *ro
         if (object->already_loaded) {
             continue;
         }
-        enum fi_found found = expand(search, object, &tail);
+        enum fi_found found = compute_expand(search, object, &tail);
         if (found != FI_FOUND) {
             return found;
         }
@@ -105,7 +105,7 @@ static void compute_place(struct order *order, struct fi_object *object)
 }
 
 /* Starts from the end of the breadth-first list. The root comes last, whatever needs it. */
-static struct fi_object **sort(struct fi_pool *pool, struct fi_object *root, size_t n)
+static struct fi_object **compute_order(struct fi_pool *pool, struct fi_object *root, size_t n)
 {
     struct fi_object **list = fi_pool_pointers(pool, n);
     struct order order = {root, fi_pool_pointers(pool, n), 0};
@@ -169,7 +169,7 @@ static enum fi_found elf_compute(struct fi_search *search, struct fi_closure *ou
     if (found != FI_FOUND) {
         return found;
     }
-    struct fi_object **order = sort(search->pool, root, n);
+    struct fi_object **order = compute_order(search->pool, root, n);
     return order != NULL ? write_libs(search, order, n, out) : FI_NO_MEMORY;
 }
 

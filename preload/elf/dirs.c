@@ -80,7 +80,7 @@ char *fi_absolute(struct fi_pool *pool, const char *cwd, const char *path)
 }
 
 /* Makes all slashes at the end of a directory one slash. */
-static char *normalize(struct fi_pool *pool, const char *dir)
+static char *dirs_one_slash(struct fi_pool *pool, const char *dir)
 {
     size_t length = strlen(dir);
     while (length > 1 && dir[length - 1] == '/') {
@@ -105,15 +105,15 @@ static int dirs_contains(const char *const *list, const char *text)
 
 /* Prepares one element of a list. NULL: with *skip it is to be left out, without *skip memory is
  * short. */
-static char *element(struct fi_pool *pool, const struct fi_elf_host *host, const char *text,
-                     const char *origin, int *skip)
+static char *dirs_element(struct fi_pool *pool, const struct fi_elf_host *host, const char *text,
+                          const char *origin, int *skip)
 {
     if (*text == '\0') {
         return fi_pool_strdup(pool, "");
     }
     char *expanded = fi_dst_expand(pool, host, text, origin);
     *skip = expanded != NULL && *expanded == '\0';
-    return expanded != NULL && !*skip ? normalize(pool, expanded) : NULL;
+    return expanded != NULL && !*skip ? dirs_one_slash(pool, expanded) : NULL;
 }
 
 const char **fi_dirs_split(struct fi_pool *pool, const struct fi_elf_host *host, const char *list,
@@ -128,7 +128,7 @@ const char **fi_dirs_split(struct fi_pool *pool, const struct fi_elf_host *host,
     for (char *text;
          dirs != NULL && rest != NULL && *list && (text = strsep(&rest, separators)) != NULL;) {
         int skip = 0;
-        char *dir = element(pool, host, text, origin, &skip);
+        char *dir = dirs_element(pool, host, text, origin, &skip);
         if (dir == NULL && !skip) {
             return NULL;
         }

@@ -192,7 +192,7 @@ static const char *hwcaps_name(const struct cache *cache, uint32_t index)
 
 /* The position of a glibc-hwcaps name in the list of subdirectories: 1 is the best, 0 means
  * unusable. */
-static unsigned priority(const struct cache *cache, const char *name)
+static unsigned ldcache_priority(const struct cache *cache, const char *name)
 {
     const char *at = cache->subdirs;
     for (unsigned rank = 1; *at; rank++) {
@@ -225,7 +225,7 @@ static unsigned rank_named(const struct cache *cache, const struct entry *entry)
     if (name == NULL || ISA_LEVEL(entry->hwcap) > isa_level(cache)) {
         return 0;
     }
-    return priority(cache, name);
+    return ldcache_priority(cache, name);
 }
 
 static int ldcache_matches(const struct cache *cache, const struct entry *entry, const char *name)

@@ -20,7 +20,7 @@ static int compare_names(const void *a, const void *b)
 
 /* Registers a name. If it is known already it stays with its object, which is earlier in load
  * order. Returns 0 if memory is short. */
-static int know(struct fi_search *search, struct fi_object *object, const char *name)
+static int objects_add_name(struct fi_search *search, struct fi_object *object, const char *name)
 {
     struct known_name *entry = fi_pool_alloc(search->pool, sizeof *entry);
     if (entry == NULL) {
@@ -78,10 +78,10 @@ struct fi_object *fi_objects_add(struct fi_search *search, const char *path,
     }
     object->image = *image;
     objects_append(search, object);
-    if (*path && !know(search, object, object->path)) {
+    if (*path && !objects_add_name(search, object, object->path)) {
         return NULL;
     }
-    if (image->soname != NULL && !know(search, object, image->soname)) {
+    if (image->soname != NULL && !objects_add_name(search, object, image->soname)) {
         return NULL;
     }
     return object;
@@ -99,11 +99,11 @@ static int add_loaded(struct fi_search *search, const struct fi_elf_loaded *load
     object->dev = loaded->dev;
     object->ino = loaded->ino;
     object->has_identity = object->identity_asked = loaded->dev || loaded->ino;
-    if (loaded->name != NULL && *loaded->name && !know(search, object, loaded->name)) {
+    if (loaded->name != NULL && *loaded->name && !objects_add_name(search, object, loaded->name)) {
         return 0;
     }
     for (const char *const *alias = loaded->aliases; alias != NULL && *alias != NULL; alias++) {
-        if (!know(search, object, *alias)) {
+        if (!objects_add_name(search, object, *alias)) {
             return 0;
         }
     }
@@ -191,7 +191,7 @@ int fi_object_add_name(struct fi_search *search, struct fi_object *object, const
     if (objects_has_name(object, name)) {
         return 1;
     }
-    if (!know(search, object, name)) {
+    if (!objects_add_name(search, object, name)) {
         return 0;
     }
     object->names = fi_pool_append(search->pool, object->names, object->n_names, name);

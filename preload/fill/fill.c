@@ -33,7 +33,7 @@ static enum service_state state_of(const struct fill *f)
 }
 
 /* Will somebody answer a request? (While the service starts, a request waits for the leader.) */
-static bool served(const struct fill *f)
+static bool service_answers(const struct fill *f)
 {
     enum service_state state = state_of(f);
 
@@ -49,13 +49,13 @@ static bool bulk_is_coming(const struct fill *f)
 /* Does this process look things up by itself? */
 static bool looks_itself(const struct fill *f)
 {
-    return f->is_root || !served(f);
+    return f->is_root || !service_answers(f);
 }
 
 /* Once the stream has ended, a record stays on this node. */
 static uint8_t flags_now(const struct fill *f)
 {
-    return f->is_root && served(f) ? 0 : RECORD_LOCAL;
+    return f->is_root && service_answers(f) ? 0 : RECORD_LOCAL;
 }
 
 static const struct record *fill_look(struct fill *f, const struct fi_query *q, uint8_t flags)
@@ -112,17 +112,17 @@ static const struct record *fill_arrived(const struct segment *s, const struct a
 
 /* Sleeps until one of the two is there, the time `until` is over, or the service has changed its
  * state. */
-static const struct record *await(struct fill *f, const struct awaited *a, int64_t until)
+static const struct record *fill_await(struct fill *f, const struct awaited *a, int64_t until)
 {
     struct segment *s = &f->node->index;
-    bool before = served(f);
+    bool before = service_answers(f);
 
     for (;;) {
         uint32_t generation = atomic_load(&s->header->generation);
         const struct record *r = fill_arrived(s, a);
         int64_t left = until - sys_now_ns();
 
-        if (r != NULL || left <= 0 || served(f) != before) {
+        if (r != NULL || left <= 0 || service_answers(f) != before) {
             return r;
         }
         segment_wait(s, generation, left);
@@ -160,7 +160,7 @@ static void fill_give_up(struct fill *f)
 
 /* The claim to ask the root for a key differs from the claim to look it up: on the root's node both
  * are held at the same time. */
-static uint64_t asking(const struct fi_query *q)
+static uint64_t request_claim(const struct fi_query *q)
 {
     return ~q->hash;
 }
@@ -171,7 +171,7 @@ static bool ask_once(struct fill *f, const struct fi_query *q, bool mine)
 {
     struct segment *s = &f->node->index;
 
-    if (!mine && segment_claimed(s, asking(q))) {
+    if (!mine && segment_claimed(s, request_claim(q))) {
         return true;
     }
     if (!segment_ask(s, q)) {
@@ -183,17 +183,17 @@ static bool ask_once(struct fill *f, const struct fi_query *q, bool mine)
 
 /* Waits in slices of 100 ms, so that a dead service is noticed, and in slices of 2 ms while the
  * queue has no room for the request. */
-static const struct record *await_request(struct fill *f, const struct awaited *a, bool mine)
+static const struct record *fill_await_request(struct fill *f, const struct awaited *a, bool mine)
 {
     struct wait_budget p = {sys_now_ns(), sys_now_ns(), 0};
     const struct record *r = NULL;
     bool asked = false;
 
-    while (r == NULL && served(f) && may_still_arrive(f, &p)) {
+    while (r == NULL && service_answers(f) && may_still_arrive(f, &p)) {
         asked = asked || ask_once(f, a->answer, mine);
-        r = await(f, a, sys_now_ns() + (asked ? SLICE_NS : SLICE_UNASKED_NS));
+        r = fill_await(f, a, sys_now_ns() + (asked ? SLICE_NS : SLICE_UNASKED_NS));
     }
-    if (r == NULL && served(f) && sys_now_ns() - p.last_sign >= f->wait_ns) {
+    if (r == NULL && service_answers(f) && sys_now_ns() - p.last_sign >= f->wait_ns) {
         fill_give_up(f);
     }
     return r;
@@ -205,16 +205,16 @@ static const struct record *fill_ask(struct fill *f, const struct awaited *a)
     bool bulk = bulk_is_coming(f);
     int64_t wait_ns =
         bulk ? FIRST_WAIT_BULK_NS : atomic_load_explicit(&f->first_wait_ns, memory_order_relaxed);
-    const struct record *r = await(f, a, sys_now_ns() + wait_ns);
+    const struct record *r = fill_await(f, a, sys_now_ns() + wait_ns);
     bool mine;
 
     if (r != NULL) {
         return r;
     }
-    mine = segment_claim(&f->node->index, asking(a->answer));
-    r = await_request(f, a, mine);
+    mine = segment_claim(&f->node->index, request_claim(a->answer));
+    r = fill_await_request(f, a, mine);
     if (mine) {
-        segment_unclaim(&f->node->index, asking(a->answer));
+        segment_unclaim(&f->node->index, request_claim(a->answer));
     }
     if (r != NULL && !bulk) {
         fill_learn(f, r);
@@ -224,7 +224,7 @@ static const struct record *fill_ask(struct fill *f, const struct awaited *a)
 
 /* For ranks that look things up themselves: does it, or waits for a process that is just doing
  * it. */
-static const struct record *get_here(struct fill *f, const struct fi_query *q, uint8_t flags)
+static const struct record *fill_here(struct fill *f, const struct fi_query *q, uint8_t flags)
 {
     struct segment *s = &f->node->index;
     const struct awaited awaited = {q, NULL};
@@ -232,7 +232,7 @@ static const struct record *get_here(struct fill *f, const struct fi_query *q, u
 
     if (!segment_claim(s, q->hash)) {
         if (segment_claimed(s, q->hash)) {
-            r = await(f, &awaited, sys_now_ns() + f->wait_ns);
+            r = fill_await(f, &awaited, sys_now_ns() + f->wait_ns);
             if (r != NULL) {
                 return r;
             }
@@ -245,7 +245,7 @@ static const struct record *get_here(struct fill *f, const struct fi_query *q, u
 }
 
 /* The listing, if it has come meanwhile or a process is just reading it. */
-static const struct record *await_listing(struct fill *f, const struct awaited *a)
+static const struct record *fill_await_listing(struct fill *f, const struct awaited *a)
 {
     if (a->listing == NULL) {
         return NULL;
@@ -253,7 +253,7 @@ static const struct record *await_listing(struct fill *f, const struct awaited *
     if (!segment_claimed(&f->node->index, a->listing->hash)) {
         return segment_find(&f->node->index, a->listing);
     }
-    return await(f, a, sys_now_ns() + f->wait_ns);
+    return fill_await(f, a, sys_now_ns() + f->wait_ns);
 }
 
 const struct record *fill_get(struct fill *f, const struct fi_query *q,
@@ -276,9 +276,9 @@ const struct record *fill_get(struct fill *f, const struct fi_query *q,
             return r;
         }
     }
-    r = await_listing(f, &awaited);
+    r = fill_await_listing(f, &awaited);
     if (r == NULL) {
-        r = get_here(f, q, flags_now(f));
+        r = fill_here(f, q, flags_now(f));
     }
     if (r == NULL) {
         *why = FALLBACK_NO_MEMORY;
@@ -288,7 +288,7 @@ const struct record *fill_get(struct fill *f, const struct fi_query *q,
 
 const struct record *fill_search(struct fill *f, const struct fi_query *q)
 {
-    return get_here(f, q, flags_now(f) | RECORD_SEARCHED);
+    return fill_here(f, q, flags_now(f) | RECORD_SEARCHED);
 }
 
 void fill_and_unclaim(struct fill *f, const struct fi_query *q)

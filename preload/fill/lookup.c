@@ -51,7 +51,7 @@ static const struct record *lookup_unavailable(const struct lookup *l, int reaso
 
 /* Publishes the record. If the mount view has changed, what was found may be a different file of
  * the same name: it is no answer, and the record is abandoned. */
-static const struct record *finish(const struct lookup *l, struct record *r)
+static const struct record *lookup_finish(const struct lookup *l, struct record *r)
 {
     if (!fs_view_is_certain() && (r->flags & RECORD_UNAVAILABLE) == 0) {
         segment_abandon(&l->node->index, r);
@@ -78,7 +78,8 @@ static bool is_about_path(int error)
 }
 
 /* Publishes an answer without a payload: 0, or an errno (positive, as the record holds it). */
-static const struct record *answer(const struct lookup *l, int error, uint8_t more_flags)
+static const struct record *lookup_publish_error(const struct lookup *l, int error,
+                                                 uint8_t more_flags)
 {
     struct record *r = lookup_begin(l, 0);
 
@@ -91,7 +92,7 @@ static const struct record *answer(const struct lookup *l, int error, uint8_t mo
     }
     r->error = error;
     r->flags |= more_flags;
-    return finish(l, r);
+    return lookup_finish(l, r);
 }
 
 /* Publishes that the cache has no answer. reason: an errno for the user, or 0. */
@@ -104,10 +105,10 @@ static const struct record *lookup_unavailable(const struct lookup *l, int reaso
     }
     r->error = reason;
     r->flags |= RECORD_UNAVAILABLE;
-    return finish(l, r);
+    return lookup_finish(l, r);
 }
 
-static const struct record *payload(const struct lookup *l, const void *bytes, size_t size)
+static const struct record *lookup_publish(const struct lookup *l, const void *bytes, size_t size)
 {
     struct record *r = lookup_begin(l, size);
 
@@ -115,7 +116,7 @@ static const struct record *payload(const struct lookup *l, const void *bytes, s
         return NULL;
     }
     memcpy((void *)record_payload(r), bytes, size);
-    return finish(l, r);
+    return lookup_finish(l, r);
 }
 
 static const struct record *look_stat(const struct lookup *l)
@@ -128,7 +129,7 @@ static const struct record *look_stat(const struct lookup *l)
     int error = sys_lstat(l->query->path, &a.head.link);
 
     if (error != 0) {
-        return answer(l, -error, 0);
+        return lookup_publish_error(l, -error, 0);
     }
     if (S_ISLNK(a.head.link.st_mode)) {
         a.head.stat_error = -sys_stat(l->query->path, &a.head.target);
@@ -140,14 +141,14 @@ static const struct record *look_stat(const struct lookup *l)
     }
     _Static_assert(offsetof(__typeof__(a), target) == sizeof(struct record_stat),
                    "the target follows at once");
-    return payload(l, &a, sizeof a.head + a.head.target_length);
+    return lookup_publish(l, &a, sizeof a.head + a.head.target_length);
 }
 
 static const struct record *look_access(const struct lookup *l)
 {
     int mode = (int)(l->query->argument & 7);
 
-    return answer(
+    return lookup_publish_error(
         l, -sys_access(l->query->path, mode, (l->query->argument & RECORD_EFFECTIVE) != 0), 0);
 }
 
@@ -157,7 +158,7 @@ static const struct record *look_statx(const struct lookup *l)
     int error = sys_statx(AT_FDCWD, l->query->path, (int)(l->query->argument >> 32),
                           (unsigned)l->query->argument, &stx);
 
-    return error != 0 ? answer(l, -error, 0) : payload(l, &stx, sizeof stx);
+    return error != 0 ? lookup_publish_error(l, -error, 0) : lookup_publish(l, &stx, sizeof stx);
 }
 
 /* The kernel resolves the name: an O_PATH descriptor opens nothing at the server, and /proc/self/fd
@@ -170,7 +171,7 @@ static const struct record *look_realpath(const struct lookup *l)
     int fd = sys_open(l->query->path, O_PATH | O_CLOEXEC, 0);
 
     if (fd < 0) {
-        return answer(l, -fd, 0);
+        return lookup_publish_error(l, -fd, 0);
     }
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     n = sys_readlink(link, real, sizeof real - 1);
@@ -179,7 +180,7 @@ static const struct record *look_realpath(const struct lookup *l)
         return lookup_unavailable(l, 0);
     }
     real[n] = '\0';
-    return payload(l, real, (size_t)n + 1);
+    return lookup_publish(l, real, (size_t)n + 1);
 }
 
 /* --- directory listings --- */
@@ -209,7 +210,7 @@ static const struct record *publish_listing(const struct lookup *l, const struct
     list->n_entries = entries;
     list->n_slots = slots;
     listing_encode(raw, list, head);
-    return finish(l, r);
+    return lookup_finish(l, r);
 }
 
 static const struct record *look_list(const struct lookup *l)
@@ -220,7 +221,7 @@ static const struct record *look_list(const struct lookup *l)
     int error;
 
     if (fd < 0) {
-        return answer(l, -fd, 0);
+        return lookup_publish_error(l, -fd, 0);
     }
     error = listing_read(fd, &raw);
     sys_close(fd);
@@ -272,7 +273,7 @@ static const struct record *publish_content(const struct lookup *l, const struct
     c->size = size;
     c->same_as = first != NULL;
     memcpy(c->first, first == NULL ? "" : first, n + 1);
-    return finish(l, r);
+    return lookup_finish(l, r);
 }
 
 static struct fi_query origin_query(const struct lookup *l, const uint64_t key[2])
@@ -286,7 +287,7 @@ static void remember_origin(const struct lookup *l, const struct stat *st)
     struct fi_query q = origin_query(l, key);
     struct lookup local = {l->node, &q, RECORD_LOCAL, l->limits};
 
-    payload(&local, l->query->path, l->query->length + 1);
+    lookup_publish(&local, l->query->path, l->query->length + 1);
 }
 
 static const struct record *mirror_file(const struct lookup *l, int fd, const struct stat *st)
@@ -382,7 +383,7 @@ static const struct record *look_content(const struct lookup *l)
     int fd = sys_open(l->query->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
 
     if (fd < 0) {
-        return answer(l, -fd, 0);
+        return lookup_publish_error(l, -fd, 0);
     }
     r = content_of(l, fd);
     sys_close(fd);

@@ -41,7 +41,7 @@ static bool prefetch_claim(const struct fi_query *q)
            segment_find(s, q) == NULL && segment_claim(s, q->hash);
 }
 
-static void prefetch(enum record_kind kind, const char *path, size_t length)
+static void prefetch_query(enum record_kind kind, const char *path, size_t length)
 {
     struct fi_query q = query_make(kind, 0, path, length);
 
@@ -55,7 +55,8 @@ static void prefetch(enum record_kind kind, const char *path, size_t length)
 }
 
 /* Does the cached listing of the directory show this entry? */
-static bool listed(const char *directory, size_t length, const char *name, unsigned char type)
+static bool prefetch_is_listed(const char *directory, size_t length, const char *name,
+                               unsigned char type)
 {
     struct fi_query list = query_make(RECORD_LIST, 0, directory, length);
     const struct record *r = segment_find(&prefetcher.fill->node->index, &list);
@@ -90,7 +91,7 @@ static void prefetch_bytecode(const char *directory, size_t length, const char *
     n = snprintf(path, sizeof path, "%.*s/%s/%.*s%s", (int)length, directory, cache_name, (int)stem,
                  module, prefetcher.ending);
     if (n > 0 && (size_t)n < sizeof path) {
-        prefetch(RECORD_CONTENT, path, (size_t)n);
+        prefetch_query(RECORD_CONTENT, path, (size_t)n);
     }
 }
 
@@ -108,13 +109,13 @@ static void prefetch_package(const char *directory, size_t length)
     path[length] = '\0';
     list = query_make(RECORD_LIST, 0, path, length);
     if (!prefetch_is_identifier(path + parent + 1, length - parent - 1) ||
-        !listed(path, parent, path + parent + 1, DT_DIR) || !prefetch_claim(&list)) {
+        !prefetch_is_listed(path, parent, path + parent + 1, DT_DIR) || !prefetch_claim(&list)) {
         return;
     }
     prefetch_bytecode(path, length, package_source, strcspn(package_source, "."));
     path[length] = '/';
     strcpy(path + length + 1, package_source);
-    prefetch(RECORD_STAT, path, length + sizeof package_source);
+    prefetch_query(RECORD_STAT, path, length + sizeof package_source);
     path[length] = '\0';
     fill_and_unclaim(prefetcher.fill, &list);
 }
@@ -122,8 +123,8 @@ static void prefetch_package(const char *directory, size_t length)
 /* The program asks for DIRECTORY/MODULE.py, and the listing shows that file and __pycache__. */
 static void prefetch_module(const char *directory, size_t length, const char *name, size_t stem)
 {
-    if (prefetch_is_identifier(name, stem) && listed(directory, length, name, DT_REG) &&
-        listed(directory, length, cache_name, DT_DIR)) {
+    if (prefetch_is_identifier(name, stem) && prefetch_is_listed(directory, length, name, DT_REG) &&
+        prefetch_is_listed(directory, length, cache_name, DT_DIR)) {
         prefetch_bytecode(directory, length, name, stem);
     }
 }

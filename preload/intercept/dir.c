@@ -57,7 +57,7 @@ static void dir_hand_over(struct directory *d)
 }
 
 /* A stream at its beginning must show what this node has changed in the directory meanwhile. */
-static void refresh(struct directory *d)
+static void dir_refresh(struct directory *d)
 {
     int saved = errno;
 
@@ -74,7 +74,7 @@ static DIR *stream_of(DIR *dir, struct directory **d)
 {
     *d = directory_of(dir);
     if (*d != NULL) {
-        refresh(*d);
+        dir_refresh(*d);
         if ((*d)->real != NULL) {
             dir = (*d)->real;
             *d = NULL;

@@ -12,14 +12,14 @@
 #include "mpi/redirect.h"
 #include "resolve.h"
 
-static struct library_calls calls(void)
+static struct library_calls dl_calls(void)
 {
     return (struct library_calls){real()->dlopen, real()->dlclose, redirect_update};
 }
 
 /* Finds a record that fits this process. The root's own answer may assume libraries that the root
  * has loaded and this rank has not; then there is a second record (LIBRARY_FROM_START). */
-static bool obtain(const char *path, const void *caller, struct answer *a)
+static bool dl_find_record(const char *path, const void *caller, struct answer *a)
 {
     bool got = caller == NULL ? resolve(CALL_DL, RECORD_LIBRARY, 0, path, a)
                               : by_name_resolve(path, caller, 0, a);
@@ -48,7 +48,7 @@ static void *load_from_cache(const char *path, bool is_path, int flags, const vo
     void *handle;
 
     if (!resolve_active || (is_path && !resolve_wanted(path)) ||
-        !obtain(path, is_path ? NULL : caller, &a)) {
+        !dl_find_record(path, is_path ? NULL : caller, &a)) {
         return NULL;
     }
     /* loading writes files there, which the filter may forbid */
@@ -110,7 +110,7 @@ static bool is_found_alike(const char *path, const void *caller)
 static __attribute__((noinline)) void *answer_dlopen(const char *path, int flags,
                                                      const void *caller)
 {
-    struct library_calls libc = calls();
+    struct library_calls libc = dl_calls();
     void *handle = NULL;
 
     if (fi_inside()) { /* called by fastimport, or by MPI on its behalf */
@@ -140,7 +140,7 @@ __attribute__((optimize("O2"))) FI_EXPORT void *dlopen(const char *path, int fla
 
 FI_EXPORT int dlclose(void *handle)
 {
-    struct library_calls libc = calls();
+    struct library_calls libc = dl_calls();
 
     return load_close(handle, &libc);
 }

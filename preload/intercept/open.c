@@ -16,14 +16,14 @@
 enum { KERNEL_LARGEFILE = 0100000 };
 
 /* Do the flags only say how to read? Calls with any other flag go to the kernel. */
-static bool reads_only(int flags)
+static bool open_reads_only(int flags)
 {
     const int harmless = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE | KERNEL_LARGEFILE;
 
     return (flags & ~harmless) == O_RDONLY;
 }
 
-static bool writes(int flags)
+static bool open_writes(int flags)
 {
     return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
 }
@@ -83,7 +83,7 @@ static int open_any(int (*call)(int, const char *, int, mode_t), int dirfd, cons
     int fd;
 
     if ((dirfd == AT_FDCWD || (could_be_pointer(path) && path[0] == '/')) && resolve_wanted(path)) {
-        if (reads_only(flags)) {
+        if (open_reads_only(flags)) {
             fd = serve_open(path, flags, &served);
             if (served) {
                 return fd;
@@ -94,7 +94,7 @@ static int open_any(int (*call)(int, const char *, int, mode_t), int dirfd, cons
         }
     }
     fd = call(dirfd, path, flags, mode);
-    if (fd >= 0 && writes(flags) && (flags & O_TMPFILE) != O_TMPFILE) {
+    if (fd >= 0 && open_writes(flags) && (flags & O_TMPFILE) != O_TMPFILE) {
         open_note_open(fd, dirfd, path, flags);
     }
     return fd;

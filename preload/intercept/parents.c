@@ -16,7 +16,7 @@ enum question { ASK_LSTAT = 1, ASK_STAT, ASK_READLINK };
 /* A remembered answer of the kernel. */
 struct remembered {
     uint64_t key;     /* hash of question and path; 0: empty */
-    uint64_t changes; /* changes() before the kernel was asked */
+    uint64_t changes; /* parents_changes() before the kernel was asked */
     int64_t until;
     int64_t length; /* of `text` */
     union {
@@ -35,7 +35,7 @@ static struct slot {
     _Atomic uint64_t words[WORDS];
 } slots[SLOTS];
 
-static uint64_t changes(void)
+static uint64_t parents_changes(void)
 {
     return atomic_load(&resolver.node->index.header->changes_above);
 }
@@ -99,7 +99,7 @@ static bool parents_look_up(enum question question, enum call_family family, con
     }
     key = fi_hash(path, strlen(path), (uint64_t)question) | 1;
     slot = &slots[key / 2 % SLOTS];
-    now = changes();
+    now = parents_changes();
     at = sys_now_ns();
     if (parents_take(slot, out) && out->key == key && out->changes == now && at < out->until) {
         count_add(&fi_count->intercepted[family], 1);

@@ -19,7 +19,7 @@ static const struct {
 #undef X
 };
 
-static long missing(void)
+static long real_missing(void)
 {
     errno = ENOSYS;
     return -1;
@@ -32,7 +32,7 @@ void real_bind(void)
         void *symbol = dlsym(RTLD_NEXT, symbols[i].name);
 
         if (symbol == NULL) {
-            symbol = (void *)missing;
+            symbol = (void *)real_missing;
         }
         memcpy((char *)&real_table + symbols[i].offset, &symbol, sizeof symbol);
     }

@@ -45,7 +45,7 @@ static bool name_of_fd(int fd, char out[FI_PATH_MAX])
 }
 
 /* The absolute directory that `path` starts from, "" if the path is absolute itself. */
-static bool base_of(int dirfd, const char *path, char out[FI_PATH_MAX])
+static bool note_base(int dirfd, const char *path, char out[FI_PATH_MAX])
 {
     out[0] = '\0';
     if (path[0] == '/') {
@@ -59,7 +59,7 @@ static bool base_of(int dirfd, const char *path, char out[FI_PATH_MAX])
 
 /* Does a change of this path matter? It does if the path or its directory is below a root, or if it
  * is on the way to a root. */
-static bool matters(const struct fi_path *p)
+static bool note_matters(const struct fi_path *p)
 {
     const struct policy *policy = resolver.policy;
 
@@ -135,26 +135,27 @@ static bool note_locate(struct fi_path *p, int dirfd, const char *path)
     uint64_t hash;
 
     note_above();
-    if (!resolve_active || fi_inside() || !could_be_pointer(path) || !base_of(dirfd, path, base) ||
-        !path_normalise(p, base, path)) {
+    if (!resolve_active || fi_inside() || !could_be_pointer(path) ||
+        !note_base(dirfd, path, base) || !path_normalise(p, base, path)) {
         return false;
     }
     if (!p->has_dotdot) {
-        if (matters(p)) {
+        if (note_matters(p)) {
             return true;
         }
         slot = far_slot(p, &hash);
         if (atomic_load_explicit(slot, memory_order_relaxed) == hash) {
             return false;
         }
-        if (kernel_path(p, dirfd, path) && matters(p)) {
+        if (kernel_path(p, dirfd, path) && note_matters(p)) {
             return true;
         }
         atomic_store_explicit(slot, hash, memory_order_relaxed);
         return false;
     }
     /* If the change has closed the way to the path (a chmod), ".." is removed textually. */
-    return (kernel_path(p, dirfd, path) || path_fold(p, path_any_directory, NULL)) && matters(p);
+    return (kernel_path(p, dirfd, path) || path_fold(p, path_any_directory, NULL)) &&
+           note_matters(p);
 }
 
 /* The same for an open file, by its descriptor; nothing is asked of the file server. */
@@ -163,7 +164,7 @@ static bool locate_open(struct fi_path *p, int fd)
     char text[FI_PATH_MAX];
 
     return resolve_active && !fi_inside() && name_of_fd(fd, text) && path_normalise(p, "/", text) &&
-           matters(p);
+           note_matters(p);
 }
 
 /* The same for a change that follows a symlink at the end of the path: a link outside the roots may

@@ -74,7 +74,7 @@ static int close_on_exec(int fd)
 /* The replacement where kcmp(2) is not available (seccomp(2), CONFIG_KCMP): descriptors that share
  * an open file description share its status flags. Toggling O_NONBLOCK has no effect on reading a
  * regular file or a directory. */
-static bool share_flags(int a, int b)
+static bool reopen_share_flags(int a, int b)
 {
     int before = sys_fcntl(a, F_GETFL, 0);
     bool shared;
@@ -90,11 +90,11 @@ static bool share_flags(int a, int b)
 
 /* Do two descriptors share their file offset, as after dup(2)? Finding out must not move the
  * offset, because another thread may be reading. */
-static bool share(int a, int b)
+static bool reopen_share_offset(int a, int b)
 {
     int order = sys_compare_files(a, b);
 
-    return order < 0 ? share_flags(a, b) : order == 0;
+    return order < 0 ? reopen_share_flags(a, b) : order == 0;
 }
 
 /* The offset at a moment in which no thread reads. A read between our look at the offset and the
@@ -131,7 +131,7 @@ static void reopen_replace(struct reopening *r, size_t first, const char *path)
         sys_lseek(other, offset, SEEK_SET);
         for (size_t i = first; i < r->n;
              i++) { /* skips those that the program has closed meanwhile */
-            if (r->fds[i] >= 0 && share(old, r->fds[i])) {
+            if (r->fds[i] >= 0 && reopen_share_offset(old, r->fds[i])) {
                 sys_dup3(other, r->fds[i], close_on_exec(r->fds[i]));
                 r->fds[i] = -1;
             }

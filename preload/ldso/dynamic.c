@@ -82,7 +82,7 @@ const char *dynamic_name(const struct dynamic *d, const ElfW(Sym) * symbol)
     return symbol->st_name < d->strings_size ? d->strings + symbol->st_name : "";
 }
 
-static bool defines(const struct dynamic *d, const ElfW(Sym) * symbol, const char *name)
+static bool dynamic_defines(const struct dynamic *d, const ElfW(Sym) * symbol, const char *name)
 {
     return symbol->st_shndx != SHN_UNDEF && strcmp(dynamic_name(d, symbol), name) == 0;
 }
@@ -117,7 +117,7 @@ static const ElfW(Sym) * find_by_gnu_hash(const struct dynamic *d, const char *n
     for (; at >= h.first && at != 0; at++) {
         uint32_t other = h.chains[at - h.first];
 
-        if ((other | 1) == (hash | 1) && defines(d, &d->symbols[at], name)) {
+        if ((other | 1) == (hash | 1) && dynamic_defines(d, &d->symbols[at], name)) {
             return &d->symbols[at];
         }
         if ((other & 1) != 0) {
@@ -133,7 +133,7 @@ static const ElfW(Sym) * find_by_hash(const struct dynamic *d, const char *name)
     uint32_t n_symbols = d->hash[1];
 
     for (uint32_t i = 1; i < n_symbols; i++) {
-        if (defines(d, &d->symbols[i], name)) {
+        if (dynamic_defines(d, &d->symbols[i], name)) {
             return &d->symbols[i];
         }
     }
