@@ -43,7 +43,7 @@ int directory_fd(struct directory *directory);
 /* Opens the real directories of all streams. Called before a directory is moved or removed, while
  * they can still be found by name. Any thread. */
 void directory_open_originals(void);
-/* Closes the stream and frees it. Streams that another thread used at the time of a fork are leaked. */
+/* Closes the stream and frees it; one that another thread was using at a fork is leaked. */
 void directory_close(struct directory *directory);
 
 #endif

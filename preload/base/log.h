@@ -19,8 +19,8 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
  * replaced already. Returns 0, or -errno if the file cannot be opened (base/file.h); then messages
  * go to standard error. */
 int log_configure(enum log_level level, const char *file, int rank);
-/* Writes a line; used through fi_log(), which first compares the level with log_threshold(). errno is
- * not touched. */
+/* Writes a line. Used through fi_log(), which first compares the level with log_threshold(). errno
+ * is not touched. */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 enum log_level log_threshold(void);
 /* log_error_closed(): the program has closed standard error, so the next file that it opens may get

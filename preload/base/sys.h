@@ -21,9 +21,8 @@
 #include <sys/types.h>
 #include <sys/vfs.h>
 
-/* Can a program have passed this as a valid pointer? The wrappers read what they are given, and a bad
- * pointer must fail with EFAULT in the kernel instead of crashing here. The kernel maps nothing in
- * the first page. */
+/* Could this be a valid pointer? The first page is never mapped, so NULL and small numbers are not.
+ * Wrappers leave them to the kernel, which fails with EFAULT, instead of reading through them. */
 static inline bool could_be_pointer(const void *p)
 {
     return (uintptr_t)p >= 4096;

@@ -37,6 +37,7 @@ static inline bool change_any(const struct node_cache *node)
 /* Call this when a change could not be recorded. From then on this node answers nothing from the
  * cache: it could not tell which answers are stale. */
 void changes_mark_lost(struct node_cache *node);
+/* Has that happened? */
 bool changes_are_lost(const struct node_cache *node);
 
 /* Something outside the roots was changed, perhaps a directory above one: processes of this node

@@ -124,8 +124,8 @@ struct record *segment_allocate(struct segment *segment, size_t path_length, siz
  * stream, in the same order. A local record is published in place, since no walker sends it. */
 void segment_publish(struct segment *segment, struct record *record);
 
-/* Publishes a record with this key, flags and payload (payload NULL: `size` must be 0). Returns it, or
- * NULL if the segment is full. */
+/* Allocates, fills in, seals and publishes a record with this key, flags and payload of `size`
+ * bytes. Returns it, or NULL if the segment is full. */
 const struct record *segment_add(struct segment *segment, const struct fi_query *key, uint8_t flags,
                                  const void *payload, size_t size);
 

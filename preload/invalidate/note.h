@@ -45,8 +45,8 @@ void note_created(int fd, int dirfd, const char *path, bool is_new);
  * must be applied. */
 bool note_original_path(int fd, char path[FI_PATH_MAX]);
 
-/* Call these before and after a change of permissions, which may make what is open inaccessible.
- * The after_ function only if the call has succeeded. */
+/* Call these before and after a change of permissions, which may make what is open inaccessible;
+ * the after_ function only if the change has succeeded. */
 void before_chmod(struct change_before *before, int dirfd, const char *path);
 void before_chmod_by_fd(struct change_before *before, int fd);
 void after_chmod(struct change_before *before);
@@ -56,9 +56,9 @@ void after_chmod_by_fd(struct change_before *before, int fd);
  * possible, before paths change their meaning. */
 void note_reopen_all(void);
 
+/* Call before_remove() before a call that removes or replaces a name, and after_remove() when it
+ * has succeeded. */
 void before_remove(struct change_before *before, int dirfd, const char *path);
-/* Call before_remove() before a call that removes or replaces a name, and this after it has
- * succeeded. */
 void after_remove(struct change_before *before);
 
 #endif
