@@ -80,8 +80,8 @@ off_t sys_lseek(int fd, off_t offset, int whence);
 int sys_fstatfs(int fd, struct statfs *sf);
 void *sys_mmap(size_t size, int prot, int flags, int fd, off_t offset); /* NULL on error */
 void sys_munmap(void *at, size_t size);
-int sys_futex_wait(const void *word, uint32_t expected,
-                   int64_t timeout_ns); /* the word may be shared between processes */
+/* futex(2) on a word that processes may share: FUTEX_WAIT and FUTEX_WAKE. */
+int sys_futex_wait(const void *word, uint32_t expected, int64_t timeout_ns);
 void sys_futex_wake(const void *word, int how_many);
 void sys_nap_ns(int64_t ns);
 int64_t sys_now_ns(void); /* CLOCK_MONOTONIC */

@@ -357,8 +357,8 @@ const struct record *closure_lookup(struct node_cache *node, const struct fi_que
     if (sound && planned) {
         closure_expect(&computed.closure);
     }
-    /* If a library of the closure needs the requested one, a stub would run that one's constructor
-     * too late: leave it to ld.so. If the closure of a planned library is incomplete, publish
+    /* If a library of the closure needs the requested one, a stub would run its constructor too
+     * late: leave the request to ld.so. If the closure of a planned library is incomplete, publish
      * nothing: an earlier import may load what is missing before the program asks for it. */
     if (sound || !planned) {
         r = closure_publish(node, q, flags,

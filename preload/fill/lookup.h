@@ -19,7 +19,7 @@ struct lookup_limits {
 
 /* Publishes the record for the query and returns it; NULL if the index is full. What cannot be
  * cached (a file too large, a device, no room) becomes a record with RECORD_UNAVAILABLE. `flags` go
- * into the record. On the root, files are also copied to the mirror. */
+ * into the record. The bytes of a file (RECORD_CONTENT) go into the mirror. */
 const struct record *lookup_real(struct node_cache *node, const struct fi_query *query,
                                  uint8_t flags, const struct lookup_limits *limits);
 

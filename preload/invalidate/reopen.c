@@ -129,14 +129,14 @@ static void reopen_replace(struct reopening *r, size_t first, const char *path)
     if (old >= 0) {
         offset = offset_at_rest(old);
         sys_lseek(other, offset, SEEK_SET);
-        for (size_t i = first; i < r->n;
-             i++) { /* skips those that the program has closed meanwhile */
+        for (size_t i = first; i < r->n; i++) {
+            /* false also for one that the program has closed meanwhile */
             if (r->fds[i] >= 0 && reopen_share_offset(old, r->fds[i])) {
                 sys_dup3(other, r->fds[i], close_on_exec(r->fds[i]));
                 r->fds[i] = -1;
             }
         }
-        /* bytes that a thread has read meanwhile, all the same */
+        /* A thread may have read after all: move on by what it has read. */
         sys_lseek(other, sys_lseek(old, 0, SEEK_CUR) - offset, SEEK_CUR);
         sys_close(old);
     }
