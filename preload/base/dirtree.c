@@ -10,7 +10,7 @@
 
 #include "base/sys.h"
 
-struct dirent_kernel { /* getdents64(2) */
+struct dirent_kernel { /* the layout of getdents64(2) */
     uint64_t d_ino;
     int64_t d_off;
     unsigned short d_reclen;
@@ -39,8 +39,8 @@ static bool visit_all(const char *entries, ssize_t n, struct dirtree_visit *v)
     return true;
 }
 
-/* The entries are not on the stack: trees are deep, and a handler of a crash that calls exec has
- * little of it. */
+/* The buffer is not on the stack: this recurses into deep trees, and a crash handler that calls
+ * exec has a small stack. */
 int dirtree_each(int dirfd, bool (*visit)(void *, const char *, unsigned char), void *context)
 {
     struct dirtree_visit v = {visit, context};

@@ -150,7 +150,7 @@ static long long start_ticks(pid_t pid)
 bool launcher_daemon_id(pid_t *daemon, uint64_t *key)
 {
     char text[256] = "";
-    size_t n = begin_key(text);
+    size_t n = write_boot_id(text);
     long long started;
 
     *daemon = launcher_daemon();

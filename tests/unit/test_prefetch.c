@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/held.h"
+#include "base/protected_fd.h"
 #include "fill/prefetch.h"
 
 enum { MOST = 8 };
@@ -27,7 +27,7 @@ static bool give(const struct fi_query *q)
     if (takes) {
         snprintf(given[n_given++], sizeof given[0], "%d %s", q->kind,
                  q->path + strlen(scratch()) + 1);
-        fill_claimed(&fill, q);
+        fill_and_unclaim(&fill, q);
     }
     return takes;
 }
@@ -95,7 +95,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     segment_detach(&node.index);
-    held_close(node.lock);
+    protected_fd_close(node.lock);
     return scratch_teardown(state);
 }
 

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/held.h"
 #include "base/path.h"
+#include "base/protected_fd.h"
 #include "cache/mirror.h"
 #include "faults.h"
 #include "invalidate/reopen.h"
@@ -46,7 +46,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     segment_detach(&node.index);
-    held_close(node.lock);
+    protected_fd_close(node.lock);
     return scratch_teardown(state);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* held.c - see held.h */
-#include "base/held.h"
+/* protected_fd.c - see protected_fd.h */
+#include "base/protected_fd.h"
 
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -11,32 +11,32 @@
 enum { ENTRIES = 256, FREE = 0, TAKEN = -1 };
 
 struct entry {
-    _Atomic int number;  /* the descriptor + 1; FREE; TAKEN: is being filled in */
-    _Atomic bool closed; /* as the program believes */
-    enum held_kind kind;
+    _Atomic int number;  /* the descriptor + 1; FREE; TAKEN while it is filled in */
+    _Atomic bool closed; /* the program believes that it has closed it */
+    enum protected_fd_kind kind;
     pid_t owner;
     dev_t device;
     ino_t inode;
 };
 
 static struct entry entries[ENTRIES];
-_Atomic uint64_t held_bits[HELD_NUMBERS / 64];
+_Atomic uint64_t protected_fd_bits[PROTECTED_FD_LIMIT / 64];
 
-static void held_mark(int fd)
+static void protected_fd_mark(int fd)
 {
-    if (fd < HELD_NUMBERS) {
-        atomic_fetch_or(&held_bits[fd / 64], 1ULL << (fd % 64));
+    if (fd < PROTECTED_FD_LIMIT) {
+        atomic_fetch_or(&protected_fd_bits[fd / 64], 1ULL << (fd % 64));
     }
 }
 
-static void held_unmark(int fd)
+static void protected_fd_unmark(int fd)
 {
-    if (fd < HELD_NUMBERS) {
-        atomic_fetch_and(&held_bits[fd / 64], ~(1ULL << (fd % 64)));
+    if (fd < PROTECTED_FD_LIMIT) {
+        atomic_fetch_and(&protected_fd_bits[fd / 64], ~(1ULL << (fd % 64)));
     }
 }
 
-int held_add(int fd, enum held_kind kind)
+int protected_fd_add(int fd, enum protected_fd_kind kind)
 {
     struct stat st;
 
@@ -54,14 +54,14 @@ int held_add(int fd, enum held_kind kind)
             e->inode = st.st_ino;
             atomic_store(&e->closed, false);
             atomic_store(&e->number, fd + 1);
-            held_mark(fd);
+            protected_fd_mark(fd);
             return i;
         }
     }
     return -1;
 }
 
-int held_fd(int entry)
+int protected_fd_get(int entry)
 {
     const struct entry *e = &entries[entry < 0 ? 0 : entry];
     int fd = entry < 0 ? -1 : atomic_load(&e->number) - 1;
@@ -72,63 +72,64 @@ int held_fd(int entry)
                : -1;
 }
 
-void held_drop(int entry)
+void protected_fd_forget(int entry)
 {
     int number = entry < 0 ? FREE : atomic_exchange(&entries[entry].number, FREE);
 
     if (number > 0) {
-        held_unmark(number - 1);
+        protected_fd_unmark(number - 1);
     }
 }
 
-void held_close(int entry)
+void protected_fd_close(int entry)
 {
-    int fd = held_fd(entry);
+    int fd = protected_fd_get(entry);
 
-    held_drop(entry);
+    protected_fd_forget(entry);
     if (fd >= 0) {
         sys_close(fd);
     }
 }
 
-void held_drop_all(enum held_kind kind)
+void protected_fd_forget_all(enum protected_fd_kind kind)
 {
     for (int i = 0; i < ENTRIES; i++) {
         if (atomic_load(&entries[i].number) > 0 && entries[i].kind == kind) {
-            held_drop(i);
+            protected_fd_forget(i);
         }
     }
 }
 
-int held_find(int fd)
+int protected_fd_find(int fd)
 {
-    if (!held_maybe(fd)) {
+    if (!protected_fd_maybe(fd)) {
         return -1;
     }
     for (int i = 0; i < ENTRIES; i++) {
         if (atomic_load(&entries[i].number) != fd + 1) {
             continue;
         }
-        if (!sys_is_pid(entries[i].owner)) { /* nor may a child of vfork(2) change anything */
+        if (!sys_is_pid(entries[i].owner)) { /* also in a child of vfork(2), which shares this
+                                              * memory and must not change it */
             return -1;
         }
-        if (held_fd(i) == fd) {
+        if (protected_fd_get(i) == fd) {
             return i;
         }
-        held_drop(i);
+        protected_fd_forget(i);
     }
     return -1;
 }
 
-enum held_kind held_kind_of(int entry)
+enum protected_fd_kind protected_fd_kind_of(int entry)
 {
     return entries[entry].kind;
 }
 
-int held_next(unsigned first)
+int protected_fd_next(unsigned first)
 {
-    for (unsigned fd = first; fd < HELD_NUMBERS; fd++) {
-        uint64_t bits = atomic_load(&held_bits[fd / 64]) >> (fd % 64);
+    for (unsigned fd = first; fd < PROTECTED_FD_LIMIT; fd++) {
+        uint64_t bits = atomic_load(&protected_fd_bits[fd / 64]) >> (fd % 64);
 
         if (bits != 0) {
             return (int)fd + __builtin_ctzll(bits);
@@ -138,19 +139,19 @@ int held_next(unsigned first)
     return -1;
 }
 
-bool held_pretend_closed(int entry)
+bool protected_fd_pretend_closed(int entry)
 {
     return !atomic_exchange(&entries[entry].closed, true);
 }
 
-void held_move(int entry)
+void protected_fd_move(int entry)
 {
-    int fd = held_fd(entry);
+    int fd = protected_fd_get(entry);
     int to = fd < 0 ? fd : sys_duplicate_high(fd);
 
     if (to >= 0) {
         atomic_store(&entries[entry].number, to + 1);
-        held_unmark(fd);
-        held_mark(to);
+        protected_fd_unmark(fd);
+        protected_fd_mark(to);
     }
 }
