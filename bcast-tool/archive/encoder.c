@@ -5,8 +5,8 @@
 #include <xxhash.h>
 
 #include "archive/seal.h"
-#include "base/crew.h"
 #include "base/io.h"
+#include "base/thread_pool.h"
 
 struct slot {
     uint8_t *plain, *frame;
@@ -19,7 +19,7 @@ struct encoder {
     int level, fd, n;
     struct slot **slots;
     struct slot *filling; /* claimed */
-    struct crew *crew;
+    struct thread_pool *pool;
     XXH3_state_t *sum; /* FRAMING_NONE only, with `bytes` */
     uint64_t bytes;
 };
@@ -43,7 +43,7 @@ static void codec_free(void *tool)
 
 static void open_crew(struct encoder *e, int threads)
 {
-    struct crew_job job = {encode, codec_new, codec_free, e, threads};
+    struct thread_pool_work work = {encode, codec_new, codec_free, e, threads};
     e->n = threads * 2 + 1;
     e->slots = io_alloc((size_t)e->n * sizeof(void *));
     for (int i = 0; i < e->n; i++) {
@@ -51,7 +51,7 @@ static void open_crew(struct encoder *e, int threads)
         e->slots[i]->plain = io_alloc(FRAME_PLAIN_MAX);
         e->slots[i]->frame = io_alloc(FRAME_HEADER_MAX + FRAME_BODY_MAX);
     }
-    e->crew = crew_new(&job, (void **)e->slots, e->n);
+    e->pool = thread_pool_new(&work, (void **)e->slots, e->n);
 }
 
 struct encoder *encoder_open(enum framing framing, int level, int threads, int fd)
@@ -73,7 +73,7 @@ void encoder_close(struct encoder *e)
 {
     if (!e)
         return;
-    crew_free(e->crew);
+    thread_pool_free(e->pool);
     for (int i = 0; i < e->n; i++) {
         free(e->slots[i]->plain);
         free(e->slots[i]->frame);
@@ -84,26 +84,28 @@ void encoder_close(struct encoder *e)
     free(e);
 }
 
-static int put(struct encoder *e, const void *bytes, size_t n, struct fault *f)
+static int put(struct encoder *e, const void *bytes, size_t n, struct error *err)
 {
-    return io_write(e->fd, bytes, n, -1) < 0 ? fault_errno(f, NULL, "cannot write the archive") : 0;
+    return io_write(e->fd, bytes, n, -1) < 0
+               ? error_set_errno(err, NULL, "cannot write the archive")
+               : 0;
 }
 
 /* Writes the oldest frame. */
-static int drain(struct encoder *e, struct fault *f)
+static int drain(struct encoder *e, struct error *err)
 {
-    struct slot *s = crew_collect(e->crew);
+    struct slot *s = thread_pool_collect(e->pool);
     if (!s->size)
-        return fault_set(f, NULL, "the compression library failed");
-    int r = put(e, s->frame, s->size, f);
-    crew_release(e->crew);
+        return error_set(err, NULL, "the compression library failed");
+    int r = put(e, s->frame, s->size, err);
+    thread_pool_release(e->pool);
     return r;
 }
 
-static int claim(struct encoder *e, struct fault *f)
+static int claim(struct encoder *e, struct error *err)
 {
-    while (!(e->filling = crew_claim(e->crew)))
-        if (drain(e, f) < 0)
+    while (!(e->filling = thread_pool_claim(e->pool)))
+        if (drain(e, err) < 0)
             return -1;
     e->filling->used = 0;
     return 0;
@@ -111,23 +113,23 @@ static int claim(struct encoder *e, struct fault *f)
 
 static void submit(struct encoder *e)
 {
-    crew_submit(e->crew);
+    thread_pool_submit(e->pool);
     e->filling = NULL;
 }
 
-static int store(struct encoder *e, const void *bytes, size_t n, struct fault *f)
+static int store(struct encoder *e, const void *bytes, size_t n, struct error *err)
 {
     XXH3_64bits_update(e->sum, bytes, n);
     e->bytes += n;
-    return put(e, bytes, n, f);
+    return put(e, bytes, n, err);
 }
 
-int encoder_write(struct encoder *e, const void *bytes, size_t n, struct fault *f)
+int encoder_write(struct encoder *e, const void *bytes, size_t n, struct error *err)
 {
     if (e->framing == FRAMING_NONE)
-        return store(e, bytes, n, f);
+        return store(e, bytes, n, err);
     for (size_t done = 0; done < n;) {
-        if (!e->filling && claim(e, f) < 0)
+        if (!e->filling && claim(e, err) < 0)
             return -1;
         struct slot *s = e->filling;
         size_t part = FRAME_PLAIN_MAX - s->used < n - done ? FRAME_PLAIN_MAX - s->used : n - done;
@@ -140,20 +142,20 @@ int encoder_write(struct encoder *e, const void *bytes, size_t n, struct fault *
     return 0;
 }
 
-int encoder_finish(struct encoder *e, struct fault *f)
+int encoder_finish(struct encoder *e, struct error *err)
 {
     if (e->framing == FRAMING_NONE) {
         char block[SEAL_SIZE];
         seal_write(block, XXH3_64bits_digest(e->sum), e->bytes);
-        return put(e, block, sizeof block, f);
+        return put(e, block, sizeof block, err);
     }
     if (e->filling)
         submit(e);
-    if (claim(e, f) < 0) /* the empty frame that marks the end */
+    if (claim(e, err) < 0) /* the empty frame that marks the end */
         return -1;
     submit(e);
-    while (crew_collect(e->crew))
-        if (drain(e, f) < 0)
+    while (thread_pool_collect(e->pool))
+        if (drain(e, err) < 0)
             return -1;
     return 0;
 }

@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "archive/frame.h"
-#include "base/fault.h"
+#include "base/error.h"
 
 struct encoder; /* opaque */
 
@@ -13,10 +13,10 @@ struct encoder; /* opaque */
  * `level` < 0 is the library's default. */
 struct encoder *encoder_open(enum framing framing, int level, int threads, int fd);
 
-int encoder_write(struct encoder *e, const void *bytes, size_t n, struct fault *f);
+int encoder_write(struct encoder *e, const void *bytes, size_t n, struct error *err);
 
 /* Writes what is left and the end mark. */
-int encoder_finish(struct encoder *e, struct fault *f);
+int encoder_finish(struct encoder *e, struct error *err);
 
 void encoder_close(struct encoder *e);
 

@@ -24,37 +24,37 @@ struct frame_codec {
     ZSTD_DCtx *decompress;
 };
 
-static const uint8_t *start_of(enum framing f, size_t *n)
+static const uint8_t *start_of(enum framing framing, size_t *n)
 {
-    *n = f == FRAMING_GZ ? sizeof gz_start : sizeof zst_start;
-    return f == FRAMING_GZ ? gz_start : zst_start;
+    *n = framing == FRAMING_GZ ? sizeof gz_start : sizeof zst_start;
+    return framing == FRAMING_GZ ? gz_start : zst_start;
 }
 
-const char *framing_name(enum framing f)
+const char *framing_name(enum framing framing)
 {
-    return f == FRAMING_GZ ? "gz" : f == FRAMING_ZST ? "zst" : "none";
+    return framing == FRAMING_GZ ? "gz" : framing == FRAMING_ZST ? "zst" : "none";
 }
 
-size_t frame_header_size(enum framing f)
+size_t frame_header_size(enum framing framing)
 {
     size_t n;
-    start_of(f, &n);
+    start_of(framing, &n);
     return n + 16;
 }
 
 enum framing frame_recognise(const uint8_t *bytes, size_t n)
 {
     struct frame_header h;
-    for (enum framing f = FRAMING_GZ; f <= FRAMING_ZST; f++)
-        if (n >= frame_header_size(f) && frame_parse(f, bytes, &h))
-            return f;
+    for (enum framing framing = FRAMING_GZ; framing <= FRAMING_ZST; framing++)
+        if (n >= frame_header_size(framing) && frame_parse(framing, bytes, &h))
+            return framing;
     return FRAMING_NONE;
 }
 
-bool frame_parse(enum framing f, const uint8_t *bytes, struct frame_header *h)
+bool frame_parse(enum framing framing, const uint8_t *bytes, struct frame_header *h)
 {
     size_t n;
-    const uint8_t *start = start_of(f, &n);
+    const uint8_t *start = start_of(framing, &n);
     if (memcmp(bytes, start, n) != 0)
         return false;
     memcpy(&h->body, bytes + n, 4);
@@ -71,11 +71,11 @@ static uint64_t body_sum(const uint8_t *body, uint32_t size, uint32_t plain)
     return XXH3_64bits_withSeed(body, size, (uint64_t)size << 32 | plain);
 }
 
-static void write_header(enum framing f, uint8_t *out, const uint8_t *body, size_t size,
+static void write_header(enum framing framing, uint8_t *out, const uint8_t *body, size_t size,
                          size_t plain)
 {
     size_t n;
-    const uint8_t *start = start_of(f, &n);
+    const uint8_t *start = start_of(framing, &n);
     uint32_t sizes[2] = {htole32((uint32_t)size), htole32((uint32_t)plain)};
     uint64_t sum = htole64(body_sum(body, (uint32_t)size, (uint32_t)plain));
     memcpy(out, start, n);
@@ -83,10 +83,10 @@ static void write_header(enum framing f, uint8_t *out, const uint8_t *body, size
     memcpy(out + n + 8, &sum, 8);
 }
 
-struct frame_codec *frame_codec_new(enum framing f, int level)
+struct frame_codec *frame_codec_new(enum framing framing, int level)
 {
     struct frame_codec *c = io_alloc(sizeof *c);
-    c->framing = f;
+    c->framing = framing;
     c->level = level;
     return c;
 }

@@ -13,11 +13,11 @@
 #include <sys/types.h>
 
 #include "archive/frame.h"
-#include "base/fault.h"
+#include "base/error.h"
 
 struct source; /* opaque */
 
-struct source *source_open(const char *path, int threads, struct fault *f);
+struct source *source_open(const char *path, int threads, struct error *err);
 void source_close(struct source *s); /* NULL is allowed */
 
 /* FRAMING_NONE for what does not consist of frames. */
@@ -31,11 +31,11 @@ uint64_t source_size(const struct source *s);
 uint64_t source_read_bytes(const struct source *s);
 
 /* A number that tells this archive from others: size, mtime, first and last 64 KiB. */
-int source_identity(struct source *s, uint64_t *id, struct fault *f);
+int source_identity(struct source *s, uint64_t *id, struct error *err);
 
 /* The next block of the tar / of the file, valid until the next call. Use one of them only.
- * Returns its size, 0 at the end, -1 with `f` set (its path is the archive's). */
-ssize_t source_plain(struct source *s, const uint8_t **block, struct fault *f);
-ssize_t source_stored(struct source *s, const uint8_t **block, struct fault *f);
+ * Returns its size, 0 at the end, -1 with `err` set (its path is the archive's). */
+ssize_t source_plain(struct source *s, const uint8_t **block, struct error *err);
+ssize_t source_stored(struct source *s, const uint8_t **block, struct error *err);
 
 #endif

@@ -15,7 +15,7 @@ struct tar {
     struct archive *archive;
     tar_next_block *next;
     void *context;
-    struct fault source; /* why the source of bytes failed */
+    struct error source; /* why the source of bytes failed */
     struct tar_policy policy;
     uint64_t bytes, files;
     uint64_t stream; /* bytes of the tar itself */
@@ -54,14 +54,14 @@ void tar_close(struct tar *t)
 }
 
 /* The source's own fault says more than libarchive's. */
-static int failed(struct tar *t, struct fault *f, const char *path)
+static int failed(struct tar *t, struct error *err, const char *path)
 {
     if (t->source.set && t->source.path[0])
-        return fault_set(f, t->source.path, "%s", t->source.reason);
+        return error_set(err, t->source.path, "%s", t->source.reason);
     if (t->source.set)
-        return fault_set(f, NULL, "%s", t->source.reason);
+        return error_set(err, NULL, "%s", t->source.reason);
     const char *why = archive_error_string(t->archive);
-    return fault_set(f, path, "not a valid tar archive: %s", why ? why : "unknown error");
+    return error_set(err, path, "not a valid tar archive: %s", why ? why : "unknown error");
 }
 
 static const char *check_link(struct tar *t, struct entry *e, const char *target)
@@ -136,25 +136,25 @@ static const char *take(struct tar *t, struct archive_entry *a, struct entry *e)
     return why ? why : take_size(t, a, e);
 }
 
-static int open_stream(struct tar *t, struct fault *f)
+static int open_stream(struct tar *t, struct error *err)
 {
     t->opened = true;
     if (archive_read_open(t->archive, t, NULL, read_block, NULL) != ARCHIVE_OK)
-        return failed(t, f, NULL);
+        return failed(t, err, NULL);
     return 0;
 }
 
 /* What follows the end of the tar is not wanted, but those who check the stream must see its end.
  */
-static int finish_stream(struct tar *t, struct fault *f)
+static int finish_stream(struct tar *t, struct error *err)
 {
     const uint8_t *block;
     ssize_t n;
     while ((n = t->next(t->context, &block, &t->source)) > 0)
         t->stream += (uint64_t)n;
     if (n < 0)
-        return failed(t, f, NULL);
-    return t->stream % 512 ? fault_set(f, NULL, "the archive is cut off within a block") : 0;
+        return failed(t, err, NULL);
+    return t->stream % 512 ? error_set(err, NULL, "the archive is cut off within a block") : 0;
 }
 
 /* Names that are no UTF-8 although the header says so pass as the bytes they are. */
@@ -164,27 +164,27 @@ static bool only_charset(struct archive *a)
     return why && strstr(why, "can't be converted");
 }
 
-int tar_next(struct tar *t, struct entry *e, struct fault *f)
+int tar_next(struct tar *t, struct entry *e, struct error *err)
 {
     struct archive_entry *a;
-    if (!t->opened && open_stream(t, f) < 0)
+    if (!t->opened && open_stream(t, err) < 0)
         return -1;
     int r = archive_read_next_header(t->archive, &a);
     if (r == ARCHIVE_EOF && !t->source.set)
-        return finish_stream(t, f);
+        return finish_stream(t, err);
     if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
-        return failed(t, f, NULL);
+        return failed(t, err, NULL);
     const char *raw = archive_entry_pathname(a);
     const char *why = take(t, a, e);
     if (why)
-        return fault_set(f, raw, "%s", why);
+        return error_set(err, raw, "%s", why);
     if (r == ARCHIVE_WARN && !only_charset(t->archive))
-        return failed(t, f, raw);
+        return failed(t, err, raw);
     t->offset = 0;
     return 1;
 }
 
-ssize_t tar_data(struct tar *t, const uint8_t **data, uint64_t *offset, struct fault *f)
+ssize_t tar_data(struct tar *t, const uint8_t **data, uint64_t *offset, struct error *err)
 {
     size_t n;
     la_int64_t at;
@@ -192,7 +192,7 @@ ssize_t tar_data(struct tar *t, const uint8_t **data, uint64_t *offset, struct f
     if (r == ARCHIVE_EOF)
         return 0;
     if (r != ARCHIVE_OK)
-        return failed(t, f, t->path);
+        return failed(t, err, t->path);
     *offset = (uint64_t)at;
-    return n ? (ssize_t)n : tar_data(t, data, offset, f);
+    return n ? (ssize_t)n : tar_data(t, data, offset, err);
 }

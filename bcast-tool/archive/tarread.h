@@ -9,7 +9,7 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "base/fault.h"
+#include "base/error.h"
 
 enum entry_type { ENTRY_FILE = 'f', ENTRY_DIR = 'd', ENTRY_SYMLINK = 'l', ENTRY_HARDLINK = 'h' };
 
@@ -26,8 +26,8 @@ struct entry {
     struct timespec mtime;
 };
 
-/* Delivers the next bytes of the tar: size, 0 at the end, -1 with `f` set. */
-typedef ssize_t tar_next_block(void *context, const uint8_t **block, struct fault *f);
+/* Delivers the next bytes of the tar: size, 0 at the end, -1 with `err` set. */
+typedef ssize_t tar_next_block(void *context, const uint8_t **block, struct error *err);
 
 /* More than this, over all entries, is taken for a bomb. */
 struct tar_policy {
@@ -40,12 +40,12 @@ struct tar; /* opaque */
 struct tar *tar_open(tar_next_block *next, void *context, const struct tar_policy *policy);
 void tar_close(struct tar *t); /* NULL is allowed */
 
-/* 1 and the next entry (its strings are valid until the next call), 0 at the end, -1 with `f` set.
+/* 1 and the next entry (its strings are valid until the next call), 0 at the end, -1 with `err` set.
  */
-int tar_next(struct tar *t, struct entry *e, struct fault *f);
+int tar_next(struct tar *t, struct entry *e, struct error *err);
 
 /* A piece of the current file's data at `*offset` (gaps are holes): its size, 0 at the end, or -1.
  */
-ssize_t tar_data(struct tar *t, const uint8_t **data, uint64_t *offset, struct fault *f);
+ssize_t tar_data(struct tar *t, const uint8_t **data, uint64_t *offset, struct error *err);
 
 #endif

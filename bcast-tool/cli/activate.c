@@ -25,16 +25,16 @@ static bool has(const char *dir, const char *name)
 }
 
 /* What runs there must be this user's, or root's. */
-static int find(struct environment *e, const char *dir, struct fault *f)
+static int find(struct environment *e, const char *dir, struct error *err)
 {
-    int top = trust_open_tree(dir, f);
+    int top = trust_open_tree(dir, err);
     if (top < 0)
         return -1;
     close(top);
     if (!realpath(dir, e->dir))
-        return fault_errno(f, dir, "cannot activate it");
+        return error_set_errno(err, dir, "cannot activate it");
     if (!has(e->dir, "bin"))
-        return fault_set(f, dir, "there is no bin directory: not an environment");
+        return error_set(err, dir, "there is no bin directory: not an environment");
     e->variable = has(e->dir, "conda-meta") ? "CONDA_PREFIX" : "VIRTUAL_ENV";
     return 0;
 }
@@ -95,10 +95,10 @@ static const char *shell_of(const struct settings *s)
 int command_activate(const struct settings *s)
 {
     struct environment e;
-    struct fault f = {0};
+    struct error err = {0};
     const char *shell = shell_of(s);
-    if (find(&e, s->words[0], &f) < 0)
-        return complain(NULL, &f);
+    if (find(&e, s->words[0], &err) < 0)
+        return complain(NULL, &err);
     if (strcmp(shell, "fish") == 0)
         set_fish(&e);
     else if (strcmp(shell, "csh") == 0 || strcmp(shell, "tcsh") == 0)
@@ -111,17 +111,17 @@ int command_activate(const struct settings *s)
 int command_run(const struct settings *s)
 {
     struct environment e;
-    struct fault f = {0};
+    struct error err = {0};
     const char *old = getenv("PATH");
     char **command = s->words + 1;
     if (strcmp(command[0], "--") == 0)
         command++;
     if (!command[0]) {
-        fault_set(&f, NULL, "run needs a command after DIR");
-        return complain(NULL, &f);
+        error_set(&err, NULL, "run needs a command after DIR");
+        return complain(NULL, &err);
     }
-    if (find(&e, s->words[0], &f) < 0)
-        return complain(NULL, &f);
+    if (find(&e, s->words[0], &err) < 0)
+        return complain(NULL, &err);
     char *path = io_format("%s/bin%s%s", e.dir, old && *old ? ":" : "", old ? old : "");
     setenv("PATH", path, 1);
     setenv(e.variable, e.dir, 1);
@@ -129,7 +129,7 @@ int command_run(const struct settings *s)
     free(path);
     execvp(command[0], command);
     int status = errno == ENOENT ? 127 : 126;
-    fault_errno(&f, command[0], "cannot run");
-    complain(NULL, &f);
+    error_set_errno(&err, command[0], "cannot run");
+    complain(NULL, &err);
     return status;
 }

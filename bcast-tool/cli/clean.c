@@ -1,12 +1,12 @@
 #include <stdio.h>
 
 #include "cli/commands.h"
-#include "stage/sweep.h"
+#include "stage/clean.h"
 
-static void clean_node(const struct settings *s, const struct nodes *n, struct fault *f)
+static void clean_node(const struct settings *s, const struct nodes *n, struct error *err)
 {
     (void)n;
-    sweep(s->words[0], s->force, f);
+    clean_destination(s->words[0], s->force, err);
 }
 
 int command_clean(const struct settings *s)

@@ -2,7 +2,7 @@
 #ifndef BCAST_CLI_COMMANDS_H
 #define BCAST_CLI_COMMANDS_H
 
-#include "base/fault.h"
+#include "base/error.h"
 #include "cli/options.h"
 #include "nodes/nodes.h"
 
@@ -15,11 +15,11 @@ int command_list(const struct settings *s);
 int command_clean(const struct settings *s);
 
 /* "python-mpi-bcast: [node NODE: ]PATH: REASON" on stderr. `node` may be NULL. Returns 1. */
-int complain(const char *node, const struct fault *f);
+int complain(const char *node, const struct error *err);
 
 /* For commands that do something on every node: `work` runs once a node, in its leader. Failures
  * are printed by rank 0, for every node; returns the exit status for all ranks. */
-typedef void node_work(const struct settings *s, const struct nodes *n, struct fault *f);
+typedef void node_work(const struct settings *s, const struct nodes *n, struct error *err);
 int on_every_node(const struct settings *s, node_work *work);
 
 #endif

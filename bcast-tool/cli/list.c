@@ -7,7 +7,7 @@
 
 #include "base/io.h"
 #include "cli/commands.h"
-#include "stage/place.h"
+#include "stage/destination.h"
 
 /* Names may be other users'. */
 struct shown {
@@ -17,12 +17,12 @@ struct shown {
 static struct shown printable(const char *text)
 {
     struct shown s;
-    fault_printable(s.text, sizeof s.text, text);
+    error_printable(s.text, sizeof s.text, text);
     return s;
 }
 
 static void print_staged(const struct nodes *n, const char *parent, const char *name,
-                         const struct place_label *label)
+                         const struct destination_label *label)
 {
     printf("%s\t%s/%s\tstaged", n->name, parent, printable(name).text);
     for (int i = 0; i < label->n; i++)
@@ -45,13 +45,13 @@ static bool is_partial(int dir, const char *name)
 
 static void look_at(const struct nodes *n, int dir, const char *parent, const char *name)
 {
-    struct place_label label;
+    struct destination_label label;
     int top = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (top < 0)
         return;
     if (is_partial(dir, name))
         printf("%s\t%s/%s\tpartial\n", n->name, parent, printable(name).text);
-    else if (place_read_label(top, &label))
+    else if (destination_read_label(top, &label))
         print_staged(n, parent, name, &label);
     close(top);
 }
@@ -78,10 +78,10 @@ static const char *own_temporary(const char *const *usual)
     return own;
 }
 
-static void list_node(const struct settings *s, const struct nodes *n, struct fault *f)
+static void list_node(const struct settings *s, const struct nodes *n, struct error *err)
 {
     static const char *const usual[] = {"/tmp", "/dev/shm", "/var/tmp", "/local", "/scratch", NULL};
-    (void)f;
+    (void)err;
     for (int i = 0; i < s->n_words; i++)
         look_below(n, s->words[i]);
     if (s->n_words)

@@ -24,7 +24,7 @@ static void print_json(const struct settings *s, const struct pack_result *r, do
 
 int command_pack(const struct settings *s)
 {
-    struct fault f = {0};
+    struct error err = {0};
     struct pack_result r;
     struct pack_options o = {.prefix = s->words[0],
                              .out = s->output,
@@ -36,8 +36,8 @@ int command_pack(const struct settings *s)
     double start = io_now();
     if (o.threads > 256)
         o.threads = 256;
-    if (pack(&o, &r, &f) < 0)
-        return complain(NULL, &f);
+    if (pack(&o, &r, &err) < 0)
+        return complain(NULL, &err);
     double seconds = io_now() - start;
     if (s->json)
         print_json(s, &r, seconds);

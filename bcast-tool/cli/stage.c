@@ -22,14 +22,14 @@ static void add_name(struct archives *a, const char *name)
 }
 
 /* The words, then the lines of the list (blank ones and # comments are skipped). */
-static int collect(struct archives *a, const struct settings *s, struct fault *f)
+static int collect(struct archives *a, const struct settings *s, struct error *err)
 {
     char line[4096];
     for (int i = 0; i < s->n_words; i++)
         add_name(a, s->words[i]);
     FILE *list = s->archive_list ? fopen(s->archive_list, "r") : NULL;
     if (s->archive_list && !list)
-        return fault_errno(f, s->archive_list, "cannot open");
+        return error_set_errno(err, s->archive_list, "cannot open");
     while (list && fgets(line, sizeof line, list)) {
         line[strcspn(line, "\r\n")] = '\0';
         if (line[0] && line[0] != '#')
@@ -64,11 +64,11 @@ static json_t *failures(const struct stage_result *r)
 {
     json_t *bad = json_array();
     for (int i = 0; r->reports && i < r->nodes; i++) {
-        const struct report *one = &r->reports[i];
-        if (one->fault.set)
+        const struct node_status *one = &r->reports[i];
+        if (one->error.set)
             json_array_append_new(bad, json_pack("{s:o, s:o, s:o}", "node", json_text(one->node),
-                                                 "path", json_text(one->fault.path), "reason",
-                                                 json_text(one->fault.reason)));
+                                                 "path", json_text(one->error.path), "reason",
+                                                 json_text(one->error.reason)));
     }
     return bad;
 }
@@ -94,12 +94,12 @@ static void print_json(const struct settings *s, const struct stage_result *r)
 
 static void print_failure(const struct stage_result *r)
 {
-    struct fault f = r->first.fault;
-    size_t n = strlen(f.reason);
+    struct error err = r->first.error;
+    size_t n = strlen(err.reason);
     if (r->failed > 1)
-        snprintf(f.reason + n, sizeof f.reason - n, " (and %d more of %d nodes)", r->failed - 1,
+        snprintf(err.reason + n, sizeof err.reason - n, " (and %d more of %d nodes)", r->failed - 1,
                  r->nodes);
-    complain(r->nodes > 1 ? r->first.node : NULL, &f);
+    complain(r->nodes > 1 ? r->first.node : NULL, &err);
 }
 
 static void print_result(const struct settings *s, const struct stage_result *r)
@@ -118,15 +118,15 @@ static void print_result(const struct settings *s, const struct stage_result *r)
 
 static int write_failed(const char *file, const struct stage_result *r)
 {
-    struct fault f = {0};
+    struct error err = {0};
     FILE *out = fopen(file, "w");
     for (int i = 0; out && r->reports && i < r->nodes; i++)
-        if (r->reports[i].fault.set)
+        if (r->reports[i].error.set)
             fprintf(out, "%s\n", r->reports[i].node);
     if (out && fclose(out) == 0)
         return 0;
-    fault_errno(&f, file, "cannot write the list of failed nodes");
-    return complain(NULL, &f);
+    error_set_errno(&err, file, "cannot write the list of failed nodes");
+    return complain(NULL, &err);
 }
 
 static void catch_signals(void)
@@ -181,20 +181,20 @@ static int die_as_told(int status)
 
 int command_stage(const struct settings *s)
 {
-    struct guardian g;
+    struct cleanup_helper g;
     struct nodes n;
-    struct fault f = {0};
+    struct error err = {0};
     struct archives a = {0};
     struct stage_result r;
     bool bar = !s->quiet && !s->json && isatty(2);
-    guardian_start(&g);
+    cleanup_helper_start(&g);
     catch_signals();
     nodes_open(&n);
     bool speak = n.rank == 0;
     /* only rank 0 reads archives: a list that only it can read is fine, and a bad one is told there
      */
-    if (speak && collect(&a, s, &f) < 0)
-        complain(NULL, &f);
+    if (speak && collect(&a, s, &err) < 0)
+        complain(NULL, &err);
     struct stage_options o = options_of(s, &a, bar && speak);
     stage_run(&n, &g, &o, &r);
     if (speak && bar)

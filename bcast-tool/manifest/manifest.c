@@ -30,7 +30,7 @@ void manifest_head_free(struct manifest_head *h)
 {
     for (int i = 0; i < h->prefixes; i++) {
         free(h->prefix[i].old);
-        free(h->prefix[i].place);
+        free(h->prefix[i].subdir);
     }
     h->prefixes = 0;
 }
@@ -122,7 +122,7 @@ static void put_head(struct manifest_writer *w, const struct manifest_head *h)
         add_text(w, "\nprefix ");
         add_name(w, h->prefix[i].old);
         add_text(w, " ");
-        add_name(w, h->prefix[i].place);
+        add_name(w, h->prefix[i].subdir);
     }
     snprintf(numbers, sizeof numbers, "\nfiles %" PRIu64 "\nbytes %" PRIu64 "\nentries", h->files,
              h->bytes);
@@ -156,12 +156,12 @@ void manifest_add(struct manifest_writer *w, const struct record *r)
     w->count++;
 }
 
-int manifest_finish(struct manifest_writer *w, struct fault *f)
+int manifest_finish(struct manifest_writer *w, struct error *err)
 {
     fprintf(w->out, "end %" PRIu64 " %016" PRIx64 "\n", w->count,
             (uint64_t)XXH3_64bits_digest(w->sum));
     int r = fflush(w->out) != 0 || ferror(w->out)
-                ? fault_errno(f, NULL, "cannot write the manifest")
+                ? error_set_errno(err, NULL, "cannot write the manifest")
                 : 0;
     XXH3_freeState(w->sum);
     free(w->line);
@@ -190,7 +190,7 @@ static bool head_prefix(struct manifest_head *h, char *value)
     if (!take_name(value) || !take_name(blank + 1) || value[0] != '/')
         return false;
     h->prefix[h->prefixes].old = io_strdup(value);
-    h->prefix[h->prefixes++].place = io_strdup(blank + 1);
+    h->prefix[h->prefixes++].subdir = io_strdup(blank + 1);
     return true;
 }
 
@@ -214,23 +214,23 @@ static bool head_line(struct manifest_head *h, char *line)
     return true;
 }
 
-static int read_head(struct manifest_reader *r, struct fault *f)
+static int read_head(struct manifest_reader *r, struct error *err)
 {
     char *line = get_line(r);
     if (!line || strcmp(line, MAGIC) != 0)
-        return fault_set(f, NULL, "not a manifest of a version this program knows");
+        return error_set(err, NULL, "not a manifest of a version this program knows");
     while ((line = get_line(r)) && strcmp(line, "entries") != 0)
         if (!head_line(&r->head, line))
-            return fault_set(f, NULL, "the manifest's head is damaged");
-    return line ? 0 : fault_set(f, NULL, "the manifest's head is cut off");
+            return error_set(err, NULL, "the manifest's head is damaged");
+    return line ? 0 : error_set(err, NULL, "the manifest's head is cut off");
 }
 
-struct manifest_reader *manifest_open(FILE *in, struct fault *f)
+struct manifest_reader *manifest_open(FILE *in, struct error *err)
 {
     struct manifest_reader *r = io_alloc(sizeof *r);
     r->in = in;
     r->sum = new_sum();
-    if (read_head(r, f) == 0)
+    if (read_head(r, err) == 0)
         return r;
     manifest_close(r);
     return NULL;
@@ -251,12 +251,12 @@ void manifest_close(struct manifest_reader *r)
     free(r);
 }
 
-static int read_end(struct manifest_reader *r, const char *line, struct fault *f)
+static int read_end(struct manifest_reader *r, const char *line, struct error *err)
 {
     uint64_t count, sum;
     if (sscanf(line, "end %" SCNu64 " %16" SCNx64, &count, &sum) != 2 || count != r->count ||
         sum != (uint64_t)XXH3_64bits_digest(r->sum))
-        return fault_set(f, NULL, "the manifest is damaged");
+        return error_set(err, NULL, "the manifest is damaged");
     return 0;
 }
 
@@ -318,13 +318,14 @@ static bool parse_record(char *line, struct record *out)
     return take_names(p, e);
 }
 
-int manifest_next(struct manifest_reader *r, struct record *record, struct fault *f)
+int manifest_next(struct manifest_reader *r, struct record *record, struct error *err)
 {
     char *line = get_line(r);
     if (!line)
-        return fault_set(f, NULL, "the manifest is cut off");
+        return error_set(err, NULL, "the manifest is cut off");
     if (strncmp(line, "end ", 4) == 0)
-        return read_end(r, line, f);
+        return read_end(r, line, err);
     r->count++;
-    return parse_record(line, record) ? 1 : fault_set(f, NULL, "a line of the manifest is damaged");
+    return parse_record(line, record) ? 1
+                                      : error_set(err, NULL, "a line of the manifest is damaged");
 }

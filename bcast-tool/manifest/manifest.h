@@ -13,14 +13,14 @@
 #include <time.h>
 
 #include "archive/tarread.h"
-#include "base/fault.h"
+#include "base/error.h"
 
 #define MANIFEST_PREFIXES 4
 #define MANIFEST_RELOC    8
 
 struct manifest_prefix {
-    char *old;   /* absolute, as it stands in the files */
-    char *place; /* where it is inside the tree; "" for the top */
+    char *old;    /* absolute, as it stands in the files */
+    char *subdir; /* where it is inside the tree; "" for the top */
 };
 
 struct manifest_head {
@@ -46,15 +46,15 @@ struct manifest_writer; /* opaque */
 struct manifest_writer *manifest_create(FILE *out, const struct manifest_head *h);
 void manifest_add(struct manifest_writer *w, const struct record *r);
 /* The last line. 0, or -1 if anything could not be written. Frees the writer. */
-int manifest_finish(struct manifest_writer *w, struct fault *f);
+int manifest_finish(struct manifest_writer *w, struct error *err);
 
 struct manifest_reader; /* opaque */
 
-/* Reads the head. NULL with `f` set if it is not a manifest or of a newer version. */
-struct manifest_reader *manifest_open(FILE *in, struct fault *f);
+/* Reads the head. NULL with `err` set if it is not a manifest or of a newer version. */
+struct manifest_reader *manifest_open(FILE *in, struct error *err);
 const struct manifest_head *manifest_head(const struct manifest_reader *r);
-/* 1 and a record (valid until the next call), 0 after a valid last line, -1 with `f` set. */
-int manifest_next(struct manifest_reader *r, struct record *record, struct fault *f);
+/* 1 and a record (valid until the next call), 0 after a valid last line, -1 with `err` set. */
+int manifest_next(struct manifest_reader *r, struct record *record, struct error *err);
 void manifest_close(struct manifest_reader *r); /* `in` stays open; NULL is allowed */
 
 #endif

@@ -5,16 +5,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/fault.h"
+#include "base/error.h"
 
 struct verify {
     bool contents; /* read every file and compare checksums; otherwise types, sizes, times, modes */
-    void (*report)(void *context, const struct fault *f); /* each difference; may be NULL */
+    void (*report)(void *context, const struct error *err); /* each difference; may be NULL */
     void *context;
     uint64_t files, bytes, wrong; /* out */
 };
 
-/* `top` is the staged directory. 0 if all is as listed; -1 with the first difference in `f`. */
-int verify_tree(int top, struct verify *v, struct fault *f);
+/* `top` is the staged directory. 0 if all is as listed; -1 with the first difference in `err`. */
+int verify_tree(int top, struct verify *v, struct error *err);
 
 #endif

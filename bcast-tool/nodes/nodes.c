@@ -20,7 +20,7 @@ static int usable_cores(void)
     return n > 0 ? n : 1;
 }
 
-/* Is this rank the first of its node, as MPI sees nodes? Blocks and spins: see nodes_settle. */
+/* Is this rank the first of its node, as MPI sees nodes? Blocks and spins: see nodes_elect_by_directory. */
 static bool first_of_node(void)
 {
     MPI_Comm node;
@@ -82,11 +82,11 @@ uint64_t nodes_machine(void)
 
 /* What each rank tells the others. */
 struct claim {
-    struct place_id place;
+    struct destination_id directory;
     uint64_t stands; /* 1: this rank may become a leader */
 };
 
-static bool same(const struct place_id *a, const struct place_id *b)
+static bool same(const struct destination_id *a, const struct destination_id *b)
 {
     return a->inode != 0 && a->machine == b->machine && a->device == b->device &&
            a->inode == b->inode;
@@ -103,7 +103,7 @@ static void gather(const struct claim *mine, struct claim *all)
 static bool any_unknown(const struct claim *all, int n)
 {
     for (int i = 0; i < n; i++)
-        if (all[i].place.inode == 0)
+        if (all[i].directory.inode == 0)
             return true;
     return false;
 }
@@ -111,7 +111,7 @@ static bool any_unknown(const struct claim *all, int n)
 static bool first_claim(const struct claim *all, int i)
 {
     for (int before = 0; before < i; before++)
-        if (all[before].stands && same(&all[before].place, &all[i].place))
+        if (all[before].stands && same(&all[before].directory, &all[i].directory))
             return false;
     return all[i].stands;
 }
@@ -130,11 +130,12 @@ static void share_cores(struct nodes *n, const struct claim *all)
 {
     int sharers = 0;
     for (int i = 0; i < n->size; i++)
-        sharers += all[i].place.machine == all[n->rank].place.machine && first_claim(all, i);
+        sharers +=
+            all[i].directory.machine == all[n->rank].directory.machine && first_claim(all, i);
     n->cores = sharers > 0 && n->cores / sharers > 1 ? n->cores / sharers : 1;
 }
 
-void nodes_settle(struct nodes *n, const struct place_id *mine)
+void nodes_elect_by_directory(struct nodes *n, const struct destination_id *mine)
 {
     struct claim claim = {*mine, 1}, *all = io_alloc((size_t)n->size * sizeof *all);
     gather(&claim, all);

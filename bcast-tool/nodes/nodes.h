@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/fault.h"
+#include "base/error.h"
 
 struct nodes {
     MPI_Comm leaders; /* MPI_COMM_NULL in ranks that are no leader; MPI_COMM_WORLD if all are */
@@ -23,7 +23,7 @@ struct nodes {
 };
 
 /* Where a leader would write; equal only if two leaders would write into the same directory. */
-struct place_id {
+struct destination_id {
     uint64_t machine, device, inode;
 };
 
@@ -38,9 +38,9 @@ void nodes_elect(struct nodes *n);
  * each place, and divides a machine's cores among its leaders. Making communicators blocks and
  * spins in MPI, on cores that others start up on: it is done only if there are more ranks than
  * leaders, or a rank whose place is not known (inode 0; then only the first of a node stands). */
-void nodes_settle(struct nodes *n, const struct place_id *mine);
+void nodes_elect_by_directory(struct nodes *n, const struct destination_id *mine);
 
-/* The machine's number for place_id: from its boot ID. */
+/* The machine's number for destination_id: from its boot ID. */
 uint64_t nodes_machine(void);
 
 /* Naps until a request is complete; MPI_Wait returns at once then (static checkers look for it). */

@@ -3,11 +3,11 @@
 #ifndef BCAST_PACK_CONDA_H
 #define BCAST_PACK_CONDA_H
 
-#include "base/fault.h"
+#include "base/error.h"
 #include "base/pathmap.h"
 #include "pack/items.h"
 
 /* Puts 't' or 'b' into `layer` of each recorded path. Environments without records have none. */
-int conda_records(const struct items *it, struct pathmap *out, struct fault *f);
+int conda_records(const struct items *it, struct pathmap *out, struct error *err);
 
 #endif

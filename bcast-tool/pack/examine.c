@@ -21,7 +21,7 @@ struct run {
     struct pathmap *conda; /* path -> how conda's record wants it rewritten; read only here */
     _Atomic size_t next;
     pthread_mutex_t lock;
-    struct fault *fault; /* under lock */
+    struct error *error; /* under lock */
     _Atomic bool failed;
 };
 
@@ -58,30 +58,30 @@ static char choose_mode(struct run *r, const struct item *i, char mode)
     return v ? (char)v->layer : mode;
 }
 
-static int examine_file(struct run *r, struct item *i, struct fault *f)
+static int examine_file(struct run *r, struct item *i, struct error *err)
 {
     struct classify c = {.prefixes = r->prefixes, .n = r->x->head->prefixes};
     int fd = open(i->source, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || classify_file(&c, fd) < 0) {
-        fault_errno(f, i->source, "cannot read");
+        error_set_errno(err, i->source, "cannot read");
         if (fd >= 0)
             close(fd);
         return -1;
     }
     close(fd);
     if (c.size != (uint64_t)i->st.st_size)
-        return fault_set(f, i->source, "it changed while it was read");
+        return error_set(err, i->source, "it changed while it was read");
     i->sum = c.sum;
     set_reloc(r, i, choose_mode(r, i, c.mode), c.hits);
     return 0;
 }
 
 /* Absolute links into the tree move with it; others stay; relative ones must not leave it. */
-static int examine_link(struct run *r, struct item *i, struct fault *f)
+static int examine_link(struct run *r, struct item *i, struct error *err)
 {
     const char *why = name_link(i->path, i->link);
     if (why)
-        return fault_set(f, i->source, "%s (to %s); exclude it", why, i->link);
+        return error_set(err, i->source, "%s (to %s); exclude it", why, i->link);
     for (int k = 0; k < r->x->head->prefixes; k++) {
         struct rewrite_map map = {r->prefixes[k], ""};
         char *moved = rewrite_path(i->link, &map, 1);
@@ -100,14 +100,14 @@ static void *examine_some(void *arg)
     size_t k;
     while (!r->failed && (k = atomic_fetch_add(&r->next, 1)) < r->x->items->n) {
         struct item *i = &r->x->items->list[k];
-        struct fault own = {0};
+        struct error own = {0};
         int result = i->type == ENTRY_FILE      ? examine_file(r, i, &own)
                      : i->type == ENTRY_SYMLINK ? examine_link(r, i, &own)
                                                 : 0;
         if (result == 0)
             continue;
         pthread_mutex_lock(&r->lock);
-        fault_set(r->fault, own.path, "%s", own.reason);
+        error_set(r->error, own.path, "%s", own.reason);
         pthread_mutex_unlock(&r->lock);
         r->failed = true;
     }
@@ -139,15 +139,15 @@ static void drop_byte_code(struct items *it)
     pathmap_free(changing);
 }
 
-int examine(const struct examine *x, struct fault *f)
+int examine(const struct examine *x, struct error *err)
 {
     pthread_t threads[64];
     int started = 0, want = x->threads < 64 ? x->threads : 64;
-    struct run r = {.x = x, .fault = f, .conda = pathmap_new()};
+    struct run r = {.x = x, .error = err, .conda = pathmap_new()};
     pthread_mutex_init(&r.lock, NULL);
     for (int k = 0; k < x->head->prefixes; k++)
         r.prefixes[k] = x->head->prefix[k].old;
-    int result = conda_records(x->items, r.conda, f);
+    int result = conda_records(x->items, r.conda, err);
     if (result == 0) {
         while (started < want - 1 && pthread_create(&threads[started], NULL, examine_some, &r) == 0)
             started++;

@@ -2,7 +2,7 @@
 #ifndef BCAST_PACK_EXAMINE_H
 #define BCAST_PACK_EXAMINE_H
 
-#include "base/fault.h"
+#include "base/error.h"
 #include "manifest/manifest.h"
 #include "pack/items.h"
 
@@ -15,6 +15,6 @@ struct examine {
 
 /* Fills sum and reloc of all items. Byte code of sources that will change is dropped: it would keep
  * the old prefix, and its record of the source's size would be wrong. */
-int examine(const struct examine *x, struct fault *f);
+int examine(const struct examine *x, struct error *err);
 
 #endif

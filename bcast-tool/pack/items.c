@@ -76,19 +76,19 @@ static const char *take_type(struct items *it, struct item *i, mode_t mode)
     return NULL;
 }
 
-static int read_target(struct item *i, struct fault *f)
+static int read_target(struct item *i, struct error *err)
 {
     char target[PATH_MAX];
     ssize_t n = readlink(i->source, target, sizeof target - 1);
     if (n < 0)
-        return fault_errno(f, i->source, "cannot read the link");
+        return error_set_errno(err, i->source, "cannot read the link");
     target[n] = '\0';
     i->link = io_strdup(target);
     return 0;
 }
 
 /* Takes ownership of both strings. */
-static int add(struct items *it, char *source, char *path, const struct stat *st, struct fault *f)
+static int add(struct items *it, char *source, char *path, const struct stat *st, struct error *err)
 {
     char normal[PATH_MAX];
     struct item *i = append(it, source, path, st);
@@ -96,16 +96,16 @@ static int add(struct items *it, char *source, char *path, const struct stat *st
     if (!why)
         why = take_type(it, i, st->st_mode);
     if (why)
-        return fault_set(f, source, "%s", why);
-    return i->type == ENTRY_SYMLINK ? read_target(i, f) : 0;
+        return error_set(err, source, "%s", why);
+    return i->type == ENTRY_SYMLINK ? read_target(i, err) : 0;
 }
 
-int items_add_one(struct items *it, const char *source, const char *path, struct fault *f)
+int items_add_one(struct items *it, const char *source, const char *path, struct error *err)
 {
     struct stat st;
     if (stat(source, &st) < 0)
-        return fault_errno(f, source, "cannot read");
-    return add(it, io_strdup(source), io_strdup(path), &st, f);
+        return error_set_errno(err, source, "cannot read");
+    return add(it, io_strdup(source), io_strdup(path), &st, err);
 }
 
 /* Does the symlink lead out of `top` (its real path)? Dangling ones count as leading out. */
@@ -116,10 +116,10 @@ static bool leads_out(const char *source, const char *top)
 }
 
 static int walk(struct items *it, const char *source, const char *path, const char *follow,
-                struct fault *f);
+                struct error *err);
 
 static int visit(struct items *it, const char *dir, const char *dir_path, const char *name,
-                 const char *follow, struct fault *f)
+                 const char *follow, struct error *err)
 {
     struct stat st;
     char *source = join(dir, name), *path = join(dir_path, name);
@@ -127,15 +127,16 @@ static int visit(struct items *it, const char *dir, const char *dir_path, const 
     if (excluded(it, source, path, name))
         goto skip;
     if (lstat(source, &st) < 0) {
-        r = fault_errno(f, source, "cannot read");
+        r = error_set_errno(err, source, "cannot read");
         goto skip;
     }
     if (S_ISLNK(st.st_mode) && follow && leads_out(source, follow)) {
-        r = stat(source, &st) == 0 && S_ISREG(st.st_mode) ? items_add_one(it, source, path, f) : 0;
+        r = stat(source, &st) == 0 && S_ISREG(st.st_mode) ? items_add_one(it, source, path, err)
+                                                          : 0;
         goto skip;
     }
-    r = add(it, source, path, &st, f);
-    return r == 0 && S_ISDIR(st.st_mode) ? walk(it, source, path, follow, f) : r;
+    r = add(it, source, path, &st, err);
+    return r == 0 && S_ISDIR(st.st_mode) ? walk(it, source, path, follow, err) : r;
 skip:
     free(source);
     free(path);
@@ -154,15 +155,15 @@ static int no_dots(const struct dirent *e)
 }
 
 static int walk(struct items *it, const char *source, const char *path, const char *follow,
-                struct fault *f)
+                struct error *err)
 {
     struct dirent **names;
     int r = 0, n = scandir(source, &names, no_dots, by_name);
     if (n < 0)
-        return fault_errno(f, source, "cannot list");
+        return error_set_errno(err, source, "cannot list");
     for (int i = 0; i < n; i++) {
         if (r == 0)
-            r = visit(it, source, path, names[i]->d_name, follow, f);
+            r = visit(it, source, path, names[i]->d_name, follow, err);
         free(names[i]);
     }
     free(names);
@@ -170,17 +171,17 @@ static int walk(struct items *it, const char *source, const char *path, const ch
 }
 
 int items_add_tree(struct items *it, const char *source, const char *path, bool follow,
-                   struct fault *f)
+                   struct error *err)
 {
     struct stat st;
     char real[PATH_MAX];
     if (stat(source, &st) < 0 || !realpath(source, real))
-        return fault_errno(f, source, "cannot read");
+        return error_set_errno(err, source, "cannot read");
     if (!S_ISDIR(st.st_mode))
-        return fault_set(f, source, "not a directory");
-    if (add(it, io_strdup(source), io_strdup(path), &st, f) < 0)
+        return error_set(err, source, "not a directory");
+    if (add(it, io_strdup(source), io_strdup(path), &st, err) < 0)
         return -1;
-    return walk(it, source, path, follow ? real : NULL, f);
+    return walk(it, source, path, follow ? real : NULL, err);
 }
 
 void items_free(struct items *it)

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
-#include "base/fault.h"
+#include "base/error.h"
 #include "base/pathmap.h"
 #include "manifest/manifest.h"
 
@@ -34,10 +34,10 @@ struct items {
 /* Adds everything below directory `source` as `path` ("" is the top), in sorted order, parents
  * first. With `follow`, symlinks that lead out of `source` are packed as what they point to. */
 int items_add_tree(struct items *it, const char *source, const char *path, bool follow,
-                   struct fault *f);
+                   struct error *err);
 
 /* Adds one file or directory (without what is in it); symlinks are followed. */
-int items_add_one(struct items *it, const char *source, const char *path, struct fault *f);
+int items_add_one(struct items *it, const char *source, const char *path, struct error *err);
 
 void items_free(struct items *it);
 

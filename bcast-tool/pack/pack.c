@@ -37,7 +37,7 @@ struct packing {
     const char **exclude;
     struct archive *tar;
     struct encoder *encoder;
-    struct fault write_fault; /* of the encoder, seen through libarchive */
+    struct error write_fault; /* of the encoder, seen through libarchive */
     char *temporary;
     int fd;
 };
@@ -48,7 +48,7 @@ static bool ends(const char *s, const char *end)
     return n > m && strcmp(s + n - m, end) == 0;
 }
 
-static int choose_framing(const char *out, enum framing *framing, struct fault *f)
+static int choose_framing(const char *out, enum framing *framing, struct error *err)
 {
     if (ends(out, ".tar.zst") || ends(out, ".tzst"))
         *framing = FRAMING_ZST;
@@ -57,7 +57,7 @@ static int choose_framing(const char *out, enum framing *framing, struct fault *
     else if (ends(out, ".tar"))
         *framing = FRAMING_NONE;
     else
-        return fault_set(f, out, "the name must end with .tar.zst, .tar.gz or .tar");
+        return error_set(err, out, "the name must end with .tar.zst, .tar.gz or .tar");
     return 0;
 }
 
@@ -72,7 +72,7 @@ static const char *kind_of(const char *prefix)
     return kind;
 }
 
-static void add_prefix(struct packing *p, const char *old, const char *place)
+static void add_prefix(struct packing *p, const char *old, const char *subdir)
 {
     for (int i = 0; i < p->head.prefixes; i++)
         if (strcmp(p->head.prefix[i].old, old) == 0)
@@ -80,19 +80,19 @@ static void add_prefix(struct packing *p, const char *old, const char *place)
     if (p->head.prefixes == MANIFEST_PREFIXES || strlen(old) < 2)
         return;
     p->head.prefix[p->head.prefixes].old = io_strdup(old);
-    p->head.prefix[p->head.prefixes++].place = io_strdup(place);
+    p->head.prefix[p->head.prefixes++].subdir = io_strdup(subdir);
 }
 
 /* The prefix as the user names it (an environment keeps that name in its files), and its real path.
  */
-static int find_prefix(struct packing *p, struct fault *f)
+static int find_prefix(struct packing *p, struct error *err)
 {
     char cwd[PATH_MAX] = "", normal[PATH_MAX];
     const char *given = p->o->prefix;
     if (!realpath(given, p->real))
-        return fault_errno(f, given, "cannot read");
+        return error_set_errno(err, given, "cannot read");
     if (given[0] != '/' && !getcwd(cwd, sizeof cwd))
-        return fault_errno(f, NULL, "cannot tell the current directory");
+        return error_set_errno(err, NULL, "cannot tell the current directory");
     char *absolute = io_format("%s/%s", cwd, given);
     const char *start = absolute + strspn(absolute, "/");
     bool plain = name_normal(start, normal, sizeof normal - 1) == NULL;
@@ -104,18 +104,18 @@ static int find_prefix(struct packing *p, struct fault *f)
     return 0;
 }
 
-static int find_python(struct packing *p, struct fault *f)
+static int find_python(struct packing *p, struct error *err)
 {
     if (!p->o->with_python)
         return 0;
     if (strcmp(p->head.kind, "venv") != 0)
-        return fault_set(f, p->o->prefix,
+        return error_set(err, p->o->prefix,
                          "--with-python is for virtual environments (no pyvenv.cfg here)");
-    if (python_find(p->prefix, &p->python, f) < 0)
+    if (python_find(p->prefix, &p->python, err) < 0)
         return -1;
     if (python_system_prefix(p->python.prefix))
         p->limited |= 1u << p->head.prefixes;
-    add_prefix(p, p->python.prefix, PYTHON_PLACE);
+    add_prefix(p, p->python.prefix, PYTHON_BASE);
     return 0;
 }
 
@@ -132,16 +132,16 @@ static void collect_excludes(struct packing *p)
     p->items.exclude = p->exclude;
 }
 
-static int collect(struct packing *p, struct fault *f)
+static int collect(struct packing *p, struct error *err)
 {
     collect_excludes(p);
     p->items.out = p->temporary;
-    if (items_add_tree(&p->items, p->real, "", false, f) < 0)
+    if (items_add_tree(&p->items, p->real, "", false, err) < 0)
         return -1;
     if (!p->o->with_python)
         return 0;
     python_relink(&p->python, &p->items);
-    return python_add(&p->python, &p->items, f);
+    return python_add(&p->python, &p->items, err);
 }
 
 static void sum_up(struct packing *p)
@@ -183,12 +183,12 @@ static la_ssize_t to_encoder(struct archive *a, void *context, const void *bytes
     return -1;
 }
 
-static int tar_failed(struct packing *p, const char *path, struct fault *f)
+static int tar_failed(struct packing *p, const char *path, struct error *err)
 {
-    return fault_set(f, path, "cannot archive: %s", archive_error_string(p->tar));
+    return error_set(err, path, "cannot archive: %s", archive_error_string(p->tar));
 }
 
-static int put_header(struct packing *p, const struct record *r, struct fault *f)
+static int put_header(struct packing *p, const struct record *r, struct error *err)
 {
     static const mode_t types[] = {
         ['f'] = AE_IFREG, ['d'] = AE_IFDIR, ['l'] = AE_IFLNK, ['h'] = AE_IFREG};
@@ -205,10 +205,10 @@ static int put_header(struct packing *p, const struct record *r, struct fault *f
     int code = archive_write_header(p->tar, a);
     archive_entry_free(a);
     /* A warning: the name is no UTF-8; it is stored as the bytes it is (hdrcharset=BINARY). */
-    return code == ARCHIVE_OK || code == ARCHIVE_WARN ? 0 : tar_failed(p, e->path, f);
+    return code == ARCHIVE_OK || code == ARCHIVE_WARN ? 0 : tar_failed(p, e->path, err);
 }
 
-static int put_data(struct packing *p, const struct item *i, struct fault *f)
+static int put_data(struct packing *p, const struct item *i, struct error *err)
 {
     char *block = io_alloc(FRAME_PLAIN_MAX);
     XXH3_state_t *sum = XXH3_createState();
@@ -220,12 +220,12 @@ static int put_data(struct packing *p, const struct item *i, struct fault *f)
         size += (uint64_t)n;
         XXH3_64bits_update(sum, block, (size_t)n);
         if (size <= (uint64_t)i->st.st_size && archive_write_data(p->tar, block, (size_t)n) != n)
-            r = tar_failed(p, i->source, f);
+            r = tar_failed(p, i->source, err);
     }
     if (r == 0 && n < 0)
-        r = fault_errno(f, i->source, "cannot read");
+        r = error_set_errno(err, i->source, "cannot read");
     if (r == 0 && (size != (uint64_t)i->st.st_size || XXH3_64bits_digest(sum) != i->sum))
-        r = fault_set(f, i->source, "it changed while it was packed");
+        r = error_set(err, i->source, "it changed while it was packed");
     if (fd >= 0)
         close(fd);
     XXH3_freeState(sum);
@@ -233,7 +233,7 @@ static int put_data(struct packing *p, const struct item *i, struct fault *f)
     return r;
 }
 
-static int put_manifest(struct packing *p, struct fault *f)
+static int put_manifest(struct packing *p, struct error *err)
 {
     char *text = NULL;
     size_t n = 0;
@@ -248,40 +248,40 @@ static int put_manifest(struct packing *p, struct fault *f)
         if (r.entry.mtime.tv_sec > own.entry.mtime.tv_sec)
             own.entry.mtime = r.entry.mtime;
     }
-    int result = manifest_finish(w, f);
+    int result = manifest_finish(w, err);
     fclose(memory);
     own.entry.size = n;
     if (result == 0)
-        result = put_header(p, &own, f);
+        result = put_header(p, &own, err);
     if (result == 0 && archive_write_data(p->tar, text, n) != (la_ssize_t)n)
-        result = tar_failed(p, NAME_MANIFEST, f);
+        result = tar_failed(p, NAME_MANIFEST, err);
     free(text);
     return result;
 }
 
-static int put_items(struct packing *p, struct fault *f)
+static int put_items(struct packing *p, struct error *err)
 {
     for (size_t k = 0; k < p->items.n; k++) {
         const struct item *i = &p->items.list[k];
         struct record r = record_of(i);
         if (i->dropped)
             continue;
-        if (put_header(p, &r, f) < 0 || (i->type == ENTRY_FILE && put_data(p, i, f) < 0))
+        if (put_header(p, &r, err) < 0 || (i->type == ENTRY_FILE && put_data(p, i, err) < 0))
             return -1;
     }
-    return archive_write_close(p->tar) == ARCHIVE_OK ? 0 : tar_failed(p, NULL, f);
+    return archive_write_close(p->tar) == ARCHIVE_OK ? 0 : tar_failed(p, NULL, err);
 }
 
-static int open_output(struct packing *p, enum framing framing, struct fault *f)
+static int open_output(struct packing *p, enum framing framing, struct error *err)
 {
     char real[PATH_MAX];
     uint64_t number; /* nobody can have put something there */
     if (getrandom(&number, sizeof number, 0) != sizeof number)
-        return fault_errno(f, NULL, "cannot get a random number");
+        return error_set_errno(err, NULL, "cannot get a random number");
     p->temporary = io_format("%s.partial-%016" PRIx64, p->o->out, number);
     p->fd = open(p->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (p->fd < 0)
-        return fault_errno(f, p->temporary, "cannot create");
+        return error_set_errno(err, p->temporary, "cannot create");
     if (realpath(p->temporary, real)) { /* so that it is recognised if it lies in the tree */
         free(p->temporary);
         p->temporary = io_strdup(real);
@@ -291,48 +291,49 @@ static int open_output(struct packing *p, enum framing framing, struct fault *f)
     archive_write_set_format_pax_restricted(p->tar);
     archive_write_add_filter_none(p->tar);
     if (archive_write_open(p->tar, p, NULL, to_encoder, NULL) != ARCHIVE_OK)
-        return tar_failed(p, NULL, f);
+        return tar_failed(p, NULL, err);
     return 0;
 }
 
-static int close_output(struct packing *p, struct fault *f)
+static int close_output(struct packing *p, struct error *err)
 {
     struct stat st;
-    if (encoder_finish(p->encoder, f) < 0)
+    if (encoder_finish(p->encoder, err) < 0)
         return -1;
     if (fstat(p->fd, &st) < 0 || close(p->fd) < 0) {
         p->fd = -1;
-        return fault_errno(f, p->o->out, "cannot write");
+        return error_set_errno(err, p->o->out, "cannot write");
     }
     p->fd = -1;
     p->result->stored = (uint64_t)st.st_size;
-    return rename(p->temporary, p->o->out) < 0 ? fault_errno(f, p->o->out, "cannot create") : 0;
+    return rename(p->temporary, p->o->out) < 0 ? error_set_errno(err, p->o->out, "cannot create")
+                                               : 0;
 }
 
-static int run(struct packing *p, enum framing framing, struct fault *f)
+static int run(struct packing *p, enum framing framing, struct error *err)
 {
     struct examine x = {&p->items, &p->head, 0, p->o->threads};
-    if (find_prefix(p, f) < 0)
+    if (find_prefix(p, err) < 0)
         return -1;
     snprintf(p->head.kind, sizeof p->head.kind, "%s", kind_of(p->real));
     snprintf(p->head.framing, sizeof p->head.framing, "%s", framing_name(framing));
-    if (find_python(p, f) < 0 || open_output(p, framing, f) < 0 || collect(p, f) < 0)
+    if (find_python(p, err) < 0 || open_output(p, framing, err) < 0 || collect(p, err) < 0)
         return -1;
     x.limited = p->limited;
-    if (examine(&x, f) < 0)
+    if (examine(&x, err) < 0)
         return -1;
     sum_up(p);
-    return put_manifest(p, f) < 0 || put_items(p, f) < 0 || close_output(p, f) < 0 ? -1 : 0;
+    return put_manifest(p, err) < 0 || put_items(p, err) < 0 || close_output(p, err) < 0 ? -1 : 0;
 }
 
-int pack(const struct pack_options *o, struct pack_result *result, struct fault *f)
+int pack(const struct pack_options *o, struct pack_result *result, struct error *err)
 {
     enum framing framing = FRAMING_NONE;
     struct packing p = {.o = o, .result = result, .fd = -1};
     *result = (struct pack_result){0};
-    if (choose_framing(o->out, &framing, f) < 0)
+    if (choose_framing(o->out, &framing, err) < 0)
         return -1;
-    int r = run(&p, framing, f);
+    int r = run(&p, framing, err);
     archive_write_free(p.tar);
     encoder_close(p.encoder);
     if (p.fd >= 0)

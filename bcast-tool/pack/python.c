@@ -45,7 +45,7 @@ static char *take_line(FILE *in)
     return strcmp(line, "-") == 0 ? NULL : io_strdup(line);
 }
 
-int python_find(const char *prefix, struct python *p, struct fault *f)
+int python_find(const char *prefix, struct python *p, struct error *err)
 {
     char *python = io_format("%s/bin/python", prefix);
     pid_t child = -1;
@@ -64,7 +64,7 @@ int python_find(const char *prefix, struct python *p, struct fault *f)
         waitpid(child, &status, 0);
     int r = status == 0 && p->platstdlib
                 ? 0
-                : fault_set(f, python, "cannot be run to find the base interpreter");
+                : error_set(err, python, "cannot be run to find the base interpreter");
     free(python);
     return r;
 }
@@ -79,20 +79,20 @@ void python_free(struct python *p)
     *p = (struct python){0};
 }
 
-static int add_dir(struct items *it, const char *like, const char *path, struct fault *f)
+static int add_dir(struct items *it, const char *like, const char *path, struct error *err)
 {
-    return items_add_one(it, like, path, f);
+    return items_add_one(it, like, path, err);
 }
 
-/* `dir` at the same place below PYTHON_PLACE as it has below the base prefix. */
-static int add_library(const struct python *p, struct items *it, const char *dir, struct fault *f)
+/* `dir` at the same place below PYTHON_BASE as it has below the base prefix. */
+static int add_library(const struct python *p, struct items *it, const char *dir, struct error *err)
 {
     size_t n = strlen(p->prefix);
     const char *tail = strncmp(dir, p->prefix, n) == 0 ? dir + n : NULL;
     if (!tail || *tail != '/')
-        return fault_set(f, dir, "the standard library is not below the prefix %s", p->prefix);
-    char *path = io_format(PYTHON_PLACE "%s", tail);
-    int r = items_add_tree(it, dir, path, true, f);
+        return error_set(err, dir, "the standard library is not below the prefix %s", p->prefix);
+    char *path = io_format(PYTHON_BASE "%s", tail);
+    int r = items_add_tree(it, dir, path, true, err);
     free(path);
     return r;
 }
@@ -103,33 +103,33 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static int add_file(struct items *it, const char *source, const char *dir, struct fault *f)
+static int add_file(struct items *it, const char *source, const char *dir, struct error *err)
 {
-    char *path = io_format(PYTHON_PLACE "/%s/%s", dir, base_name(source));
-    int r = items_add_one(it, source, path, f);
+    char *path = io_format(PYTHON_BASE "/%s/%s", dir, base_name(source));
+    int r = items_add_one(it, source, path, err);
     free(path);
     return r;
 }
 
-int python_add(const struct python *p, struct items *it, struct fault *f)
+int python_add(const struct python *p, struct items *it, struct error *err)
 {
     static const char *const patterns[] = {"site-packages", "dist-packages", ".git", NULL};
     size_t first = it->n;
     const char *const *saved = it->exclude;
     it->exclude = patterns;
-    int r = add_dir(it, p->prefix, PYTHON_PLACE, f);
+    int r = add_dir(it, p->prefix, PYTHON_BASE, err);
     if (r == 0)
-        r = add_dir(it, p->prefix, PYTHON_PLACE "/bin", f);
+        r = add_dir(it, p->prefix, PYTHON_BASE "/bin", err);
     if (r == 0)
-        r = add_file(it, p->executable, "bin", f);
+        r = add_file(it, p->executable, "bin", err);
     if (r == 0)
-        r = add_dir(it, p->prefix, PYTHON_PLACE "/lib", f);
+        r = add_dir(it, p->prefix, PYTHON_BASE "/lib", err);
     if (r == 0 && p->libpython)
-        r = add_file(it, p->libpython, "lib", f);
+        r = add_file(it, p->libpython, "lib", err);
     if (r == 0)
-        r = add_library(p, it, p->stdlib, f);
+        r = add_library(p, it, p->stdlib, err);
     if (r == 0 && strcmp(p->stdlib, p->platstdlib) != 0)
-        r = add_library(p, it, p->platstdlib, f);
+        r = add_library(p, it, p->platstdlib, err);
     it->exclude = saved;
     for (size_t i = first; i < it->n; i++)
         it->list[i].base = true;
@@ -146,7 +146,7 @@ void python_relink(const struct python *p, struct items *it)
             strcmp(real, p->executable) != 0)
             continue;
         free(i->link);
-        i->link = io_format("../" PYTHON_PLACE "/bin/%s", base_name(p->executable));
+        i->link = io_format("../" PYTHON_BASE "/bin/%s", base_name(p->executable));
     }
 }
 

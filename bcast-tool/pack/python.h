@@ -2,10 +2,10 @@
 #ifndef BCAST_PACK_PYTHON_H
 #define BCAST_PACK_PYTHON_H
 
-#include "base/fault.h"
+#include "base/error.h"
 #include "pack/items.h"
 
-#define PYTHON_PLACE ".base" /* where it goes in the tree */
+#define PYTHON_BASE ".base" /* where it goes in the tree */
 
 struct python {
     char *prefix;              /* its installation prefix */
@@ -15,11 +15,11 @@ struct python {
 };
 
 /* Asks the interpreter of the environment at `prefix`. */
-int python_find(const char *prefix, struct python *p, struct fault *f);
+int python_find(const char *prefix, struct python *p, struct error *err);
 void python_free(struct python *p);
 
-/* Adds executable, standard library and libpython below PYTHON_PLACE, without site-packages. */
-int python_add(const struct python *p, struct items *it, struct fault *f);
+/* Adds executable, standard library and libpython below PYTHON_BASE, without site-packages. */
+int python_add(const struct python *p, struct items *it, struct error *err);
 
 /* Points the environment's links to the interpreter at the copy. */
 void python_relink(const struct python *p, struct items *it);

@@ -88,30 +88,30 @@ static const char *find(const struct rewriter *r, const char *p, const char *sto
     return NULL;
 }
 
-static int emit(struct rewriter *r, const char *p, const char *end, struct fault *f)
+static int emit(struct rewriter *r, const char *p, const char *end, struct error *err)
 {
-    return p >= end ? 0 : r->emit(r->context, p, (size_t)(end - p), f);
+    return p >= end ? 0 : r->emit(r->context, p, (size_t)(end - p), err);
 }
 
 /* Emits text from p, with every match that starts before `stop` replaced. Returns where it stopped.
  */
 static const char *text(struct rewriter *r, const char *p, const char *stop, const char *end,
-                        struct fault *f)
+                        struct error *err)
 {
     const char *hit;
     int i;
     while ((hit = find(r, p, stop, end, &i))) {
-        if (emit(r, p, hit, f) < 0 || r->emit(r->context, r->maps[i].to, r->to[i], f) < 0)
+        if (emit(r, p, hit, err) < 0 || r->emit(r->context, r->maps[i].to, r->to[i], err) < 0)
             return NULL;
         p = hit + r->from[i];
     }
-    if (emit(r, p, stop, f) < 0)
+    if (emit(r, p, stop, err) < 0)
         return NULL;
     return p > stop ? p : stop;
 }
 
 /* The string [p, nul) replaced and padded to its own length. */
-static int padded(struct rewriter *r, const char *p, const char *nul, struct fault *f)
+static int padded(struct rewriter *r, const char *p, const char *nul, struct error *err)
 {
     size_t size = (size_t)(nul - p), used = 0;
     const char *hit;
@@ -120,8 +120,8 @@ static int padded(struct rewriter *r, const char *p, const char *nul, struct fau
         size_t before = (size_t)(hit - p);
         size_t rest = (size_t)(nul - hit) - r->from[i];
         if (used + before + r->to[i] + rest > size)
-            return fault_set(
-                f, NULL,
+            return error_set(
+                err, NULL,
                 "the new prefix %s is longer than the %zu bytes this binary has room for; "
                 "choose a shorter DIR",
                 r->maps[i].to, r->from[i]);
@@ -133,26 +133,26 @@ static int padded(struct rewriter *r, const char *p, const char *nul, struct fau
     memcpy(r->string + used, p, (size_t)(nul - p));
     used += (size_t)(nul - p);
     memset(r->string + used, 0, size - used);
-    return r->emit(r->context, r->string, size, f);
+    return r->emit(r->context, r->string, size, err);
 }
 
 /* As text(), for binary data; stops early at a string whose NUL is not there yet. */
 static const char *binary(struct rewriter *r, const char *p, const char *stop, const char *end,
-                          struct fault *f)
+                          struct error *err)
 {
     const char *hit;
     int i;
     while ((hit = find(r, p, stop, end, &i))) {
         const char *nul = memchr(hit, '\0', (size_t)(end - hit));
-        if (emit(r, p, hit, f) < 0)
+        if (emit(r, p, hit, err) < 0)
             return NULL;
         if (!nul)
             return hit;
-        if (padded(r, hit, nul, f) < 0)
+        if (padded(r, hit, nul, err) < 0)
             return NULL;
         p = nul;
     }
-    if (emit(r, p, stop, f) < 0)
+    if (emit(r, p, stop, err) < 0)
         return NULL;
     return p > stop ? p : stop;
 }
@@ -175,13 +175,13 @@ static size_t shebang(struct rewriter *r, const char *p, const char *end, char o
     return (size_t)(stop - p);
 }
 
-static int start_text(struct rewriter *r, const char **p, const char *end, struct fault *f)
+static int start_text(struct rewriter *r, const char **p, const char *end, struct error *err)
 {
     char line[PATH_MAX];
     r->started = true;
     size_t skip = r->mode == REWRITE_TEXT ? shebang(r, *p, end, line) : 0;
     *p += skip;
-    return skip ? r->emit(r->context, line, strlen(line), f) : 0;
+    return skip ? r->emit(r->context, line, strlen(line), err) : 0;
 }
 
 /* Up to where a match can be told from what is in the buffer: a prefix and the byte after it. */
@@ -198,22 +198,22 @@ static void keep(struct rewriter *r, const char *from)
 }
 
 /* Emits all that is known; the rest moves to the buffer's start. */
-static int process(struct rewriter *r, bool last, struct fault *f)
+static int process(struct rewriter *r, bool last, struct error *err)
 {
     const char *p = r->buffer, *stop = known_end(r, last), *end = r->buffer + r->used;
-    if (!r->started && start_text(r, &p, end, f) < 0)
+    if (!r->started && start_text(r, &p, end, err) < 0)
         return -1;
     stop = stop > p ? stop : p;
-    p = r->mode == REWRITE_TEXT ? text(r, p, stop, end, f) : binary(r, p, stop, end, f);
+    p = r->mode == REWRITE_TEXT ? text(r, p, stop, end, err) : binary(r, p, stop, end, err);
     if (!p)
         return -1;
     if (p == r->buffer && r->used == ROOM)
-        return fault_set(f, NULL, "a string with the prefix is longer than %zu bytes", ROOM);
+        return error_set(err, NULL, "a string with the prefix is longer than %zu bytes", ROOM);
     keep(r, p);
-    return last && r->used ? fault_set(f, NULL, "a string with the prefix has no end") : 0;
+    return last && r->used ? error_set(err, NULL, "a string with the prefix has no end") : 0;
 }
 
-int rewriter_feed(struct rewriter *r, const void *data, size_t n, struct fault *f)
+int rewriter_feed(struct rewriter *r, const void *data, size_t n, struct error *err)
 {
     while (n) {
         size_t part = ROOM - r->used < n ? ROOM - r->used : n;
@@ -221,15 +221,15 @@ int rewriter_feed(struct rewriter *r, const void *data, size_t n, struct fault *
         r->used += part;
         data = (const char *)data + part;
         n -= part;
-        if (r->used == ROOM && process(r, false, f) < 0)
+        if (r->used == ROOM && process(r, false, err) < 0)
             return -1;
     }
     return 0;
 }
 
-int rewriter_end(struct rewriter *r, struct fault *f)
+int rewriter_end(struct rewriter *r, struct error *err)
 {
-    return process(r, true, f);
+    return process(r, true, err);
 }
 
 bool rewrite_contains(const void *data, size_t n, const char *prefix, bool last)

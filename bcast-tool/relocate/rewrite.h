@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/fault.h"
+#include "base/error.h"
 
 #define REWRITE_MAPS 4
 
@@ -22,8 +22,8 @@ struct rewrite_map {
 
 enum rewrite_mode { REWRITE_TEXT = 't', REWRITE_BINARY = 'b' };
 
-/* Takes the result, piece by piece. 0, or -1 with `f` set. */
-typedef int rewrite_emit(void *context, const void *data, size_t n, struct fault *f);
+/* Takes the result, piece by piece. 0, or -1 with `err` set. */
+typedef int rewrite_emit(void *context, const void *data, size_t n, struct error *err);
 
 struct rewriter; /* opaque */
 
@@ -34,8 +34,8 @@ void rewriter_free(struct rewriter *r);
 /* Starts a file. `maps` is copied, its strings must live until rewriter_end. */
 void rewriter_begin(struct rewriter *r, enum rewrite_mode mode, const struct rewrite_map *maps,
                     int n, rewrite_emit *emit, void *context);
-int rewriter_feed(struct rewriter *r, const void *data, size_t n, struct fault *f);
-int rewriter_end(struct rewriter *r, struct fault *f);
+int rewriter_feed(struct rewriter *r, const void *data, size_t n, struct error *err);
+int rewriter_end(struct rewriter *r, struct error *err);
 
 /* Does `data` hold `prefix` as a whole path, as defined above? `last`: nothing follows the data. */
 bool rewrite_contains(const void *data, size_t n, const char *prefix, bool last);

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/fault.h"
+#include "base/error.h"
 #include "nodes/nodes.h"
 
 #define CHANNEL_CHUNK  ((size_t)1 << 20)

@@ -22,11 +22,11 @@
 #define CLAIM_WAIT 2.0  /* seconds: for another to see that it has lost */
 #define CLAIM_NAP  5000 /* microseconds */
 
-int partial_new_name(const char *base, char name[PARTIAL_NAME], struct fault *f)
+int partial_new_name(const char *base, char name[PARTIAL_NAME], struct error *err)
 {
     uint64_t number;
     if (getrandom(&number, sizeof number, 0) != sizeof number)
-        return fault_errno(f, NULL, "cannot get a random number");
+        return error_set_errno(err, NULL, "cannot get a random number");
     snprintf(name, PARTIAL_NAME, "%s" INFIX "%016" PRIx64, base, number);
     return 0;
 }
@@ -170,7 +170,7 @@ static bool is_any_of(const char *name, const char *const *list)
 }
 
 /* Takes over `fd`. */
-static int empty_but(int fd, const char *const *kept, struct fault *f)
+static int empty_but(int fd, const char *const *kept, struct error *err)
 {
     struct dirent *e;
     int r = 0;
@@ -178,30 +178,30 @@ static int empty_but(int fd, const char *const *kept, struct fault *f)
     if (!d && fd >= 0)
         close(fd);
     while (d && (e = readdir(d)))
-        if (!is_any_of(e->d_name, kept) && tree_remove(dirfd(d), e->d_name, f) < 0)
+        if (!is_any_of(e->d_name, kept) && tree_remove(dirfd(d), e->d_name, err) < 0)
             r = -1;
     if (d)
         closedir(d);
     return r;
 }
 
-int partial_remove(int parent, const char *name, struct fault *f)
+int partial_remove(int parent, const char *name, struct error *err)
 {
     static const char *const outside[] = {".", "..", NAME_OWN, NULL};
     static const char *const inside[] = {".", "..", NAME_MARK + sizeof NAME_OWN, NULL};
     const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     int top = openat(parent, name, flags);
     if (top < 0)
-        return errno == ENOENT ? 0 : fault_errno(f, name, "cannot open");
+        return errno == ENOENT ? 0 : error_set_errno(err, name, "cannot open");
     int own = openat(top, NAME_OWN, flags);
-    int r = empty_but(top, outside, f);
-    if (empty_but(own, inside, f) < 0)
+    int r = empty_but(top, outside, err);
+    if (empty_but(own, inside, err) < 0)
         r = -1;
-    return r < 0 ? -1 : tree_remove(parent, name, f);
+    return r < 0 ? -1 : tree_remove(parent, name, err);
 }
 
 struct removal {
-    struct fault *f;
+    struct error *err;
     int result;
 };
 
@@ -210,14 +210,14 @@ static bool remove_dead(void *context, int parent, const char *name, enum partia
 {
     struct removal *r = context;
     (void)token;
-    if (s == PARTIAL_DEAD && partial_remove(parent, name, r->f) < 0)
+    if (s == PARTIAL_DEAD && partial_remove(parent, name, r->err) < 0)
         r->result = -1;
     return true;
 }
 
-int partial_remove_dead(int parent, const char *base, struct fault *f)
+int partial_remove_dead(int parent, const char *base, struct error *err)
 {
-    struct removal r = {.f = f};
+    struct removal r = {.err = err};
     walk(parent, base, remove_dead, &r);
     return r.result;
 }

@@ -13,7 +13,7 @@
 
 #include <stdbool.h>
 
-#include "base/fault.h"
+#include "base/error.h"
 
 #define PARTIAL_NAME  300
 #define PARTIAL_TOKEN 32 /* of a job: its partial copies on other nodes are no rivals */
@@ -21,7 +21,7 @@
 enum partial_state { PARTIAL_NONE, PARTIAL_DEAD, PARTIAL_LIVE };
 
 /* A name that nobody knows yet. 0, or -1. */
-int partial_new_name(const char *base, char name[PARTIAL_NAME], struct fault *f);
+int partial_new_name(const char *base, char name[PARTIAL_NAME], struct error *err);
 
 /* The random part of a name. */
 const char *partial_number(const char *name);
@@ -41,9 +41,9 @@ bool partial_other(int parent, const char *base, const char *mine, const char *t
 bool partial_claim(int parent, const char *base, const char *mine, const char *token);
 
 /* The mark goes last, so that a removal that is broken off can be done again. */
-int partial_remove(int parent, const char *name, struct fault *f);
+int partial_remove(int parent, const char *name, struct error *err);
 
 /* All that jobs left which died. Only for who has claimed. */
-int partial_remove_dead(int parent, const char *base, struct fault *f);
+int partial_remove_dead(int parent, const char *base, struct error *err);
 
 #endif

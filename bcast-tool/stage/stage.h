@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "nodes/agree.h"
 #include "nodes/nodes.h"
-#include "stage/guardian.h"
+#include "nodes/status.h"
+#include "stage/cleanup_helper.h"
 
 enum stage_travel { TRAVEL_AUTO, TRAVEL_PLAIN, TRAVEL_STORED };
 
@@ -29,9 +29,9 @@ enum stage_outcome { STAGE_DONE, STAGE_NOTHING_TO_DO, STAGE_WOULD_DO, STAGE_FAIL
 
 struct stage_result {
     enum stage_outcome outcome;
-    int nodes, failed;   /* nodes in all, and those that failed */
-    struct report first; /* the first failed node's */
-    struct report
+    int nodes, failed;        /* nodes in all, and those that failed */
+    struct node_status first; /* the first failed node's */
+    struct node_status
         *reports; /* leader 0: all nodes'; the caller frees; NULL if it did not get so far */
     uint64_t files, bytes,
         stored;     /* leader 0: entries and bytes unpacked here, bytes of the archives */
@@ -39,7 +39,7 @@ struct stage_result {
 };
 
 /* Collective over MPI_COMM_WORLD. All ranks get outcome, nodes, failed and first. */
-void stage_run(struct nodes *nodes, struct guardian *guardian, const struct stage_options *o,
+void stage_run(struct nodes *nodes, struct cleanup_helper *helper, const struct stage_options *o,
                struct stage_result *result);
 
 /* From a signal handler: this node gives up. */

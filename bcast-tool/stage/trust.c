@@ -18,7 +18,7 @@
 struct walk {
     int at; /* the directory that was reached */
     int links;
-    struct fault *f;
+    struct error *err;
 };
 
 static long read_number(const char *file)
@@ -48,19 +48,19 @@ static bool is_safe_owner(uid_t uid)
     return uid == geteuid() || uid == 0;
 }
 
-static int refuse_owner(const char *path, uid_t uid, struct fault *f)
+static int refuse_owner(const char *path, uid_t uid, struct error *err)
 {
-    return fault_set(f, path, "it belongs to another user (%u), who could replace what is there",
+    return error_set(err, path, "it belongs to another user (%u), who could replace what is there",
                      (unsigned)uid);
 }
 
 /* On the way: names in it cannot be replaced by others. */
-static int check_way(const struct stat *st, const char *path, struct fault *f)
+static int check_way(const struct stat *st, const char *path, struct error *err)
 {
     if (!is_safe_owner(st->st_uid) && !is_hidden_root(st->st_uid))
-        return refuse_owner(path, st->st_uid, f);
+        return refuse_owner(path, st->st_uid, err);
     if ((st->st_mode & 022) && !(st->st_mode & S_ISVTX))
-        return fault_set(f, path,
+        return error_set(err, path,
                          "other users may write to it (mode %03o, not sticky), and could replace "
                          "what is there",
                          (unsigned)st->st_mode & 0777);
@@ -72,14 +72,14 @@ static int enter(struct walk *w, int fd, const char *name)
 {
     struct stat st;
     if (fstat(fd, &st) < 0) {
-        fault_errno(w->f, name, "cannot stat");
+        error_set_errno(w->err, name, "cannot stat");
         close(fd);
         return -1;
     }
     if (w->at >= 0)
         close(w->at);
     w->at = fd;
-    return check_way(&st, name, w->f);
+    return check_way(&st, name, w->err);
 }
 
 static int follow(struct walk *w, const char *path, const char *shown);
@@ -95,17 +95,17 @@ static int follow_link(struct walk *w, const char *name, const char *shown)
     else if (fd >= 0)
         errno = ENOTDIR;
     if (n < 0)
-        fault_errno(w->f, shown, "cannot open");
+        error_set_errno(w->err, shown, "cannot open");
     if (fd >= 0)
         close(fd);
     if (n < 0)
         return -1;
     target[n] = '\0';
     if (!is_safe_owner(st.st_uid) && !is_hidden_root(st.st_uid))
-        return refuse_owner(shown, st.st_uid, w->f);
+        return refuse_owner(shown, st.st_uid, w->err);
     if (++w->links > LINKS_MAX) {
         errno = ELOOP;
-        return fault_errno(w->f, shown, "cannot open");
+        return error_set_errno(w->err, shown, "cannot open");
     }
     return follow(w, target, shown);
 }
@@ -118,7 +118,7 @@ static int step(struct walk *w, const char *name, const char *shown)
         return enter(w, fd, shown);
     if (errno == ENOTDIR || errno == ELOOP)
         return follow_link(w, name, shown);
-    return fault_errno(w->f, shown, "cannot open");
+    return error_set_errno(w->err, shown, "cannot open");
 }
 
 /* `shown`: the path for messages; NULL: the part of this one that was reached. */
@@ -128,13 +128,13 @@ static int follow(struct walk *w, const char *path, const char *shown)
     int r = 0;
     if (path[0] == '/') {
         int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        r = top < 0 ? fault_errno(w->f, "/", "cannot open") : enter(w, top, "/");
+        r = top < 0 ? error_set_errno(w->err, "/", "cannot open") : enter(w, top, "/");
     }
     for (const char *at = path + strspn(path, "/"); r == 0 && *at; at += strspn(at, "/")) {
         size_t n = strcspn(at, "/");
         if (n > NAME_MAX || (size_t)(at - path) + n >= sizeof reached) {
             errno = ENAMETOOLONG;
-            return fault_errno(w->f, shown ? shown : path, "cannot open");
+            return error_set_errno(w->err, shown ? shown : path, "cannot open");
         }
         snprintf(name, sizeof name, "%.*s", (int)n, at);
         at += n;
@@ -144,32 +144,32 @@ static int follow(struct walk *w, const char *path, const char *shown)
     return r;
 }
 
-int trust_open(const char *path, struct fault *f)
+int trust_open(const char *path, struct error *err)
 {
     char cwd[PATH_MAX];
-    struct walk w = {.at = -1, .f = f};
+    struct walk w = {.at = -1, .err = err};
     int fd = -1;
     if (path[0] != '/' && !getcwd(cwd, sizeof cwd))
-        return fault_errno(f, path, "cannot tell the current directory");
+        return error_set_errno(err, path, "cannot tell the current directory");
     if ((path[0] == '/' || follow(&w, cwd, NULL) == 0) && follow(&w, path, NULL) == 0) {
         fd = openat(w.at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
-            fault_errno(f, path, "cannot open");
+            error_set_errno(err, path, "cannot open");
     }
     if (w.at >= 0)
         close(w.at);
     return fd;
 }
 
-static int check_inside(int fd, const char *path, struct fault *f)
+static int check_inside(int fd, const char *path, struct error *err)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
-        return fault_errno(f, path, "cannot stat");
+        return error_set_errno(err, path, "cannot stat");
     if (!is_safe_owner(st.st_uid))
-        return refuse_owner(path, st.st_uid, f);
+        return refuse_owner(path, st.st_uid, err);
     if ((st.st_mode & 022) && !S_ISLNK(st.st_mode))
-        return fault_set(f, path,
+        return error_set(err, path,
                          "other users may write to it (mode %03o), and could have changed what is "
                          "there",
                          (unsigned)st.st_mode & 0777);
@@ -177,31 +177,33 @@ static int check_inside(int fd, const char *path, struct fault *f)
 }
 
 /* What is not there says nothing. */
-static int check_below(int top, const char *dir, const char *name, struct fault *f)
+static int check_below(int top, const char *dir, const char *name, struct error *err)
 {
     int fd = openat(top, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT ? 0 : fault_errno(f, dir, "cannot open what `stage` wrote there");
+        return errno == ENOENT ? 0
+                               : error_set_errno(err, dir, "cannot open what `stage` wrote there");
     char *path = io_format("%s/%s", dir, name);
-    int r = check_inside(fd, path, f);
+    int r = check_inside(fd, path, err);
     free(path);
     close(fd);
     return r;
 }
 
-int trust_tree(int top, const char *dir, struct fault *f)
+int trust_tree(int top, const char *dir, struct error *err)
 {
-    if (check_inside(top, dir, f) < 0 || check_below(top, dir, NAME_OWN, f) < 0)
+    if (check_inside(top, dir, err) < 0 || check_below(top, dir, NAME_OWN, err) < 0)
         return -1;
-    return check_below(top, dir, NAME_STATE, f) < 0 || check_below(top, dir, NAME_MANIFEST, f) < 0
+    return check_below(top, dir, NAME_STATE, err) < 0 ||
+                   check_below(top, dir, NAME_MANIFEST, err) < 0
                ? -1
                : 0;
 }
 
-int trust_open_tree(const char *dir, struct fault *f)
+int trust_open_tree(const char *dir, struct error *err)
 {
-    int top = trust_open(dir, f);
-    if (top >= 0 && trust_tree(top, dir, f) < 0) {
+    int top = trust_open(dir, err);
+    if (top >= 0 && trust_tree(top, dir, err) < 0) {
         close(top);
         return -1;
     }

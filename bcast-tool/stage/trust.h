@@ -8,17 +8,17 @@
 #ifndef BCAST_STAGE_TRUST_H
 #define BCAST_STAGE_TRUST_H
 
-#include "base/fault.h"
+#include "base/error.h"
 
 /* Opens a directory for reading, after a check of every directory and symlink on the way to it and
  * of itself. Returns a descriptor, or -1. */
-int trust_open(const char *path, struct fault *f);
+int trust_open(const char *path, struct error *err);
 
 /* Is `top`, an open directory whose way is safe, safe itself, with what `stage` has written into
  * it? Here a sticky directory will not do. `dir` is its name, for the message. 0, or -1. */
-int trust_tree(int top, const char *dir, struct fault *f);
+int trust_tree(int top, const char *dir, struct error *err);
 
 /* Both in one. */
-int trust_open_tree(const char *dir, struct fault *f);
+int trust_open_tree(const char *dir, struct error *err);
 
 #endif

@@ -9,12 +9,13 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "archive/frame.h"
 #include "archive/name.h"
 #include "base/io.h"
 #include "base/pathmap.h"
 #include "manifest/manifest.h"
 #include "relocate/rewrite.h"
-#include "stage/settle.h"
+#include "stage/finalize.h"
 #include "tree/tree.h"
 #include "tree/writer.h"
 
@@ -30,7 +31,7 @@ struct unpack {
         *replaced;        /* paths that a later layer holds: the number of the last such layer */
     struct pathmap *seen; /* paths of this layer, from the second layer on */
     int layers;
-    bool foreign; /* any layer without a manifest */
+    bool unlisted; /* any layer without a manifest */
     /* of the current layer: */
     FILE *incoming; /* its manifest, spooled; NULL if it has none */
     struct manifest_reader *expected;
@@ -43,17 +44,17 @@ struct unpack {
     int n_maps;
 };
 
-static FILE *open_own(struct unpack *u, const char *name, const char *mode, struct fault *f)
+static FILE *open_own(struct unpack *u, const char *name, const char *mode, struct error *err)
 {
     int flags = mode[0] == 'w' ? O_RDWR | O_CREAT | O_TRUNC : O_RDONLY;
     int fd = openat(u->top, name, flags | O_NOFOLLOW | O_CLOEXEC, 0644);
     FILE *file = fd < 0 ? NULL : fdopen(fd, mode[0] == 'w' ? "w+" : "r");
     if (!file)
-        fault_errno(f, name, "cannot open");
+        error_set_errno(err, name, "cannot open");
     return file;
 }
 
-struct unpack *unpack_open(int top, const struct unpack_options *o, struct fault *f)
+struct unpack *unpack_open(int top, const struct unpack_options *o, struct error *err)
 {
     struct unpack *u = io_alloc(sizeof *u);
     u->o = *o;
@@ -65,27 +66,27 @@ struct unpack *unpack_open(int top, const struct unpack_options *o, struct fault
     u->out = XXH3_createState();
     u->replaced = pathmap_new();
     if (mkdirat(top, NAME_OWN, 0755) == 0 || errno == EEXIST) {
-        struct manifest_head plain = {.kind = "unknown", .framing = "foreign"};
-        if ((u->dirs_file = open_own(u, SETTLE_DIRS, "w", f))) {
+        struct manifest_head plain = {.kind = "unknown", .framing = FRAMING_UNLISTED};
+        if ((u->dirs_file = open_own(u, FINALIZE_DIRS, "w", err))) {
             u->dirs = manifest_create(u->dirs_file, &plain);
             return u;
         }
     }
-    fault_errno(f, NAME_OWN, "cannot make the directory");
+    error_set_errno(err, NAME_OWN, "cannot make the directory");
     unpack_close(u);
     return NULL;
 }
 
-static int finish_listing(struct manifest_writer **w, struct fault *f)
+static int finish_listing(struct manifest_writer **w, struct error *err)
 {
-    int r = *w ? manifest_finish(*w, f) : 0;
+    int r = *w ? manifest_finish(*w, err) : 0;
     *w = NULL;
     return r;
 }
 
 static void end_layer(struct unpack *u)
 {
-    struct fault ignored = {0};
+    struct error ignored = {0};
     manifest_close(u->expected);
     if (u->incoming)
         fclose(u->incoming);
@@ -106,7 +107,7 @@ static void end_layer(struct unpack *u)
 
 void unpack_close(struct unpack *u)
 {
-    struct fault ignored = {0};
+    struct error ignored = {0};
     if (!u)
         return;
     end_layer(u);
@@ -123,56 +124,56 @@ void unpack_close(struct unpack *u)
 }
 
 /* Copies the archive's manifest into a file without a name, so that its size does not matter. */
-static int spool(struct unpack *u, struct tar *t, struct fault *f)
+static int spool(struct unpack *u, struct tar *t, struct error *err)
 {
     const uint8_t *data;
     uint64_t offset;
     ssize_t n;
-    u->incoming = open_own(u, NAME_OWN "/incoming", "w", f);
+    u->incoming = open_own(u, NAME_OWN "/incoming", "w", err);
     if (!u->incoming)
         return -1;
     unlinkat(u->top, NAME_OWN "/incoming", 0);
-    while ((n = tar_data(t, &data, &offset, f)) > 0)
+    while ((n = tar_data(t, &data, &offset, err)) > 0)
         if (fwrite(data, 1, (size_t)n, u->incoming) != (size_t)n)
-            return fault_errno(f, NAME_MANIFEST, "cannot write");
+            return error_set_errno(err, NAME_MANIFEST, "cannot write");
     if (n == 0 && fflush(u->incoming) != 0)
-        return fault_errno(f, NAME_MANIFEST, "cannot write");
+        return error_set_errno(err, NAME_MANIFEST, "cannot write");
     rewind(u->incoming);
     return n < 0 ? -1 : 0;
 }
 
-static int add_map(struct unpack *u, const char *old, const char *place, struct fault *f)
+static int add_map(struct unpack *u, const char *old, const char *subdir, struct error *err)
 {
     char normal[PATH_MAX];
-    const char *why = *place ? name_normal(place, normal, sizeof normal) : NULL;
+    const char *why = *subdir ? name_normal(subdir, normal, sizeof normal) : NULL;
     if (why || strlen(old) < 2 || old[strlen(old) - 1] == '/')
-        return fault_set(f, NAME_MANIFEST, "the prefix %s is not valid", old);
+        return error_set(err, NAME_MANIFEST, "the prefix %s is not valid", old);
     u->maps[u->n_maps].from = io_strdup(old);
-    u->maps[u->n_maps++].to = *place ? io_format("%s/%s", u->o.dir, normal) : io_strdup(u->o.dir);
+    u->maps[u->n_maps++].to = *subdir ? io_format("%s/%s", u->o.dir, normal) : io_strdup(u->o.dir);
     return 0;
 }
 
-static int begin_manifest(struct unpack *u, struct tar *t, const char *framing, struct fault *f)
+static int begin_manifest(struct unpack *u, struct tar *t, const char *framing, struct error *err)
 {
-    if (spool(u, t, f) < 0 || !(u->expected = manifest_open(u->incoming, f)))
+    if (spool(u, t, err) < 0 || !(u->expected = manifest_open(u->incoming, err)))
         return -1;
     const struct manifest_head *h = manifest_head(u->expected);
     if (strcmp(h->framing, framing) != 0)
-        return fault_set(f, NULL,
+        return error_set(err, NULL,
                          "the archive's first or last block is damaged, or it was recompressed; "
                          "make it anew with `pack`");
     for (int i = 0; i < h->prefixes; i++)
-        if (add_map(u, h->prefix[i].old, h->prefix[i].place, f) < 0)
+        if (add_map(u, h->prefix[i].old, h->prefix[i].subdir, err) < 0)
             return -1;
     return 0;
 }
 
-static int begin_listing(struct unpack *u, struct fault *f)
+static int begin_listing(struct unpack *u, struct error *err)
 {
-    struct manifest_head plain = {.kind = "unknown", .framing = "foreign"};
+    struct manifest_head plain = {.kind = "unknown", .framing = FRAMING_UNLISTED};
     char name[64];
     snprintf(name, sizeof name, NAME_OWN "/layer.%d", u->layers);
-    u->listing_file = open_own(u, name, "w", f);
+    u->listing_file = open_own(u, name, "w", err);
     if (!u->listing_file)
         return -1;
     u->listing =
@@ -181,18 +182,18 @@ static int begin_listing(struct unpack *u, struct fault *f)
 }
 
 /* The manifest's next record must be this entry; it brings the exact time and what to relocate. */
-static int expect(struct unpack *u, struct record *r, struct fault *f)
+static int expect(struct unpack *u, struct record *r, struct error *err)
 {
     struct record want;
     struct entry *e = &r->entry;
-    int got = manifest_next(u->expected, &want, f);
+    int got = manifest_next(u->expected, &want, err);
     if (got < 0)
         return -1;
     const struct entry *w = &want.entry;
     if (got == 0 || strcmp(w->path, e->path) != 0 || w->type != e->type || w->size != e->size ||
         (e->type != ENTRY_SYMLINK && w->mode != e->mode) ||
         (e->link && strcmp(w->link, e->link) != 0))
-        return fault_set(f, e->path, "the archive differs from its manifest here");
+        return error_set(err, e->path, "the archive differs from its manifest here");
     e->mtime = w->mtime;
     r->sum = want.sum;
     memcpy(r->reloc, want.reloc, sizeof r->reloc);
@@ -210,10 +211,10 @@ static int chosen_maps(const struct unpack *u, const char *reloc, struct rewrite
 }
 
 /* Passes a file's bytes on, after relocation if there is any. */
-static int sink(void *context, const void *data, size_t n, struct fault *f)
+static int sink(void *context, const void *data, size_t n, struct error *err)
 {
     struct unpack *u = context;
-    (void)f;
+    (void)err;
     XXH3_64bits_update(u->out, data, n);
     u->out_size += n;
     writer_data(u->writer, data, n);
@@ -230,22 +231,22 @@ static void skip_hole(struct unpack *u, uint64_t n)
 
 /* Reads the file's data; `rewrite` says whether it goes through the rewriter. */
 static int copy_data(struct unpack *u, struct tar *t, const struct entry *e, bool rewrite,
-                     struct fault *f)
+                     struct error *err)
 {
     uint64_t size = e->size;
     const uint8_t *data;
     uint64_t offset, at = 0;
     ssize_t n;
-    while ((n = tar_data(t, &data, &offset, f)) > 0) {
+    while ((n = tar_data(t, &data, &offset, err)) > 0) {
         if (offset < at || offset > size || (uint64_t)n > size - offset ||
             (offset > at && !e->sparse))
-            return fault_set(f, NULL, "the file's data do not fit its size");
+            return error_set(err, NULL, "the file's data do not fit its size");
         if (offset > at)
             skip_hole(u, offset - at);
         at = offset + (uint64_t)n;
         XXH3_64bits_update(u->in, data, (size_t)n);
         if (rewrite) {
-            if (rewriter_feed(u->rewriter, data, (size_t)n, f) < 0)
+            if (rewriter_feed(u->rewriter, data, (size_t)n, err) < 0)
                 return -1;
         } else {
             writer_data(u->writer, data, (size_t)n);
@@ -253,13 +254,13 @@ static int copy_data(struct unpack *u, struct tar *t, const struct entry *e, boo
         atomic_fetch_add(u->o.bytes, (uint64_t)n);
     }
     if (n == 0 && at < size && !e->sparse)
-        return fault_set(f, NULL, "the file's data are shorter than its size");
+        return error_set(err, NULL, "the file's data are shorter than its size");
     if (n == 0 && at < size)
         skip_hole(u, size - at);
     return n < 0 ? -1 : 0;
 }
 
-static int copy_file(struct unpack *u, struct tar *t, struct record *r, struct fault *f)
+static int copy_file(struct unpack *u, struct tar *t, struct record *r, struct error *err)
 {
     struct rewrite_map maps[REWRITE_MAPS];
     int n = chosen_maps(u, r->reloc, maps);
@@ -270,38 +271,39 @@ static int copy_file(struct unpack *u, struct tar *t, struct record *r, struct f
         u->out_size = 0;
         rewriter_begin(u->rewriter, (enum rewrite_mode)r->reloc[0], maps, n, sink, u);
     }
-    if (copy_data(u, t, &r->entry, rewrite, f) < 0 || (rewrite && rewriter_end(u->rewriter, f) < 0))
+    if (copy_data(u, t, &r->entry, rewrite, err) < 0 ||
+        (rewrite && rewriter_end(u->rewriter, err) < 0))
         return -1;
     uint64_t sum = XXH3_64bits_digest(u->in);
     if (u->expected && sum != r->sum)
-        return fault_set(f, NULL, "the checksum is wrong: the archive is damaged");
+        return error_set(err, NULL, "the checksum is wrong: the archive is damaged");
     r->sum = rewrite ? XXH3_64bits_digest(u->out) : sum;
     if (rewrite)
         r->entry.size = u->out_size;
     return 0;
 }
 
-static int make_file(struct unpack *u, struct tar *t, struct record *r, struct fault *f)
+static int make_file(struct unpack *u, struct tar *t, struct record *r, struct error *err)
 {
     const char *name;
-    struct fault inner = {0};
+    struct error inner = {0};
     struct entry *e = &r->entry;
-    struct tree_dir *d = tree_parent(u->tree, e->path, &name, true, f);
+    struct tree_dir *d = tree_parent(u->tree, e->path, &name, true, err);
     if (!d)
         return -1;
     writer_begin(u->writer, d, name, e->path, e->mode, &e->mtime);
     int n = copy_file(u, t, r, &inner);
     writer_end(u->writer);
     if (n < 0)
-        return fault_set(f, inner.path[0] ? inner.path : e->path, "%s", inner.reason);
-    return writer_failed(u->writer) ? writer_flush(u->writer, f) : 0;
+        return error_set(err, inner.path[0] ? inner.path : e->path, "%s", inner.reason);
+    return writer_failed(u->writer) ? writer_flush(u->writer, err) : 0;
 }
 
-static int make_symlink(struct unpack *u, struct record *r, struct fault *f)
+static int make_symlink(struct unpack *u, struct record *r, struct error *err)
 {
     const char *name;
     struct entry *e = &r->entry;
-    struct tree_dir *d = tree_parent(u->tree, e->path, &name, true, f);
+    struct tree_dir *d = tree_parent(u->tree, e->path, &name, true, err);
     struct rewrite_map chosen[REWRITE_MAPS];
     int n = u->expected ? chosen_maps(u, r->reloc, chosen) : u->n_maps;
     char *moved = rewrite_path(e->link, u->expected ? chosen : u->maps, n);
@@ -310,12 +312,12 @@ static int make_symlink(struct unpack *u, struct record *r, struct fault *f)
     if (!d)
         goto out;
     if (!moved && e->link[0] == '/' && !u->expected && !u->o.external_links) {
-        fault_set(f, e->path,
+        error_set(err, e->path,
                   "the symlink to %s is absolute and leaves the tree; --external-links "
                   "accepts such links, if the archive is to be trusted",
                   e->link);
     } else if (symlinkat(moved ? moved : e->link, tree_dir_fd(d), name) < 0) {
-        fault_errno(f, e->path, "cannot make the symlink");
+        error_set_errno(err, e->path, "cannot make the symlink");
     } else {
         utimensat(tree_dir_fd(d), name, times, AT_SYMLINK_NOFOLLOW);
         result = 0;
@@ -334,23 +336,23 @@ out:
 }
 
 /* The target must be there and be a regular file of this tree. */
-static int make_hardlink(struct unpack *u, struct record *r, struct fault *f)
+static int make_hardlink(struct unpack *u, struct record *r, struct error *err)
 {
     const char *name, *target;
     struct stat st;
     struct tree_dir *from, *to;
-    if (writer_flush(u->writer, f) < 0 ||
-        !(from = tree_parent(u->tree, r->entry.link, &target, false, f)))
+    if (writer_flush(u->writer, err) < 0 ||
+        !(from = tree_parent(u->tree, r->entry.link, &target, false, err)))
         return -1;
     from = tree_dir_get(from);
-    to = tree_parent(u->tree, r->entry.path, &name, true, f);
+    to = tree_parent(u->tree, r->entry.path, &name, true, err);
     int result = -1;
     if (to &&
         (fstatat(tree_dir_fd(from), target, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode)))
-        fault_set(f, r->entry.path, "the hardlink's target %s is no file of the archive",
+        error_set(err, r->entry.path, "the hardlink's target %s is no file of the archive",
                   r->entry.link);
     else if (to && linkat(tree_dir_fd(from), target, tree_dir_fd(to), name, 0) < 0)
-        fault_errno(f, r->entry.path, "cannot make the hardlink");
+        error_set_errno(err, r->entry.path, "cannot make the hardlink");
     else if (to)
         result = 0;
     tree_dir_put(from);
@@ -359,46 +361,46 @@ static int make_hardlink(struct unpack *u, struct record *r, struct fault *f)
 
 /* A later layer may replace files and links, but not directories; no layer may hold a name twice.
  */
-static int replace(struct unpack *u, const struct entry *e, struct fault *f)
+static int replace(struct unpack *u, const struct entry *e, struct error *err)
 {
     const char *name;
     struct stat st;
     if (e->type != ENTRY_DIR && pathmap_get(u->seen, e->path))
-        return fault_set(f, e->path, "the archive holds this name twice");
+        return error_set(err, e->path, "the archive holds this name twice");
     pathmap_put(u->seen, e->path);
-    struct tree_dir *d = tree_parent(u->tree, e->path, &name, true, f);
+    struct tree_dir *d = tree_parent(u->tree, e->path, &name, true, err);
     if (!d)
         return -1;
     if (!*name || fstatat(tree_dir_fd(d), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return 0;
     if (S_ISDIR(st.st_mode) && e->type != ENTRY_DIR)
-        return fault_set(f, e->path, "it would replace a directory of an earlier archive");
+        return error_set(err, e->path, "it would replace a directory of an earlier archive");
     pathmap_put(u->replaced, e->path)->layer = u->layers;
     if (S_ISDIR(st.st_mode))
         return 0;
     if (unlinkat(tree_dir_fd(d), name, 0) < 0)
-        return fault_errno(f, e->path, "cannot replace");
+        return error_set_errno(err, e->path, "cannot replace");
     return 0;
 }
 
-static int make(struct unpack *u, struct tar *t, struct record *r, struct fault *f)
+static int make(struct unpack *u, struct tar *t, struct record *r, struct error *err)
 {
     struct entry *e = &r->entry;
-    if (u->layers > 0 && replace(u, e, f) < 0)
+    if (u->layers > 0 && replace(u, e, err) < 0)
         return -1;
     switch (e->type) {
     case ENTRY_SYMLINK:
-        return make_symlink(u, r, f);
+        return make_symlink(u, r, err);
     case ENTRY_FILE:
-        if (make_file(u, t, r, f) < 0)
+        if (make_file(u, t, r, err) < 0)
             return -1;
         break;
     case ENTRY_HARDLINK:
-        if (make_hardlink(u, r, f) < 0)
+        if (make_hardlink(u, r, err) < 0)
             return -1;
         break;
     case ENTRY_DIR:
-        if (*e->path && tree_mkdir(u->tree, e->path, f) < 0)
+        if (*e->path && tree_mkdir(u->tree, e->path, err) < 0)
             return -1;
         manifest_add(u->dirs, r);
     }
@@ -413,82 +415,82 @@ static bool own(const struct entry *e)
     return name_below(e->path, NAME_OWN);
 }
 
-static int entries(struct unpack *u, struct tar *t, struct fault *f)
+static int entries(struct unpack *u, struct tar *t, struct error *err)
 {
     struct record r;
     int got;
-    while ((got = tar_next(t, &r.entry, f)) > 0) {
+    while ((got = tar_next(t, &r.entry, err)) > 0) {
         r.sum = 0;
         strcpy(r.reloc, "-");
         if (own(&r.entry) && !u->expected)
             continue;
-        if (u->expected && expect(u, &r, f) < 0)
+        if (u->expected && expect(u, &r, err) < 0)
             return -1;
-        if (make(u, t, &r, f) < 0)
+        if (make(u, t, &r, err) < 0)
             return -1;
         atomic_fetch_add(u->o.files, 1);
     }
     return got;
 }
 
-static int first_entry(struct unpack *u, struct tar *t, const char *framing, struct fault *f)
+static int first_entry(struct unpack *u, struct tar *t, const char *framing, struct error *err)
 {
     struct record r = {.reloc = "-"};
-    int got = tar_next(t, &r.entry, f);
+    int got = tar_next(t, &r.entry, err);
     if (got <= 0)
-        return got < 0 ? -1 : fault_set(f, NULL, "the archive holds nothing");
+        return got < 0 ? -1 : error_set(err, NULL, "the archive holds nothing");
     bool listed = r.entry.type == ENTRY_FILE && strcmp(r.entry.path, NAME_MANIFEST) == 0;
-    if (listed && begin_manifest(u, t, framing, f) < 0)
+    if (listed && begin_manifest(u, t, framing, err) < 0)
         return -1;
-    if (!listed && strcmp(framing, "foreign") != 0)
-        return fault_set(f, NULL, "the archive's manifest is missing: it is damaged");
-    if (!listed && u->o.old_prefix && add_map(u, u->o.old_prefix, "", f) < 0)
+    if (!listed && strcmp(framing, FRAMING_UNLISTED) != 0)
+        return error_set(err, NULL, "the archive's manifest is missing: it is damaged");
+    if (!listed && u->o.old_prefix && add_map(u, u->o.old_prefix, "", err) < 0)
         return -1;
-    u->foreign |= !listed;
-    if (begin_listing(u, f) < 0)
+    u->unlisted |= !listed;
+    if (begin_listing(u, err) < 0)
         return -1;
-    return listed || own(&r.entry) ? 0 : make(u, t, &r, f);
+    return listed || own(&r.entry) ? 0 : make(u, t, &r, err);
 }
 
 /* All that the manifest lists must have come. */
-static int complete_layer(struct unpack *u, struct fault *f)
+static int complete_layer(struct unpack *u, struct error *err)
 {
     struct record r;
-    int got = u->expected ? manifest_next(u->expected, &r, f) : 0;
+    int got = u->expected ? manifest_next(u->expected, &r, err) : 0;
     if (got != 0)
-        return got < 0 ? -1 : fault_set(f, r.entry.path, "the archive ends before this entry");
-    if (finish_listing(&u->listing, f) < 0)
+        return got < 0 ? -1 : error_set(err, r.entry.path, "the archive ends before this entry");
+    if (finish_listing(&u->listing, err) < 0)
         return -1;
     u->layers++;
     return 0;
 }
 
 int unpack_layer(struct unpack *u, tar_next_block *next, void *context, const char *framing,
-                 struct fault *f)
+                 struct error *err)
 {
     struct tar *t = tar_open(next, context, &u->o.policy);
     if (u->layers > 0)
         u->seen = pathmap_new();
-    int r = first_entry(u, t, framing, f);
+    int r = first_entry(u, t, framing, err);
     if (r == 0)
-        r = entries(u, t, f);
-    if (writer_flush(u->writer, f) < 0)
+        r = entries(u, t, err);
+    if (writer_flush(u->writer, err) < 0)
         r = -1;
     if (r == 0)
-        r = complete_layer(u, f);
+        r = complete_layer(u, err);
     end_layer(u);
     tar_close(t);
     return r;
 }
 
-int unpack_finish(struct unpack *u, struct fault *f)
+int unpack_finish(struct unpack *u, struct error *err)
 {
-    struct settle s = {.top = u->top,
-                       .layers = u->layers,
-                       .replaced = u->replaced,
-                       .dir = u->o.dir,
-                       .old_prefix = u->o.old_prefix,
-                       .foreign = u->foreign};
+    struct finalize s = {.top = u->top,
+                         .layers = u->layers,
+                         .replaced = u->replaced,
+                         .dir = u->o.dir,
+                         .old_prefix = u->o.old_prefix,
+                         .unlisted = u->unlisted};
     tree_forget(u->tree);
-    return finish_listing(&u->dirs, f) < 0 ? -1 : settle(&s, f);
+    return finish_listing(&u->dirs, err) < 0 ? -1 : finalize_tree(&s, err);
 }

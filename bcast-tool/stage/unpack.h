@@ -24,13 +24,13 @@ struct unpack_options {
 struct unpack; /* opaque */
 
 /* `top` is the partial tree's directory, empty; stays the caller's. */
-struct unpack *unpack_open(int top, const struct unpack_options *o, struct fault *f);
+struct unpack *unpack_open(int top, const struct unpack_options *o, struct error *err);
 
-/* `framing` is how the stream was cut ("gz", "zst", "none" for a sealed tar, "foreign"). */
+/* `framing` is how the stream was cut ("gz", "zst", "none" for a sealed tar, FRAMING_UNLISTED). */
 int unpack_layer(struct unpack *u, tar_next_block *next, void *context, const char *framing,
-                 struct fault *f);
+                 struct error *err);
 
-int unpack_finish(struct unpack *u, struct fault *f);
+int unpack_finish(struct unpack *u, struct error *err);
 
 /* NULL is allowed. */
 void unpack_close(struct unpack *u);

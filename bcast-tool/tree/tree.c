@@ -121,7 +121,7 @@ static void push(struct tree *t, int fd, const char *path, size_t end)
 
 /* Opens path[0, end) below the deepest level, which is its parent. */
 static int descend(struct tree *t, const char *path, size_t start, size_t end, bool make,
-                   struct fault *f)
+                   struct error *err)
 {
     char name[NAME_MAX + 1];
     int above = tree_dir_fd(deepest(t));
@@ -131,15 +131,15 @@ static int descend(struct tree *t, const char *path, size_t start, size_t end, b
     if (fd < 0 && errno == ENOENT && make && mkdirat(above, name, 0755) == 0)
         fd = openat(above, name, DIR_FLAGS);
     if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
-        return fault_set(f, path, "its path leads through a link or a file, which is refused");
+        return error_set(err, path, "its path leads through a link or a file, which is refused");
     if (fd < 0)
-        return fault_errno(f, path, "cannot open its directory");
+        return error_set_errno(err, path, "cannot open its directory");
     push(t, fd, path, end);
     return 0;
 }
 
 struct tree_dir *tree_parent(struct tree *t, const char *path, const char **name, bool make,
-                             struct fault *f)
+                             struct error *err)
 {
     const char *slash = strrchr(path, '/');
     size_t n = slash ? (size_t)(slash - path) : 0;
@@ -148,18 +148,18 @@ struct tree_dir *tree_parent(struct tree *t, const char *path, const char **name
     size_t start = t->depth ? t->levels[t->depth - 1].end + 1 : 0;
     while (start < n) {
         size_t end = start + strcspn(path + start, "/");
-        if (descend(t, path, start, end, make, f) < 0)
+        if (descend(t, path, start, end, make, err) < 0)
             return NULL;
         start = end + 1;
     }
     return deepest(t);
 }
 
-int tree_mkdir(struct tree *t, const char *path, struct fault *f)
+int tree_mkdir(struct tree *t, const char *path, struct error *err)
 {
     const char *name;
     struct stat st;
-    struct tree_dir *d = tree_parent(t, path, &name, true, f);
+    struct tree_dir *d = tree_parent(t, path, &name, true, err);
     if (!d)
         return -1;
     if (mkdirat(d->fd, name, 0755) == 0)
@@ -168,10 +168,10 @@ int tree_mkdir(struct tree *t, const char *path, struct fault *f)
         S_ISDIR(st.st_mode))
         return 0;
     errno = EEXIST;
-    return fault_errno(f, path, "cannot make the directory");
+    return error_set_errno(err, path, "cannot make the directory");
 }
 
-static int remove_tree(int dir, const char *name, dev_t device, struct fault *f);
+static int remove_tree(int dir, const char *name, dev_t device, struct error *err);
 
 static bool dots(const char *name)
 {
@@ -179,17 +179,17 @@ static bool dots(const char *name)
 }
 
 /* Empties an open directory; `fd` is closed. */
-static int empty(int fd, dev_t device, struct fault *f)
+static int empty(int fd, dev_t device, struct error *err)
 {
     DIR *stream = fdopendir(fd);
     if (!stream) {
         close(fd);
-        return fault_errno(f, NULL, "cannot list a directory");
+        return error_set_errno(err, NULL, "cannot list a directory");
     }
     int r = 0;
     struct dirent *e;
     while ((e = readdir(stream)))
-        if (!dots(e->d_name) && remove_tree(fd, e->d_name, device, f) < 0)
+        if (!dots(e->d_name) && remove_tree(fd, e->d_name, device, err) < 0)
             r = -1;
     closedir(stream);
     return r;
@@ -213,33 +213,33 @@ int tree_open_dir(int dir, const char *name)
     return open_fd;
 }
 
-static int remove_directory(int dir, const char *name, dev_t device, struct fault *f)
+static int remove_directory(int dir, const char *name, dev_t device, struct error *err)
 {
     struct stat st;
     int fd = tree_open_dir(dir, name);
     if (fd < 0)
-        return errno == ENOENT ? 0 : fault_errno(f, name, "cannot open");
+        return errno == ENOENT ? 0 : error_set_errno(err, name, "cannot open");
     if (fstat(fd, &st) < 0 || (device && st.st_dev != device)) {
         close(fd);
-        return fault_set(f, name, "another file system is mounted there; not removed");
+        return error_set(err, name, "another file system is mounted there; not removed");
     }
-    if (empty(fd, st.st_dev, f) < 0)
+    if (empty(fd, st.st_dev, err) < 0)
         return -1;
     return unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT
-               ? fault_errno(f, name, "cannot remove")
+               ? error_set_errno(err, name, "cannot remove")
                : 0;
 }
 
-static int remove_tree(int dir, const char *name, dev_t device, struct fault *f)
+static int remove_tree(int dir, const char *name, dev_t device, struct error *err)
 {
     if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
         return 0;
     if (errno != EISDIR && errno != EPERM)
-        return fault_errno(f, name, "cannot remove");
-    return remove_directory(dir, name, device, f);
+        return error_set_errno(err, name, "cannot remove");
+    return remove_directory(dir, name, device, err);
 }
 
-int tree_remove(int dir, const char *name, struct fault *f)
+int tree_remove(int dir, const char *name, struct error *err)
 {
-    return remove_tree(dir, name, 0, f);
+    return remove_tree(dir, name, 0, err);
 }

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "base/fault.h"
+#include "base/error.h"
 
 /* An open directory, shared by those who still have to create something in it. */
 struct tree_dir;
@@ -24,12 +24,12 @@ void tree_close(struct tree *t); /* NULL is allowed */
 
 /* The directory that holds `path`, borrowed until the next call, and in `*name` the last component
  * within `path`. With `make`, missing directories are made (mode 0755).
- * NULL with `f` set if a component is missing or is no directory. */
+ * NULL with `err` set if a component is missing or is no directory. */
 struct tree_dir *tree_parent(struct tree *t, const char *path, const char **name, bool make,
-                             struct fault *f);
+                             struct error *err);
 
 /* Makes directory `path` or accepts the one that is there. */
-int tree_mkdir(struct tree *t, const char *path, struct fault *f);
+int tree_mkdir(struct tree *t, const char *path, struct error *err);
 
 /* Opens a directory for emptying it, whatever its mode is. -1 with errno. */
 int tree_open_dir(int dir, const char *name);
@@ -39,6 +39,6 @@ void tree_forget(struct tree *t);
 
 /* Removes `name` in `dir` and everything below it, whatever the directories' modes; a missing one
  * is fine. Does not cross into other file systems. */
-int tree_remove(int dir, const char *name, struct fault *f);
+int tree_remove(int dir, const char *name, struct error *err);
 
 #endif

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/crew.h"
 #include "base/io.h"
+#include "base/thread_pool.h"
 
 #define FILES_MAX 128 /* in a batch */
 
@@ -45,11 +45,11 @@ struct batch {
 
 struct writer {
     struct batch *batches[WRITER_BATCHES];
-    struct crew *crew;     /* NULL: no threads, the caller's data goes straight into the files */
-    struct batch *filling; /* claimed */
-    struct output *output; /* begun and not ended */
+    struct thread_pool *pool; /* NULL: no threads, the caller's data goes straight into the files */
+    struct batch *filling;    /* claimed */
+    struct output *output;    /* begun and not ended */
     pthread_mutex_t lock;
-    struct fault fault; /* the first; under lock */
+    struct error error; /* the first; under lock */
     _Atomic bool failed;
 };
 
@@ -59,7 +59,7 @@ static void blame(struct output *o, const char *what)
     int error = errno;
     pthread_mutex_lock(&w->lock);
     errno = error;
-    fault_errno(&w->fault, o->path, what);
+    error_set_errno(&w->error, o->path, what);
     pthread_mutex_unlock(&w->lock);
     atomic_store(&w->failed, true);
 }
@@ -132,7 +132,7 @@ static void free_no_tool(void *tool)
 struct writer *writer_new(int threads)
 {
     struct writer *w = io_alloc(sizeof *w);
-    struct crew_job job = {write_batch, no_tool, free_no_tool, w, threads};
+    struct thread_pool_work work = {write_batch, no_tool, free_no_tool, w, threads};
     pthread_mutex_init(&w->lock, NULL);
     if (threads == 0)
         return w;
@@ -140,14 +140,14 @@ struct writer *writer_new(int threads)
         w->batches[i] = io_alloc(sizeof *w->batches[i]);
         w->batches[i]->room = io_alloc(WRITER_ROOM);
     }
-    w->crew = crew_new(&job, (void **)w->batches, WRITER_BATCHES);
+    w->pool = thread_pool_new(&work, (void **)w->batches, WRITER_BATCHES);
     return w;
 }
 
 static void submit(struct writer *w)
 {
     if (w->filling)
-        crew_submit(w->crew);
+        thread_pool_submit(w->pool);
     w->filling = NULL;
 }
 
@@ -158,7 +158,7 @@ void writer_free(struct writer *w)
     if (w->output)
         writer_end(w);
     submit(w);
-    crew_free(w->crew);
+    thread_pool_free(w->pool);
     for (int i = 0; w->batches[0] && i < WRITER_BATCHES; i++) {
         free(w->batches[i]->room);
         free(w->batches[i]);
@@ -174,9 +174,9 @@ static struct batch *batch(struct writer *w)
         submit(w);
     if (w->filling)
         return w->filling;
-    while (!(w->filling = crew_claim(w->crew))) {
-        crew_collect(w->crew);
-        crew_release(w->crew);
+    while (!(w->filling = thread_pool_claim(w->pool))) {
+        thread_pool_collect(w->pool);
+        thread_pool_release(w->pool);
     }
     w->filling->used = 0;
     w->filling->n = 0;
@@ -223,7 +223,7 @@ static void write_now(struct output *o, const void *data, size_t n)
 
 void writer_data(struct writer *w, const void *data, size_t n)
 {
-    if (!w->crew) {
+    if (!w->pool) {
         write_now(w->output, data, n);
         return;
     }
@@ -251,7 +251,7 @@ void writer_hole(struct writer *w, uint64_t n)
 void writer_end(struct writer *w)
 {
     struct output *o = w->output;
-    if (w->crew &&
+    if (w->pool &&
         !current(
             w)) /* a piece without data: the last reference is dropped in a worker, if possible */
         add_piece(w);
@@ -259,16 +259,16 @@ void writer_end(struct writer *w)
     drop(o);
 }
 
-int writer_flush(struct writer *w, struct fault *f)
+int writer_flush(struct writer *w, struct error *err)
 {
     submit(w);
-    while (w->crew && crew_collect(w->crew))
-        crew_release(w->crew);
+    while (w->pool && thread_pool_collect(w->pool))
+        thread_pool_release(w->pool);
     pthread_mutex_lock(&w->lock);
-    struct fault *own = &w->fault;
+    struct error *own = &w->error;
     int r = own->set ? -1 : 0;
-    if (own->set && !f->set)
-        *f = *own;
+    if (own->set && !err->set)
+        *err = *own;
     pthread_mutex_unlock(&w->lock);
     return r;
 }

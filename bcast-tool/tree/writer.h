@@ -13,7 +13,7 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "base/fault.h"
+#include "base/error.h"
 #include "tree/tree.h"
 
 #define WRITER_ROOM    ((size_t)512 << 10)
@@ -33,8 +33,8 @@ void writer_data(struct writer *w, const void *data, size_t n);
 void writer_hole(struct writer *w, uint64_t n); /* n bytes that read as zero */
 void writer_end(struct writer *w);
 
-/* Waits until all files are there. -1 with `f` set if any file failed, now or before. */
-int writer_flush(struct writer *w, struct fault *f);
+/* Waits until all files are there. -1 with `err` set if any file failed, now or before. */
+int writer_flush(struct writer *w, struct error *err);
 
 /* Has any file failed? Cheap. The reason comes with writer_flush. */
 bool writer_failed(struct writer *w);

@@ -22,10 +22,10 @@ struct memory {
     size_t n, at;
 };
 
-static ssize_t pull(void *context, void *buffer, size_t n, struct fault *f)
+static ssize_t pull(void *context, void *buffer, size_t n, struct error *err)
 {
     struct memory *m = context;
-    (void)f;
+    (void)err;
     if (n > m->n - m->at)
         n = m->n - m->at;
     memcpy(buffer, m->bytes + m->at, n);
@@ -44,13 +44,13 @@ static uint8_t *sample(void)
 static struct memory encode(enum framing framing, int threads, const uint8_t *bytes, size_t n)
 {
     char name[] = "/tmp/pmb-test-archive.XXXXXX";
-    struct fault f = {0};
+    struct error err = {0};
     int fd = mkstemp(name);
     unlink(name);
     struct encoder *e = encoder_open(framing, -1, threads, fd);
     for (size_t at = 0; at < n; at += 70001)
-        assert_int_equal(encoder_write(e, bytes + at, n - at < 70001 ? n - at : 70001, &f), 0);
-    assert_int_equal(encoder_finish(e, &f), 0);
+        assert_int_equal(encoder_write(e, bytes + at, n - at < 70001 ? n - at : 70001, &err), 0);
+    assert_int_equal(encoder_finish(e, &err), 0);
     encoder_close(e);
     struct memory m = {.n = (size_t)lseek(fd, 0, SEEK_END)};
     m.bytes = malloc(m.n);
@@ -63,17 +63,17 @@ static struct memory encode(enum framing framing, int threads, const uint8_t *by
 static bool decode(enum framing framing, int threads, struct memory m, const uint8_t *want,
                    size_t *good)
 {
-    struct fault f = {0};
+    struct error err = {0};
     const uint8_t *block;
     ssize_t n;
     struct decoder *d = decoder_open(framing, threads, pull, &m);
     *good = 0;
-    while ((n = decoder_next(d, &block, &f)) > 0) {
+    while ((n = decoder_next(d, &block, &err)) > 0) {
         assert_memory_equal(block, want + *good, (size_t)n);
         *good += (size_t)n;
     }
     decoder_close(d);
-    assert_int_equal(n < 0, f.set);
+    assert_int_equal(n < 0, err.set);
     return n == 0;
 }
 
@@ -82,12 +82,12 @@ static void round_trip(void **state)
     uint8_t *bytes = sample();
     size_t good;
     (void)state;
-    for (enum framing f = FRAMING_GZ; f <= FRAMING_ZST; f++)
+    for (enum framing err = FRAMING_GZ; err <= FRAMING_ZST; err++)
         for (int threads = 0; threads < 4; threads++)
             for (size_t n = 0; n <= SIZE; n += SIZE / 2) {
-                struct memory m = encode(f, threads, bytes, n);
-                assert_int_equal(frame_recognise(m.bytes, m.n), f);
-                assert_true(decode(f, threads, m, bytes, &good));
+                struct memory m = encode(err, threads, bytes, n);
+                assert_int_equal(frame_recognise(m.bytes, m.n), err);
+                assert_true(decode(err, threads, m, bytes, &good));
                 assert_int_equal(good, n);
                 free(m.bytes);
             }
@@ -99,15 +99,15 @@ static void damage(void **state)
     uint8_t *bytes = sample();
     size_t good;
     (void)state;
-    for (enum framing f = FRAMING_GZ; f <= FRAMING_ZST; f++) {
-        struct memory m = encode(f, 2, bytes, 100000);
+    for (enum framing err = FRAMING_GZ; err <= FRAMING_ZST; err++) {
+        struct memory m = encode(err, 2, bytes, 100000);
         for (size_t at = 0; at < m.n; at += at < 64 || at + 64 > m.n ? 1 : 997) {
             m.bytes[at] ^= (uint8_t)(1 << at % 8);
-            assert_false(decode(f, 1, m, bytes, &good));
+            assert_false(decode(err, 1, m, bytes, &good));
             m.bytes[at] ^= (uint8_t)(1 << at % 8);
         }
         for (size_t n = 0; n < m.n; n += n < 64 || n + 64 > m.n ? 1 : 997)
-            assert_false(decode(f, 1, (struct memory){m.bytes, n, 0}, bytes, &good));
+            assert_false(decode(err, 1, (struct memory){m.bytes, n, 0}, bytes, &good));
         free(m.bytes);
     }
     free(bytes);

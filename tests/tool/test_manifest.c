@@ -29,7 +29,7 @@ static const struct record records[] = {
 static char *write_all(size_t *n)
 {
     char *text;
-    struct fault f = {0};
+    struct error err = {0};
     struct manifest_head h = {
         .kind = "venv",
         .framing = "gz",
@@ -41,7 +41,7 @@ static char *write_all(size_t *n)
     struct manifest_writer *w = manifest_create(out, &h);
     for (size_t i = 0; i < N; i++)
         manifest_add(w, &records[i]);
-    assert_int_equal(manifest_finish(w, &f), 0);
+    assert_int_equal(manifest_finish(w, &err), 0);
     fclose(out);
     return text;
 }
@@ -50,17 +50,17 @@ static void round_trip(void **state)
 {
     size_t n;
     char *text = write_all(&n);
-    struct fault f = {0};
+    struct error err = {0};
     struct record r;
     FILE *in = fmemopen(text, n, "r");
-    struct manifest_reader *m = manifest_open(in, &f);
+    struct manifest_reader *m = manifest_open(in, &err);
     (void)state;
     assert_non_null(m);
     assert_string_equal(manifest_head(m)->prefix[0].old, "/a b");
-    assert_string_equal(manifest_head(m)->prefix[1].place, ".base");
+    assert_string_equal(manifest_head(m)->prefix[1].subdir, ".base");
     assert_int_equal(manifest_head(m)->bytes, 4096);
     for (size_t i = 0; i < N; i++) {
-        assert_int_equal(manifest_next(m, &r, &f), 1);
+        assert_int_equal(manifest_next(m, &r, &err), 1);
         const struct entry *got = &r.entry, *want = &records[i].entry;
         assert_int_equal(got->type, want->type);
         assert_string_equal(got->path, want->path);
@@ -73,7 +73,7 @@ static void round_trip(void **state)
         if (want->link)
             assert_string_equal(got->link, want->link);
     }
-    assert_int_equal(manifest_next(m, &r, &f), 0);
+    assert_int_equal(manifest_next(m, &r, &err), 0);
     manifest_close(m);
     fclose(in);
     free(text);
@@ -82,12 +82,12 @@ static void round_trip(void **state)
 /* 1 if the whole manifest is accepted. */
 static int accepted(const char *text, size_t n)
 {
-    struct fault f = {0};
+    struct error err = {0};
     struct record r;
     int got = -1;
     FILE *in = n ? fmemopen((void *)text, n, "r") : NULL;
-    struct manifest_reader *m = in ? manifest_open(in, &f) : NULL;
-    while (m && (got = manifest_next(m, &r, &f)) > 0)
+    struct manifest_reader *m = in ? manifest_open(in, &err) : NULL;
+    while (m && (got = manifest_next(m, &r, &err)) > 0)
         ;
     manifest_close(m);
     if (in)

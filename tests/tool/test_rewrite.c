@@ -15,10 +15,10 @@ struct out {
     size_t n;
 };
 
-static int collect(void *context, const void *data, size_t n, struct fault *f)
+static int collect(void *context, const void *data, size_t n, struct error *err)
 {
     struct out *o = context;
-    (void)f;
+    (void)err;
     assert_true(o->n + n <= sizeof o->bytes);
     memcpy(o->bytes + o->n, data, n);
     o->n += n;
@@ -30,16 +30,16 @@ static const struct rewrite_map nested[] = {{"/sw", "/S"}, {"/sw/env", "/tmp/lon
 
 /* Feeds `in` in two pieces cut at `cut`; -1 or the result's size. */
 static int rewrite_cut(struct out *o, enum rewrite_mode mode, const struct rewrite_map *maps, int n,
-                       const char *in, size_t size, size_t cut, struct fault *f)
+                       const char *in, size_t size, size_t cut, struct error *err)
 {
     struct rewriter *r = rewriter_new();
     o->n = 0;
     rewriter_begin(r, mode, maps, n, collect, o);
-    int result = rewriter_feed(r, in, cut, f);
+    int result = rewriter_feed(r, in, cut, err);
     if (result == 0)
-        result = rewriter_feed(r, in + cut, size - cut, f);
+        result = rewriter_feed(r, in + cut, size - cut, err);
     if (result == 0)
-        result = rewriter_end(r, f);
+        result = rewriter_end(r, err);
     rewriter_free(r);
     return result < 0 ? -1 : (int)o->n;
 }
@@ -49,8 +49,8 @@ static void expect(enum rewrite_mode mode, const struct rewrite_map *maps, int n
 {
     struct out *o = malloc(sizeof *o);
     for (size_t cut = 0; cut <= size; cut++) {
-        struct fault f = {0};
-        assert_int_equal(rewrite_cut(o, mode, maps, n, in, size, cut, &f), (int)want_size);
+        struct error err = {0};
+        assert_int_equal(rewrite_cut(o, mode, maps, n, in, size, cut, &err), (int)want_size);
         assert_memory_equal(o->bytes, want, want_size);
     }
     free(o);
@@ -82,13 +82,13 @@ static void binary(void **state)
 static void binary_that_grows_is_an_error(void **state)
 {
     struct out *o = malloc(sizeof *o);
-    struct fault f = {0};
+    struct error err = {0};
     (void)state;
-    assert_int_equal(rewrite_cut(o, REWRITE_BINARY, nested, 2, "/sw/env\0\0\0\0\0\0", 13, 3, &f),
+    assert_int_equal(rewrite_cut(o, REWRITE_BINARY, nested, 2, "/sw/env\0\0\0\0\0\0", 13, 3, &err),
                      -1);
-    assert_non_null(strstr(f.reason, "longer"));
-    f = (struct fault){0};
-    assert_int_equal(rewrite_cut(o, REWRITE_BINARY, one, 1, "/sw/env/no-end", 14, 3, &f), -1);
+    assert_non_null(strstr(err.reason, "longer"));
+    err = (struct error){0};
+    assert_int_equal(rewrite_cut(o, REWRITE_BINARY, one, 1, "/sw/env/no-end", 14, 3, &err), -1);
     free(o);
 }
 
@@ -100,13 +100,13 @@ static void large(void **state)
     char *in = malloc(size);
     (void)state;
     for (size_t shift = 0; shift < 9; shift++) {
-        struct fault f = {0};
+        struct error err = {0};
         size_t matches = 0;
         memset(in, '.', size);
         for (size_t at = shift; at + 8 < size; at += 9, matches++)
             for (size_t k = 0; k < 8; k++)
                 in[at + k] = "/sw/env "[k];
-        int n = rewrite_cut(o, REWRITE_TEXT, one, 1, in, size, 1000, &f);
+        int n = rewrite_cut(o, REWRITE_TEXT, one, 1, in, size, 1000, &err);
         assert_int_equal(n, (int)(size - matches)); /* one byte shorter each */
     }
     free(in);

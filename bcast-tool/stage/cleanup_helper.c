@@ -1,4 +1,4 @@
-#include "stage/guardian.h"
+#include "stage/cleanup_helper.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -32,8 +32,8 @@ static enum partial_state wait_for_death(const struct order *o, int parent)
 /* One that was made but not marked yet is empty. */
 static void clean(const struct order *o)
 {
-    struct fault f = {0};
-    int parent = trust_open(o->parent, &f);
+    struct error err = {0};
+    int parent = trust_open(o->parent, &err);
     enum partial_state s = parent < 0 ? PARTIAL_LIVE : wait_for_death(o, parent);
     if (s == PARTIAL_LIVE)
         return;
@@ -43,7 +43,7 @@ static void clean(const struct order *o)
                 "%s/%s is removed\n",
                 o->parent, o->partial);
     if (s == PARTIAL_DEAD)
-        partial_remove(parent, o->partial, &f);
+        partial_remove(parent, o->partial, &err);
     else
         unlinkat(parent, o->partial, AT_REMOVEDIR);
 }
@@ -58,7 +58,7 @@ static _Noreturn void live(int in)
     _exit(0);
 }
 
-void guardian_start(struct guardian *g)
+void cleanup_helper_start(struct cleanup_helper *g)
 {
     int ends[2];
     g->pipe = -1;
@@ -83,8 +83,8 @@ void guardian_start(struct guardian *g)
         g->pipe = ends[1];
 }
 
-void guardian_watch(struct guardian *g, const char *parent, const char *base, const char *partial,
-                    int speak)
+void cleanup_helper_watch(struct cleanup_helper *g, const char *parent, const char *base,
+                          const char *partial, int speak)
 {
     struct order o = {.speak = speak};
     snprintf(o.parent, sizeof o.parent, "%s", parent);
@@ -94,7 +94,7 @@ void guardian_watch(struct guardian *g, const char *parent, const char *base, co
         io_write(g->pipe, &o, sizeof o, -1);
 }
 
-void guardian_dismiss(struct guardian *g)
+void cleanup_helper_dismiss(struct cleanup_helper *g)
 {
     if (g->pipe < 0)
         return;

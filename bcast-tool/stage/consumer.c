@@ -1,8 +1,8 @@
-#include "stage/intake.h"
+#include "stage/consumer.h"
 
 #include <string.h>
 
-static void let_go(struct intake *in)
+static void let_go(struct consumer *in)
 {
     if (in->holding)
         channel_release(in->channel);
@@ -11,7 +11,7 @@ static void let_go(struct intake *in)
 }
 
 /* Makes a chunk with data current. False at the archive's end. */
-static bool next_chunk(struct intake *in)
+static bool next_chunk(struct consumer *in)
 {
     let_go(in);
     if (in->archive_ended)
@@ -26,19 +26,19 @@ static bool next_chunk(struct intake *in)
     return false;
 }
 
-static ssize_t chunk_end(const struct intake *in, struct fault *f)
+static ssize_t chunk_end(const struct consumer *in, struct error *err)
 {
-    return in->aborted ? fault_set(f, NULL, "the stream was stopped") : 0;
+    return in->aborted ? error_set(err, NULL, "the stream was stopped") : 0;
 }
 
 /* A decoder_pull. */
-static ssize_t pull(void *context, void *buffer, size_t n, struct fault *f)
+static ssize_t pull(void *context, void *buffer, size_t n, struct error *err)
 {
-    struct intake *in = context;
+    struct consumer *in = context;
     size_t done = 0;
     while (done < n) {
         if (in->left == 0 && !next_chunk(in))
-            return chunk_end(in, f) < 0 ? -1 : (ssize_t)done;
+            return chunk_end(in, err) < 0 ? -1 : (ssize_t)done;
         size_t part = in->left < n - done ? in->left : n - done;
         memcpy((char *)buffer + done, in->data, part);
         in->data += part;
@@ -48,24 +48,24 @@ static ssize_t pull(void *context, void *buffer, size_t n, struct fault *f)
     return (ssize_t)done;
 }
 
-void intake_begin(struct intake *in, const struct job_archive *a, int threads)
+void consumer_begin(struct consumer *in, const struct request_archive *a, int threads)
 {
     in->archive_ended = false;
     in->decoder = a->stored ? decoder_open(a->framing, threads, pull, in) : NULL;
 }
 
-ssize_t intake_block(void *context, const uint8_t **block, struct fault *f)
+ssize_t consumer_block(void *context, const uint8_t **block, struct error *err)
 {
-    struct intake *in = context;
+    struct consumer *in = context;
     if (in->decoder)
-        return decoder_next(in->decoder, block, f);
+        return decoder_next(in->decoder, block, err);
     if (!next_chunk(in))
-        return chunk_end(in, f);
+        return chunk_end(in, err);
     *block = in->data;
     return (ssize_t)in->left;
 }
 
-bool intake_end(struct intake *in)
+bool consumer_end(struct consumer *in)
 {
     decoder_close(in->decoder);
     in->decoder = NULL;
@@ -74,7 +74,7 @@ bool intake_end(struct intake *in)
     return !in->aborted;
 }
 
-void intake_finish(struct intake *in)
+void consumer_finish(struct consumer *in)
 {
     if (in->aborted)
         return;

@@ -1,4 +1,4 @@
-#include "base/fault.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@ static size_t escape_byte(char out[5], unsigned char c)
     return (size_t)snprintf(out, 5, "\\%03o", c);
 }
 
-void fault_printable(char *out, size_t size, const char *text)
+void error_printable(char *out, size_t size, const char *text)
 {
     size_t length = strlen(text), used = 0, room = size - 1;
     size_t head = length > room ? room / 2 - 2 : length; /* the end of a long path matters most */
@@ -34,37 +34,37 @@ void fault_printable(char *out, size_t size, const char *text)
     out[used] = '\0';
 }
 
-static int fault_vset(struct fault *f, const char *path, const char *format, va_list args)
+static int error_vset(struct error *err, const char *path, const char *format, va_list args)
 {
-    char reason[sizeof f->reason];
-    if (f->set)
+    char reason[sizeof err->reason];
+    if (err->set)
         return -1;
-    f->set = true;
+    err->set = true;
     vsnprintf(reason, sizeof reason, format, args);
-    fault_printable(f->reason, sizeof f->reason, reason);
-    fault_printable(f->path, sizeof f->path, path ? path : "");
+    error_printable(err->reason, sizeof err->reason, reason);
+    error_printable(err->path, sizeof err->path, path ? path : "");
     return -1;
 }
 
-int fault_set(struct fault *f, const char *path, const char *format, ...)
+int error_set(struct error *err, const char *path, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    fault_vset(f, path, format, args);
+    error_vset(err, path, format, args);
     va_end(args);
     return -1;
 }
 
-int fault_errno(struct fault *f, const char *path, const char *what)
+int error_set_errno(struct error *err, const char *path, const char *what)
 {
-    return fault_set(f, path, "%s: %s", what, strerror(errno));
+    return error_set(err, path, "%s: %s", what, strerror(errno));
 }
 
-const char *fault_text(const struct fault *f, char *out, size_t size)
+const char *error_text(const struct error *err, char *out, size_t size)
 {
-    if (f->path[0])
-        snprintf(out, size, "%s: %s", f->path, f->reason);
+    if (err->path[0])
+        snprintf(out, size, "%s: %s", err->path, err->reason);
     else
-        snprintf(out, size, "%s", f->reason);
+        snprintf(out, size, "%s", err->reason);
     return out;
 }

@@ -3,23 +3,24 @@
  * Works on files that are already there; each is replaced by a rewritten copy with the same mode
  * and time. The new sizes and checksums go to `changed`.
  */
-#ifndef BCAST_RELOCATE_FOREIGN_H
-#define BCAST_RELOCATE_FOREIGN_H
+#ifndef BCAST_RELOCATE_UNLISTED_H
+#define BCAST_RELOCATE_UNLISTED_H
 
-#include "base/fault.h"
+#include "base/error.h"
 #include "base/pathmap.h"
 #include "tree/tree.h"
 
-/* If bin/conda-unpack is there, does what it would do. 1 if so, 0 if it is not there, -1 with `f`.
+/* If bin/conda-unpack is there, does what it would do. 1 if so, 0 if it is not there, -1 with `err`.
  */
-int foreign_conda_pack(struct tree *t, const char *dir, struct pathmap *changed, struct fault *f);
+int unlisted_conda_pack(struct tree *t, const char *dir, struct pathmap *changed,
+                        struct error *err);
 
 /* The prefix that a virtual environment's bin/activate names, or NULL. The caller frees. */
-char *foreign_prefix(struct tree *t);
+char *unlisted_prefix(struct tree *t);
 
 /* Rewrites `path` if it holds `from`: as text if it has no NUL, as binary if it is ELF; anything
  * else (byte code, data) stays. */
-int foreign_file(struct tree *t, const char *path, const char *from, const char *to,
-                 struct pathmap *changed, struct fault *f);
+int unlisted_file(struct tree *t, const char *path, const char *from, const char *to,
+                  struct pathmap *changed, struct error *err);
 
 #endif

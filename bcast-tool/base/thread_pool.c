@@ -1,4 +1,4 @@
-#include "base/crew.h"
+#include "base/thread_pool.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -7,80 +7,80 @@
 #include "base/io.h"
 
 /* Slots are used round robin; the counters only grow: released <= taken <= submitted. */
-struct crew {
-    struct crew_job job;
+struct thread_pool {
+    struct thread_pool_work work;
     void **slots;
     bool *done;
     int n;
     void *tool; /* when there are no threads */
     pthread_t *threads;
     pthread_mutex_t lock;
-    pthread_cond_t work, result;
+    pthread_cond_t submission, result;
     unsigned long submitted, taken, released; /* under lock */
     bool stop;                                /* under lock */
 };
 
 static void *worker(void *arg)
 {
-    struct crew *c = arg;
-    void *tool = c->job.tool_new(c->job.context);
+    struct thread_pool *c = arg;
+    void *tool = c->work.tool_new(c->work.context);
     pthread_mutex_lock(&c->lock);
     for (;;) {
         while (c->taken == c->submitted && !c->stop)
-            pthread_cond_wait(&c->work, &c->lock);
+            pthread_cond_wait(&c->submission, &c->lock);
         if (c->taken == c->submitted)
             break;
         size_t i = c->taken++ % (unsigned long)c->n;
         pthread_mutex_unlock(&c->lock);
-        c->job.work(c->slots[i], tool);
+        c->work.work(c->slots[i], tool);
         pthread_mutex_lock(&c->lock);
         c->done[i] = true;
         pthread_cond_signal(&c->result);
     }
     pthread_mutex_unlock(&c->lock);
-    c->job.tool_free(tool);
+    c->work.tool_free(tool);
     return NULL;
 }
 
 /* Threads that cannot be started are done without. */
-static void start(struct crew *c)
+static void start(struct thread_pool *c)
 {
-    int want = c->job.threads;
+    int want = c->work.threads;
     c->threads = io_alloc((size_t)(want + 1) * sizeof *c->threads);
-    for (c->job.threads = 0; c->job.threads < want; c->job.threads++)
-        if (pthread_create(&c->threads[c->job.threads], NULL, worker, c) != 0)
+    for (c->work.threads = 0; c->work.threads < want; c->work.threads++)
+        if (pthread_create(&c->threads[c->work.threads], NULL, worker, c) != 0)
             break;
-    if (c->job.threads == 0)
-        c->tool = c->job.tool_new(c->job.context);
+    if (c->work.threads == 0)
+        c->tool = c->work.tool_new(c->work.context);
 }
 
-struct crew *crew_new(const struct crew_job *job, void **slots, int n)
+struct thread_pool *thread_pool_new(const struct thread_pool_work *work, void **slots, int n)
 {
-    struct crew *c = io_alloc(sizeof *c);
-    c->job = *job;
+    struct thread_pool *c = io_alloc(sizeof *c);
+    c->work = *work;
     c->slots = slots;
     c->n = n;
     c->done = io_alloc((size_t)n * sizeof *c->done);
     pthread_mutex_init(&c->lock, NULL);
-    pthread_cond_init(&c->work, NULL);
+    pthread_cond_init(&c->submission, NULL);
     pthread_cond_init(&c->result, NULL);
     start(c);
     return c;
 }
 
-void crew_free(struct crew *c)
+void thread_pool_free(struct thread_pool *c)
 {
     if (!c)
         return;
     pthread_mutex_lock(&c->lock);
     c->stop = true;
-    pthread_cond_broadcast(&c->work);
+    pthread_cond_broadcast(&c->submission);
     pthread_mutex_unlock(&c->lock);
-    for (int i = 0; i < c->job.threads; i++)
+    for (int i = 0; i < c->work.threads; i++)
         pthread_join(c->threads[i], NULL);
     if (c->tool)
-        c->job.tool_free(c->tool);
-    pthread_cond_destroy(&c->work);
+        c->work.tool_free(c->tool);
+    pthread_cond_destroy(&c->submission);
     pthread_cond_destroy(&c->result);
     pthread_mutex_destroy(&c->lock);
     free(c->threads);
@@ -88,18 +88,18 @@ void crew_free(struct crew *c)
     free(c);
 }
 
-void *crew_claim(struct crew *c)
+void *thread_pool_claim(struct thread_pool *c)
 {
     if (c->submitted - c->released == (unsigned long)c->n)
         return NULL;
     return c->slots[c->submitted % (unsigned long)c->n];
 }
 
-void crew_submit(struct crew *c)
+void thread_pool_submit(struct thread_pool *c)
 {
     size_t i = c->submitted % (unsigned long)c->n;
     if (c->tool) {
-        c->job.work(c->slots[i], c->tool);
+        c->work.work(c->slots[i], c->tool);
         c->done[i] = true;
         c->submitted++;
         c->taken++;
@@ -108,11 +108,11 @@ void crew_submit(struct crew *c)
     pthread_mutex_lock(&c->lock);
     c->done[i] = false;
     c->submitted++;
-    pthread_cond_signal(&c->work);
+    pthread_cond_signal(&c->submission);
     pthread_mutex_unlock(&c->lock);
 }
 
-void *crew_collect(struct crew *c)
+void *thread_pool_collect(struct thread_pool *c)
 {
     if (c->released == c->submitted)
         return NULL;
@@ -124,7 +124,7 @@ void *crew_collect(struct crew *c)
     return c->slots[i];
 }
 
-void crew_release(struct crew *c)
+void thread_pool_release(struct thread_pool *c)
 {
     pthread_mutex_lock(&c->lock);
     c->done[c->released++ % (unsigned long)c->n] = false;

@@ -1,18 +1,18 @@
 /* What leader 0 tells the others before the stream begins. Plain bytes, so that it can be
  * broadcast. */
-#ifndef BCAST_STAGE_JOB_H
-#define BCAST_STAGE_JOB_H
+#ifndef BCAST_STAGE_REQUEST_H
+#define BCAST_STAGE_REQUEST_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "archive/frame.h"
 #include "archive/tarread.h"
-#include "stage/place.h"
+#include "stage/destination.h"
 
-#define JOB_ARCHIVES 16
+#define REQUEST_ARCHIVES 16
 
-struct job_archive {
+struct request_archive {
     uint64_t size;         /* of the archive file */
     uint64_t files, bytes; /* what it will take: from its manifest, or a lower bound */
     enum framing framing;
@@ -21,15 +21,15 @@ struct job_archive {
     char how[16]; /* unpack_layer's `framing` */
 };
 
-struct job {
+struct request {
     int n;
-    struct job_archive archive[JOB_ARCHIVES];
-    struct place_label label;
+    struct request_archive archive[REQUEST_ARCHIVES];
+    struct destination_label label;
     struct tar_policy policy;
     char partial[PARTIAL_NAME]; /* leader 0's; its number is the job's token */
 };
 
 /* Opens each archive, reads its head. Leader 0 only. */
-int job_describe(struct job *j, const char *const *paths, int n, struct fault *f);
+int request_describe(struct request *j, const char *const *paths, int n, struct error *err);
 
 #endif

@@ -1,4 +1,4 @@
-#include "relocate/foreign.h"
+#include "relocate/unlisted.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,54 +23,55 @@ struct copy {
     uint64_t size;
 };
 
-static int put(void *context, const void *data, size_t n, struct fault *f)
+static int put(void *context, const void *data, size_t n, struct error *err)
 {
     struct copy *c = context;
     XXH3_64bits_update(c->sum, data, n);
     c->size += n;
-    return io_write(c->out, data, n, -1) < 0 ? fault_errno(f, NULL, "cannot write") : 0;
+    return io_write(c->out, data, n, -1) < 0 ? error_set_errno(err, NULL, "cannot write") : 0;
 }
 
-static int stream(int in, struct rewriter *r, struct fault *f)
+static int stream(int in, struct rewriter *r, struct error *err)
 {
     char *block = io_alloc(64 << 10);
     ssize_t n;
     int result = 0;
     off_t at = 0;
     while (result == 0 && (n = io_pread(in, block, 64 << 10, at)) > 0) {
-        result = rewriter_feed(r, block, (size_t)n, f);
+        result = rewriter_feed(r, block, (size_t)n, err);
         at += n;
     }
     if (result == 0)
-        result = n < 0 ? fault_errno(f, NULL, "cannot read") : rewriter_end(r, f);
+        result = n < 0 ? error_set_errno(err, NULL, "cannot read") : rewriter_end(r, err);
     free(block);
     return result;
 }
 
 static int replace(int dir, const char *name, struct copy *c, const struct stat *st,
-                   struct fault *f)
+                   struct error *err)
 {
     struct timespec times[2] = {{0, UTIME_OMIT}, st->st_mtim};
     if (fchmod(c->out, st->st_mode & 0777) < 0 || futimens(c->out, times) < 0)
-        return fault_errno(f, NULL, "cannot set mode and time");
-    return renameat(dir, TEMPORARY, dir, name) < 0 ? fault_errno(f, NULL, "cannot replace") : 0;
+        return error_set_errno(err, NULL, "cannot set mode and time");
+    return renameat(dir, TEMPORARY, dir, name) < 0 ? error_set_errno(err, NULL, "cannot replace")
+                                                   : 0;
 }
 
 /* Rewrites one open file of `dir`. */
 static int rewrite(int dir, const char *name, int in, enum rewrite_mode mode,
-                   const struct rewrite_map *map, struct copy *c, struct fault *f)
+                   const struct rewrite_map *map, struct copy *c, struct error *err)
 {
     struct stat st;
     c->out = openat(dir, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (c->out < 0 || fstat(in, &st) < 0)
-        return fault_errno(f, NULL, "cannot rewrite");
+        return error_set_errno(err, NULL, "cannot rewrite");
     struct rewriter *r = rewriter_new();
     c->sum = XXH3_createState();
     XXH3_64bits_reset(c->sum);
     rewriter_begin(r, mode, map, 1, put, c);
-    int result = stream(in, r, f);
+    int result = stream(in, r, err);
     if (result == 0)
-        result = replace(dir, name, c, &st, f);
+        result = replace(dir, name, c, &st, err);
     close(c->out);
     rewriter_free(r);
     if (result < 0)
@@ -80,16 +81,17 @@ static int rewrite(int dir, const char *name, int in, enum rewrite_mode mode,
 
 /* `mode` 0: by what the file is. */
 static int relocate(struct tree *t, const char *path, char mode, const struct rewrite_map *map,
-                    struct pathmap *changed, struct fault *f)
+                    struct pathmap *changed, struct error *err)
 {
     const char *name;
     struct classify c = {.prefixes = &map->from, .n = 1};
     struct copy copy = {0};
-    struct fault inner = {0};
-    struct tree_dir *d = tree_parent(t, path, &name, false, f);
+    struct error inner = {0};
+    struct tree_dir *d = tree_parent(t, path, &name, false, err);
     int in = d ? openat(tree_dir_fd(d), name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
     if (in < 0)
-        return d && (errno == ENOENT || errno == ELOOP) ? 0 : fault_errno(f, path, "cannot open");
+        return d && (errno == ENOENT || errno == ELOOP) ? 0
+                                                        : error_set_errno(err, path, "cannot open");
     int r = classify_file(&c, in);
     mode = mode ? mode : c.mode;
     if (r == 0 && c.hits && mode != '-') {
@@ -98,24 +100,24 @@ static int relocate(struct tree *t, const char *path, char mode, const struct re
             *pathmap_put(changed, path) =
                 (struct pathmap_value){XXH3_64bits_digest(copy.sum), copy.size, 0};
         else
-            fault_set(f, path, "%s", inner.reason);
+            error_set(err, path, "%s", inner.reason);
         XXH3_freeState(copy.sum);
     }
     close(in);
     return r;
 }
 
-int foreign_file(struct tree *t, const char *path, const char *from, const char *to,
-                 struct pathmap *changed, struct fault *f)
+int unlisted_file(struct tree *t, const char *path, const char *from, const char *to,
+                  struct pathmap *changed, struct error *err)
 {
     struct rewrite_map map = {from, to};
-    return relocate(t, path, 0, &map, changed, f);
+    return relocate(t, path, 0, &map, changed, err);
 }
 
 static FILE *open_text(struct tree *t, const char *path)
 {
     const char *name;
-    struct fault ignored = {0};
+    struct error ignored = {0};
     struct tree_dir *d = tree_parent(t, path, &name, false, &ignored);
     int fd = d ? openat(tree_dir_fd(d), name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
     return fd < 0 ? NULL : fdopen(fd, "r");
@@ -123,20 +125,20 @@ static FILE *open_text(struct tree *t, const char *path)
 
 /* One record of conda-unpack: ('bin/x', '/placeholder', 'text'), as Python writes it. */
 static int conda_record(struct tree *t, char *line, const char *dir, struct pathmap *changed,
-                        struct fault *f)
+                        struct error *err)
 {
     char path[PATH_MAX], from[PATH_MAX], mode[16], normal[PATH_MAX];
     if (sscanf(line, "('%4095[^'\\]', '%4095[^'\\]', '%15[^'\\]')", path, from, mode) != 3 ||
         from[0] != '/' || strlen(from) < 2)
-        return fault_set(f, "bin/conda-unpack", "a prefix record cannot be read: %s", line);
+        return error_set(err, "bin/conda-unpack", "a prefix record cannot be read: %s", line);
     const char *why = name_normal(path, normal, sizeof normal);
     if (why)
-        return fault_set(f, "bin/conda-unpack", "%s: %s", path, why);
+        return error_set(err, "bin/conda-unpack", "%s: %s", path, why);
     struct rewrite_map map = {from, dir};
-    return relocate(t, normal, strcmp(mode, "binary") == 0 ? 'b' : 't', &map, changed, f);
+    return relocate(t, normal, strcmp(mode, "binary") == 0 ? 'b' : 't', &map, changed, err);
 }
 
-int foreign_conda_pack(struct tree *t, const char *dir, struct pathmap *changed, struct fault *f)
+int unlisted_conda_pack(struct tree *t, const char *dir, struct pathmap *changed, struct error *err)
 {
     char *line = NULL;
     size_t room = 0;
@@ -150,7 +152,7 @@ int foreign_conda_pack(struct tree *t, const char *dir, struct pathmap *changed,
         if (inside && line[0] == ']')
             break;
         if (inside && line[0] == '(')
-            r = conda_record(t, line, dir, changed, f);
+            r = conda_record(t, line, dir, changed, err);
         inside = inside || strncmp(line, "_prefix_records = [", 19) == 0;
     }
     free(line);
@@ -159,7 +161,7 @@ int foreign_conda_pack(struct tree *t, const char *dir, struct pathmap *changed,
 }
 
 /* VIRTUAL_ENV=/p, VIRTUAL_ENV="/p" or 'p': at the start of a line or after "export ". */
-char *foreign_prefix(struct tree *t)
+char *unlisted_prefix(struct tree *t)
 {
     char line[PATH_MAX], *found = NULL;
     FILE *in = open_text(t, "bin/activate");

@@ -1,4 +1,4 @@
-#include "stage/sweep.h"
+#include "stage/clean.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,25 +13,25 @@
 #include "base/io.h"
 #include "base/pathmap.h"
 #include "manifest/manifest.h"
-#include "stage/place.h"
+#include "stage/destination.h"
 #include "stage/trust.h"
 #include "tree/tree.h"
 
-struct sweeping {
+struct cleaning {
     struct pathmap *listed; /* paths of the manifest */
     uint64_t kept;
     char first[4096]; /* of the kept ones */
 };
 
-static int read_manifest(int top, struct pathmap *listed, struct fault *f)
+static int read_manifest(int top, struct pathmap *listed, struct error *err)
 {
     struct record r;
     int got = -1, fd = openat(top, NAME_MANIFEST, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
     if (!in)
-        return fault_errno(f, NAME_MANIFEST, "cannot open");
-    struct manifest_reader *m = manifest_open(in, f);
-    while (m && (got = manifest_next(m, &r, f)) > 0)
+        return error_set_errno(err, NAME_MANIFEST, "cannot open");
+    struct manifest_reader *m = manifest_open(in, err);
+    while (m && (got = manifest_next(m, &r, err)) > 0)
         pathmap_put(listed, r.entry.path);
     manifest_close(m);
     fclose(in);
@@ -45,45 +45,45 @@ static bool byte_code(const char *path)
 }
 
 /* Was it made by `stage`, or by Python from what `stage` made? */
-static bool ours(const struct sweeping *s, const char *path)
+static bool ours(const struct cleaning *s, const char *path)
 {
     return pathmap_get(s->listed, path) || byte_code(path);
 }
 
-static void keep(struct sweeping *s, const char *path)
+static void keep(struct cleaning *s, const char *path)
 {
     if (s->kept++ == 0)
         snprintf(s->first, sizeof s->first, "%s", path);
 }
 
-static int sweep_dir(struct sweeping *s, int fd, const char *path, struct fault *f);
+static int clean_dir(struct cleaning *s, int fd, const char *path, struct error *err);
 
-static int sweep_entry(struct sweeping *s, int dir, const char *name, const char *path,
-                       struct fault *f)
+static int clean_entry(struct cleaning *s, int dir, const char *name, const char *path,
+                       struct error *err)
 {
     struct stat st;
     if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return fault_errno(f, path, "cannot stat");
+        return error_set_errno(err, path, "cannot stat");
     if (!S_ISDIR(st.st_mode)) {
         if (!ours(s, path))
             keep(s, path);
         else if (unlinkat(dir, name, 0) < 0)
-            return fault_errno(f, path, "cannot remove");
+            return error_set_errno(err, path, "cannot remove");
         return 0;
     }
     int fd = tree_open_dir(dir, name);
     if (fd < 0)
-        return fault_errno(f, path, "cannot open");
+        return error_set_errno(err, path, "cannot open");
     uint64_t before = s->kept;
-    if (sweep_dir(s, fd, path, f) < 0)
+    if (clean_dir(s, fd, path, err) < 0)
         return -1;
     if (s->kept > before)
         return 0;
-    return unlinkat(dir, name, AT_REMOVEDIR) < 0 ? fault_errno(f, path, "cannot remove") : 0;
+    return unlinkat(dir, name, AT_REMOVEDIR) < 0 ? error_set_errno(err, path, "cannot remove") : 0;
 }
 
 /* Closes `fd`. */
-static int sweep_dir(struct sweeping *s, int fd, const char *path, struct fault *f)
+static int clean_dir(struct cleaning *s, int fd, const char *path, struct error *err)
 {
     struct dirent *e;
     int r = 0;
@@ -93,7 +93,7 @@ static int sweep_dir(struct sweeping *s, int fd, const char *path, struct fault 
             (!*path && strcmp(e->d_name, NAME_OWN) == 0))
             continue;
         char *below = *path ? io_format("%s/%s", path, e->d_name) : io_strdup(e->d_name);
-        r = sweep_entry(s, dirfd(d), e->d_name, below, f);
+        r = clean_entry(s, dirfd(d), e->d_name, below, err);
         free(below);
     }
     if (d)
@@ -102,47 +102,47 @@ static int sweep_dir(struct sweeping *s, int fd, const char *path, struct fault 
 }
 
 /* Our own directory last: until then the rest can still be cleaned. */
-static int sweep_staged(struct place *p, int top, struct fault *f)
+static int clean_staged(struct destination *p, int top, struct error *err)
 {
-    struct sweeping s = {.listed = pathmap_new()};
-    int r = read_manifest(top, s.listed, f);
+    struct cleaning s = {.listed = pathmap_new()};
+    int r = read_manifest(top, s.listed, err);
     if (r == 0)
-        r = sweep_dir(&s, dup(top), "", f);
+        r = clean_dir(&s, dup(top), "", err);
     pathmap_free(s.listed);
     if (r == 0 && s.kept)
-        r = fault_set(f, p->dir,
+        r = error_set(err, p->dir,
                       "%llu files that `stage` did not make are left (the first: %s); --force "
                       "removes them",
                       (unsigned long long)s.kept, s.first);
-    return r < 0 ? -1 : tree_remove(p->parent_fd, p->base, f);
+    return r < 0 ? -1 : tree_remove(p->parent_fd, p->base, err);
 }
 
-static int sweep_place(struct place *p, bool all, struct fault *f)
+static int clean_place(struct destination *p, bool all, struct error *err)
 {
-    struct place_label label;
+    struct destination_label label;
     int top = openat(p->parent_fd, p->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (top < 0)
-        return errno == ENOENT ? 0 : fault_errno(f, p->dir, "cannot open");
-    int r = trust_tree(top, p->dir, f);
-    if (r == 0 && !place_read_label(top, &label))
-        r = fault_set(f, p->dir, "it was not made by `stage`; not removed");
+        return errno == ENOENT ? 0 : error_set_errno(err, p->dir, "cannot open");
+    int r = trust_tree(top, p->dir, err);
+    if (r == 0 && !destination_read_label(top, &label))
+        r = error_set(err, p->dir, "it was not made by `stage`; not removed");
     if (r == 0)
-        r = all ? tree_remove(p->parent_fd, p->base, f) : sweep_staged(p, top, f);
+        r = all ? tree_remove(p->parent_fd, p->base, err) : clean_staged(p, top, err);
     close(top);
     return r;
 }
 
-int sweep(const char *dir, bool all, struct fault *f)
+int clean_destination(const char *dir, bool all, struct error *err)
 {
-    struct place p;
+    struct destination p;
     char name[PARTIAL_NAME];
-    int r = place_open(&p, dir, f);
+    int r = destination_open(&p, dir, err);
     if (r == 0)
-        r = partial_new_name(p.base, name, f);
+        r = partial_new_name(p.base, name, err);
     if (r == 0)
-        r = place_begin(&p, name, partial_number(name), f);
+        r = destination_begin(&p, name, partial_number(name), err);
     if (r == 0)
-        r = sweep_place(&p, all, f);
-    place_close(&p);
+        r = clean_place(&p, all, err);
+    destination_close(&p);
     return r;
 }

@@ -1,4 +1,4 @@
-#include "nodes/agree.h"
+#include "nodes/status.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 
 #include "base/io.h"
 
-static void gather(const struct nodes *n, const struct report *mine, struct report *all)
+static void gather(const struct nodes *n, const struct node_status *mine, struct node_status *all)
 {
     MPI_Request r;
     MPI_Igather(mine, sizeof *mine, MPI_BYTE, all, sizeof *mine, MPI_BYTE, 0, n->leaders, &r);
@@ -14,24 +14,25 @@ static void gather(const struct nodes *n, const struct report *mine, struct repo
     MPI_Wait(&r, MPI_STATUS_IGNORE);
 }
 
-static void conclude(const struct nodes *n, const struct report *all, struct agreement *out)
+static void conclude(const struct nodes *n, const struct node_status *all,
+                     struct status_summary *out)
 {
     for (int i = 0; i < n->n; i++) {
         out->sum += all[i].value;
-        if (!all[i].fault.set)
+        if (!all[i].error.set)
             continue;
         if (out->failed++ == 0)
             out->first = all[i];
     }
 }
 
-void agree(const struct nodes *n, const struct fault *mine, uint64_t value, struct report *all,
-           struct agreement *out)
+void status_exchange(const struct nodes *n, const struct error *mine, uint64_t value,
+                     struct node_status *all, struct status_summary *out)
 {
-    struct report own = {.fault = *mine, .value = value};
+    struct node_status own = {.error = *mine, .value = value};
     memset(out, 0, sizeof *out);
     snprintf(own.node, sizeof own.node, "%s", n->name);
-    struct report *list = n->leader == 0 ? io_alloc((size_t)n->n * sizeof *list) : NULL;
+    struct node_status *list = n->leader == 0 ? io_alloc((size_t)n->n * sizeof *list) : NULL;
     gather(n, &own, list);
     if (n->leader == 0)
         conclude(n, list, out);
