@@ -8,9 +8,10 @@
 /* libarchive converts names by the locale; UTF-8 lets every name pass as the bytes it is. */
 static void choose_locale(void)
 {
-    if (!setlocale(LC_CTYPE, "C.UTF-8") && !setlocale(LC_CTYPE, "C.utf8") &&
-        !setlocale(LC_CTYPE, "en_US.UTF-8"))
+    if (setlocale(LC_CTYPE, "C.UTF-8") == NULL && setlocale(LC_CTYPE, "C.utf8") == NULL &&
+        setlocale(LC_CTYPE, "en_US.UTF-8") == NULL) {
         setlocale(LC_CTYPE, "");
+    }
 }
 
 /* Before MPI_Init every rank parses the same words; only one should say what is wrong with them. */
@@ -19,9 +20,10 @@ static bool first_rank(void)
     static const char *const ranks[] = {"PMI_RANK", "PMIX_RANK", "SLURM_PROCID",
                                         "OMPI_COMM_WORLD_RANK"};
     const char *rank = NULL;
-    for (size_t i = 0; i < sizeof ranks / sizeof *ranks && !rank; i++)
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks && rank == NULL; i++) {
         rank = getenv(ranks[i]);
-    return !rank || strcmp(rank, "0") == 0;
+    }
+    return rank == NULL || strcmp(rank, "0") == 0;
 }
 
 int main(int argc, char **argv)

@@ -58,8 +58,9 @@ struct decoder *decoder_open(enum framing framing, int threads, decoder_pull *pu
 
 void decoder_close(struct decoder *d)
 {
-    if (!d)
+    if (d == NULL) {
         return;
+    }
     thread_pool_free(d->pool);
     for (int i = 0; i < d->n; i++) {
         free(d->slots[i]->body);
@@ -75,8 +76,9 @@ static int expect_end(struct decoder *d, struct error *err)
 {
     uint8_t byte;
     ssize_t got = d->pull(d->context, &byte, 1, err);
-    if (got > 0)
+    if (got > 0) {
         return error_set(err, NULL, "there is data after the end of the archive");
+    }
     return got < 0 ? -1 : 0;
 }
 
@@ -85,17 +87,22 @@ static int read_frame(struct decoder *d, struct slot *s, struct error *err)
     uint8_t bytes[FRAME_HEADER_MAX];
     size_t n = frame_header_size(d->framing);
     ssize_t got = d->pull(d->context, bytes, n, err);
-    if (got < 0)
+    if (got < 0) {
         return -1;
-    if ((size_t)got < n)
+    }
+    if ((size_t)got < n) {
         return error_set(err, NULL, "the archive is cut off");
-    if (!frame_parse(d->framing, bytes, &s->header))
+    }
+    if (!frame_parse(d->framing, bytes, &s->header)) {
         return error_set(err, NULL, "a block header is not valid: the archive is damaged");
+    }
     got = d->pull(d->context, s->body, s->header.body, err);
-    if (got < 0)
+    if (got < 0) {
         return -1;
-    if ((size_t)got < s->header.body)
+    }
+    if ((size_t)got < s->header.body) {
         return error_set(err, NULL, "the archive is cut off");
+    }
     d->ended = s->header.plain == 0;
     return d->ended ? expect_end(d, err) : 0;
 }
@@ -104,9 +111,10 @@ static int read_frame(struct decoder *d, struct slot *s, struct error *err)
 static int fill(struct decoder *d, struct error *err)
 {
     struct slot *s;
-    while (!d->ended && (s = thread_pool_claim(d->pool))) {
-        if (read_frame(d, s, err) < 0)
+    while (!d->ended && (s = thread_pool_claim(d->pool)) != NULL) {
+        if (read_frame(d, s, err) < 0) {
             return -1;
+        }
         thread_pool_submit(d->pool);
     }
     return 0;
@@ -114,17 +122,21 @@ static int fill(struct decoder *d, struct error *err)
 
 ssize_t decoder_next(struct decoder *d, const uint8_t **block, struct error *err)
 {
-    if (d->holding)
+    if (d->holding) {
         thread_pool_release(d->pool);
+    }
     d->holding = false;
-    if (fill(d, err) < 0)
+    if (fill(d, err) < 0) {
         return -1;
+    }
     struct slot *s = thread_pool_collect(d->pool);
-    if (!s)
+    if (s == NULL) {
         return 0;
+    }
     d->holding = true;
-    if (s->error)
+    if (s->error != NULL) {
         return error_set(err, NULL, "%s", s->error);
+    }
     *block = s->plain;
     return (ssize_t)s->header.plain;
 }

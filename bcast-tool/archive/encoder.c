@@ -71,8 +71,9 @@ struct encoder *encoder_open(enum framing framing, int level, int threads, int f
 
 void encoder_close(struct encoder *e)
 {
-    if (!e)
+    if (e == NULL) {
         return;
+    }
     thread_pool_free(e->pool);
     for (int i = 0; i < e->n; i++) {
         free(e->slots[i]->plain);
@@ -95,8 +96,9 @@ static int put(struct encoder *e, const void *bytes, size_t n, struct error *err
 static int drain(struct encoder *e, struct error *err)
 {
     struct slot *s = thread_pool_collect(e->pool);
-    if (!s->size)
+    if (!s->size) {
         return error_set(err, NULL, "the compression library failed");
+    }
     int r = put(e, s->frame, s->size, err);
     thread_pool_release(e->pool);
     return r;
@@ -104,9 +106,11 @@ static int drain(struct encoder *e, struct error *err)
 
 static int claim(struct encoder *e, struct error *err)
 {
-    while (!(e->filling = thread_pool_claim(e->pool)))
-        if (drain(e, err) < 0)
+    while ((e->filling = thread_pool_claim(e->pool)) == NULL) {
+        if (drain(e, err) < 0) {
             return -1;
+        }
+    }
     e->filling->used = 0;
     return 0;
 }
@@ -126,18 +130,21 @@ static int store(struct encoder *e, const void *bytes, size_t n, struct error *e
 
 int encoder_write(struct encoder *e, const void *bytes, size_t n, struct error *err)
 {
-    if (e->framing == FRAMING_NONE)
+    if (e->framing == FRAMING_NONE) {
         return store(e, bytes, n, err);
+    }
     for (size_t done = 0; done < n;) {
-        if (!e->filling && claim(e, err) < 0)
+        if (e->filling == NULL && claim(e, err) < 0) {
             return -1;
+        }
         struct slot *s = e->filling;
         size_t part = FRAME_PLAIN_MAX - s->used < n - done ? FRAME_PLAIN_MAX - s->used : n - done;
         memcpy(s->plain + s->used, (const char *)bytes + done, part);
         s->used += part;
         done += part;
-        if (s->used == FRAME_PLAIN_MAX)
+        if (s->used == FRAME_PLAIN_MAX) {
             submit(e);
+        }
     }
     return 0;
 }
@@ -149,13 +156,18 @@ int encoder_finish(struct encoder *e, struct error *err)
         seal_write(block, XXH3_64bits_digest(e->sum), e->bytes);
         return put(e, block, sizeof block, err);
     }
-    if (e->filling)
+    if (e->filling != NULL) {
         submit(e);
+    }
     if (claim(e, err) < 0) /* the empty frame that marks the end */
+    {
         return -1;
+    }
     submit(e);
-    while (thread_pool_collect(e->pool))
-        if (drain(e, err) < 0)
+    while (thread_pool_collect(e->pool) != NULL) {
+        if (drain(e, err) < 0) {
             return -1;
+        }
+    }
     return 0;
 }

@@ -45,9 +45,11 @@ size_t frame_header_size(enum framing framing)
 enum framing frame_recognise(const uint8_t *bytes, size_t n)
 {
     struct frame_header h;
-    for (enum framing framing = FRAMING_GZ; framing <= FRAMING_ZST; framing++)
-        if (n >= frame_header_size(framing) && frame_parse(framing, bytes, &h))
+    for (enum framing framing = FRAMING_GZ; framing <= FRAMING_ZST; framing++) {
+        if (n >= frame_header_size(framing) && frame_parse(framing, bytes, &h)) {
             return framing;
+        }
+    }
     return FRAMING_NONE;
 }
 
@@ -55,8 +57,9 @@ bool frame_parse(enum framing framing, const uint8_t *bytes, struct frame_header
 {
     size_t n;
     const uint8_t *start = start_of(framing, &n);
-    if (memcmp(bytes, start, n) != 0)
+    if (memcmp(bytes, start, n) != 0) {
         return false;
+    }
     memcpy(&h->body, bytes + n, 4);
     memcpy(&h->plain, bytes + n + 4, 4);
     memcpy(&h->sum, bytes + n + 8, 8);
@@ -93,12 +96,15 @@ struct frame_codec *frame_codec_new(enum framing framing, int level)
 
 void frame_codec_free(struct frame_codec *c)
 {
-    if (!c)
+    if (c == NULL) {
         return;
-    if (c->deflate_ready)
+    }
+    if (c->deflate_ready) {
         deflateEnd(&c->deflate);
-    if (c->inflate_ready)
+    }
+    if (c->inflate_ready) {
         inflateEnd(&c->inflate);
+    }
     ZSTD_freeCCtx(c->compress);
     ZSTD_freeDCtx(c->decompress);
     free(c);
@@ -109,16 +115,18 @@ static size_t gz_body(struct frame_codec *c, const void *plain, size_t n, uint8_
 {
     z_stream *z = &c->deflate;
     if (!c->deflate_ready &&
-        deflateInit2(z, c->level, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        deflateInit2(z, c->level, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
         return 0;
+    }
     c->deflate_ready = true;
     deflateReset(z);
     z->next_in = (Bytef *)plain;
     z->avail_in = (uInt)n;
     z->next_out = out;
     z->avail_out = (uInt)FRAME_BODY_MAX - 8;
-    if (deflate(z, Z_FINISH) != Z_STREAM_END)
+    if (deflate(z, Z_FINISH) != Z_STREAM_END) {
         return 0;
+    }
     uint32_t tail[2] = {htole32((uint32_t)crc32(0, plain, (uInt)n)), htole32((uint32_t)n)};
     memcpy(out + z->total_out, tail, 8);
     return z->total_out + 8;
@@ -126,10 +134,11 @@ static size_t gz_body(struct frame_codec *c, const void *plain, size_t n, uint8_
 
 static size_t zst_body(struct frame_codec *c, const void *plain, size_t n, uint8_t *out)
 {
-    if (!c->compress) {
+    if (c->compress == NULL) {
         c->compress = ZSTD_createCCtx();
-        if (!c->compress)
+        if (c->compress == NULL) {
             return 0;
+        }
         ZSTD_CCtx_setParameter(c->compress, ZSTD_c_compressionLevel, c->level);
         ZSTD_CCtx_setParameter(c->compress, ZSTD_c_checksumFlag, 1);
     }
@@ -142,8 +151,9 @@ size_t frame_encode(struct frame_codec *c, const void *plain, size_t n, uint8_t 
     size_t header = frame_header_size(c->framing);
     size_t body = c->framing == FRAMING_GZ ? gz_body(c, plain, n, out + header)
                                            : zst_body(c, plain, n, out + header);
-    if (!body)
+    if (!body) {
         return 0;
+    }
     write_header(c->framing, out, out + header, body, n);
     return header + body;
 }
@@ -153,8 +163,9 @@ static bool gz_plain(struct frame_codec *c, const uint8_t *body, size_t size, ui
 {
     z_stream *z = &c->inflate;
     uint8_t nothing[1];
-    if (size < 8 || (!c->inflate_ready && inflateInit2(z, -15) != Z_OK))
+    if (size < 8 || (!c->inflate_ready && inflateInit2(z, -15) != Z_OK)) {
         return false;
+    }
     c->inflate_ready = true;
     inflateReset(z);
     z->next_in = (Bytef *)body;
@@ -167,9 +178,10 @@ static bool gz_plain(struct frame_codec *c, const uint8_t *body, size_t size, ui
 static bool zst_plain(struct frame_codec *c, const uint8_t *body, size_t size, uint8_t *out,
                       size_t n)
 {
-    if (!c->decompress) {
-        if (!(c->decompress = ZSTD_createDCtx()))
+    if (c->decompress == NULL) {
+        if ((c->decompress = ZSTD_createDCtx()) == NULL) {
             return false;
+        }
         ZSTD_DCtx_setParameter(c->decompress, ZSTD_d_forceIgnoreChecksum, ZSTD_d_ignoreChecksum);
     }
     return ZSTD_decompressDCtx(c->decompress, out, n, body, size) == n;
@@ -180,8 +192,9 @@ static bool zst_plain(struct frame_codec *c, const uint8_t *body, size_t size, u
 const char *frame_decode(struct frame_codec *c, const struct frame_header *h, const uint8_t *body,
                          uint8_t *out)
 {
-    if (body_sum(body, h->body, h->plain) != h->sum)
+    if (body_sum(body, h->body, h->plain) != h->sum) {
         return "a block has a wrong checksum: the archive is damaged";
+    }
     bool good = c->framing == FRAMING_GZ ? gz_plain(c, body, h->body, out, h->plain)
                                          : zst_plain(c, body, h->body, out, h->plain);
     return good ? NULL : "a block cannot be decompressed: the archive is damaged";

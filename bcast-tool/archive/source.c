@@ -43,8 +43,9 @@ static ssize_t pull(void *context, void *buffer, size_t n, struct error *err)
 {
     struct source *s = context;
     ssize_t got = io_read(s->fd, buffer, n);
-    if (got < 0)
+    if (got < 0) {
         return error_set_errno(err, s->path, "cannot read");
+    }
     atomic_fetch_add(&s->read_bytes, (uint64_t)got);
     return got;
 }
@@ -62,23 +63,27 @@ static void recognise(struct source *s)
     uint8_t head[FRAME_HEADER_MAX];
     ssize_t n = io_pread(s->fd, head, sizeof head, 0);
     s->framing = frame_recognise(head, n < 0 ? 0 : (size_t)n);
-    if (s->framing != FRAMING_NONE)
+    if (s->framing != FRAMING_NONE) {
         s->kind = KIND_FRAMED;
-    else if (has_seal(s))
+    } else if (has_seal(s)) {
         s->kind = KIND_SEALED;
-    else
+    } else {
         s->kind = n > 2 && head[0] == 0x1f && head[1] == 0x8b ? KIND_GZIP : KIND_OTHER;
+    }
 }
 
 static int open_file(struct source *s, struct error *err)
 {
     s->fd = open(s->path, O_RDONLY | O_CLOEXEC);
-    if (s->fd < 0 || fstat(s->fd, &s->st) < 0)
+    if (s->fd < 0 || fstat(s->fd, &s->st) < 0) {
         return error_set_errno(err, s->path, "cannot open the archive");
-    if (!S_ISREG(s->st.st_mode))
+    }
+    if (!S_ISREG(s->st.st_mode)) {
         return error_set(err, s->path, "the archive is not a regular file");
-    if (s->st.st_size == 0)
+    }
+    if (s->st.st_size == 0) {
         return error_set(err, s->path, "the archive is empty");
+    }
     posix_fadvise(s->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     return 0;
 }
@@ -98,15 +103,18 @@ struct source *source_open(const char *path, int threads, struct error *err)
 
 void source_close(struct source *s)
 {
-    if (!s)
+    if (s == NULL) {
         return;
+    }
     decoder_close(s->decoder);
     XXH3_freeState(s->sum);
-    if (s->gz)
+    if (s->gz != NULL) {
         gzclose(s->gz);
+    }
     archive_read_free(s->filter);
-    if (s->fd >= 0)
+    if (s->fd >= 0) {
         close(s->fd);
+    }
     free(s->block);
     free(s->path);
     free(s);
@@ -145,8 +153,9 @@ int source_identity(struct source *s, uint64_t *id, struct error *err)
 
 static ssize_t next_framed(struct source *s, const uint8_t **block, struct error *err)
 {
-    if (!s->decoder)
+    if (s->decoder == NULL) {
         s->decoder = decoder_open(s->framing, s->threads, pull, s);
+    }
     struct error inner = {0};
     ssize_t n = decoder_next(s->decoder, block, &inner);
     return n < 0 ? blame(s, err, inner.reason) : n;
@@ -154,8 +163,9 @@ static ssize_t next_framed(struct source *s, const uint8_t **block, struct error
 
 static ssize_t next_stored(struct source *s, const uint8_t **block, struct error *err)
 {
-    if (!s->block)
+    if (s->block == NULL) {
         s->block = io_alloc(BLOCK);
+    }
     *block = s->block;
     return pull(s, s->block, BLOCK, err);
 }
@@ -163,7 +173,7 @@ static ssize_t next_stored(struct source *s, const uint8_t **block, struct error
 /* The seal itself is not delivered; it is compared when all before it was read. */
 static ssize_t next_sealed(struct source *s, const uint8_t **block, struct error *err)
 {
-    if (!s->sum) {
+    if (s->sum == NULL) {
         s->sum = XXH3_createState();
         XXH3_64bits_reset(s->sum);
         s->block = io_alloc(BLOCK);
@@ -171,10 +181,12 @@ static ssize_t next_sealed(struct source *s, const uint8_t **block, struct error
     uint64_t left = s->seal_size - s->read_bytes;
     *block = s->block;
     ssize_t n = pull(s, s->block, left < BLOCK ? (size_t)left : BLOCK, err);
-    if (n > 0)
+    if (n > 0) {
         XXH3_64bits_update(s->sum, s->block, (size_t)n);
-    if (n == 0 && XXH3_64bits_digest(s->sum) != s->seal_sum)
+    }
+    if (n == 0 && XXH3_64bits_digest(s->sum) != s->seal_sum) {
         return blame(s, err, "the archive's checksum is wrong: it is damaged");
+    }
     return n;
 }
 
@@ -182,19 +194,22 @@ static int open_gzip(struct source *s, struct error *err)
 {
     s->gz = gzdopen(dup(s->fd), "rb");
     s->block = io_alloc(BLOCK);
-    return s->gz && gzbuffer(s->gz, 256 << 10) == 0 ? 0 : blame(s, err, "cannot set up zlib");
+    return s->gz != NULL && gzbuffer(s->gz, 256 << 10) == 0 ? 0
+                                                            : blame(s, err, "cannot set up zlib");
 }
 
 /* zlib's own reader: it checks CRC and length of every member, which libarchive's filter does not.
  */
 static ssize_t next_gzip(struct source *s, const uint8_t **block, struct error *err)
 {
-    if (!s->gz && open_gzip(s, err) < 0)
+    if (s->gz == NULL && open_gzip(s, err) < 0) {
         return -1;
+    }
     int code = Z_OK, n = gzread(s->gz, s->block, BLOCK);
     const char *why = gzerror(s->gz, &code);
-    if (n < 0 || (n == 0 && code != Z_OK && code != Z_STREAM_END))
+    if (n < 0 || (n == 0 && code != Z_OK && code != Z_STREAM_END)) {
         return error_set(err, s->path, "the gzip data is damaged or cut off: %s", why);
+    }
     atomic_store(&s->read_bytes, (uint64_t)gzoffset(s->gz));
     *block = s->block;
     return n;
@@ -207,8 +222,9 @@ static int open_filter(struct source *s, struct error *err)
     archive_read_support_filter_all(s->filter);
     archive_read_support_format_raw(s->filter);
     if (archive_read_open_fd(s->filter, s->fd, 256 << 10) != ARCHIVE_OK ||
-        archive_read_next_header(s->filter, &entry) != ARCHIVE_OK)
+        archive_read_next_header(s->filter, &entry) != ARCHIVE_OK) {
         return error_set(err, s->path, "cannot read: %s", archive_error_string(s->filter));
+    }
     return 0;
 }
 
@@ -217,13 +233,16 @@ static ssize_t next_other(struct source *s, const uint8_t **block, struct error 
     const void *data;
     size_t n;
     la_int64_t offset;
-    if (!s->filter && open_filter(s, err) < 0)
+    if (s->filter == NULL && open_filter(s, err) < 0) {
         return -1;
+    }
     int r = archive_read_data_block(s->filter, &data, &n, &offset);
-    if (r == ARCHIVE_EOF)
+    if (r == ARCHIVE_EOF) {
         return 0;
-    if (r != ARCHIVE_OK)
+    }
+    if (r != ARCHIVE_OK) {
         return error_set(err, s->path, "cannot decompress: %s", archive_error_string(s->filter));
+    }
     atomic_store(&s->read_bytes, (uint64_t)archive_filter_bytes(s->filter, -1));
     *block = data;
     return (ssize_t)n;

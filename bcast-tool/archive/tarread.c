@@ -28,8 +28,9 @@ static la_ssize_t read_block(struct archive *a, void *context, const void **bloc
 {
     struct tar *t = context;
     ssize_t n = t->next(t->context, (const uint8_t **)block, &t->source);
-    if (n < 0)
+    if (n < 0) {
         archive_set_error(a, EIO, "%s", t->source.reason);
+    }
     t->stream += n > 0 ? (uint64_t)n : 0;
     return n;
 }
@@ -48,20 +49,23 @@ struct tar *tar_open(tar_next_block *next, void *context, const struct tar_polic
 
 void tar_close(struct tar *t)
 {
-    if (t)
+    if (t != NULL) {
         archive_read_free(t->archive);
+    }
     free(t);
 }
 
 /* The source's own fault says more than libarchive's. */
 static int failed(struct tar *t, struct error *err, const char *path)
 {
-    if (t->source.set && t->source.path[0])
+    if (t->source.set && t->source.path[0]) {
         return error_set(err, t->source.path, "%s", t->source.reason);
-    if (t->source.set)
+    }
+    if (t->source.set) {
         return error_set(err, NULL, "%s", t->source.reason);
+    }
     const char *why = archive_error_string(t->archive);
-    return error_set(err, path, "not a valid tar archive: %s", why ? why : "unknown error");
+    return error_set(err, path, "not a valid tar archive: %s", why != NULL ? why : "unknown error");
 }
 
 static const char *check_link(struct tar *t, struct entry *e, const char *target)
@@ -77,7 +81,7 @@ static const char *check_link(struct tar *t, struct entry *e, const char *target
 /* Maps libarchive's type to ours; NULL or the reason for a refusal. */
 static const char *take_type(struct tar *t, struct archive_entry *a, struct entry *e)
 {
-    if (archive_entry_hardlink(a)) {
+    if (archive_entry_hardlink(a) != NULL) {
         e->type = ENTRY_HARDLINK;
         return check_link(t, e, archive_entry_hardlink(a));
     }
@@ -101,8 +105,9 @@ static const char *take_mode(struct archive_entry *a, struct entry *e)
 {
     mode_t mode = archive_entry_mode(a) & 07777;
     e->mode = mode & ENTRY_MODE;
-    if (e->type != ENTRY_DIR && e->type != ENTRY_SYMLINK && (mode & (S_ISUID | S_ISGID)))
+    if (e->type != ENTRY_DIR && e->type != ENTRY_SYMLINK && (mode & (S_ISUID | S_ISGID))) {
         return "it is setuid or setgid, which is refused";
+    }
     return NULL;
 }
 
@@ -111,12 +116,15 @@ static const char *take_size(struct tar *t, struct archive_entry *a, struct entr
     int64_t size = archive_entry_size(a);
     e->size = e->type == ENTRY_FILE && size > 0 ? (uint64_t)size : 0;
     e->sparse = archive_entry_sparse_count(a) > 0;
-    if (size < 0)
+    if (size < 0) {
         return "its size is negative";
-    if (e->size > t->policy.max_bytes - t->bytes)
+    }
+    if (e->size > t->policy.max_bytes - t->bytes) {
         return "the archive expands to more than the limit (--max-bytes raises it)";
-    if (++t->files > t->policy.max_files)
+    }
+    if (++t->files > t->policy.max_files) {
         return "the archive has more entries than the limit (--max-files raises it)";
+    }
     t->bytes += e->size;
     return NULL;
 }
@@ -127,20 +135,24 @@ static const char *take(struct tar *t, struct archive_entry *a, struct entry *e)
     e->path = t->path;
     e->mtime = (struct timespec){archive_entry_mtime(a), archive_entry_mtime_nsec(a)};
     const char *why = name_normal(archive_entry_pathname(a), t->path, sizeof t->path);
-    if (!why)
+    if (why == NULL) {
         why = take_type(t, a, e);
-    if (!why && !t->path[0] && e->type != ENTRY_DIR)
+    }
+    if (why == NULL && !t->path[0] && e->type != ENTRY_DIR) {
         why = "the name is that of the top directory";
-    if (!why)
+    }
+    if (why == NULL) {
         why = take_mode(a, e);
-    return why ? why : take_size(t, a, e);
+    }
+    return why != NULL ? why : take_size(t, a, e);
 }
 
 static int open_stream(struct tar *t, struct error *err)
 {
     t->opened = true;
-    if (archive_read_open(t->archive, t, NULL, read_block, NULL) != ARCHIVE_OK)
+    if (archive_read_open(t->archive, t, NULL, read_block, NULL) != ARCHIVE_OK) {
         return failed(t, err, NULL);
+    }
     return 0;
 }
 
@@ -150,10 +162,12 @@ static int finish_stream(struct tar *t, struct error *err)
 {
     const uint8_t *block;
     ssize_t n;
-    while ((n = t->next(t->context, &block, &t->source)) > 0)
+    while ((n = t->next(t->context, &block, &t->source)) > 0) {
         t->stream += (uint64_t)n;
-    if (n < 0)
+    }
+    if (n < 0) {
         return failed(t, err, NULL);
+    }
     return t->stream % 512 ? error_set(err, NULL, "the archive is cut off within a block") : 0;
 }
 
@@ -161,25 +175,30 @@ static int finish_stream(struct tar *t, struct error *err)
 static bool only_charset(struct archive *a)
 {
     const char *why = archive_error_string(a);
-    return why && strstr(why, "can't be converted");
+    return why != NULL && strstr(why, "can't be converted") != NULL;
 }
 
 int tar_next(struct tar *t, struct entry *e, struct error *err)
 {
     struct archive_entry *a;
-    if (!t->opened && open_stream(t, err) < 0)
+    if (!t->opened && open_stream(t, err) < 0) {
         return -1;
+    }
     int r = archive_read_next_header(t->archive, &a);
-    if (r == ARCHIVE_EOF && !t->source.set)
+    if (r == ARCHIVE_EOF && !t->source.set) {
         return finish_stream(t, err);
-    if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
+    }
+    if (r != ARCHIVE_OK && r != ARCHIVE_WARN) {
         return failed(t, err, NULL);
+    }
     const char *raw = archive_entry_pathname(a);
     const char *why = take(t, a, e);
-    if (why)
+    if (why != NULL) {
         return error_set(err, raw, "%s", why);
-    if (r == ARCHIVE_WARN && !only_charset(t->archive))
+    }
+    if (r == ARCHIVE_WARN && !only_charset(t->archive)) {
         return failed(t, err, raw);
+    }
     t->offset = 0;
     return 1;
 }
@@ -189,10 +208,12 @@ ssize_t tar_data(struct tar *t, const uint8_t **data, uint64_t *offset, struct e
     size_t n;
     la_int64_t at;
     int r = archive_read_data_block(t->archive, (const void **)data, &n, &at);
-    if (r == ARCHIVE_EOF)
+    if (r == ARCHIVE_EOF) {
         return 0;
-    if (r != ARCHIVE_OK)
+    }
+    if (r != ARCHIVE_OK) {
         return failed(t, err, t->path);
+    }
     *offset = (uint64_t)at;
     return n ? (ssize_t)n : tar_data(t, data, offset, err);
 }

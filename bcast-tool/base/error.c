@@ -26,8 +26,9 @@ void error_printable(char *out, size_t size, const char *text)
             i = length - (room / 2 - 2);
         }
         size_t n = escape_byte(byte, (unsigned char)text[i]);
-        if (used + n > room)
+        if (used + n > room) {
             break;
+        }
         memcpy(out + used, byte, n);
         used += n;
     }
@@ -37,12 +38,13 @@ void error_printable(char *out, size_t size, const char *text)
 static int error_vset(struct error *err, const char *path, const char *format, va_list args)
 {
     char reason[sizeof err->reason];
-    if (err->set)
+    if (err->set) {
         return -1;
+    }
     err->set = true;
     vsnprintf(reason, sizeof reason, format, args);
     error_printable(err->reason, sizeof err->reason, reason);
-    error_printable(err->path, sizeof err->path, path ? path : "");
+    error_printable(err->path, sizeof err->path, path != NULL ? path : "");
     return -1;
 }
 
@@ -62,9 +64,10 @@ int error_set_errno(struct error *err, const char *path, const char *what)
 
 const char *error_text(const struct error *err, char *out, size_t size)
 {
-    if (err->path[0])
+    if (err->path[0]) {
         snprintf(out, size, "%s: %s", err->path, err->reason);
-    else
+    } else {
         snprintf(out, size, "%s", err->reason);
+    }
     return out;
 }

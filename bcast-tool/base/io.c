@@ -11,9 +11,9 @@
 static ssize_t read_some(int fd, void *buffer, size_t n, off_t offset)
 {
     ssize_t got;
-    do
+    do {
         got = offset < 0 ? read(fd, buffer, n) : pread(fd, buffer, n, offset);
-    while (got < 0 && errno == EINTR);
+    } while (got < 0 && errno == EINTR);
     return got;
 }
 
@@ -23,10 +23,12 @@ ssize_t io_pread(int fd, void *buffer, size_t n, off_t offset)
     while (done < n) {
         ssize_t got = read_some(fd, (char *)buffer + done, n - done,
                                 offset < 0 ? offset : offset + (off_t)done);
-        if (got < 0)
+        if (got < 0) {
             return -1;
-        if (got == 0)
+        }
+        if (got == 0) {
             break;
+        }
         done += (size_t)got;
     }
     return (ssize_t)done;
@@ -44,10 +46,12 @@ int io_write(int fd, const void *buffer, size_t n, off_t offset)
         const char *from = (const char *)buffer + done;
         ssize_t put = offset < 0 ? write(fd, from, n - done)
                                  : pwrite(fd, from, n - done, offset + (off_t)done);
-        if (put < 0 && errno == EINTR)
+        if (put < 0 && errno == EINTR) {
             continue;
-        if (put <= 0)
+        }
+        if (put <= 0) {
             return -1;
+        }
         done += (size_t)put;
     }
     return 0;
@@ -68,7 +72,7 @@ void io_nap(unsigned microseconds)
 
 static void *must(void *p)
 {
-    if (!p) {
+    if (p == NULL) {
         fputs("python-mpi-bcast: out of memory\n", stderr);
         _exit(1);
     }

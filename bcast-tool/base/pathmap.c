@@ -27,8 +27,9 @@ struct pathmap *pathmap_new(void)
 
 void pathmap_free(struct pathmap *m)
 {
-    if (m)
+    if (m != NULL) {
         free(m->slots);
+    }
     free(m);
 }
 
@@ -41,8 +42,9 @@ static uint64_t key_of(const char *path)
 static struct slot *find(struct pathmap *m, uint64_t key)
 {
     size_t i = key & (m->size - 1);
-    while (m->slots[i].key && m->slots[i].key != key)
+    while (m->slots[i].key && m->slots[i].key != key) {
         i = (i + 1) & (m->size - 1);
+    }
     return &m->slots[i];
 }
 
@@ -52,9 +54,11 @@ static void grow(struct pathmap *m)
     size_t n = m->size;
     m->size *= 2;
     m->slots = io_alloc(m->size * sizeof *m->slots);
-    for (size_t i = 0; i < n; i++)
-        if (old[i].key)
+    for (size_t i = 0; i < n; i++) {
+        if (old[i].key) {
             *find(m, old[i].key) = old[i];
+        }
+    }
     free(old);
 }
 

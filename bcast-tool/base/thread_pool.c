@@ -26,10 +26,12 @@ static void *worker(void *arg)
     void *tool = c->work.tool_new(c->work.context);
     pthread_mutex_lock(&c->lock);
     for (;;) {
-        while (c->taken == c->submitted && !c->stop)
+        while (c->taken == c->submitted && !c->stop) {
             pthread_cond_wait(&c->submission, &c->lock);
-        if (c->taken == c->submitted)
+        }
+        if (c->taken == c->submitted) {
             break;
+        }
         size_t i = c->taken++ % (unsigned long)c->n;
         pthread_mutex_unlock(&c->lock);
         c->work.work(c->slots[i], tool);
@@ -47,11 +49,14 @@ static void start(struct thread_pool *c)
 {
     int want = c->work.threads;
     c->threads = io_alloc((size_t)(want + 1) * sizeof *c->threads);
-    for (c->work.threads = 0; c->work.threads < want; c->work.threads++)
-        if (pthread_create(&c->threads[c->work.threads], NULL, worker, c) != 0)
+    for (c->work.threads = 0; c->work.threads < want; c->work.threads++) {
+        if (pthread_create(&c->threads[c->work.threads], NULL, worker, c) != 0) {
             break;
-    if (c->work.threads == 0)
+        }
+    }
+    if (c->work.threads == 0) {
         c->tool = c->work.tool_new(c->work.context);
+    }
 }
 
 struct thread_pool *thread_pool_new(const struct thread_pool_work *work, void **slots, int n)
@@ -70,16 +75,19 @@ struct thread_pool *thread_pool_new(const struct thread_pool_work *work, void **
 
 void thread_pool_free(struct thread_pool *c)
 {
-    if (!c)
+    if (c == NULL) {
         return;
+    }
     pthread_mutex_lock(&c->lock);
     c->stop = true;
     pthread_cond_broadcast(&c->submission);
     pthread_mutex_unlock(&c->lock);
-    for (int i = 0; i < c->work.threads; i++)
+    for (int i = 0; i < c->work.threads; i++) {
         pthread_join(c->threads[i], NULL);
-    if (c->tool)
+    }
+    if (c->tool != NULL) {
         c->work.tool_free(c->tool);
+    }
     pthread_cond_destroy(&c->submission);
     pthread_cond_destroy(&c->result);
     pthread_mutex_destroy(&c->lock);
@@ -90,15 +98,16 @@ void thread_pool_free(struct thread_pool *c)
 
 void *thread_pool_claim(struct thread_pool *c)
 {
-    if (c->submitted - c->released == (unsigned long)c->n)
+    if (c->submitted - c->released == (unsigned long)c->n) {
         return NULL;
+    }
     return c->slots[c->submitted % (unsigned long)c->n];
 }
 
 void thread_pool_submit(struct thread_pool *c)
 {
     size_t i = c->submitted % (unsigned long)c->n;
-    if (c->tool) {
+    if (c->tool != NULL) {
         c->work.work(c->slots[i], c->tool);
         c->done[i] = true;
         c->submitted++;
@@ -114,12 +123,14 @@ void thread_pool_submit(struct thread_pool *c)
 
 void *thread_pool_collect(struct thread_pool *c)
 {
-    if (c->released == c->submitted)
+    if (c->released == c->submitted) {
         return NULL;
+    }
     size_t i = c->released % (unsigned long)c->n;
     pthread_mutex_lock(&c->lock);
-    while (!c->done[i])
+    while (!c->done[i]) {
         pthread_cond_wait(&c->result, &c->lock);
+    }
     pthread_mutex_unlock(&c->lock);
     return c->slots[i];
 }

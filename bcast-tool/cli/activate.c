@@ -28,13 +28,16 @@ static bool has(const char *dir, const char *name)
 static int find(struct environment *e, const char *dir, struct error *err)
 {
     int top = trust_open_tree(dir, err);
-    if (top < 0)
+    if (top < 0) {
         return -1;
+    }
     close(top);
-    if (!realpath(dir, e->dir))
+    if (realpath(dir, e->dir) == NULL) {
         return error_set_errno(err, dir, "cannot activate it");
-    if (!has(e->dir, "bin"))
+    }
+    if (!has(e->dir, "bin")) {
         return error_set(err, dir, "there is no bin directory: not an environment");
+    }
     e->variable = has(e->dir, "conda-meta") ? "CONDA_PREFIX" : "VIRTUAL_ENV";
     return 0;
 }
@@ -44,11 +47,13 @@ static int find(struct environment *e, const char *dir, struct error *err)
 static void put_quoted(const char *text, bool csh)
 {
     putchar('\'');
-    for (; *text; text++)
-        if (*text == '\'' || (csh && *text == '!'))
+    for (; *text; text++) {
+        if (*text == '\'' || (csh && *text == '!')) {
             printf(*text == '!' ? "\\%c" : "'\\%c'", *text);
-        else
+        } else {
             putchar(*text);
+        }
+    }
     putchar('\'');
 }
 
@@ -87,9 +92,9 @@ static void set_csh(const struct environment *e)
 
 static const char *shell_of(const struct settings *s)
 {
-    const char *shell = s->shell ? s->shell : getenv("SHELL");
-    const char *slash = shell ? strrchr(shell, '/') : NULL;
-    return slash ? slash + 1 : shell ? shell : "sh";
+    const char *shell = s->shell != NULL ? s->shell : getenv("SHELL");
+    const char *slash = shell != NULL ? strrchr(shell, '/') : NULL;
+    return slash != NULL ? slash + 1 : shell != NULL ? shell : "sh";
 }
 
 int command_activate(const struct settings *s)
@@ -97,14 +102,16 @@ int command_activate(const struct settings *s)
     struct environment e;
     struct error err = {0};
     const char *shell = shell_of(s);
-    if (find(&e, s->words[0], &err) < 0)
+    if (find(&e, s->words[0], &err) < 0) {
         return complain(NULL, &err);
-    if (strcmp(shell, "fish") == 0)
+    }
+    if (strcmp(shell, "fish") == 0) {
         set_fish(&e);
-    else if (strcmp(shell, "csh") == 0 || strcmp(shell, "tcsh") == 0)
+    } else if (strcmp(shell, "csh") == 0 || strcmp(shell, "tcsh") == 0) {
         set_csh(&e);
-    else
+    } else {
         set_posix(&e);
+    }
     return 0;
 }
 
@@ -114,15 +121,18 @@ int command_run(const struct settings *s)
     struct error err = {0};
     const char *old = getenv("PATH");
     char **command = s->words + 1;
-    if (strcmp(command[0], "--") == 0)
+    if (strcmp(command[0], "--") == 0) {
         command++;
-    if (!command[0]) {
+    }
+    if (command[0] == NULL) {
         error_set(&err, NULL, "run needs a command after DIR");
         return complain(NULL, &err);
     }
-    if (find(&e, s->words[0], &err) < 0)
+    if (find(&e, s->words[0], &err) < 0) {
         return complain(NULL, &err);
-    char *path = io_format("%s/bin%s%s", e.dir, old && *old ? ":" : "", old ? old : "");
+    }
+    char *path =
+        io_format("%s/bin%s%s", e.dir, old != NULL && *old ? ":" : "", old != NULL ? old : "");
     setenv("PATH", path, 1);
     setenv(e.variable, e.dir, 1);
     unsetenv("PYTHONHOME");

@@ -9,10 +9,11 @@ int complain(const char *node, const struct error *err)
 {
     char text[sizeof err->path + sizeof err->reason + 8];
     error_text(err, text, sizeof text);
-    if (node)
+    if (node != NULL) {
         fprintf(stderr, "python-mpi-bcast: node %s: %s\n", node, text);
-    else
+    } else {
         fprintf(stderr, "python-mpi-bcast: %s\n", text);
+    }
     return 1;
 }
 
@@ -27,9 +28,11 @@ int on_every_node(const struct settings *s, node_work *work)
         struct node_status *all = io_alloc((size_t)n.n * sizeof *all);
         work(s, &n, &err);
         status_exchange(&n, &err, 0, all, &a);
-        for (int i = 0; n.leader == 0 && i < n.n; i++)
-            if (all[i].error.set)
+        for (int i = 0; n.leader == 0 && i < n.n; i++) {
+            if (all[i].error.set) {
                 complain(n.n > 1 ? all[i].node : NULL, &all[i].error);
+            }
+        }
         free(all);
     }
     nodes_share(MPI_COMM_WORLD, &a.failed, sizeof a.failed);

@@ -25,8 +25,9 @@ static void print_staged(const struct nodes *n, const char *parent, const char *
                          const struct destination_label *label)
 {
     printf("%s\t%s/%s\tstaged", n->name, parent, printable(name).text);
-    for (int i = 0; i < label->n; i++)
+    for (int i = 0; i < label->n; i++) {
         printf("%c%s", i ? ',' : '\t', printable(label->archive[i].name).text);
+    }
     putchar('\n');
 }
 
@@ -35,10 +36,11 @@ static bool is_partial(int dir, const char *name)
 {
     char base[256], token[PARTIAL_TOKEN];
     const char *infix = strstr(name, ".partial-");
-    for (; infix; infix = strstr(infix + 1, ".partial-")) {
+    for (; infix != NULL; infix = strstr(infix + 1, ".partial-")) {
         snprintf(base, sizeof base, "%.*s", (int)(infix - name), name);
-        if (partial_look(dir, base, name, token) != PARTIAL_NONE)
+        if (partial_look(dir, base, name, token) != PARTIAL_NONE) {
             return true;
+        }
     }
     return false;
 }
@@ -47,12 +49,14 @@ static void look_at(const struct nodes *n, int dir, const char *parent, const ch
 {
     struct destination_label label;
     int top = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (top < 0)
+    if (top < 0) {
         return;
-    if (is_partial(dir, name))
+    }
+    if (is_partial(dir, name)) {
         printf("%s\t%s/%s\tpartial\n", n->name, parent, printable(name).text);
-    else if (destination_read_label(top, &label))
+    } else if (destination_read_label(top, &label)) {
         print_staged(n, parent, name, &label);
+    }
     close(top);
 }
 
@@ -60,11 +64,14 @@ static void look_below(const struct nodes *n, const char *parent)
 {
     struct dirent *e;
     DIR *d = opendir(parent);
-    while (d && (e = readdir(d)))
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+    while (d != NULL && (e = readdir(d)) != NULL) {
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
             look_at(n, dirfd(d), parent, e->d_name);
-    if (d)
+        }
+    }
+    if (d != NULL) {
         closedir(d);
+    }
     fflush(stdout);
 }
 
@@ -72,9 +79,11 @@ static void look_below(const struct nodes *n, const char *parent)
 static const char *own_temporary(const char *const *usual)
 {
     const char *own = getenv("TMPDIR");
-    for (const char *const *p = usual; own && *p; p++)
-        if (strcmp(*p, own) == 0)
+    for (const char *const *p = usual; own != NULL && *p != NULL; p++) {
+        if (strcmp(*p, own) == 0) {
             return NULL;
+        }
+    }
     return own;
 }
 
@@ -82,14 +91,18 @@ static void list_node(const struct settings *s, const struct nodes *n, struct er
 {
     static const char *const usual[] = {"/tmp", "/dev/shm", "/var/tmp", "/local", "/scratch", NULL};
     (void)err;
-    for (int i = 0; i < s->n_words; i++)
+    for (int i = 0; i < s->n_words; i++) {
         look_below(n, s->words[i]);
-    if (s->n_words)
+    }
+    if (s->n_words) {
         return;
-    for (const char *const *p = usual; *p; p++)
+    }
+    for (const char *const *p = usual; *p != NULL; p++) {
         look_below(n, *p);
-    if (own_temporary(usual))
+    }
+    if (own_temporary(usual) != NULL) {
         look_below(n, own_temporary(usual));
+    }
 }
 
 int command_list(const struct settings *s)

@@ -82,18 +82,21 @@ static void print_help(void)
     puts("Usage: python-mpi-bcast COMMAND...\n"
          "       mpiexec -ppn 1 python-mpi-bcast stage ENV.tar.zst --to DIR\n"
          "       python-mpi-bcast [-v] [-t] [-f LIST] -p DIR ARCHIVE...    (the old way)\n");
-    for (int i = 0; i < COMMANDS; i++)
+    for (int i = 0; i < COMMANDS; i++) {
         printf("  %s\n", usage[i]);
+    }
     for (int c = 0; c < COMMANDS; c++) {
         bool head = false;
         for (size_t i = 0; i < ROWS; i++) {
-            if (!(table[i].commands & BIT(c)) || table[i].commands == ANY)
+            if (!(table[i].commands & BIT(c)) || table[i].commands == ANY) {
                 continue;
-            if (!head)
+            }
+            if (!head) {
                 printf("\n%s:\n", names[c]);
+            }
             head = true;
-            printf("  --%-20s %-8s %s\n", table[i].name, table[i].argument ? table[i].argument : "",
-                   table[i].help);
+            printf("  --%-20s %-8s %s\n", table[i].name,
+                   table[i].argument != NULL ? table[i].argument : "", table[i].help);
         }
     }
     puts("\nExit status: 0 done, 1 failed, 2 wrong usage.");
@@ -106,21 +109,25 @@ static bool take_number(const char *text, bool size, uint64_t *out)
     char *end;
     errno = 0;
     *out = strtoull(text, &end, 10);
-    if (!isdigit((unsigned char)text[0]) || errno)
+    if (!isdigit((unsigned char)text[0]) || errno) {
         return false;
+    }
     const char *unit = size && *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
-    for (const char *u = units; unit && u <= unit; u++)
+    for (const char *u = units; unit != NULL && u <= unit; u++) {
         *out *= 1024;
+    }
     return end[unit != NULL] == '\0';
 }
 
 static bool take_repeated(const char **list, const char *value)
 {
     int n = 0;
-    while (n < OPTIONS_LIST && list[n])
+    while (n < OPTIONS_LIST && list[n] != NULL) {
         n++;
-    if (n == OPTIONS_LIST)
+    }
+    if (n == OPTIONS_LIST) {
         return false;
+    }
     list[n] = value;
     return true;
 }
@@ -128,8 +135,9 @@ static bool take_repeated(const char **list, const char *value)
 static bool store(struct settings *s, const struct row *r, const char *value)
 {
     char *field = (char *)s + r->field;
-    if (r->given)
+    if (r->given) {
         *(bool *)((char *)s + r->given) = true;
+    }
     switch (r->kind) {
     case FLAG:
         *(bool *)field = true;
@@ -149,8 +157,9 @@ static bool store(struct settings *s, const struct row *r, const char *value)
 static enum options_outcome wrong(bool speak, const char *before, const char *what,
                                   const char *after)
 {
-    if (speak)
+    if (speak) {
         fprintf(stderr, "python-mpi-bcast: %s%s%s (see --help)\n", before, what, after);
+    }
     return OPTIONS_WRONG;
 }
 
@@ -158,18 +167,21 @@ static enum options_outcome wrong(bool speak, const char *before, const char *wh
 static void make_tables(char *shorts, struct option *longs, bool stop)
 {
     size_t n = 0;
-    if (stop)
+    if (stop) {
         shorts[n++] = '+';
+    }
     shorts[n++] = ':';
     for (size_t i = 0; i < ROWS; i++) {
         bool argument = table[i].kind != FLAG;
         longs[i] = (struct option){table[i].name, argument ? required_argument : no_argument, NULL,
                                    (int)i};
-        if (!table[i].letter)
+        if (!table[i].letter) {
             continue;
+        }
         shorts[n++] = (char)table[i].letter;
-        if (argument)
+        if (argument) {
             shorts[n++] = ':';
+        }
     }
     shorts[n++] = 'h';
     shorts[n] = '\0';
@@ -180,11 +192,14 @@ static void make_tables(char *shorts, struct option *longs, bool stop)
 
 static const struct row *row_of(int code)
 {
-    if (code >= 0 && code < (int)ROWS)
+    if (code >= 0 && code < (int)ROWS) {
         return &table[code];
-    for (size_t i = 0; i < ROWS; i++)
-        if (table[i].letter == code)
+    }
+    for (size_t i = 0; i < ROWS; i++) {
+        if (table[i].letter == code) {
             return &table[i];
+        }
+    }
     return NULL;
 }
 
@@ -199,20 +214,25 @@ static enum options_outcome take_options(struct settings *s, int argc, char **ar
     while ((code = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
         const struct row *r = row_of(code);
         if (code == HELP || code == 'h' || code == VERSION) {
-            if (speak && code == VERSION)
+            if (speak && code == VERSION) {
                 puts("python-mpi-bcast (fastimport)");
-            else if (speak)
+            } else if (speak) {
                 print_help();
+            }
             return OPTIONS_DONE;
         }
-        if (code == ':')
+        if (code == ':') {
             return wrong(speak, "", argv[optind - 1], " needs a value");
-        if (code == '?' || !r)
+        }
+        if (code == '?' || r == NULL) {
             return wrong(speak, "", argv[optind - 1], " is not a known option");
-        if (!(r->commands & BIT(s->command)))
+        }
+        if (!(r->commands & BIT(s->command))) {
             return wrong(speak, "--", r->name, " does not belong to this command");
-        if (!store(s, r, optarg))
+        }
+        if (!store(s, r, optarg)) {
             return wrong(speak, "--", r->name, " has no valid value");
+        }
     }
     s->words = argv + optind;
     s->n_words = argc - optind;
@@ -222,23 +242,30 @@ static enum options_outcome take_options(struct settings *s, int argc, char **ar
 static enum options_outcome check(const struct settings *s, bool speak)
 {
     static const char *const places[] = {"auto", "once", "nodes"};
-    bool known = !s->decompress;
-    for (int i = 0; i < 3 && !known; i++)
+    bool known = s->decompress == NULL;
+    for (int i = 0; i < 3 && !known; i++) {
         known = strcmp(s->decompress, places[i]) == 0;
-    if (!known)
+    }
+    if (!known) {
         return wrong(speak, "--decompress ", s->decompress, " is not one of auto, once, nodes");
-    if (s->command == COMMAND_STAGE && !s->dir)
+    }
+    if (s->command == COMMAND_STAGE && s->dir == NULL) {
         return wrong(speak, "stage needs --to DIR", "", "");
-    if (s->command == COMMAND_STAGE && s->n_words == 0 && !s->archive_list)
+    }
+    if (s->command == COMMAND_STAGE && s->n_words == 0 && s->archive_list == NULL) {
         return wrong(speak, "stage needs an archive", "", "");
-    if (s->command == COMMAND_PACK && (s->n_words != 1 || !s->output))
+    }
+    if (s->command == COMMAND_PACK && (s->n_words != 1 || s->output == NULL)) {
         return wrong(speak, "pack needs one PREFIX and -o FILE", "", "");
-    if (s->command == COMMAND_RUN && s->n_words < 2)
+    }
+    if (s->command == COMMAND_RUN && s->n_words < 2) {
         return wrong(speak, "run needs DIR and a COMMAND", "", "");
+    }
     if ((s->command == COMMAND_ACTIVATE || s->command == COMMAND_VERIFY ||
          s->command == COMMAND_CLEAN) &&
-        s->n_words != 1)
+        s->n_words != 1) {
         return wrong(speak, "", names[s->command], " needs one DIR");
+    }
     return OPTIONS_RUN;
 }
 
@@ -246,16 +273,19 @@ enum options_outcome options_parse(struct settings *s, int argc, char **argv, bo
 {
     int skip = 0;
     *s = (struct settings){.command = COMMAND_STAGE, .legacy = true};
-    for (int c = 0; argc > 1 && c < COMMANDS; c++)
+    for (int c = 0; argc > 1 && c < COMMANDS; c++) {
         if (strcmp(argv[1], names[c]) == 0) {
             s->command = (enum command)c;
             s->legacy = false;
             skip = 1;
         }
-    if (argc < 2)
+    }
+    if (argc < 2) {
         return wrong(speak, "a command is missing", "", "");
+    }
     enum options_outcome out = take_options(s, argc - skip, argv + skip, speak);
-    if (out == OPTIONS_RUN && s->legacy && !s->dir)
+    if (out == OPTIONS_RUN && s->legacy && s->dir == NULL) {
         return wrong(speak, "", s->n_words ? s->words[0] : "this", " is not a command");
+    }
     return out == OPTIONS_RUN ? check(s, speak) : out;
 }

@@ -34,22 +34,26 @@ int command_pack(const struct settings *s)
                              .level = s->level_given ? (int)s->level : -1,
                              .threads = s->threads_given ? (int)s->threads : cores()};
     double start = io_now();
-    if (o.threads > 256)
+    if (o.threads > 256) {
         o.threads = 256;
-    if (pack(&o, &r, &err) < 0)
+    }
+    if (pack(&o, &r, &err) < 0) {
         return complain(NULL, &err);
+    }
     double seconds = io_now() - start;
-    if (s->json)
+    if (s->json) {
         print_json(s, &r, seconds);
-    else if (!s->quiet)
+    } else if (!s->quiet) {
         printf("%s: %" PRIu64 " entries, %.1f MiB -> %.1f MiB, %" PRIu64 " to relocate, %.1f s\n",
                s->output, r.files, (double)r.bytes / 1048576, (double)r.stored / 1048576,
                r.relocatable, seconds);
-    if (r.external && !s->quiet)
+    }
+    if (r.external && !s->quiet) {
         fprintf(stderr,
                 "python-mpi-bcast: note: %" PRIu64 " symlinks lead out of %s and will do so on the "
                 "nodes%s\n",
                 r.external, s->words[0],
                 s->with_python ? "" : "; --with-python brings the interpreter along");
+    }
     return 0;
 }

@@ -25,18 +25,22 @@ static void add_name(struct archives *a, const char *name)
 static int collect(struct archives *a, const struct settings *s, struct error *err)
 {
     char line[4096];
-    for (int i = 0; i < s->n_words; i++)
+    for (int i = 0; i < s->n_words; i++) {
         add_name(a, s->words[i]);
-    FILE *list = s->archive_list ? fopen(s->archive_list, "r") : NULL;
-    if (s->archive_list && !list)
-        return error_set_errno(err, s->archive_list, "cannot open");
-    while (list && fgets(line, sizeof line, list)) {
-        line[strcspn(line, "\r\n")] = '\0';
-        if (line[0] && line[0] != '#')
-            add_name(a, line);
     }
-    if (list)
+    FILE *list = s->archive_list != NULL ? fopen(s->archive_list, "r") : NULL;
+    if (s->archive_list != NULL && list == NULL) {
+        return error_set_errno(err, s->archive_list, "cannot open");
+    }
+    while (list != NULL && fgets(line, sizeof line, list) != NULL) {
+        line[strcspn(line, "\r\n")] = '\0';
+        if (line[0] && line[0] != '#') {
+            add_name(a, line);
+        }
+    }
+    if (list != NULL) {
         fclose(list);
+    }
     return 0;
 }
 
@@ -44,8 +48,9 @@ static int collect(struct archives *a, const struct settings *s, struct error *e
 static void progress(uint64_t done, uint64_t all, double seconds)
 {
     static double last;
-    if (seconds - last < 0.1 || all == 0)
+    if (seconds - last < 0.1 || all == 0) {
         return;
+    }
     last = seconds;
     double part = (double)done / (double)all, speed = (double)done / 1048576 / seconds;
     int filled = (int)(part * 30);
@@ -63,12 +68,13 @@ static const char *outcome_name(enum stage_outcome o)
 static json_t *failures(const struct stage_result *r)
 {
     json_t *bad = json_array();
-    for (int i = 0; r->reports && i < r->nodes; i++) {
+    for (int i = 0; r->reports != NULL && i < r->nodes; i++) {
         const struct node_status *one = &r->reports[i];
-        if (one->error.set)
+        if (one->error.set) {
             json_array_append_new(bad, json_pack("{s:o, s:o, s:o}", "node", json_text(one->node),
                                                  "path", json_text(one->error.path), "reason",
                                                  json_text(one->error.reason)));
+        }
     }
     return bad;
 }
@@ -87,8 +93,9 @@ static void print_json(const struct settings *s, const struct stage_result *r)
                   outcome_name(r->outcome), "dir", json_text(s->dir), "nodes", r->nodes, "failed",
                   r->failed, "failed_nodes", failures(r), "entries", (json_int_t)r->files, "bytes",
                   (json_int_t)r->bytes, "stored", (json_int_t)r->stored, "seconds", r->seconds);
-    if (s->timing && r->outcome == STAGE_DONE)
+    if (s->timing && r->outcome == STAGE_DONE) {
         json_object_set_new(o, "mib_per_second", json_real(rate(r)));
+    }
     json_print(o);
 }
 
@@ -96,35 +103,42 @@ static void print_failure(const struct stage_result *r)
 {
     struct error err = r->first.error;
     size_t n = strlen(err.reason);
-    if (r->failed > 1)
+    if (r->failed > 1) {
         snprintf(err.reason + n, sizeof err.reason - n, " (and %d more of %d nodes)", r->failed - 1,
                  r->nodes);
+    }
     complain(r->nodes > 1 ? r->first.node : NULL, &err);
 }
 
 static void print_result(const struct settings *s, const struct stage_result *r)
 {
-    if (r->failed)
+    if (r->failed) {
         print_failure(r);
-    if (s->json)
+    }
+    if (s->json) {
         print_json(s, r);
-    else if (r->outcome != STAGE_FAILED && !s->quiet)
+    } else if (r->outcome != STAGE_FAILED && !s->quiet) {
         printf("%s: %s on %d nodes%s, %.2f s\n", s->dir, outcome_name(r->outcome),
                r->nodes - r->failed, r->failed ? " (not on those above)" : "", r->seconds);
-    if (s->timing && !s->json && r->outcome == STAGE_DONE)
+    }
+    if (s->timing && !s->json && r->outcome == STAGE_DONE) {
         printf("%" PRIu64 " entries, %.1f MiB, %.1f MiB/s a node\n", r->files,
                (double)r->bytes / 1048576, rate(r));
+    }
 }
 
 static int write_failed(const char *file, const struct stage_result *r)
 {
     struct error err = {0};
     FILE *out = fopen(file, "w");
-    for (int i = 0; out && r->reports && i < r->nodes; i++)
-        if (r->reports[i].error.set)
+    for (int i = 0; out != NULL && r->reports != NULL && i < r->nodes; i++) {
+        if (r->reports[i].error.set) {
             fprintf(out, "%s\n", r->reports[i].node);
-    if (out && fclose(out) == 0)
+        }
+    }
+    if (out != NULL && fclose(out) == 0) {
         return 0;
+    }
     error_set_errno(&err, file, "cannot write the list of failed nodes");
     return complain(NULL, &err);
 }
@@ -141,7 +155,7 @@ static void catch_signals(void)
 
 static struct stage_options options_of(const struct settings *s, const struct archives *a, bool bar)
 {
-    const char *where = s->decompress ? s->decompress : "auto";
+    const char *where = s->decompress != NULL ? s->decompress : "auto";
     return (struct stage_options){
         .archives = (const char *const *)a->names,
         .n = a->n,
@@ -162,8 +176,9 @@ static struct stage_options options_of(const struct settings *s, const struct ar
 
 static void free_archives(struct archives *a)
 {
-    for (int i = 0; i < a->n; i++)
+    for (int i = 0; i < a->n; i++) {
         free(a->names[i]);
+    }
     free(a->names);
 }
 
@@ -193,21 +208,27 @@ int command_stage(const struct settings *s)
     bool speak = n.rank == 0;
     /* only rank 0 reads archives: a list that only it can read is fine, and a bad one is told there
      */
-    if (speak && collect(&a, s, &err) < 0)
+    if (speak && collect(&a, s, &err) < 0) {
         complain(NULL, &err);
+    }
     struct stage_options o = options_of(s, &a, bar && speak);
     stage_run(&n, &g, &o, &r);
-    if (speak && bar)
+    if (speak && bar) {
         fputs("\r\033[K", stderr);
-    if (speak)
+    }
+    if (speak) {
         print_result(s, &r);
+    }
     int status = r.outcome == STAGE_FAILED;
-    if (speak && s->failed_nodes && write_failed(s->failed_nodes, &r))
+    if (speak && s->failed_nodes != NULL && write_failed(s->failed_nodes, &r)) {
         status = 1;
+    }
     free(r.reports);
     free_archives(&a);
     if (status && stage_interrupted() && speak) /* hydra forgets exit statuses after an interrupt */
+    {
         MPI_Abort(MPI_COMM_WORLD, 128 + stage_interrupted());
+    }
     nodes_close(&n);
     return status ? die_as_told(status) : 0;
 }

@@ -16,8 +16,9 @@ struct printing {
 static void print(void *context, const struct error *err)
 {
     struct printing *p = context;
-    if (p->left-- > 0)
+    if (p->left-- > 0) {
         complain(p->node, err);
+    }
 }
 
 static void verify_node(const struct settings *s, const struct nodes *n, struct error *err)
@@ -28,18 +29,20 @@ static void verify_node(const struct settings *s, const struct nodes *n, struct 
     struct error first = {0};
     const char *dir = s->words[0];
     int top = trust_open_tree(dir, err);
-    if (top < 0)
+    if (top < 0) {
         return;
-    if (!destination_read_label(top, &label))
+    }
+    if (!destination_read_label(top, &label)) {
         error_set(err, dir, "it was not made by `stage`");
-    else if (verify_tree(top, &v, &first) < 0 && v.wrong)
+    } else if (verify_tree(top, &v, &first) < 0 && v.wrong) {
         error_set(err, dir, "%" PRIu64 " of %" PRIu64 " entries differ from the manifest", v.wrong,
                   v.files);
-    else if (first.set)
+    } else if (first.set) {
         error_set(err, dir, "%s", first.reason);
-    else if (!s->quiet && n->leader == 0)
+    } else if (!s->quiet && n->leader == 0) {
         printf("%s: %" PRIu64 " entries, %.1f MiB: as staged\n", dir, v.files,
                (double)v.bytes / 1048576);
+    }
     close(top);
 }
 

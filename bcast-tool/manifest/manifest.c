@@ -64,8 +64,9 @@ static void add_name(struct manifest_writer *w, const char *name)
 {
     static const char digits[] = "0123456789ABCDEF";
     char *to = line_room(w, 3 * strlen(name) + 1), *start = to;
-    if (!*name)
+    if (!*name) {
         *to++ = '%';
+    }
     for (const unsigned char *p = (const unsigned char *)name; *p; p++) {
         bool plain = *p > ' ' && *p != '%' && *p != 0x7f;
         *to++ = plain ? (char)*p : '%';
@@ -86,16 +87,18 @@ static int hex_digit(char c)
 static bool take_name(char *s)
 {
     char *to = s;
-    if (strcmp(s, "%") == 0)
+    if (strcmp(s, "%") == 0) {
         *s = '\0';
+    }
     for (char *p = s; *p; p++) {
         if (*p != '%') {
             *to++ = *p;
             continue;
         }
         int high = hex_digit(p[1]), low = high < 0 ? -1 : hex_digit(p[2]);
-        if (low < 0 || (high | low) == 0)
+        if (low < 0 || (high | low) == 0) {
             return false;
+        }
         *to++ = (char)(high << 4 | low);
         p += 2;
     }
@@ -148,7 +151,7 @@ void manifest_add(struct manifest_writer *w, const struct record *r)
              r->sum, r->reloc);
     add_text(w, facts);
     add_name(w, e->path);
-    if (e->link) {
+    if (e->link != NULL) {
         add_text(w, " ");
         add_name(w, e->link);
     }
@@ -173,10 +176,12 @@ int manifest_finish(struct manifest_writer *w, struct error *err)
 static char *get_line(struct manifest_reader *r)
 {
     ssize_t n = getline(&r->line, &r->room, r->in);
-    if (n <= 0 || r->line[n - 1] != '\n')
+    if (n <= 0 || r->line[n - 1] != '\n') {
         return NULL;
-    if (strncmp(r->line, "end ", 4) != 0)
+    }
+    if (strncmp(r->line, "end ", 4) != 0) {
         XXH3_64bits_update(r->sum, r->line, (size_t)n);
+    }
     r->line[n - 1] = '\0';
     return r->line;
 }
@@ -184,11 +189,13 @@ static char *get_line(struct manifest_reader *r)
 static bool head_prefix(struct manifest_head *h, char *value)
 {
     char *blank = strchr(value, ' ');
-    if (!blank || h->prefixes == MANIFEST_PREFIXES)
+    if (blank == NULL || h->prefixes == MANIFEST_PREFIXES) {
         return false;
+    }
     *blank = '\0';
-    if (!take_name(value) || !take_name(blank + 1) || value[0] != '/')
+    if (!take_name(value) || !take_name(blank + 1) || value[0] != '/') {
         return false;
+    }
     h->prefix[h->prefixes].old = io_strdup(value);
     h->prefix[h->prefixes++].subdir = io_strdup(blank + 1);
     return true;
@@ -198,31 +205,36 @@ static bool head_prefix(struct manifest_head *h, char *value)
 static bool head_line(struct manifest_head *h, char *line)
 {
     char *value = strchr(line, ' ');
-    if (!value)
+    if (value == NULL) {
         return false;
+    }
     *value++ = '\0';
-    if (strcmp(line, "kind") == 0)
+    if (strcmp(line, "kind") == 0) {
         snprintf(h->kind, sizeof h->kind, "%s", value);
-    else if (strcmp(line, "framing") == 0)
+    } else if (strcmp(line, "framing") == 0) {
         snprintf(h->framing, sizeof h->framing, "%s", value);
-    else if (strcmp(line, "prefix") == 0)
+    } else if (strcmp(line, "prefix") == 0) {
         return head_prefix(h, value);
-    else if (strcmp(line, "files") == 0)
+    } else if (strcmp(line, "files") == 0) {
         h->files = strtoull(value, NULL, 10);
-    else if (strcmp(line, "bytes") == 0)
+    } else if (strcmp(line, "bytes") == 0) {
         h->bytes = strtoull(value, NULL, 10);
+    }
     return true;
 }
 
 static int read_head(struct manifest_reader *r, struct error *err)
 {
     char *line = get_line(r);
-    if (!line || strcmp(line, MAGIC) != 0)
+    if (line == NULL || strcmp(line, MAGIC) != 0) {
         return error_set(err, NULL, "not a manifest of a version this program knows");
-    while ((line = get_line(r)) && strcmp(line, "entries") != 0)
-        if (!head_line(&r->head, line))
+    }
+    while ((line = get_line(r)) != NULL && strcmp(line, "entries") != 0) {
+        if (!head_line(&r->head, line)) {
             return error_set(err, NULL, "the manifest's head is damaged");
-    return line ? 0 : error_set(err, NULL, "the manifest's head is cut off");
+        }
+    }
+    return line != NULL ? 0 : error_set(err, NULL, "the manifest's head is cut off");
 }
 
 struct manifest_reader *manifest_open(FILE *in, struct error *err)
@@ -230,8 +242,9 @@ struct manifest_reader *manifest_open(FILE *in, struct error *err)
     struct manifest_reader *r = io_alloc(sizeof *r);
     r->in = in;
     r->sum = new_sum();
-    if (read_head(r, err) == 0)
+    if (read_head(r, err) == 0) {
         return r;
+    }
     manifest_close(r);
     return NULL;
 }
@@ -243,8 +256,9 @@ const struct manifest_head *manifest_head(const struct manifest_reader *r)
 
 void manifest_close(struct manifest_reader *r)
 {
-    if (!r)
+    if (r == NULL) {
         return;
+    }
     manifest_head_free(&r->head);
     XXH3_freeState(r->sum);
     free(r->line);
@@ -255,14 +269,16 @@ static int read_end(struct manifest_reader *r, const char *line, struct error *e
 {
     uint64_t count, sum;
     if (sscanf(line, "end %" SCNu64 " %16" SCNx64, &count, &sum) != 2 || count != r->count ||
-        sum != (uint64_t)XXH3_64bits_digest(r->sum))
+        sum != (uint64_t)XXH3_64bits_digest(r->sum)) {
         return error_set(err, NULL, "the manifest is damaged");
+    }
     return 0;
 }
 
 static bool valid_type(char type, bool link)
 {
-    return strchr("fdlh", type) && link == (type == ENTRY_SYMLINK || type == ENTRY_HARDLINK);
+    return strchr("fdlh", type) != NULL &&
+           link == (type == ENTRY_SYMLINK || type == ENTRY_HARDLINK);
 }
 
 /* A number in `base` that ends with `end`; `*p` moves behind it. */
@@ -270,8 +286,9 @@ static bool number(char **p, int base, char end, uint64_t *out)
 {
     char *stop;
     *out = strtoull(*p, &stop, base);
-    if (stop == *p || *stop != end)
+    if (stop == *p || *stop != end) {
         return false;
+    }
     *p = stop + 1;
     return true;
 }
@@ -279,9 +296,10 @@ static bool number(char **p, int base, char end, uint64_t *out)
 static bool take_reloc(char **p, char out[MANIFEST_RELOC])
 {
     char *blank = strchr(*p, ' ');
-    size_t n = blank ? (size_t)(blank - *p) : 0;
-    if (n == 0 || n >= MANIFEST_RELOC)
+    size_t n = blank != NULL ? (size_t)(blank - *p) : 0;
+    if (n == 0 || n >= MANIFEST_RELOC) {
         return false;
+    }
     memcpy(out, *p, n);
     out[n] = '\0';
     *p = blank + 1;
@@ -291,11 +309,13 @@ static bool take_reloc(char **p, char out[MANIFEST_RELOC])
 static bool take_names(char *path, struct entry *e)
 {
     char *link = strchr(path, ' ');
-    if (link)
+    if (link != NULL) {
         *link++ = '\0';
+    }
     if (!*path || !valid_type((char)e->type, link != NULL) || !take_name(path) ||
-        (link && !take_name(link)))
+        (link != NULL && !take_name(link))) {
         return false;
+    }
     e->path = path;
     e->link = link;
     return true;
@@ -310,8 +330,9 @@ static bool parse_record(char *line, struct record *out)
     if (!line[0] || line[1] != ' ' || !number(&p, 8, ' ', &mode) ||
         !number(&p, 10, '.', &seconds) || !number(&p, 10, ' ', &nanoseconds) ||
         !number(&p, 10, ' ', &e->size) || !number(&p, 16, ' ', &out->sum) ||
-        !take_reloc(&p, out->reloc))
+        !take_reloc(&p, out->reloc)) {
         return false;
+    }
     e->type = (enum entry_type)line[0];
     e->mode = mode & ENTRY_MODE;
     e->mtime = (struct timespec){(time_t)seconds, (long)(nanoseconds % 1000000000)};
@@ -321,10 +342,12 @@ static bool parse_record(char *line, struct record *out)
 int manifest_next(struct manifest_reader *r, struct record *record, struct error *err)
 {
     char *line = get_line(r);
-    if (!line)
+    if (line == NULL) {
         return error_set(err, NULL, "the manifest is cut off");
-    if (strncmp(line, "end ", 4) == 0)
+    }
+    if (strncmp(line, "end ", 4) == 0) {
         return read_end(r, line, err);
+    }
     r->count++;
     return parse_record(line, record) ? 1
                                       : error_set(err, NULL, "a line of the manifest is damaged");

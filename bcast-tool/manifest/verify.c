@@ -36,10 +36,12 @@ static int check_contents(struct check *c, int dir, const char *name, const stru
     }
     uint64_t got = XXH3_64bits_digest(sum);
     XXH3_freeState(sum);
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
-    if (fd < 0 || n < 0)
+    }
+    if (fd < 0 || n < 0) {
         return error_set_errno(err, r->entry.path, "cannot read");
+    }
     return got == r->sum ? 0 : error_set(err, r->entry.path, "its contents have changed");
 }
 
@@ -47,14 +49,18 @@ static int check_file(struct check *c, int dir, const char *name, const struct r
                       const struct stat *st, struct error *err)
 {
     const struct entry *e = &r->entry;
-    if (!S_ISREG(st->st_mode))
+    if (!S_ISREG(st->st_mode)) {
         return error_set(err, e->path, "it is no longer a file");
-    if ((uint64_t)st->st_size != e->size)
+    }
+    if ((uint64_t)st->st_size != e->size) {
         return error_set(err, e->path, "its size has changed");
-    if (st->st_mtim.tv_sec != e->mtime.tv_sec || st->st_mtim.tv_nsec != e->mtime.tv_nsec)
+    }
+    if (st->st_mtim.tv_sec != e->mtime.tv_sec || st->st_mtim.tv_nsec != e->mtime.tv_nsec) {
         return error_set(err, e->path, "its modification time has changed");
-    if ((st->st_mode & 07777) != e->mode)
+    }
+    if ((st->st_mode & 07777) != e->mode) {
         return error_set(err, e->path, "its mode has changed");
+    }
     return c->v->contents ? check_contents(c, dir, name, r, err) : 0;
 }
 
@@ -62,8 +68,9 @@ static int check_symlink(int dir, const char *name, const struct entry *e, struc
 {
     char target[PATH_MAX];
     ssize_t n = readlinkat(dir, name, target, sizeof target - 1);
-    if (n < 0)
+    if (n < 0) {
         return error_set(err, e->path, "it is no longer a symlink");
+    }
     target[n] = '\0';
     return strcmp(target, e->link) == 0 ? 0
                                         : error_set(err, e->path, "the symlink points elsewhere");
@@ -75,11 +82,13 @@ static int check_hardlink(struct check *c, const struct entry *e, const struct s
     const char *name;
     struct stat other;
     struct tree_dir *d = tree_parent(c->tree, e->link, &name, false, err);
-    if (!d)
+    if (d == NULL) {
         return -1;
+    }
     if (fstatat(tree_dir_fd(d), name, &other, AT_SYMLINK_NOFOLLOW) < 0 ||
-        other.st_ino != st->st_ino)
+        other.st_ino != st->st_ino) {
         return error_set(err, e->path, "it is no longer a hardlink to %s", e->link);
+    }
     return 0;
 }
 
@@ -88,14 +97,17 @@ static int check_record(struct check *c, const struct record *r, struct error *e
     const char *name;
     struct stat st;
     const struct entry *e = &r->entry;
-    if (!*e->path)
+    if (!*e->path) {
         return 0;
+    }
     struct tree_dir *d = tree_parent(c->tree, e->path, &name, false, err);
-    if (!d)
+    if (d == NULL) {
         return -1;
-    if (fstatat(tree_dir_fd(d), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    }
+    if (fstatat(tree_dir_fd(d), name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
         return errno == ENOENT ? error_set(err, e->path, "it is missing")
                                : error_set_errno(err, e->path, "cannot stat");
+    }
     switch (e->type) {
     case ENTRY_FILE:
         return check_file(c, tree_dir_fd(d), name, r, &st, err);
@@ -106,16 +118,18 @@ static int check_record(struct check *c, const struct record *r, struct error *e
     case ENTRY_DIR:
         break;
     }
-    if (!S_ISDIR(st.st_mode))
+    if (!S_ISDIR(st.st_mode)) {
         return error_set(err, e->path, "it is no longer a directory");
+    }
     return (st.st_mode & 0777) == e->mode ? 0 : error_set(err, e->path, "its mode has changed");
 }
 
 static void note(struct check *c, const struct error *own, struct error *err)
 {
     c->v->wrong++;
-    if (c->v->report)
+    if (c->v->report != NULL) {
         c->v->report(c->v->context, own);
+    }
     error_set(err, own->path, "%s", own->reason);
 }
 
@@ -126,10 +140,12 @@ static int check_all(struct check *c, struct manifest_reader *m, struct error *e
     while ((got = manifest_next(m, &r, err)) > 0) {
         struct error own = {0};
         c->v->files++;
-        if (check_record(c, &r, &own) < 0)
+        if (check_record(c, &r, &own) < 0) {
             note(c, &own, err);
-        if (c->v->wrong && !c->v->report)
+        }
+        if (c->v->wrong && c->v->report == NULL) {
             return -1; /* the first difference is enough */
+        }
     }
     return got < 0 || c->v->wrong ? -1 : 0;
 }
@@ -139,12 +155,14 @@ int verify_tree(int top, struct verify *v, struct error *err)
     int r = -1, fd = openat(top, NAME_MANIFEST, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
     v->files = v->bytes = v->wrong = 0;
-    if (!in)
+    if (in == NULL) {
         return error_set_errno(err, NAME_MANIFEST, "cannot open");
+    }
     struct check c = {v, tree_open(top), io_alloc(BLOCK)};
     struct manifest_reader *m = manifest_open(in, err);
-    if (m)
+    if (m != NULL) {
         r = check_all(&c, m, err);
+    }
     manifest_close(m);
     fclose(in);
     tree_close(c.tree);

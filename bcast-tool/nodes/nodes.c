@@ -34,8 +34,9 @@ static bool first_of_node(void)
 
 static void number(struct nodes *n)
 {
-    if (n->leaders == MPI_COMM_NULL)
+    if (n->leaders == MPI_COMM_NULL) {
         return;
+    }
     MPI_Comm_rank(n->leaders, &n->leader);
     MPI_Comm_size(n->leaders, &n->n);
 }
@@ -63,8 +64,9 @@ void nodes_elect(struct nodes *n)
 
 void nodes_close(struct nodes *n)
 {
-    if (n->leaders != MPI_COMM_NULL && n->leaders != MPI_COMM_WORLD)
+    if (n->leaders != MPI_COMM_NULL && n->leaders != MPI_COMM_WORLD) {
         MPI_Comm_free(&n->leaders);
+    }
     MPI_Finalize();
 }
 
@@ -73,10 +75,12 @@ uint64_t nodes_machine(void)
     char id[64] = "";
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? 0 : io_read(fd, id, sizeof id);
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
-    if (n <= 0 && gethostname(id, sizeof id) == 0)
+    }
+    if (n <= 0 && gethostname(id, sizeof id) == 0) {
         n = (ssize_t)strnlen(id, sizeof id);
+    }
     return XXH3_64bits(id, n > 0 ? (size_t)n : 0);
 }
 
@@ -102,17 +106,21 @@ static void gather(const struct claim *mine, struct claim *all)
 
 static bool any_unknown(const struct claim *all, int n)
 {
-    for (int i = 0; i < n; i++)
-        if (all[i].directory.inode == 0)
+    for (int i = 0; i < n; i++) {
+        if (all[i].directory.inode == 0) {
             return true;
+        }
+    }
     return false;
 }
 /* Is claim `i` the first of those for its place? */
 static bool first_claim(const struct claim *all, int i)
 {
-    for (int before = 0; before < i; before++)
-        if (all[before].stands && same(&all[before].directory, &all[i].directory))
+    for (int before = 0; before < i; before++) {
+        if (all[before].stands && same(&all[before].directory, &all[i].directory)) {
             return false;
+        }
+    }
     return all[i].stands;
 }
 
@@ -129,9 +137,10 @@ static int count_leaders(bool leads)
 static void share_cores(struct nodes *n, const struct claim *all)
 {
     int sharers = 0;
-    for (int i = 0; i < n->size; i++)
+    for (int i = 0; i < n->size; i++) {
         sharers +=
             all[i].directory.machine == all[n->rank].directory.machine && first_claim(all, i);
+    }
     n->cores = sharers > 0 && n->cores / sharers > 1 ? n->cores / sharers : 1;
 }
 
@@ -146,10 +155,11 @@ void nodes_elect_by_directory(struct nodes *n, const struct destination_id *mine
     bool leads = first_claim(all, n->rank);
     share_cores(n, all);
     free(all);
-    if (count_leaders(leads) == n->size)
+    if (count_leaders(leads) == n->size) {
         n->leaders = MPI_COMM_WORLD;
-    else
+    } else {
         MPI_Comm_split(MPI_COMM_WORLD, leads ? 0 : MPI_UNDEFINED, n->rank, &n->leaders);
+    }
     number(n);
 }
 
@@ -161,8 +171,9 @@ void nodes_wait(MPI_Request *r)
     double start = io_now();
     for (;;) {
         MPI_Test(r, &done, MPI_STATUS_IGNORE);
-        if (done)
+        if (done) {
             return;
+        }
         double nap = (io_now() - start) * 1e6 / 8;
         io_nap(nap < NAP_MIN ? NAP_MIN : nap < NAP_MAX ? (unsigned)nap : NAP_MAX);
     }

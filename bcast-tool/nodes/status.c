@@ -19,10 +19,12 @@ static void conclude(const struct nodes *n, const struct node_status *all,
 {
     for (int i = 0; i < n->n; i++) {
         out->sum += all[i].value;
-        if (!all[i].error.set)
+        if (!all[i].error.set) {
             continue;
-        if (out->failed++ == 0)
+        }
+        if (out->failed++ == 0) {
             out->first = all[i];
+        }
     }
 }
 
@@ -34,10 +36,12 @@ void status_exchange(const struct nodes *n, const struct error *mine, uint64_t v
     snprintf(own.node, sizeof own.node, "%s", n->name);
     struct node_status *list = n->leader == 0 ? io_alloc((size_t)n->n * sizeof *list) : NULL;
     gather(n, &own, list);
-    if (n->leader == 0)
+    if (n->leader == 0) {
         conclude(n, list, out);
-    if (all && list)
+    }
+    if (all != NULL && list != NULL) {
         memcpy(all, list, (size_t)n->n * sizeof *list);
+    }
     free(list);
     nodes_share(n->leaders, out, sizeof *out);
 }

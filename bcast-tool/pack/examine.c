@@ -34,12 +34,15 @@ static void set_reloc(const struct run *r, struct item *i, char mode, unsigned h
 {
     char *p = i->reloc;
     hits &= allowed(r, i);
-    if (!hits || mode == '-')
+    if (!hits || mode == '-') {
         return;
+    }
     *p++ = mode;
-    for (int k = 0; k < r->x->head->prefixes; k++)
-        if (hits >> k & 1)
+    for (int k = 0; k < r->x->head->prefixes; k++) {
+        if (hits >> k & 1) {
             *p++ = (char)('0' + k);
+        }
+    }
     *p = '\0';
 }
 
@@ -53,9 +56,10 @@ static bool ends(const char *s, const char *end)
 static char choose_mode(struct run *r, const struct item *i, char mode)
 {
     struct pathmap_value *v = pathmap_get(r->conda, i->path);
-    if (ends(i->path, ".pyc"))
+    if (ends(i->path, ".pyc")) {
         return '-';
-    return v ? (char)v->layer : mode;
+    }
+    return v != NULL ? (char)v->layer : mode;
 }
 
 static int examine_file(struct run *r, struct item *i, struct error *err)
@@ -64,13 +68,15 @@ static int examine_file(struct run *r, struct item *i, struct error *err)
     int fd = open(i->source, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || classify_file(&c, fd) < 0) {
         error_set_errno(err, i->source, "cannot read");
-        if (fd >= 0)
+        if (fd >= 0) {
             close(fd);
+        }
         return -1;
     }
     close(fd);
-    if (c.size != (uint64_t)i->st.st_size)
+    if (c.size != (uint64_t)i->st.st_size) {
         return error_set(err, i->source, "it changed while it was read");
+    }
     i->sum = c.sum;
     set_reloc(r, i, choose_mode(r, i, c.mode), c.hits);
     return 0;
@@ -80,13 +86,14 @@ static int examine_file(struct run *r, struct item *i, struct error *err)
 static int examine_link(struct run *r, struct item *i, struct error *err)
 {
     const char *why = name_link(i->path, i->link);
-    if (why)
+    if (why != NULL) {
         return error_set(err, i->source, "%s (to %s); exclude it", why, i->link);
+    }
     for (int k = 0; k < r->x->head->prefixes; k++) {
         struct rewrite_map map = {r->prefixes[k], ""};
         char *moved = rewrite_path(i->link, &map, 1);
         free(moved);
-        if (moved) {
+        if (moved != NULL) {
             set_reloc(r, i, 't', 1u << k);
             return 0;
         }
@@ -104,8 +111,9 @@ static void *examine_some(void *arg)
         int result = i->type == ENTRY_FILE      ? examine_file(r, i, &own)
                      : i->type == ENTRY_SYMLINK ? examine_link(r, i, &own)
                                                 : 0;
-        if (result == 0)
+        if (result == 0) {
             continue;
+        }
         pthread_mutex_lock(&r->lock);
         error_set(r->error, own.path, "%s", own.reason);
         pthread_mutex_unlock(&r->lock);
@@ -119,8 +127,9 @@ static char *source_of(const char *path)
 {
     static const char cache[] = "__pycache__/";
     const char *at = strstr(path, cache), *dot;
-    if (!at || !ends(path, ".pyc") || !(dot = strchr(at + sizeof cache - 1, '.')))
+    if (at == NULL || !ends(path, ".pyc") || (dot = strchr(at + sizeof cache - 1, '.')) == NULL) {
         return NULL;
+    }
     const char *stem = at + sizeof cache - 1;
     return io_format("%.*s%.*s.py", (int)(at - path), path, (int)(dot - stem), stem);
 }
@@ -128,12 +137,14 @@ static char *source_of(const char *path)
 static void drop_byte_code(struct items *it)
 {
     struct pathmap *changing = pathmap_new();
-    for (size_t k = 0; k < it->n; k++)
-        if (it->list[k].reloc[0] == 't' && ends(it->list[k].path, ".py"))
+    for (size_t k = 0; k < it->n; k++) {
+        if (it->list[k].reloc[0] == 't' && ends(it->list[k].path, ".py")) {
             pathmap_put(changing, it->list[k].path);
+        }
+    }
     for (size_t k = 0; k < it->n; k++) {
         char *source = source_of(it->list[k].path);
-        it->list[k].dropped |= source && pathmap_get(changing, source);
+        it->list[k].dropped |= source != NULL && pathmap_get(changing, source) != NULL;
         free(source);
     }
     pathmap_free(changing);
@@ -145,20 +156,25 @@ int examine(const struct examine *x, struct error *err)
     int started = 0, want = x->threads < 64 ? x->threads : 64;
     struct run r = {.x = x, .error = err, .conda = pathmap_new()};
     pthread_mutex_init(&r.lock, NULL);
-    for (int k = 0; k < x->head->prefixes; k++)
+    for (int k = 0; k < x->head->prefixes; k++) {
         r.prefixes[k] = x->head->prefix[k].old;
+    }
     int result = conda_records(x->items, r.conda, err);
     if (result == 0) {
-        while (started < want - 1 && pthread_create(&threads[started], NULL, examine_some, &r) == 0)
+        while (started < want - 1 &&
+               pthread_create(&threads[started], NULL, examine_some, &r) == 0) {
             started++;
+        }
         examine_some(&r);
     }
-    for (int k = 0; k < started; k++)
+    for (int k = 0; k < started; k++) {
         pthread_join(threads[k], NULL);
+    }
     pthread_mutex_destroy(&r.lock);
     pathmap_free(r.conda);
-    if (result < 0 || r.failed)
+    if (result < 0 || r.failed) {
         return -1;
+    }
     drop_byte_code(x->items);
     return 0;
 }

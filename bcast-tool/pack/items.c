@@ -20,11 +20,14 @@ static char *join(const char *dir, const char *name)
 
 static bool excluded(const struct items *it, const char *source, const char *path, const char *name)
 {
-    if (strcmp(path, NAME_OWN) == 0 || (it->out && strcmp(source, it->out) == 0))
+    if (strcmp(path, NAME_OWN) == 0 || (it->out != NULL && strcmp(source, it->out) == 0)) {
         return true;
-    for (const char *const *p = it->exclude; p && *p; p++)
-        if (fnmatch(*p, name, 0) == 0 || fnmatch(*p, path, FNM_PATHNAME) == 0)
+    }
+    for (const char *const *p = it->exclude; p != NULL && *p != NULL; p++) {
+        if (fnmatch(*p, name, 0) == 0 || fnmatch(*p, path, FNM_PATHNAME) == 0) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -43,14 +46,17 @@ static struct item *append(struct items *it, char *source, char *path, const str
 static const char *other_name(struct items *it, const struct stat *st)
 {
     char key[64];
-    if (st->st_nlink < 2)
+    if (st->st_nlink < 2) {
         return NULL;
-    if (!it->links)
+    }
+    if (it->links == NULL) {
         it->links = pathmap_new();
+    }
     snprintf(key, sizeof key, "%ju:%ju", (uintmax_t)st->st_dev, (uintmax_t)st->st_ino);
     struct pathmap_value *v = pathmap_put(it->links, key);
-    if (v->layer)
+    if (v->layer) {
         return it->list[v->sum].path;
+    }
     v->layer = 1;
     v->sum = it->n - 1;
     return NULL;
@@ -66,13 +72,15 @@ static const char *take_type(struct items *it, struct item *i, mode_t mode)
         i->type = ENTRY_SYMLINK;
         return NULL;
     }
-    if (!S_ISREG(mode))
+    if (!S_ISREG(mode)) {
         return "it is a device, FIFO or socket; exclude it";
-    if (mode & (S_ISUID | S_ISGID))
+    }
+    if (mode & (S_ISUID | S_ISGID)) {
         return "it is setuid or setgid, which `stage` refuses; exclude it or clear the bit";
+    }
     const char *other = other_name(it, &i->st);
-    i->type = other ? ENTRY_HARDLINK : ENTRY_FILE;
-    i->link = other ? io_strdup(other) : NULL;
+    i->type = other != NULL ? ENTRY_HARDLINK : ENTRY_FILE;
+    i->link = other != NULL ? io_strdup(other) : NULL;
     return NULL;
 }
 
@@ -80,8 +88,9 @@ static int read_target(struct item *i, struct error *err)
 {
     char target[PATH_MAX];
     ssize_t n = readlink(i->source, target, sizeof target - 1);
-    if (n < 0)
+    if (n < 0) {
         return error_set_errno(err, i->source, "cannot read the link");
+    }
     target[n] = '\0';
     i->link = io_strdup(target);
     return 0;
@@ -93,18 +102,21 @@ static int add(struct items *it, char *source, char *path, const struct stat *st
     char normal[PATH_MAX];
     struct item *i = append(it, source, path, st);
     const char *why = *path ? name_normal(path, normal, sizeof normal) : NULL;
-    if (!why)
+    if (why == NULL) {
         why = take_type(it, i, st->st_mode);
-    if (why)
+    }
+    if (why != NULL) {
         return error_set(err, source, "%s", why);
+    }
     return i->type == ENTRY_SYMLINK ? read_target(i, err) : 0;
 }
 
 int items_add_one(struct items *it, const char *source, const char *path, struct error *err)
 {
     struct stat st;
-    if (stat(source, &st) < 0)
+    if (stat(source, &st) < 0) {
         return error_set_errno(err, source, "cannot read");
+    }
     return add(it, io_strdup(source), io_strdup(path), &st, err);
 }
 
@@ -112,7 +124,7 @@ int items_add_one(struct items *it, const char *source, const char *path, struct
 static bool leads_out(const char *source, const char *top)
 {
     char real[PATH_MAX];
-    return !realpath(source, real) || !name_below(real, top);
+    return realpath(source, real) == NULL || !name_below(real, top);
 }
 
 static int walk(struct items *it, const char *source, const char *path, const char *follow,
@@ -124,13 +136,14 @@ static int visit(struct items *it, const char *dir, const char *dir_path, const 
     struct stat st;
     char *source = join(dir, name), *path = join(dir_path, name);
     int r = 0;
-    if (excluded(it, source, path, name))
+    if (excluded(it, source, path, name)) {
         goto skip;
+    }
     if (lstat(source, &st) < 0) {
         r = error_set_errno(err, source, "cannot read");
         goto skip;
     }
-    if (S_ISLNK(st.st_mode) && follow && leads_out(source, follow)) {
+    if (S_ISLNK(st.st_mode) && follow != NULL && leads_out(source, follow)) {
         r = stat(source, &st) == 0 && S_ISREG(st.st_mode) ? items_add_one(it, source, path, err)
                                                           : 0;
         goto skip;
@@ -159,11 +172,13 @@ static int walk(struct items *it, const char *source, const char *path, const ch
 {
     struct dirent **names;
     int r = 0, n = scandir(source, &names, no_dots, by_name);
-    if (n < 0)
+    if (n < 0) {
         return error_set_errno(err, source, "cannot list");
+    }
     for (int i = 0; i < n; i++) {
-        if (r == 0)
+        if (r == 0) {
             r = visit(it, source, path, names[i]->d_name, follow, err);
+        }
         free(names[i]);
     }
     free(names);
@@ -175,12 +190,15 @@ int items_add_tree(struct items *it, const char *source, const char *path, bool 
 {
     struct stat st;
     char real[PATH_MAX];
-    if (stat(source, &st) < 0 || !realpath(source, real))
+    if (stat(source, &st) < 0 || realpath(source, real) == NULL) {
         return error_set_errno(err, source, "cannot read");
-    if (!S_ISDIR(st.st_mode))
+    }
+    if (!S_ISDIR(st.st_mode)) {
         return error_set(err, source, "not a directory");
-    if (add(it, io_strdup(source), io_strdup(path), &st, err) < 0)
+    }
+    if (add(it, io_strdup(source), io_strdup(path), &st, err) < 0) {
         return -1;
+    }
     return walk(it, source, path, follow ? real : NULL, err);
 }
 

@@ -50,14 +50,15 @@ static bool ends(const char *s, const char *end)
 
 static int choose_framing(const char *out, enum framing *framing, struct error *err)
 {
-    if (ends(out, ".tar.zst") || ends(out, ".tzst"))
+    if (ends(out, ".tar.zst") || ends(out, ".tzst")) {
         *framing = FRAMING_ZST;
-    else if (ends(out, ".tar.gz") || ends(out, ".tgz"))
+    } else if (ends(out, ".tar.gz") || ends(out, ".tgz")) {
         *framing = FRAMING_GZ;
-    else if (ends(out, ".tar"))
+    } else if (ends(out, ".tar")) {
         *framing = FRAMING_NONE;
-    else
+    } else {
         return error_set(err, out, "the name must end with .tar.zst, .tar.gz or .tar");
+    }
     return 0;
 }
 
@@ -74,11 +75,14 @@ static const char *kind_of(const char *prefix)
 
 static void add_prefix(struct packing *p, const char *old, const char *subdir)
 {
-    for (int i = 0; i < p->head.prefixes; i++)
-        if (strcmp(p->head.prefix[i].old, old) == 0)
+    for (int i = 0; i < p->head.prefixes; i++) {
+        if (strcmp(p->head.prefix[i].old, old) == 0) {
             return;
-    if (p->head.prefixes == MANIFEST_PREFIXES || strlen(old) < 2)
+        }
+    }
+    if (p->head.prefixes == MANIFEST_PREFIXES || strlen(old) < 2) {
         return;
+    }
     p->head.prefix[p->head.prefixes].old = io_strdup(old);
     p->head.prefix[p->head.prefixes++].subdir = io_strdup(subdir);
 }
@@ -89,10 +93,12 @@ static int find_prefix(struct packing *p, struct error *err)
 {
     char cwd[PATH_MAX] = "", normal[PATH_MAX];
     const char *given = p->o->prefix;
-    if (!realpath(given, p->real))
+    if (realpath(given, p->real) == NULL) {
         return error_set_errno(err, given, "cannot read");
-    if (given[0] != '/' && !getcwd(cwd, sizeof cwd))
+    }
+    if (given[0] != '/' && getcwd(cwd, sizeof cwd) == NULL) {
         return error_set_errno(err, NULL, "cannot tell the current directory");
+    }
     char *absolute = io_format("%s/%s", cwd, given);
     const char *start = absolute + strspn(absolute, "/");
     bool plain = name_normal(start, normal, sizeof normal - 1) == NULL;
@@ -106,15 +112,19 @@ static int find_prefix(struct packing *p, struct error *err)
 
 static int find_python(struct packing *p, struct error *err)
 {
-    if (!p->o->with_python)
+    if (!p->o->with_python) {
         return 0;
-    if (strcmp(p->head.kind, "venv") != 0)
+    }
+    if (strcmp(p->head.kind, "venv") != 0) {
         return error_set(err, p->o->prefix,
                          "--with-python is for virtual environments (no pyvenv.cfg here)");
-    if (python_find(p->prefix, &p->python, err) < 0)
+    }
+    if (python_find(p->prefix, &p->python, err) < 0) {
         return -1;
-    if (python_system_prefix(p->python.prefix))
+    }
+    if (python_system_prefix(p->python.prefix)) {
         p->limited |= 1u << p->head.prefixes;
+    }
     add_prefix(p, p->python.prefix, PYTHON_BASE);
     return 0;
 }
@@ -122,13 +132,16 @@ static int find_python(struct packing *p, struct error *err)
 static void collect_excludes(struct packing *p)
 {
     size_t n = 0, room = sizeof default_excludes / sizeof *default_excludes;
-    for (const char *const *e = p->o->exclude; e && *e; e++)
+    for (const char *const *e = p->o->exclude; e != NULL && *e != NULL; e++) {
         room++;
+    }
     p->exclude = io_alloc(room * sizeof *p->exclude);
-    for (const char *const *e = default_excludes; *e && !p->o->no_default_excludes; e++)
+    for (const char *const *e = default_excludes; *e != NULL && !p->o->no_default_excludes; e++) {
         p->exclude[n++] = *e;
-    for (const char *const *e = p->o->exclude; e && *e; e++)
+    }
+    for (const char *const *e = p->o->exclude; e != NULL && *e != NULL; e++) {
         p->exclude[n++] = *e;
+    }
     p->items.exclude = p->exclude;
 }
 
@@ -136,10 +149,12 @@ static int collect(struct packing *p, struct error *err)
 {
     collect_excludes(p);
     p->items.out = p->temporary;
-    if (items_add_tree(&p->items, p->real, "", false, err) < 0)
+    if (items_add_tree(&p->items, p->real, "", false, err) < 0) {
         return -1;
-    if (!p->o->with_python)
+    }
+    if (!p->o->with_python) {
         return 0;
+    }
     python_relink(&p->python, &p->items);
     return python_add(&p->python, &p->items, err);
 }
@@ -148,8 +163,9 @@ static void sum_up(struct packing *p)
 {
     for (size_t k = 0; k < p->items.n; k++) {
         const struct item *i = &p->items.list[k];
-        if (i->dropped)
+        if (i->dropped) {
             continue;
+        }
         p->head.files += i->type != ENTRY_HARDLINK;
         if (i->type == ENTRY_FILE) {
             p->head.bytes += ((uint64_t)i->st.st_size + 4095) / 4096 * 4096;
@@ -177,8 +193,9 @@ static struct record record_of(const struct item *i)
 static la_ssize_t to_encoder(struct archive *a, void *context, const void *bytes, size_t n)
 {
     struct packing *p = context;
-    if (encoder_write(p->encoder, bytes, n, &p->write_fault) == 0)
+    if (encoder_write(p->encoder, bytes, n, &p->write_fault) == 0) {
         return (la_ssize_t)n;
+    }
     archive_set_error(a, EIO, "%s", p->write_fault.reason);
     return -1;
 }
@@ -198,10 +215,12 @@ static int put_header(struct packing *p, const struct record *r, struct error *e
     archive_entry_set_mode(a, types[e->type] | e->mode);
     archive_entry_set_mtime(a, e->mtime.tv_sec, 0); /* whole seconds; the manifest has the rest */
     archive_entry_set_size(a, (la_int64_t)e->size);
-    if (e->type == ENTRY_SYMLINK)
+    if (e->type == ENTRY_SYMLINK) {
         archive_entry_copy_symlink(a, e->link);
-    if (e->type == ENTRY_HARDLINK)
+    }
+    if (e->type == ENTRY_HARDLINK) {
         archive_entry_copy_hardlink(a, e->link);
+    }
     int code = archive_write_header(p->tar, a);
     archive_entry_free(a);
     /* A warning: the name is no UTF-8; it is stored as the bytes it is (hdrcharset=BINARY). */
@@ -219,15 +238,19 @@ static int put_data(struct packing *p, const struct item *i, struct error *err)
     while (r == 0 && fd >= 0 && (n = io_read(fd, block, FRAME_PLAIN_MAX)) > 0) {
         size += (uint64_t)n;
         XXH3_64bits_update(sum, block, (size_t)n);
-        if (size <= (uint64_t)i->st.st_size && archive_write_data(p->tar, block, (size_t)n) != n)
+        if (size <= (uint64_t)i->st.st_size && archive_write_data(p->tar, block, (size_t)n) != n) {
             r = tar_failed(p, i->source, err);
+        }
     }
-    if (r == 0 && n < 0)
+    if (r == 0 && n < 0) {
         r = error_set_errno(err, i->source, "cannot read");
-    if (r == 0 && (size != (uint64_t)i->st.st_size || XXH3_64bits_digest(sum) != i->sum))
+    }
+    if (r == 0 && (size != (uint64_t)i->st.st_size || XXH3_64bits_digest(sum) != i->sum)) {
         r = error_set(err, i->source, "it changed while it was packed");
-    if (fd >= 0)
+    }
+    if (fd >= 0) {
         close(fd);
+    }
     XXH3_freeState(sum);
     free(block);
     return r;
@@ -242,19 +265,23 @@ static int put_manifest(struct packing *p, struct error *err)
     struct manifest_writer *w = manifest_create(memory, &p->head);
     for (size_t k = 0; k < p->items.n; k++) {
         struct record r = record_of(&p->items.list[k]);
-        if (p->items.list[k].dropped)
+        if (p->items.list[k].dropped) {
             continue;
+        }
         manifest_add(w, &r);
-        if (r.entry.mtime.tv_sec > own.entry.mtime.tv_sec)
+        if (r.entry.mtime.tv_sec > own.entry.mtime.tv_sec) {
             own.entry.mtime = r.entry.mtime;
+        }
     }
     int result = manifest_finish(w, err);
     fclose(memory);
     own.entry.size = n;
-    if (result == 0)
+    if (result == 0) {
         result = put_header(p, &own, err);
-    if (result == 0 && archive_write_data(p->tar, text, n) != (la_ssize_t)n)
+    }
+    if (result == 0 && archive_write_data(p->tar, text, n) != (la_ssize_t)n) {
         result = tar_failed(p, NAME_MANIFEST, err);
+    }
     free(text);
     return result;
 }
@@ -264,10 +291,12 @@ static int put_items(struct packing *p, struct error *err)
     for (size_t k = 0; k < p->items.n; k++) {
         const struct item *i = &p->items.list[k];
         struct record r = record_of(i);
-        if (i->dropped)
+        if (i->dropped) {
             continue;
-        if (put_header(p, &r, err) < 0 || (i->type == ENTRY_FILE && put_data(p, i, err) < 0))
+        }
+        if (put_header(p, &r, err) < 0 || (i->type == ENTRY_FILE && put_data(p, i, err) < 0)) {
             return -1;
+        }
     }
     return archive_write_close(p->tar) == ARCHIVE_OK ? 0 : tar_failed(p, NULL, err);
 }
@@ -276,13 +305,16 @@ static int open_output(struct packing *p, enum framing framing, struct error *er
 {
     char real[PATH_MAX];
     uint64_t number; /* nobody can have put something there */
-    if (getrandom(&number, sizeof number, 0) != sizeof number)
+    if (getrandom(&number, sizeof number, 0) != sizeof number) {
         return error_set_errno(err, NULL, "cannot get a random number");
+    }
     p->temporary = io_format("%s.partial-%016" PRIx64, p->o->out, number);
     p->fd = open(p->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-    if (p->fd < 0)
+    if (p->fd < 0) {
         return error_set_errno(err, p->temporary, "cannot create");
-    if (realpath(p->temporary, real)) { /* so that it is recognised if it lies in the tree */
+    }
+    if (realpath(p->temporary, real) !=
+        NULL) { /* so that it is recognised if it lies in the tree */
         free(p->temporary);
         p->temporary = io_strdup(real);
     }
@@ -290,16 +322,18 @@ static int open_output(struct packing *p, enum framing framing, struct error *er
     p->tar = archive_write_new();
     archive_write_set_format_pax_restricted(p->tar);
     archive_write_add_filter_none(p->tar);
-    if (archive_write_open(p->tar, p, NULL, to_encoder, NULL) != ARCHIVE_OK)
+    if (archive_write_open(p->tar, p, NULL, to_encoder, NULL) != ARCHIVE_OK) {
         return tar_failed(p, NULL, err);
+    }
     return 0;
 }
 
 static int close_output(struct packing *p, struct error *err)
 {
     struct stat st;
-    if (encoder_finish(p->encoder, err) < 0)
+    if (encoder_finish(p->encoder, err) < 0) {
         return -1;
+    }
     if (fstat(p->fd, &st) < 0 || close(p->fd) < 0) {
         p->fd = -1;
         return error_set_errno(err, p->o->out, "cannot write");
@@ -313,15 +347,18 @@ static int close_output(struct packing *p, struct error *err)
 static int run(struct packing *p, enum framing framing, struct error *err)
 {
     struct examine x = {&p->items, &p->head, 0, p->o->threads};
-    if (find_prefix(p, err) < 0)
+    if (find_prefix(p, err) < 0) {
         return -1;
+    }
     snprintf(p->head.kind, sizeof p->head.kind, "%s", kind_of(p->real));
     snprintf(p->head.framing, sizeof p->head.framing, "%s", framing_name(framing));
-    if (find_python(p, err) < 0 || open_output(p, framing, err) < 0 || collect(p, err) < 0)
+    if (find_python(p, err) < 0 || open_output(p, framing, err) < 0 || collect(p, err) < 0) {
         return -1;
+    }
     x.limited = p->limited;
-    if (examine(&x, err) < 0)
+    if (examine(&x, err) < 0) {
         return -1;
+    }
     sum_up(p);
     return put_manifest(p, err) < 0 || put_items(p, err) < 0 || close_output(p, err) < 0 ? -1 : 0;
 }
@@ -331,15 +368,18 @@ int pack(const struct pack_options *o, struct pack_result *result, struct error 
     enum framing framing = FRAMING_NONE;
     struct packing p = {.o = o, .result = result, .fd = -1};
     *result = (struct pack_result){0};
-    if (choose_framing(o->out, &framing, err) < 0)
+    if (choose_framing(o->out, &framing, err) < 0) {
         return -1;
+    }
     int r = run(&p, framing, err);
     archive_write_free(p.tar);
     encoder_close(p.encoder);
-    if (p.fd >= 0)
+    if (p.fd >= 0) {
         close(p.fd);
-    if (r < 0 && p.temporary)
+    }
+    if (r < 0 && p.temporary != NULL) {
         unlink(p.temporary);
+    }
     free(p.temporary);
     free(p.exclude);
     items_free(&p.items);

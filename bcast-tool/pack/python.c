@@ -23,8 +23,9 @@ static const char question[] =
 static FILE *ask(const char *python, pid_t *child)
 {
     int ends[2];
-    if (pipe(ends) < 0)
+    if (pipe(ends) < 0) {
         return NULL;
+    }
     *child = fork();
     if (*child == 0) {
         dup2(ends[1], 1);
@@ -39,8 +40,9 @@ static FILE *ask(const char *python, pid_t *child)
 static char *take_line(FILE *in)
 {
     char line[PATH_MAX + 2];
-    if (!fgets(line, sizeof line, in))
+    if (fgets(line, sizeof line, in) == NULL) {
         return NULL;
+    }
     line[strcspn(line, "\n")] = '\0';
     return strcmp(line, "-") == 0 ? NULL : io_strdup(line);
 }
@@ -52,7 +54,7 @@ int python_find(const char *prefix, struct python *p, struct error *err)
     int status = -1;
     FILE *in = ask(python, &child);
     *p = (struct python){0};
-    if (in) {
+    if (in != NULL) {
         p->prefix = take_line(in);
         p->executable = take_line(in);
         p->stdlib = take_line(in);
@@ -60,9 +62,10 @@ int python_find(const char *prefix, struct python *p, struct error *err)
         p->libpython = take_line(in);
         fclose(in);
     }
-    if (child > 0)
+    if (child > 0) {
         waitpid(child, &status, 0);
-    int r = status == 0 && p->platstdlib
+    }
+    int r = status == 0 && p->platstdlib != NULL
                 ? 0
                 : error_set(err, python, "cannot be run to find the base interpreter");
     free(python);
@@ -89,8 +92,9 @@ static int add_library(const struct python *p, struct items *it, const char *dir
 {
     size_t n = strlen(p->prefix);
     const char *tail = strncmp(dir, p->prefix, n) == 0 ? dir + n : NULL;
-    if (!tail || *tail != '/')
+    if (tail == NULL || *tail != '/') {
         return error_set(err, dir, "the standard library is not below the prefix %s", p->prefix);
+    }
     char *path = io_format(PYTHON_BASE "%s", tail);
     int r = items_add_tree(it, dir, path, true, err);
     free(path);
@@ -100,7 +104,7 @@ static int add_library(const struct python *p, struct items *it, const char *dir
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
+    return slash != NULL ? slash + 1 : path;
 }
 
 static int add_file(struct items *it, const char *source, const char *dir, struct error *err)
@@ -118,21 +122,28 @@ int python_add(const struct python *p, struct items *it, struct error *err)
     const char *const *saved = it->exclude;
     it->exclude = patterns;
     int r = add_dir(it, p->prefix, PYTHON_BASE, err);
-    if (r == 0)
+    if (r == 0) {
         r = add_dir(it, p->prefix, PYTHON_BASE "/bin", err);
-    if (r == 0)
+    }
+    if (r == 0) {
         r = add_file(it, p->executable, "bin", err);
-    if (r == 0)
+    }
+    if (r == 0) {
         r = add_dir(it, p->prefix, PYTHON_BASE "/lib", err);
-    if (r == 0 && p->libpython)
+    }
+    if (r == 0 && p->libpython != NULL) {
         r = add_file(it, p->libpython, "lib", err);
-    if (r == 0)
+    }
+    if (r == 0) {
         r = add_library(p, it, p->stdlib, err);
-    if (r == 0 && strcmp(p->stdlib, p->platstdlib) != 0)
+    }
+    if (r == 0 && strcmp(p->stdlib, p->platstdlib) != 0) {
         r = add_library(p, it, p->platstdlib, err);
+    }
     it->exclude = saved;
-    for (size_t i = first; i < it->n; i++)
+    for (size_t i = first; i < it->n; i++) {
         it->list[i].base = true;
+    }
     return r;
 }
 
@@ -142,9 +153,10 @@ void python_relink(const struct python *p, struct items *it)
     for (size_t k = 0; k < it->n; k++) {
         struct item *i = &it->list[k];
         if (i->type != ENTRY_SYMLINK || strncmp(i->path, "bin/", 4) != 0 ||
-            strchr(i->path + 4, '/') || i->link[0] != '/' || !realpath(i->source, real) ||
-            strcmp(real, p->executable) != 0)
+            strchr(i->path + 4, '/') != NULL || i->link[0] != '/' ||
+            realpath(i->source, real) == NULL || strcmp(real, p->executable) != 0) {
             continue;
+        }
         free(i->link);
         i->link = io_format("../" PYTHON_BASE "/bin/%s", base_name(p->executable));
     }
@@ -153,8 +165,10 @@ void python_relink(const struct python *p, struct items *it)
 bool python_system_prefix(const char *prefix)
 {
     static const char *const known[] = {"/", "/usr", "/usr/local", NULL};
-    for (const char *const *p = known; *p; p++)
-        if (strcmp(prefix, *p) == 0)
+    for (const char *const *p = known; *p != NULL; p++) {
+        if (strcmp(prefix, *p) == 0) {
             return true;
+        }
+    }
     return false;
 }

@@ -15,9 +15,11 @@
 /* [0, kept) is the end of the block before, [kept, n) is new. */
 static void look(struct classify *c, const char *data, size_t n, bool last)
 {
-    for (int i = 0; i < c->n; i++)
-        if (!(c->hits >> i & 1) && rewrite_contains(data, n, c->prefixes[i], last))
+    for (int i = 0; i < c->n; i++) {
+        if (!(c->hits >> i & 1) && rewrite_contains(data, n, c->prefixes[i], last)) {
             c->hits |= 1u << i;
+        }
+    }
 }
 
 int classify_file(struct classify *c, int fd)
@@ -32,9 +34,10 @@ int classify_file(struct classify *c, int fd)
     c->size = 0;
     while ((n = io_pread(fd, room + kept, BLOCK, (off_t)c->size)) > 0) {
         size_t all = kept + (size_t)n;
-        if (c->size == 0)
+        if (c->size == 0) {
             elf = n > 4 && memcmp(room, "\177ELF", 4) == 0;
-        nul = nul || memchr(room + kept, '\0', (size_t)n);
+        }
+        nul = nul || memchr(room + kept, '\0', (size_t)n) != NULL;
         XXH3_64bits_update(sum, room + kept, (size_t)n);
         look(c, room, all, false);
         c->size += (uint64_t)n;

@@ -34,8 +34,9 @@ struct rewriter *rewriter_new(void)
 
 void rewriter_free(struct rewriter *r)
 {
-    if (!r)
+    if (r == NULL) {
         return;
+    }
     free(r->buffer);
     free(r->string);
     free(r);
@@ -51,8 +52,9 @@ void rewriter_begin(struct rewriter *r, enum rewrite_mode mode, const struct rew
         r->maps[i] = maps[i];
         r->from[i] = strlen(maps[i].from);
         r->to[i] = strlen(maps[i].to);
-        if (r->from[i] > r->longest)
+        if (r->from[i] > r->longest) {
             r->longest = r->from[i];
+        }
     }
     r->emit = emit;
     r->context = context;
@@ -76,14 +78,17 @@ static bool matches(const char *p, const char *end, const char *prefix, size_t n
 static const char *find(const struct rewriter *r, const char *p, const char *stop, const char *end,
                         int *which)
 {
-    for (; p < stop && (p = memchr(p, '/', (size_t)(stop - p))); p++) {
+    for (; p < stop && (p = memchr(p, '/', (size_t)(stop - p))) != NULL; p++) {
         *which = -1;
-        for (int i = 0; i < r->n; i++)
+        for (int i = 0; i < r->n; i++) {
             if (matches(p, end, r->maps[i].from, r->from[i]) &&
-                (*which < 0 || r->from[i] > r->from[*which]))
+                (*which < 0 || r->from[i] > r->from[*which])) {
                 *which = i;
-        if (*which >= 0)
+            }
+        }
+        if (*which >= 0) {
             return p;
+        }
     }
     return NULL;
 }
@@ -100,13 +105,15 @@ static const char *text(struct rewriter *r, const char *p, const char *stop, con
 {
     const char *hit;
     int i;
-    while ((hit = find(r, p, stop, end, &i))) {
-        if (emit(r, p, hit, err) < 0 || r->emit(r->context, r->maps[i].to, r->to[i], err) < 0)
+    while ((hit = find(r, p, stop, end, &i)) != NULL) {
+        if (emit(r, p, hit, err) < 0 || r->emit(r->context, r->maps[i].to, r->to[i], err) < 0) {
             return NULL;
+        }
         p = hit + r->from[i];
     }
-    if (emit(r, p, stop, err) < 0)
+    if (emit(r, p, stop, err) < 0) {
         return NULL;
+    }
     return p > stop ? p : stop;
 }
 
@@ -116,15 +123,16 @@ static int padded(struct rewriter *r, const char *p, const char *nul, struct err
     size_t size = (size_t)(nul - p), used = 0;
     const char *hit;
     int i;
-    while ((hit = find(r, p, nul, nul, &i))) {
+    while ((hit = find(r, p, nul, nul, &i)) != NULL) {
         size_t before = (size_t)(hit - p);
         size_t rest = (size_t)(nul - hit) - r->from[i];
-        if (used + before + r->to[i] + rest > size)
+        if (used + before + r->to[i] + rest > size) {
             return error_set(
                 err, NULL,
                 "the new prefix %s is longer than the %zu bytes this binary has room for; "
                 "choose a shorter DIR",
                 r->maps[i].to, r->from[i]);
+        }
         memcpy(r->string + used, p, before);
         memcpy(r->string + used + before, r->maps[i].to, r->to[i]);
         used += before + r->to[i];
@@ -142,18 +150,22 @@ static const char *binary(struct rewriter *r, const char *p, const char *stop, c
 {
     const char *hit;
     int i;
-    while ((hit = find(r, p, stop, end, &i))) {
+    while ((hit = find(r, p, stop, end, &i)) != NULL) {
         const char *nul = memchr(hit, '\0', (size_t)(end - hit));
-        if (emit(r, p, hit, err) < 0)
+        if (emit(r, p, hit, err) < 0) {
             return NULL;
-        if (!nul)
+        }
+        if (nul == NULL) {
             return hit;
-        if (padded(r, hit, nul, err) < 0)
+        }
+        if (padded(r, hit, nul, err) < 0) {
             return NULL;
+        }
         p = nul;
     }
-    if (emit(r, p, stop, err) < 0)
+    if (emit(r, p, stop, err) < 0) {
         return NULL;
+    }
     return p > stop ? p : stop;
 }
 
@@ -163,12 +175,14 @@ static size_t shebang(struct rewriter *r, const char *p, const char *end, char o
 {
     int i;
     const char *line = memchr(p, '\n', (size_t)(end - p));
-    if (end - p < 3 || p[0] != '#' || p[1] != '!' || !line)
+    if (end - p < 3 || p[0] != '#' || p[1] != '!' || line == NULL) {
         return 0;
+    }
     const char *start = p + 2 + strspn(p + 2, " \t");
     if (find(r, start, line, line, &i) != start ||
-        (size_t)(line - p) + r->to[i] - r->from[i] <= SHEBANG_MAX)
+        (size_t)(line - p) + r->to[i] - r->from[i] <= SHEBANG_MAX) {
         return 0;
+    }
     const char *stop = start + strcspn(start, " \t\n");
     const char *name = memrchr(start, '/', (size_t)(stop - start));
     snprintf(out, PATH_MAX, "#!/usr/bin/env %.*s", (int)(stop - name - 1), name + 1);
@@ -201,14 +215,17 @@ static void keep(struct rewriter *r, const char *from)
 static int process(struct rewriter *r, bool last, struct error *err)
 {
     const char *p = r->buffer, *stop = known_end(r, last), *end = r->buffer + r->used;
-    if (!r->started && start_text(r, &p, end, err) < 0)
+    if (!r->started && start_text(r, &p, end, err) < 0) {
         return -1;
+    }
     stop = stop > p ? stop : p;
     p = r->mode == REWRITE_TEXT ? text(r, p, stop, end, err) : binary(r, p, stop, end, err);
-    if (!p)
+    if (p == NULL) {
         return -1;
-    if (p == r->buffer && r->used == ROOM)
+    }
+    if (p == r->buffer && r->used == ROOM) {
         return error_set(err, NULL, "a string with the prefix is longer than %zu bytes", ROOM);
+    }
     keep(r, p);
     return last && r->used ? error_set(err, NULL, "a string with the prefix has no end") : 0;
 }
@@ -221,8 +238,9 @@ int rewriter_feed(struct rewriter *r, const void *data, size_t n, struct error *
         r->used += part;
         data = (const char *)data + part;
         n -= part;
-        if (r->used == ROOM && process(r, false, err) < 0)
+        if (r->used == ROOM && process(r, false, err) < 0) {
             return -1;
+        }
     }
     return 0;
 }
@@ -236,9 +254,10 @@ bool rewrite_contains(const void *data, size_t n, const char *prefix, bool last)
 {
     const char *p = data, *end = p + n;
     size_t size = strlen(prefix);
-    while ((p = memmem(p, (size_t)(end - p), prefix, size))) {
-        if ((p + size < end || last) && matches(p, end, prefix, size))
+    while ((p = memmem(p, (size_t)(end - p), prefix, size)) != NULL) {
+        if ((p + size < end || last) && matches(p, end, prefix, size)) {
             return true;
+        }
         p++;
     }
     return false;
@@ -248,8 +267,9 @@ char *rewrite_path(const char *target, const struct rewrite_map *maps, int n)
 {
     for (int i = 0; i < n; i++) {
         size_t size = strlen(maps[i].from);
-        if (strncmp(target, maps[i].from, size) == 0 && (target[size] == '/' || !target[size]))
+        if (strncmp(target, maps[i].from, size) == 0 && (target[size] == '/' || !target[size])) {
             return io_format("%s%s", maps[i].to, target + size);
+        }
     }
     return NULL;
 }

@@ -41,8 +41,9 @@ static int stream(int in, struct rewriter *r, struct error *err)
         result = rewriter_feed(r, block, (size_t)n, err);
         at += n;
     }
-    if (result == 0)
+    if (result == 0) {
         result = n < 0 ? error_set_errno(err, NULL, "cannot read") : rewriter_end(r, err);
+    }
     free(block);
     return result;
 }
@@ -51,8 +52,9 @@ static int replace(int dir, const char *name, struct copy *c, const struct stat 
                    struct error *err)
 {
     struct timespec times[2] = {{0, UTIME_OMIT}, st->st_mtim};
-    if (fchmod(c->out, st->st_mode & 0777) < 0 || futimens(c->out, times) < 0)
+    if (fchmod(c->out, st->st_mode & 0777) < 0 || futimens(c->out, times) < 0) {
         return error_set_errno(err, NULL, "cannot set mode and time");
+    }
     return renameat(dir, TEMPORARY, dir, name) < 0 ? error_set_errno(err, NULL, "cannot replace")
                                                    : 0;
 }
@@ -63,19 +65,22 @@ static int rewrite(int dir, const char *name, int in, enum rewrite_mode mode,
 {
     struct stat st;
     c->out = openat(dir, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (c->out < 0 || fstat(in, &st) < 0)
+    if (c->out < 0 || fstat(in, &st) < 0) {
         return error_set_errno(err, NULL, "cannot rewrite");
+    }
     struct rewriter *r = rewriter_new();
     c->sum = XXH3_createState();
     XXH3_64bits_reset(c->sum);
     rewriter_begin(r, mode, map, 1, put, c);
     int result = stream(in, r, err);
-    if (result == 0)
+    if (result == 0) {
         result = replace(dir, name, c, &st, err);
+    }
     close(c->out);
     rewriter_free(r);
-    if (result < 0)
+    if (result < 0) {
         unlinkat(dir, TEMPORARY, 0);
+    }
     return result;
 }
 
@@ -88,19 +93,22 @@ static int relocate(struct tree *t, const char *path, char mode, const struct re
     struct copy copy = {0};
     struct error inner = {0};
     struct tree_dir *d = tree_parent(t, path, &name, false, err);
-    int in = d ? openat(tree_dir_fd(d), name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
-    if (in < 0)
-        return d && (errno == ENOENT || errno == ELOOP) ? 0
-                                                        : error_set_errno(err, path, "cannot open");
+    int in = d != NULL ? openat(tree_dir_fd(d), name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    if (in < 0) {
+        return d != NULL && (errno == ENOENT || errno == ELOOP)
+                   ? 0
+                   : error_set_errno(err, path, "cannot open");
+    }
     int r = classify_file(&c, in);
     mode = mode ? mode : c.mode;
     if (r == 0 && c.hits && mode != '-') {
         r = rewrite(tree_dir_fd(d), name, in, (enum rewrite_mode)mode, map, &copy, &inner);
-        if (r == 0)
+        if (r == 0) {
             *pathmap_put(changed, path) =
                 (struct pathmap_value){XXH3_64bits_digest(copy.sum), copy.size, 0};
-        else
+        } else {
             error_set(err, path, "%s", inner.reason);
+        }
         XXH3_freeState(copy.sum);
     }
     close(in);
@@ -119,7 +127,7 @@ static FILE *open_text(struct tree *t, const char *path)
     const char *name;
     struct error ignored = {0};
     struct tree_dir *d = tree_parent(t, path, &name, false, &ignored);
-    int fd = d ? openat(tree_dir_fd(d), name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    int fd = d != NULL ? openat(tree_dir_fd(d), name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
     return fd < 0 ? NULL : fdopen(fd, "r");
 }
 
@@ -129,11 +137,13 @@ static int conda_record(struct tree *t, char *line, const char *dir, struct path
 {
     char path[PATH_MAX], from[PATH_MAX], mode[16], normal[PATH_MAX];
     if (sscanf(line, "('%4095[^'\\]', '%4095[^'\\]', '%15[^'\\]')", path, from, mode) != 3 ||
-        from[0] != '/' || strlen(from) < 2)
+        from[0] != '/' || strlen(from) < 2) {
         return error_set(err, "bin/conda-unpack", "a prefix record cannot be read: %s", line);
+    }
     const char *why = name_normal(path, normal, sizeof normal);
-    if (why)
+    if (why != NULL) {
         return error_set(err, "bin/conda-unpack", "%s: %s", path, why);
+    }
     struct rewrite_map map = {from, dir};
     return relocate(t, normal, strcmp(mode, "binary") == 0 ? 'b' : 't', &map, changed, err);
 }
@@ -145,14 +155,17 @@ int unlisted_conda_pack(struct tree *t, const char *dir, struct pathmap *changed
     int r = 0;
     bool inside = false;
     FILE *in = open_text(t, "bin/conda-unpack");
-    if (!in)
+    if (in == NULL) {
         return 0;
+    }
     while (r == 0 && getline(&line, &room, in) > 0) {
         line[strcspn(line, "\n")] = '\0';
-        if (inside && line[0] == ']')
+        if (inside && line[0] == ']') {
             break;
-        if (inside && line[0] == '(')
+        }
+        if (inside && line[0] == '(') {
             r = conda_record(t, line, dir, changed, err);
+        }
         inside = inside || strncmp(line, "_prefix_records = [", 19) == 0;
     }
     free(line);
@@ -165,17 +178,20 @@ char *unlisted_prefix(struct tree *t)
 {
     char line[PATH_MAX], *found = NULL;
     FILE *in = open_text(t, "bin/activate");
-    while (in && !found && fgets(line, sizeof line, in)) {
+    while (in != NULL && found == NULL && fgets(line, sizeof line, in) != NULL) {
         char *p = strstr(line, "VIRTUAL_ENV=");
-        if (!p)
+        if (p == NULL) {
             continue;
+        }
         p += strlen("VIRTUAL_ENV=");
         p += *p == '"' || *p == '\'';
         p[strcspn(p, "\"'\n")] = '\0';
-        if (p[0] == '/' && p[1])
+        if (p[0] == '/' && p[1]) {
             found = io_strdup(p);
+        }
     }
-    if (in)
+    if (in != NULL) {
         fclose(in);
+    }
     return found;
 }

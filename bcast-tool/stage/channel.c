@@ -41,8 +41,9 @@ struct channel *channel_new(const struct nodes *n, int allowed)
     c->nodes = n;
     c->root = n->leader == 0;
     c->allowed = allowed;
-    for (int i = 0; i < CHANNEL_WINDOW; i++)
+    for (int i = 0; i < CHANNEL_WINDOW; i++) {
         c->slots[i] = io_alloc(CHANNEL_CHUNK);
+    }
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->change, NULL);
     return c;
@@ -50,10 +51,12 @@ struct channel *channel_new(const struct nodes *n, int allowed)
 
 void channel_free(struct channel *c)
 {
-    if (!c)
+    if (c == NULL) {
         return;
-    for (int i = 0; i < CHANNEL_WINDOW; i++)
+    }
+    for (int i = 0; i < CHANNEL_WINDOW; i++) {
         free(c->slots[i]);
+    }
     pthread_cond_destroy(&c->change);
     pthread_mutex_destroy(&c->lock);
     free(c);
@@ -72,8 +75,9 @@ static uint64_t behind(const struct channel *c)
 static uint8_t *claim(struct channel *c, bool regardless)
 {
     pthread_mutex_lock(&c->lock);
-    while (c->ready - behind(c) == CHANNEL_WINDOW && (regardless || !c->stop))
+    while (c->ready - behind(c) == CHANNEL_WINDOW && (regardless || !c->stop)) {
         pthread_cond_wait(&c->change, &c->lock);
+    }
     bool stop = c->stop && !regardless;
     pthread_mutex_unlock(&c->lock);
     return stop ? NULL : (uint8_t *)header_of(c, c->ready) + sizeof(struct header);
@@ -90,8 +94,9 @@ static void publish(struct channel *c, enum chunk_kind kind, size_t used)
     *header_of(c, c->ready) = (struct header){kind, (uint32_t)used, c->ready};
     pthread_mutex_lock(&c->lock);
     c->ready++;
-    if (kind == CHUNK_END || kind == CHUNK_ABORT)
+    if (kind == CHUNK_END || kind == CHUNK_ABORT) {
         c->total = c->ready + CHANNEL_WINDOW - 1;
+    }
     pthread_cond_broadcast(&c->change);
     pthread_mutex_unlock(&c->lock);
 }
@@ -99,8 +104,9 @@ static void publish(struct channel *c, enum chunk_kind kind, size_t used)
 void channel_publish(struct channel *c, enum chunk_kind kind, size_t used)
 {
     publish(c, kind, used);
-    if (kind != CHUNK_END && kind != CHUNK_ABORT)
+    if (kind != CHUNK_END && kind != CHUNK_ABORT) {
         return;
+    }
     for (int i = 1; i < CHANNEL_WINDOW; i++) {
         claim(c, true);
         publish(c, CHUNK_PAD, 0);
@@ -119,8 +125,9 @@ void channel_abort(struct channel *c, const char *reason)
 enum chunk_kind channel_take(struct channel *c, const uint8_t **data, size_t *n)
 {
     pthread_mutex_lock(&c->lock);
-    while (c->ready == c->consumed)
+    while (c->ready == c->consumed) {
         pthread_cond_wait(&c->change, &c->lock);
+    }
     struct header *h = header_of(c, c->consumed);
     pthread_mutex_unlock(&c->lock);
     *data = (uint8_t *)h + sizeof *h;
@@ -154,8 +161,9 @@ static uint64_t postable(struct channel *c)
 {
     pthread_mutex_lock(&c->lock);
     uint64_t limit = c->root ? c->ready : c->consumed + CHANNEL_WINDOW;
-    if (c->total && limit > c->total)
+    if (c->total && limit > c->total) {
         limit = c->total;
+    }
     pthread_mutex_unlock(&c->lock);
     return limit;
 }
@@ -166,8 +174,9 @@ static bool post(struct channel *c)
     for (uint64_t limit = postable(c); c->posted < limit; c->posted++) {
         size_t i = c->posted % CHANNEL_WINDOW;
         c->requests[i] = MPI_REQUEST_NULL;
-        if (c->nodes->n > 1)
+        if (c->nodes->n > 1) {
             nodes_begin_share(c->nodes->leaders, c->slots[i], CHANNEL_CHUNK, &c->requests[i]);
+        }
         any = true;
     }
     return any;
@@ -180,8 +189,9 @@ static void moved(struct channel *c)
     pthread_mutex_lock(&c->lock);
     if (!c->root) {
         c->ready++;
-        if (h->kind == CHUNK_END || h->kind == CHUNK_ABORT)
+        if (h->kind == CHUNK_END || h->kind == CHUNK_ABORT) {
             c->total = c->ready + CHANNEL_WINDOW - 1;
+        }
     }
     c->moved++;
     pthread_cond_broadcast(&c->change);
@@ -191,11 +201,13 @@ static void moved(struct channel *c)
 static bool test(struct channel *c)
 {
     int done = 0;
-    if (c->moved == c->posted)
+    if (c->moved == c->posted) {
         return false;
+    }
     MPI_Test(&c->requests[c->moved % CHANNEL_WINDOW], &done, MPI_STATUS_IGNORE);
-    if (done)
+    if (done) {
         moved(c);
+    }
     return done;
 }
 
@@ -215,15 +227,19 @@ static void watch_failures(struct channel *c)
 {
     int there = 0;
     bool failed = atomic_load(&c->failed);
-    if (failed && !c->notes_sent && !c->root)
+    if (failed && !c->notes_sent && !c->root) {
         send_note(c);
-    if (!c->root)
+    }
+    if (!c->root) {
         return;
+    }
     MPI_Iprobe(MPI_ANY_SOURCE, TAG_FAILED, c->nodes->leaders, &there, MPI_STATUS_IGNORE);
-    if (there)
+    if (there) {
         take_note(c);
-    if (c->notes_taken + failed > (uint64_t)c->allowed)
+    }
+    if (c->notes_taken + failed > (uint64_t)c->allowed) {
         channel_stop(c);
+    }
 }
 
 static bool finished(struct channel *c)
@@ -262,6 +278,7 @@ uint64_t channel_notes_sent(const struct channel *c)
 
 void channel_take_notes(struct channel *c, uint64_t sent)
 {
-    while (c->notes_taken < sent)
+    while (c->notes_taken < sent) {
         take_note(c);
+    }
 }

@@ -28,11 +28,13 @@ static int read_manifest(int top, struct pathmap *listed, struct error *err)
     struct record r;
     int got = -1, fd = openat(top, NAME_MANIFEST, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
-    if (!in)
+    if (in == NULL) {
         return error_set_errno(err, NAME_MANIFEST, "cannot open");
+    }
     struct manifest_reader *m = manifest_open(in, err);
-    while (m && (got = manifest_next(m, &r, err)) > 0)
+    while (m != NULL && (got = manifest_next(m, &r, err)) > 0) {
         pathmap_put(listed, r.entry.path);
+    }
     manifest_close(m);
     fclose(in);
     return got;
@@ -41,19 +43,20 @@ static int read_manifest(int top, struct pathmap *listed, struct error *err)
 static bool byte_code(const char *path)
 {
     size_t n = strlen(path);
-    return strstr(path, "__pycache__/") && n > 4 && strcmp(path + n - 4, ".pyc") == 0;
+    return strstr(path, "__pycache__/") != NULL && n > 4 && strcmp(path + n - 4, ".pyc") == 0;
 }
 
 /* Was it made by `stage`, or by Python from what `stage` made? */
 static bool ours(const struct cleaning *s, const char *path)
 {
-    return pathmap_get(s->listed, path) || byte_code(path);
+    return pathmap_get(s->listed, path) != NULL || byte_code(path);
 }
 
 static void keep(struct cleaning *s, const char *path)
 {
-    if (s->kept++ == 0)
+    if (s->kept++ == 0) {
         snprintf(s->first, sizeof s->first, "%s", path);
+    }
 }
 
 static int clean_dir(struct cleaning *s, int fd, const char *path, struct error *err);
@@ -62,23 +65,28 @@ static int clean_entry(struct cleaning *s, int dir, const char *name, const char
                        struct error *err)
 {
     struct stat st;
-    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
         return error_set_errno(err, path, "cannot stat");
+    }
     if (!S_ISDIR(st.st_mode)) {
-        if (!ours(s, path))
+        if (!ours(s, path)) {
             keep(s, path);
-        else if (unlinkat(dir, name, 0) < 0)
+        } else if (unlinkat(dir, name, 0) < 0) {
             return error_set_errno(err, path, "cannot remove");
+        }
         return 0;
     }
     int fd = tree_open_dir(dir, name);
-    if (fd < 0)
+    if (fd < 0) {
         return error_set_errno(err, path, "cannot open");
+    }
     uint64_t before = s->kept;
-    if (clean_dir(s, fd, path, err) < 0)
+    if (clean_dir(s, fd, path, err) < 0) {
         return -1;
-    if (s->kept > before)
+    }
+    if (s->kept > before) {
         return 0;
+    }
     return unlinkat(dir, name, AT_REMOVEDIR) < 0 ? error_set_errno(err, path, "cannot remove") : 0;
 }
 
@@ -88,16 +96,18 @@ static int clean_dir(struct cleaning *s, int fd, const char *path, struct error 
     struct dirent *e;
     int r = 0;
     DIR *d = fdopendir(fd);
-    while (d && r == 0 && (e = readdir(d))) {
+    while (d != NULL && r == 0 && (e = readdir(d)) != NULL) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-            (!*path && strcmp(e->d_name, NAME_OWN) == 0))
+            (!*path && strcmp(e->d_name, NAME_OWN) == 0)) {
             continue;
+        }
         char *below = *path ? io_format("%s/%s", path, e->d_name) : io_strdup(e->d_name);
         r = clean_entry(s, dirfd(d), e->d_name, below, err);
         free(below);
     }
-    if (d)
+    if (d != NULL) {
         closedir(d);
+    }
     return r;
 }
 
@@ -106,14 +116,16 @@ static int clean_staged(struct destination *p, int top, struct error *err)
 {
     struct cleaning s = {.listed = pathmap_new()};
     int r = read_manifest(top, s.listed, err);
-    if (r == 0)
+    if (r == 0) {
         r = clean_dir(&s, dup(top), "", err);
+    }
     pathmap_free(s.listed);
-    if (r == 0 && s.kept)
+    if (r == 0 && s.kept) {
         r = error_set(err, p->dir,
                       "%llu files that `stage` did not make are left (the first: %s); --force "
                       "removes them",
                       (unsigned long long)s.kept, s.first);
+    }
     return r < 0 ? -1 : tree_remove(p->parent_fd, p->base, err);
 }
 
@@ -121,13 +133,16 @@ static int clean_place(struct destination *p, bool all, struct error *err)
 {
     struct destination_label label;
     int top = openat(p->parent_fd, p->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (top < 0)
+    if (top < 0) {
         return errno == ENOENT ? 0 : error_set_errno(err, p->dir, "cannot open");
+    }
     int r = trust_tree(top, p->dir, err);
-    if (r == 0 && !destination_read_label(top, &label))
+    if (r == 0 && !destination_read_label(top, &label)) {
         r = error_set(err, p->dir, "it was not made by `stage`; not removed");
-    if (r == 0)
+    }
+    if (r == 0) {
         r = all ? tree_remove(p->parent_fd, p->base, err) : clean_staged(p, top, err);
+    }
     close(top);
     return r;
 }
@@ -137,12 +152,15 @@ int clean_destination(const char *dir, bool all, struct error *err)
     struct destination p;
     char name[PARTIAL_NAME];
     int r = destination_open(&p, dir, err);
-    if (r == 0)
+    if (r == 0) {
         r = partial_new_name(p.base, name, err);
-    if (r == 0)
+    }
+    if (r == 0) {
         r = destination_begin(&p, name, partial_number(name), err);
-    if (r == 0)
+    }
+    if (r == 0) {
         r = clean_place(&p, all, err);
+    }
     destination_close(&p);
     return r;
 }

@@ -24,8 +24,10 @@ static enum partial_state wait_for_death(const struct order *o, int parent)
     char token[PARTIAL_TOKEN];
     double end = io_now() + DEATH_WAIT;
     enum partial_state s;
-    while ((s = partial_look(parent, o->base, o->partial, token)) == PARTIAL_LIVE && io_now() < end)
+    while ((s = partial_look(parent, o->base, o->partial, token)) == PARTIAL_LIVE &&
+           io_now() < end) {
         io_nap(DEATH_NAP);
+    }
     return s;
 }
 
@@ -35,17 +37,21 @@ static void clean(const struct order *o)
     struct error err = {0};
     int parent = trust_open(o->parent, &err);
     enum partial_state s = parent < 0 ? PARTIAL_LIVE : wait_for_death(o, parent);
-    if (s == PARTIAL_LIVE)
+    if (s == PARTIAL_LIVE) {
         return;
+    }
     if (s == PARTIAL_DEAD && o->speak) /* at once: the launcher is about to close stderr */
+    {
         fprintf(stderr,
                 "python-mpi-bcast: the job was killed before it was done: nothing was staged, "
                 "%s/%s is removed\n",
                 o->parent, o->partial);
-    if (s == PARTIAL_DEAD)
+    }
+    if (s == PARTIAL_DEAD) {
         partial_remove(parent, o->partial, &err);
-    else
+    } else {
         unlinkat(parent, o->partial, AT_REMOVEDIR);
+    }
 }
 
 static _Noreturn void live(int in)
@@ -53,8 +59,9 @@ static _Noreturn void live(int in)
     static struct order order;
     char verdict;
     signal(SIGPIPE, SIG_IGN);
-    if (io_read(in, &order, sizeof order) == sizeof order && io_read(in, &verdict, 1) == 0)
+    if (io_read(in, &order, sizeof order) == sizeof order && io_read(in, &verdict, 1) == 0) {
         clean(&order);
+    }
     _exit(0);
 }
 
@@ -62,8 +69,9 @@ void cleanup_helper_start(struct cleanup_helper *g)
 {
     int ends[2];
     g->pipe = -1;
-    if (pipe2(ends, O_CLOEXEC) < 0)
+    if (pipe2(ends, O_CLOEXEC) < 0) {
         return;
+    }
     pid_t child = fork();
     if (child == 0) {
         int nothing = open("/dev/null", O_RDWR);
@@ -77,10 +85,11 @@ void cleanup_helper_start(struct cleanup_helper *g)
         live(ends[0]);
     }
     close(ends[0]);
-    if (child < 0)
+    if (child < 0) {
         close(ends[1]);
-    else
+    } else {
         g->pipe = ends[1];
+    }
 }
 
 void cleanup_helper_watch(struct cleanup_helper *g, const char *parent, const char *base,
@@ -90,14 +99,16 @@ void cleanup_helper_watch(struct cleanup_helper *g, const char *parent, const ch
     snprintf(o.parent, sizeof o.parent, "%s", parent);
     snprintf(o.base, sizeof o.base, "%s", base);
     snprintf(o.partial, sizeof o.partial, "%s", partial);
-    if (g->pipe >= 0)
+    if (g->pipe >= 0) {
         io_write(g->pipe, &o, sizeof o, -1);
+    }
 }
 
 void cleanup_helper_dismiss(struct cleanup_helper *g)
 {
-    if (g->pipe < 0)
+    if (g->pipe < 0) {
         return;
+    }
     io_write(g->pipe, "x", 1, -1);
     close(g->pipe);
     g->pipe = -1;

@@ -4,8 +4,9 @@
 
 static void let_go(struct consumer *in)
 {
-    if (in->holding)
+    if (in->holding) {
         channel_release(in->channel);
+    }
     in->holding = false;
     in->left = 0;
 }
@@ -14,12 +15,14 @@ static void let_go(struct consumer *in)
 static bool next_chunk(struct consumer *in)
 {
     let_go(in);
-    if (in->archive_ended)
+    if (in->archive_ended) {
         return false;
+    }
     enum chunk_kind kind = channel_take(in->channel, &in->data, &in->left);
     in->holding = true;
-    if (kind == CHUNK_DATA)
+    if (kind == CHUNK_DATA) {
         return true;
+    }
     in->archive_ended = true;
     in->aborted = kind != CHUNK_ARCHIVE_END;
     let_go(in);
@@ -37,8 +40,9 @@ static ssize_t pull(void *context, void *buffer, size_t n, struct error *err)
     struct consumer *in = context;
     size_t done = 0;
     while (done < n) {
-        if (in->left == 0 && !next_chunk(in))
+        if (in->left == 0 && !next_chunk(in)) {
             return chunk_end(in, err) < 0 ? -1 : (ssize_t)done;
+        }
         size_t part = in->left < n - done ? in->left : n - done;
         memcpy((char *)buffer + done, in->data, part);
         in->data += part;
@@ -57,10 +61,12 @@ void consumer_begin(struct consumer *in, const struct request_archive *a, int th
 ssize_t consumer_block(void *context, const uint8_t **block, struct error *err)
 {
     struct consumer *in = context;
-    if (in->decoder)
+    if (in->decoder != NULL) {
         return decoder_next(in->decoder, block, err);
-    if (!next_chunk(in))
+    }
+    if (!next_chunk(in)) {
         return chunk_end(in, err);
+    }
     *block = in->data;
     return (ssize_t)in->left;
 }
@@ -69,15 +75,16 @@ bool consumer_end(struct consumer *in)
 {
     decoder_close(in->decoder);
     in->decoder = NULL;
-    while (next_chunk(in))
-        ;
+    while (next_chunk(in)) {
+    }
     return !in->aborted;
 }
 
 void consumer_finish(struct consumer *in)
 {
-    if (in->aborted)
+    if (in->aborted) {
         return;
+    }
     const uint8_t *data;
     size_t n;
     enum chunk_kind kind;

@@ -36,8 +36,9 @@ static FILE *open_in(int top, const char *name, bool write, struct error *err)
     int flags = write ? O_WRONLY | O_CREAT | O_TRUNC : O_RDONLY;
     int fd = openat(top, name, flags | O_NOFOLLOW | O_CLOEXEC, 0644);
     FILE *file = fd < 0 ? NULL : fdopen(fd, write ? "w" : "r");
-    if (!file)
+    if (file == NULL) {
         error_set_errno(err, name, "cannot open");
+    }
     return file;
 }
 
@@ -55,15 +56,17 @@ static int read_listing(struct work *w, const char *name, int layer, visit *each
     struct record r;
     int got = -1;
     FILE *in = open_in(w->s->top, name, false, err);
-    struct manifest_reader *m = in ? manifest_open(in, err) : NULL;
-    while (m && (got = manifest_next(m, &r, err)) > 0)
+    struct manifest_reader *m = in != NULL ? manifest_open(in, err) : NULL;
+    while (m != NULL && (got = manifest_next(m, &r, err)) > 0) {
         if (each(w, &r, layer, err) < 0) {
             got = -1;
             break;
         }
+    }
     manifest_close(m);
-    if (in)
+    if (in != NULL) {
         fclose(in);
+    }
     return got;
 }
 
@@ -80,12 +83,14 @@ static int relocate_foreign(struct work *w, struct error *err)
 {
     char name[64];
     int r = unlisted_conda_pack(w->tree, w->s->dir, w->changed, err);
-    if (r != 0)
+    if (r != 0) {
         return r < 0 ? -1 : 0;
-    char *found = w->s->old_prefix ? NULL : unlisted_prefix(w->tree);
-    w->old_prefix = found ? found : w->s->old_prefix;
-    for (int i = 0; w->old_prefix && r == 0 && i < w->s->layers; i++)
+    }
+    char *found = w->s->old_prefix != NULL ? NULL : unlisted_prefix(w->tree);
+    w->old_prefix = found != NULL ? found : w->s->old_prefix;
+    for (int i = 0; w->old_prefix != NULL && r == 0 && i < w->s->layers; i++) {
         r = read_listing(w, layer_name(i, name), i, relocate, err);
+    }
     free(found);
     return r;
 }
@@ -94,10 +99,11 @@ static int merge(struct work *w, struct record *r, int layer, struct error *err)
 {
     (void)err;
     struct pathmap_value *v = pathmap_get(w->s->replaced, r->entry.path);
-    if (v && v->layer > layer)
+    if (v != NULL && v->layer > layer) {
         return 0;
+    }
     v = pathmap_get(w->changed, r->entry.path);
-    if (v && r->entry.type == ENTRY_FILE) {
+    if (v != NULL && r->entry.type == ENTRY_FILE) {
         r->sum = v->sum;
         r->entry.size = v->size;
     }
@@ -109,14 +115,16 @@ static int copy_head(struct work *w, struct manifest_head *h, struct error *err)
 {
     char name[64];
     FILE *in = open_in(w->s->top, layer_name(0, name), false, err);
-    struct manifest_reader *m = in ? manifest_open(in, err) : NULL;
-    if (m)
+    struct manifest_reader *m = in != NULL ? manifest_open(in, err) : NULL;
+    if (m != NULL) {
         *h = *manifest_head(m);
+    }
     h->prefixes = 0; /* everything is relocated: the tree's prefix is where it stands */
     manifest_close(m);
-    if (in)
+    if (in != NULL) {
         fclose(in);
-    return m ? 0 : -1;
+    }
+    return m != NULL ? 0 : -1;
 }
 
 static int write_manifest(struct work *w, struct error *err)
@@ -124,24 +132,32 @@ static int write_manifest(struct work *w, struct error *err)
     char name[64];
     struct manifest_head h;
     if (w->s->layers == 1 && !w->s->unlisted) /* nothing to merge */
+    {
         return renameat(w->s->top, layer_name(0, name), w->s->top, NAME_MANIFEST) < 0
                    ? error_set_errno(err, NAME_MANIFEST, "cannot write")
                    : 0;
-    if (copy_head(w, &h, err) < 0)
+    }
+    if (copy_head(w, &h, err) < 0) {
         return -1;
+    }
     FILE *out = open_in(w->s->top, NAME_MANIFEST, true, err);
-    if (!out)
+    if (out == NULL) {
         return -1;
+    }
     int r = 0;
     w->out = manifest_create(out, &h);
-    for (int i = 0; r == 0 && i < w->s->layers; i++)
+    for (int i = 0; r == 0 && i < w->s->layers; i++) {
         r = read_listing(w, layer_name(i, name), i, merge, err);
-    if (manifest_finish(w->out, err) < 0)
+    }
+    if (manifest_finish(w->out, err) < 0) {
         r = -1;
-    if (fclose(out) != 0 && r == 0)
+    }
+    if (fclose(out) != 0 && r == 0) {
         r = error_set_errno(err, NAME_MANIFEST, "cannot write");
-    for (int i = 0; i < w->s->layers; i++)
+    }
+    for (int i = 0; i < w->s->layers; i++) {
         unlinkat(w->s->top, layer_name(i, name), 0);
+    }
     return r;
 }
 
@@ -149,8 +165,9 @@ static int set_mode(struct work *w, const char *path, mode_t mode, struct error 
 {
     const char *name;
     struct tree_dir *d = tree_parent(w->tree, path, &name, false, err);
-    if (!d)
+    if (d == NULL) {
         return -1;
+    }
     return fchmodat(tree_dir_fd(d), name, mode, 0) < 0
                ? error_set_errno(err, path, "cannot set the mode")
                : 0;
@@ -168,12 +185,15 @@ static int set_directory(struct work *w, struct record *r, int layer, struct err
         return 0;
     }
     struct tree_dir *d = tree_parent(w->tree, e->path, &name, false, err);
-    if (!d)
+    if (d == NULL) {
         return -1;
-    if (utimensat(tree_dir_fd(d), name, times, AT_SYMLINK_NOFOLLOW) < 0)
+    }
+    if (utimensat(tree_dir_fd(d), name, times, AT_SYMLINK_NOFOLLOW) < 0) {
         return error_set_errno(err, e->path, "cannot set the time");
-    if ((e->mode & 0700) == 0700)
+    }
+    if ((e->mode & 0700) == 0700) {
         return e->mode == 0755 ? 0 : set_mode(w, e->path, e->mode, err);
+    }
     struct late *late = io_alloc(sizeof *late);
     *late = (struct late){w->late, io_strdup(e->path), e->mode};
     w->late = late;
@@ -185,11 +205,12 @@ static int set_late(struct work *w, struct error *err)
 {
     int r = 0;
     tree_forget(w->tree);
-    while (w->late) {
+    while (w->late != NULL) {
         struct late *l = w->late;
         w->late = l->next;
-        if (r == 0)
+        if (r == 0) {
             r = set_mode(w, l->path, l->mode, err);
+        }
         free(l->path);
         free(l);
     }
@@ -201,8 +222,9 @@ static int set_top(struct work *w, struct error *err)
 {
     struct timespec times[2] = {{0, UTIME_OMIT}, w->top_time};
     unlinkat(w->s->top, FINALIZE_DIRS, 0);
-    if (fchmod(w->s->top, w->top_mode) < 0 || futimens(w->s->top, times) < 0)
+    if (fchmod(w->s->top, w->top_mode) < 0 || futimens(w->s->top, times) < 0) {
         return error_set_errno(err, NULL, "cannot set mode and time of the top directory");
+    }
     return 0;
 }
 
@@ -214,14 +236,18 @@ int finalize_tree(const struct finalize *s, struct error *err)
                      .top_mode = 0755,
                      .top_time = {0, UTIME_NOW}};
     int r = s->unlisted ? relocate_foreign(&w, err) : 0;
-    if (r == 0)
+    if (r == 0) {
         r = write_manifest(&w, err);
-    if (r == 0)
+    }
+    if (r == 0) {
         r = read_listing(&w, FINALIZE_DIRS, 0, set_directory, err);
-    if (set_late(&w, err) < 0)
+    }
+    if (set_late(&w, err) < 0) {
         r = -1;
-    if (r == 0)
+    }
+    if (r == 0) {
         r = set_top(&w, err);
+    }
     pathmap_free(w.changed);
     tree_close(w.tree);
     return r;

@@ -25,8 +25,9 @@
 int partial_new_name(const char *base, char name[PARTIAL_NAME], struct error *err)
 {
     uint64_t number;
-    if (getrandom(&number, sizeof number, 0) != sizeof number)
+    if (getrandom(&number, sizeof number, 0) != sizeof number) {
         return error_set_errno(err, NULL, "cannot get a random number");
+    }
     snprintf(name, PARTIAL_NAME, "%s" INFIX "%016" PRIx64, base, number);
     return 0;
 }
@@ -49,8 +50,9 @@ static bool is_name(const char *base, const char *name)
 int partial_mark(int dir, const char *token)
 {
     char text[sizeof MAGIC + PARTIAL_TOKEN];
-    if (mkdirat(dir, NAME_OWN, 0755) < 0 && errno != EEXIST)
+    if (mkdirat(dir, NAME_OWN, 0755) < 0 && errno != EEXIST) {
         return -1;
+    }
     unlinkat(dir, NAME_MARK, 0);
     int fd = openat(dir, NAME_MARK, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     int n = snprintf(text, sizeof text, MAGIC "%.*s\n", PARTIAL_TOKEN - 2, token);
@@ -82,8 +84,9 @@ static enum partial_state look_at_mark(int dir, char token[PARTIAL_TOKEN])
                  text + strlen(MAGIC));
         state = flock(fd, LOCK_SH | LOCK_NB) == 0 ? PARTIAL_DEAD : PARTIAL_LIVE;
     }
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
+    }
     return state;
 }
 
@@ -91,13 +94,15 @@ enum partial_state partial_look(int parent, const char *base, const char *name,
                                 char token[PARTIAL_TOKEN])
 {
     token[0] = '\0';
-    if (!is_name(base, name))
+    if (!is_name(base, name)) {
         return PARTIAL_NONE;
+    }
     int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     enum partial_state s =
         dir >= 0 && is_own(dir, S_IFDIR) ? look_at_mark(dir, token) : PARTIAL_NONE;
-    if (dir >= 0)
+    if (dir >= 0) {
         close(dir);
+    }
     return s;
 }
 
@@ -111,15 +116,18 @@ static void walk(int parent, const char *base, use *each, void *context)
     struct dirent *e;
     int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (!d && fd >= 0)
+    if (d == NULL && fd >= 0) {
         close(fd);
-    while (d && (e = readdir(d))) {
-        enum partial_state s = partial_look(parent, base, e->d_name, token);
-        if (s != PARTIAL_NONE && !each(context, parent, e->d_name, s, token))
-            break;
     }
-    if (d)
+    while (d != NULL && (e = readdir(d)) != NULL) {
+        enum partial_state s = partial_look(parent, base, e->d_name, token);
+        if (s != PARTIAL_NONE && !each(context, parent, e->d_name, s, token)) {
+            break;
+        }
+    }
+    if (d != NULL) {
         closedir(d);
+    }
 }
 
 struct search {
@@ -155,17 +163,20 @@ bool partial_claim(int parent, const char *base, const char *mine, const char *t
     for (double end = io_now() + CLAIM_WAIT;; io_nap(CLAIM_NAP)) {
         struct search s = {.mine = mine, .token = token};
         walk(parent, base, compare, &s);
-        if (!s.found)
+        if (!s.found) {
             return true;
-        if (s.is_first || io_now() > end)
+        }
+        if (s.is_first || io_now() > end) {
             return false;
+        }
     }
 }
 
 static bool is_any_of(const char *name, const char *const *list)
 {
-    while (*list && strcmp(*list, name) != 0)
+    while (*list != NULL && strcmp(*list, name) != 0) {
         list++;
+    }
     return *list;
 }
 
@@ -175,13 +186,17 @@ static int empty_but(int fd, const char *const *kept, struct error *err)
     struct dirent *e;
     int r = 0;
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (!d && fd >= 0)
+    if (d == NULL && fd >= 0) {
         close(fd);
-    while (d && (e = readdir(d)))
-        if (!is_any_of(e->d_name, kept) && tree_remove(dirfd(d), e->d_name, err) < 0)
+    }
+    while (d != NULL && (e = readdir(d)) != NULL) {
+        if (!is_any_of(e->d_name, kept) && tree_remove(dirfd(d), e->d_name, err) < 0) {
             r = -1;
-    if (d)
+        }
+    }
+    if (d != NULL) {
         closedir(d);
+    }
     return r;
 }
 
@@ -191,12 +206,14 @@ int partial_remove(int parent, const char *name, struct error *err)
     static const char *const inside[] = {".", "..", NAME_MARK + sizeof NAME_OWN, NULL};
     const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     int top = openat(parent, name, flags);
-    if (top < 0)
+    if (top < 0) {
         return errno == ENOENT ? 0 : error_set_errno(err, name, "cannot open");
+    }
     int own = openat(top, NAME_OWN, flags);
     int r = empty_but(top, outside, err);
-    if (empty_but(own, inside, err) < 0)
+    if (empty_but(own, inside, err) < 0) {
         r = -1;
+    }
     return r < 0 ? -1 : tree_remove(parent, name, err);
 }
 
@@ -210,8 +227,9 @@ static bool remove_dead(void *context, int parent, const char *name, enum partia
 {
     struct removal *r = context;
     (void)token;
-    if (s == PARTIAL_DEAD && partial_remove(parent, name, r->err) < 0)
+    if (s == PARTIAL_DEAD && partial_remove(parent, name, r->err) < 0) {
         r->result = -1;
+    }
     return true;
 }
 

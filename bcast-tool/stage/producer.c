@@ -12,10 +12,11 @@ struct filling {
 static int put(struct channel *c, struct filling *to, const uint8_t *bytes, size_t n)
 {
     while (n) {
-        if (!to->chunk) {
+        if (to->chunk == NULL) {
             to->used = 0;
-            if (!(to->chunk = channel_claim(c, &to->room)))
+            if ((to->chunk = channel_claim(c, &to->room)) == NULL) {
                 return -1;
+            }
         }
         size_t part = to->room - to->used < n ? to->room - to->used : n;
         memcpy(to->chunk + to->used, bytes, part);
@@ -37,8 +38,9 @@ static int send_archive(struct producer *producer, int i, uint64_t before)
     ssize_t n = 0;
     struct filling to = {0};
     struct source *s = source_open(producer->paths[i], producer->threads, &producer->error);
-    if (!s)
+    if (s == NULL) {
         return -1;
+    }
     bool stored = producer->request->archive[i].stored;
     while ((n = stored ? source_stored(s, &block, &producer->error)
                        : source_plain(s, &block, &producer->error)) > 0) {
@@ -48,8 +50,9 @@ static int send_archive(struct producer *producer, int i, uint64_t before)
         }
         atomic_store(&producer->read, before + source_read_bytes(s));
     }
-    if (n == 0 && to.chunk)
+    if (n == 0 && to.chunk != NULL) {
         channel_publish(producer->channel, CHUNK_DATA, to.used);
+    }
     source_close(s);
     return n < 0 ? -1 : 0;
 }
@@ -60,7 +63,8 @@ void *producer_run(void *arg)
     uint64_t before = 0;
     size_t room;
     for (int i = 0; i < producer->request->n; i++) {
-        if (send_archive(producer, i, before) < 0 || !channel_claim(producer->channel, &room)) {
+        if (send_archive(producer, i, before) < 0 ||
+            channel_claim(producer->channel, &room) == NULL) {
             channel_abort(producer->channel,
                           producer->error.set ? producer->error.reason : "stopped");
             return NULL;
@@ -68,9 +72,10 @@ void *producer_run(void *arg)
         channel_publish(producer->channel, CHUNK_ARCHIVE_END, 0);
         before += producer->request->archive[i].size;
     }
-    if (channel_claim(producer->channel, &room))
+    if (channel_claim(producer->channel, &room) != NULL) {
         channel_publish(producer->channel, CHUNK_END, 0);
-    else
+    } else {
         channel_abort(producer->channel, "stopped");
+    }
     return NULL;
 }

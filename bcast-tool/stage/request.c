@@ -18,19 +18,21 @@ static int take_head(struct request_archive *a, struct tar *t, struct error *err
     const uint8_t *data;
     uint64_t offset;
     ssize_t n = tar_data(t, &data, &offset, err);
-    if (n <= 0)
+    if (n <= 0) {
         return error_set(err, NULL, "the archive's manifest is damaged");
+    }
     FILE *in = fmemopen((void *)data, (size_t)n, "r");
-    struct manifest_reader *m = in ? manifest_open(in, err) : NULL;
-    if (m) {
+    struct manifest_reader *m = in != NULL ? manifest_open(in, err) : NULL;
+    if (m != NULL) {
         a->listed = true;
         a->files = manifest_head(m)->files;
         a->bytes = manifest_head(m)->bytes;
         manifest_close(m);
     }
-    if (in)
+    if (in != NULL) {
         fclose(in);
-    return m ? 0 : -1;
+    }
+    return m != NULL ? 0 : -1;
 }
 
 static int look(struct request_archive *a, struct source *s, struct error *err)
@@ -39,10 +41,11 @@ static int look(struct request_archive *a, struct source *s, struct error *err)
     struct tar_policy any = {UINT64_MAX, UINT64_MAX};
     struct tar *t = tar_open(plain, s, &any);
     int got = tar_next(t, &e, err);
-    if (got == 0)
+    if (got == 0) {
         error_set(err, NULL, "the archive holds nothing");
-    else if (got > 0 && strcmp(e.path, NAME_MANIFEST) == 0)
+    } else if (got > 0 && strcmp(e.path, NAME_MANIFEST) == 0) {
         got = take_head(a, t, err) == 0 ? 1 : -1;
+    }
     tar_close(t);
     return got > 0 ? 0 : -1;
 }
@@ -51,16 +54,18 @@ static int describe(struct request_archive *a, const char *path, uint64_t *id, s
 {
     struct error inner = {0};
     struct source *s = source_open(path, 0, err);
-    if (!s)
+    if (s == NULL) {
         return -1;
+    }
     *a = (struct request_archive){.size = source_size(s), .framing = source_framing(s), .files = 1};
     a->bytes = a->size;
     snprintf(a->how, sizeof a->how, "%s",
              a->framing != FRAMING_NONE || source_sealed(s) ? framing_name(a->framing)
                                                             : FRAMING_UNLISTED);
     int r = source_identity(s, id, err);
-    if (r == 0 && look(a, s, &inner) < 0)
+    if (r == 0 && look(a, s, &inner) < 0) {
         r = error_set(err, inner.path[0] ? inner.path : path, "%s", inner.reason);
+    }
     source_close(s);
     return r;
 }
@@ -68,17 +73,19 @@ static int describe(struct request_archive *a, const char *path, uint64_t *id, s
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
+    return slash != NULL ? slash + 1 : path;
 }
 
 int request_describe(struct request *j, const char *const *paths, int n, struct error *err)
 {
-    if (n > REQUEST_ARCHIVES)
+    if (n > REQUEST_ARCHIVES) {
         return error_set(err, NULL, "at most %d archives can be staged together", REQUEST_ARCHIVES);
+    }
     j->n = j->label.n = n;
     for (int i = 0; i < n; i++) {
-        if (describe(&j->archive[i], paths[i], &j->label.archive[i].id, err) < 0)
+        if (describe(&j->archive[i], paths[i], &j->label.archive[i].id, err) < 0) {
             return -1;
+        }
         error_printable(j->label.archive[i].name, sizeof j->label.archive[i].name,
                         base_name(paths[i]));
     }

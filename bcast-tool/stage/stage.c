@@ -60,22 +60,26 @@ int stage_interrupted(void)
 static bool go_on(struct run *r, uint64_t value, struct status_summary *a)
 {
     struct stage_result *result = r->result;
-    if (r->nodes->leader == 0 && !result->reports)
+    if (r->nodes->leader == 0 && result->reports == NULL) {
         result->reports = io_alloc((size_t)r->nodes->n * sizeof *result->reports);
-    if (interrupted && !r->error.set)
+    }
+    if (interrupted && !r->error.set) {
         error_set(&r->error, NULL, "stopped by signal %d", (int)interrupted);
+    }
     status_exchange(r->nodes, &r->error, value | (r->fatal ? FATAL : 0), result->reports, a);
     result->failed = a->failed;
-    if (a->failed)
+    if (a->failed) {
         result->first = a->first;
+    }
     return a->failed <= r->o->allow_failed && a->failed < r->nodes->n && a->sum < FATAL;
 }
 
 static void choose_policy(struct run *r)
 {
     uint64_t size = 0;
-    for (int i = 0; i < r->request.n; i++)
+    for (int i = 0; i < r->request.n; i++) {
         size += r->request.archive[i].size;
+    }
     uint64_t bytes = size * DEFAULT_RATIO > DEFAULT_BYTES ? size * DEFAULT_RATIO : DEFAULT_BYTES;
     r->request.policy.max_bytes = r->o->max_bytes ? r->o->max_bytes : bytes;
     r->request.policy.max_files = r->o->max_files ? r->o->max_files : DEFAULT_FILES;
@@ -87,11 +91,13 @@ static bool describe(struct run *r)
 {
     struct status_summary a;
     if (r->nodes->leader == 0) {
-        if (request_describe(&r->request, r->o->archives, r->o->n, &r->error) < 0)
+        if (request_describe(&r->request, r->o->archives, r->o->n, &r->error) < 0) {
             r->fatal = true;
+        }
         choose_policy(r);
-        if (!r->fatal && partial_new_name(r->destination.base, r->request.partial, &r->error) < 0)
+        if (!r->fatal && partial_new_name(r->destination.base, r->request.partial, &r->error) < 0) {
             r->fatal = true;
+        }
     }
     nodes_share(r->nodes->leaders, &r->request, sizeof r->request);
     return go_on(r, 0, &a);
@@ -108,19 +114,22 @@ static void choose_travel(struct run *r)
     nodes_wait(&request);
     MPI_Wait(&request, MPI_STATUS_IGNORE);
     bool stored = r->o->travel == TRAVEL_STORED || (r->o->travel == TRAVEL_AUTO && fewest >= 4);
-    for (int i = 0; i < r->request.n; i++)
+    for (int i = 0; i < r->request.n; i++) {
         r->request.archive[i].stored = stored && r->request.archive[i].framing != FRAMING_NONE;
+    }
 }
 
 /* What must hold on this node before the first byte. */
 static int check_place(struct run *r)
 {
     uint64_t bytes = 0, files = 8;
-    if (r->error.set)
+    if (r->error.set) {
         return -1;
+    }
     enum destination_state s = destination_state(&r->destination, &r->request.label, &r->error);
-    if (s == DESTINATION_ALIEN || (s == DESTINATION_OTHER && !r->o->force))
+    if (s == DESTINATION_ALIEN || (s == DESTINATION_OTHER && !r->o->force)) {
         return -1;
+    }
     r->error = (struct error){0};
     r->intact = s == DESTINATION_SAME && !r->o->force;
     for (int i = 0; i < r->request.n; i++) {
@@ -135,9 +144,11 @@ static void check_private(struct run *r)
 {
     const struct destination *p = &r->destination;
     if (!r->error.set && p->partial[0] &&
-        partial_other(p->parent_fd, p->base, p->partial, partial_number(r->request.partial), true))
+        partial_other(p->parent_fd, p->base, p->partial, partial_number(r->request.partial),
+                      true)) {
         error_set(&r->error, p->parent,
                   "the nodes share this file system; give a node-local directory");
+    }
 }
 
 /* The names of the partial copies differ, so that check_private() tells them apart. */
@@ -145,8 +156,9 @@ static bool begin_place(struct run *r)
 {
     char own[PARTIAL_NAME];
     snprintf(own, sizeof own, "%s", r->request.partial);
-    if (r->nodes->leader > 0 && partial_new_name(r->destination.base, own, &r->error) < 0)
+    if (r->nodes->leader > 0 && partial_new_name(r->destination.base, own, &r->error) < 0) {
         return false;
+    }
     cleanup_helper_watch(r->helper, r->destination.parent, r->destination.base, own,
                          r->nodes->leader == 0);
     return destination_begin(&r->destination, own, partial_number(r->request.partial), &r->error) ==
@@ -160,18 +172,22 @@ static bool prepare(struct run *r)
     struct status_summary a;
     int first = 1;
     bool begin = !r->o->dry_run && !r->error.set;
-    if (r->nodes->leader == 0 && begin)
+    if (r->nodes->leader == 0 && begin) {
         first = begin_place(r);
+    }
     nodes_share(r->nodes->leaders, &first, sizeof first);
-    if (r->nodes->leader > 0 && begin && first)
+    if (r->nodes->leader > 0 && begin && first) {
         begin_place(r);
+    }
     check_place(r);
-    if (!go_on(r, r->intact, &a))
+    if (!go_on(r, r->intact, &a)) {
         return false;
+    }
     r->result->outcome =
         (int)a.sum + a.failed == r->nodes->n ? STAGE_NOTHING_TO_DO : STAGE_WOULD_DO;
-    if (r->o->dry_run || r->result->outcome == STAGE_NOTHING_TO_DO)
+    if (r->o->dry_run || r->result->outcome == STAGE_NOTHING_TO_DO) {
         return false;
+    }
     r->result->outcome = STAGE_FAILED;
     check_private(r); /* all have made theirs */
     return go_on(r, 0, &a);
@@ -193,24 +209,27 @@ static void *consume(void *arg)
                                .bytes = &r->bytes,
                                .files = &r->files};
     struct unpack *u = NULL;
-    if (r->active && !(u = unpack_open(r->destination.partial_fd, &o, &r->unpack)))
+    if (r->active && (u = unpack_open(r->destination.partial_fd, &o, &r->unpack)) == NULL) {
         channel_fail(r->channel);
+    }
     bool well = u != NULL;
     for (int i = 0; i < r->request.n && !in.aborted; i++) {
         consumer_begin(&in, &r->request.archive[i], cores < DECODERS_MAX ? cores : DECODERS_MAX);
         if (well &&
             unpack_layer(u, consumer_block, &in, r->request.archive[i].how, &r->unpack) < 0) {
             well = false;
-            if (in.aborted)
+            if (in.aborted) {
                 r->unpack = (struct error){0}; /* not this node's fault */
-            else
+            } else {
                 channel_fail(r->channel);
+            }
         }
         consumer_end(&in);
     }
     consumer_finish(&in);
-    if (well && !in.aborted)
+    if (well && !in.aborted) {
         unpack_finish(u, &r->unpack);
+    }
     unpack_close(u);
     return NULL;
 }
@@ -221,11 +240,13 @@ static void tick(void *arg)
     if (interrupted && !r->error.set) {
         error_set(&r->error, NULL, "stopped by signal %d", (int)interrupted);
         channel_fail(r->channel);
-        if (r->nodes->leader == 0)
+        if (r->nodes->leader == 0) {
             channel_stop(r->channel);
+        }
     }
-    if (r->nodes->leader == 0 && r->o->progress)
+    if (r->nodes->leader == 0 && r->o->progress != NULL) {
         r->o->progress(atomic_load(&r->producer.read), r->result->stored, io_now() - r->start);
+    }
 }
 
 /* Threads are as good as memory: without them nothing works. */
@@ -252,13 +273,15 @@ static void stream(struct run *r)
                                     .request = &r->request,
                                     .paths = r->o->archives,
                                     .threads = cores < DECODERS_MAX ? cores : DECODERS_MAX};
-    if (root)
+    if (root) {
         spawn(&producer, producer_run, &r->producer);
+    }
     spawn(&consumer, consume, r);
     channel_pump(r->channel, tick, r);
     pthread_join(consumer, NULL);
-    if (root)
+    if (root) {
         pthread_join(producer, NULL);
+    }
     if (r->producer.error.set) {
         r->fatal = true;
         r->error = r->producer.error;
@@ -272,8 +295,9 @@ static bool unpacked(struct run *r)
 {
     struct status_summary a;
     bool good = go_on(r, channel_notes_sent(r->channel), &a);
-    if (r->nodes->leader == 0)
+    if (r->nodes->leader == 0) {
         channel_take_notes(r->channel, a.sum & (FATAL - 1));
+    }
     channel_free(r->channel);
     r->channel = NULL;
     return good;
@@ -282,28 +306,33 @@ static bool unpacked(struct run *r)
 static bool commit(struct run *r)
 {
     struct status_summary a;
-    if (!r->error.set && !r->intact)
+    if (!r->error.set && !r->intact) {
         destination_commit(&r->destination, &r->request.label, &r->error);
+    }
     if (!go_on(r, 0, &a)) {
         destination_rollback(&r->destination);
         return false;
     }
-    if (!r->error.set && !r->intact)
+    if (!r->error.set && !r->intact) {
         destination_finish(&r->destination);
+    }
     return true;
 }
 
 static void run_leader(struct run *r)
 {
     r->result->outcome = STAGE_FAILED;
-    if (!describe(r))
+    if (!describe(r)) {
         return;
+    }
     choose_travel(r);
-    if (!prepare(r))
+    if (!prepare(r)) {
         return;
+    }
     stream(r);
-    if (unpacked(r) && commit(r))
+    if (unpacked(r) && commit(r)) {
         r->result->outcome = STAGE_DONE;
+    }
 }
 
 /* What every rank should know. */
@@ -331,8 +360,9 @@ void stage_run(struct nodes *nodes, struct cleanup_helper *helper, const struct 
     destination_open(&r->destination, o->dir, &r->error);
     struct destination_id id = destination_id(&r->destination);
     nodes_elect_by_directory(nodes, &id);
-    if (nodes->leader >= 0)
+    if (nodes->leader >= 0) {
         run_leader(r);
+    }
     destination_close(&r->destination);
     cleanup_helper_dismiss(helper);
     umask(mask);

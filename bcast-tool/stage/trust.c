@@ -26,8 +26,9 @@ static long read_number(const char *file)
     char text[64] = "";
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? 0 : io_read(fd, text, sizeof text - 1);
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
+    }
     return n > 0 ? strtol(text, NULL, 10) : -1;
 }
 
@@ -36,11 +37,12 @@ static bool is_hidden_root(uid_t uid)
 {
     unsigned long inside = 1, outside = 1, n = 0;
     FILE *map = fopen("/proc/self/uid_map", "re");
-    bool all = map && fscanf(map, "%lu %lu %lu", &inside, &outside, &n) == 3 && inside == 0 &&
-               outside == 0 && n == 4294967295UL;
-    if (map)
+    bool all = map != NULL && fscanf(map, "%lu %lu %lu", &inside, &outside, &n) == 3 &&
+               inside == 0 && outside == 0 && n == 4294967295UL;
+    if (map != NULL) {
         fclose(map);
-    return map && !all && (long)uid == read_number("/proc/sys/kernel/overflowuid");
+    }
+    return map != NULL && !all && (long)uid == read_number("/proc/sys/kernel/overflowuid");
 }
 
 static bool is_safe_owner(uid_t uid)
@@ -57,13 +59,15 @@ static int refuse_owner(const char *path, uid_t uid, struct error *err)
 /* On the way: names in it cannot be replaced by others. */
 static int check_way(const struct stat *st, const char *path, struct error *err)
 {
-    if (!is_safe_owner(st->st_uid) && !is_hidden_root(st->st_uid))
+    if (!is_safe_owner(st->st_uid) && !is_hidden_root(st->st_uid)) {
         return refuse_owner(path, st->st_uid, err);
-    if ((st->st_mode & 022) && !(st->st_mode & S_ISVTX))
+    }
+    if ((st->st_mode & 022) && !(st->st_mode & S_ISVTX)) {
         return error_set(err, path,
                          "other users may write to it (mode %03o, not sticky), and could replace "
                          "what is there",
                          (unsigned)st->st_mode & 0777);
+    }
     return 0;
 }
 
@@ -76,8 +80,9 @@ static int enter(struct walk *w, int fd, const char *name)
         close(fd);
         return -1;
     }
-    if (w->at >= 0)
+    if (w->at >= 0) {
         close(w->at);
+    }
     w->at = fd;
     return check_way(&st, name, w->err);
 }
@@ -90,19 +95,24 @@ static int follow_link(struct walk *w, const char *name, const char *shown)
     struct stat st;
     int fd = openat(w->at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     ssize_t n = -1;
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode))
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode)) {
         n = readlinkat(fd, "", target, sizeof target - 1);
-    else if (fd >= 0)
+    } else if (fd >= 0) {
         errno = ENOTDIR;
-    if (n < 0)
+    }
+    if (n < 0) {
         error_set_errno(w->err, shown, "cannot open");
-    if (fd >= 0)
+    }
+    if (fd >= 0) {
         close(fd);
-    if (n < 0)
+    }
+    if (n < 0) {
         return -1;
+    }
     target[n] = '\0';
-    if (!is_safe_owner(st.st_uid) && !is_hidden_root(st.st_uid))
+    if (!is_safe_owner(st.st_uid) && !is_hidden_root(st.st_uid)) {
         return refuse_owner(shown, st.st_uid, w->err);
+    }
     if (++w->links > LINKS_MAX) {
         errno = ELOOP;
         return error_set_errno(w->err, shown, "cannot open");
@@ -114,10 +124,12 @@ static int follow_link(struct walk *w, const char *name, const char *shown)
 static int step(struct walk *w, const char *name, const char *shown)
 {
     int fd = openat(w->at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd >= 0)
+    if (fd >= 0) {
         return enter(w, fd, shown);
-    if (errno == ENOTDIR || errno == ELOOP)
+    }
+    if (errno == ENOTDIR || errno == ELOOP) {
         return follow_link(w, name, shown);
+    }
     return error_set_errno(w->err, shown, "cannot open");
 }
 
@@ -134,12 +146,12 @@ static int follow(struct walk *w, const char *path, const char *shown)
         size_t n = strcspn(at, "/");
         if (n > NAME_MAX || (size_t)(at - path) + n >= sizeof reached) {
             errno = ENAMETOOLONG;
-            return error_set_errno(w->err, shown ? shown : path, "cannot open");
+            return error_set_errno(w->err, shown != NULL ? shown : path, "cannot open");
         }
         snprintf(name, sizeof name, "%.*s", (int)n, at);
         at += n;
         snprintf(reached, sizeof reached, "%.*s", (int)(at - path), path);
-        r = step(w, name, shown ? shown : reached);
+        r = step(w, name, shown != NULL ? shown : reached);
     }
     return r;
 }
@@ -149,30 +161,36 @@ int trust_open(const char *path, struct error *err)
     char cwd[PATH_MAX];
     struct walk w = {.at = -1, .err = err};
     int fd = -1;
-    if (path[0] != '/' && !getcwd(cwd, sizeof cwd))
+    if (path[0] != '/' && getcwd(cwd, sizeof cwd) == NULL) {
         return error_set_errno(err, path, "cannot tell the current directory");
+    }
     if ((path[0] == '/' || follow(&w, cwd, NULL) == 0) && follow(&w, path, NULL) == 0) {
         fd = openat(w.at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
+        if (fd < 0) {
             error_set_errno(err, path, "cannot open");
+        }
     }
-    if (w.at >= 0)
+    if (w.at >= 0) {
         close(w.at);
+    }
     return fd;
 }
 
 static int check_inside(int fd, const char *path, struct error *err)
 {
     struct stat st;
-    if (fstat(fd, &st) < 0)
+    if (fstat(fd, &st) < 0) {
         return error_set_errno(err, path, "cannot stat");
-    if (!is_safe_owner(st.st_uid))
+    }
+    if (!is_safe_owner(st.st_uid)) {
         return refuse_owner(path, st.st_uid, err);
-    if ((st.st_mode & 022) && !S_ISLNK(st.st_mode))
+    }
+    if ((st.st_mode & 022) && !S_ISLNK(st.st_mode)) {
         return error_set(err, path,
                          "other users may write to it (mode %03o), and could have changed what is "
                          "there",
                          (unsigned)st.st_mode & 0777);
+    }
     return 0;
 }
 
@@ -180,9 +198,10 @@ static int check_inside(int fd, const char *path, struct error *err)
 static int check_below(int top, const char *dir, const char *name, struct error *err)
 {
     int fd = openat(top, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
         return errno == ENOENT ? 0
                                : error_set_errno(err, dir, "cannot open what `stage` wrote there");
+    }
     char *path = io_format("%s/%s", dir, name);
     int r = check_inside(fd, path, err);
     free(path);
@@ -192,8 +211,9 @@ static int check_below(int top, const char *dir, const char *name, struct error 
 
 int trust_tree(int top, const char *dir, struct error *err)
 {
-    if (check_inside(top, dir, err) < 0 || check_below(top, dir, NAME_OWN, err) < 0)
+    if (check_inside(top, dir, err) < 0 || check_below(top, dir, NAME_OWN, err) < 0) {
         return -1;
+    }
     return check_below(top, dir, NAME_STATE, err) < 0 ||
                    check_below(top, dir, NAME_MANIFEST, err) < 0
                ? -1

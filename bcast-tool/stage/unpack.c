@@ -49,8 +49,9 @@ static FILE *open_own(struct unpack *u, const char *name, const char *mode, stru
     int flags = mode[0] == 'w' ? O_RDWR | O_CREAT | O_TRUNC : O_RDONLY;
     int fd = openat(u->top, name, flags | O_NOFOLLOW | O_CLOEXEC, 0644);
     FILE *file = fd < 0 ? NULL : fdopen(fd, mode[0] == 'w' ? "w+" : "r");
-    if (!file)
+    if (file == NULL) {
         error_set_errno(err, name, "cannot open");
+    }
     return file;
 }
 
@@ -67,7 +68,7 @@ struct unpack *unpack_open(int top, const struct unpack_options *o, struct error
     u->replaced = pathmap_new();
     if (mkdirat(top, NAME_OWN, 0755) == 0 || errno == EEXIST) {
         struct manifest_head plain = {.kind = "unknown", .framing = FRAMING_UNLISTED};
-        if ((u->dirs_file = open_own(u, FINALIZE_DIRS, "w", err))) {
+        if ((u->dirs_file = open_own(u, FINALIZE_DIRS, "w", err)) != NULL) {
             u->dirs = manifest_create(u->dirs_file, &plain);
             return u;
         }
@@ -79,7 +80,7 @@ struct unpack *unpack_open(int top, const struct unpack_options *o, struct error
 
 static int finish_listing(struct manifest_writer **w, struct error *err)
 {
-    int r = *w ? manifest_finish(*w, err) : 0;
+    int r = *w != NULL ? manifest_finish(*w, err) : 0;
     *w = NULL;
     return r;
 }
@@ -88,11 +89,13 @@ static void end_layer(struct unpack *u)
 {
     struct error ignored = {0};
     manifest_close(u->expected);
-    if (u->incoming)
+    if (u->incoming != NULL) {
         fclose(u->incoming);
+    }
     finish_listing(&u->listing, &ignored);
-    if (u->listing_file)
+    if (u->listing_file != NULL) {
         fclose(u->listing_file);
+    }
     for (int i = 0; i < u->n_maps; i++) {
         free((char *)u->maps[i].from);
         free((char *)u->maps[i].to);
@@ -108,12 +111,14 @@ static void end_layer(struct unpack *u)
 void unpack_close(struct unpack *u)
 {
     struct error ignored = {0};
-    if (!u)
+    if (u == NULL) {
         return;
+    }
     end_layer(u);
     finish_listing(&u->dirs, &ignored);
-    if (u->dirs_file)
+    if (u->dirs_file != NULL) {
         fclose(u->dirs_file);
+    }
     writer_free(u->writer);
     tree_close(u->tree);
     rewriter_free(u->rewriter);
@@ -130,14 +135,18 @@ static int spool(struct unpack *u, struct tar *t, struct error *err)
     uint64_t offset;
     ssize_t n;
     u->incoming = open_own(u, NAME_OWN "/incoming", "w", err);
-    if (!u->incoming)
+    if (u->incoming == NULL) {
         return -1;
+    }
     unlinkat(u->top, NAME_OWN "/incoming", 0);
-    while ((n = tar_data(t, &data, &offset, err)) > 0)
-        if (fwrite(data, 1, (size_t)n, u->incoming) != (size_t)n)
+    while ((n = tar_data(t, &data, &offset, err)) > 0) {
+        if (fwrite(data, 1, (size_t)n, u->incoming) != (size_t)n) {
             return error_set_errno(err, NAME_MANIFEST, "cannot write");
-    if (n == 0 && fflush(u->incoming) != 0)
+        }
+    }
+    if (n == 0 && fflush(u->incoming) != 0) {
         return error_set_errno(err, NAME_MANIFEST, "cannot write");
+    }
     rewind(u->incoming);
     return n < 0 ? -1 : 0;
 }
@@ -146,8 +155,9 @@ static int add_map(struct unpack *u, const char *old, const char *subdir, struct
 {
     char normal[PATH_MAX];
     const char *why = *subdir ? name_normal(subdir, normal, sizeof normal) : NULL;
-    if (why || strlen(old) < 2 || old[strlen(old) - 1] == '/')
+    if (why != NULL || strlen(old) < 2 || old[strlen(old) - 1] == '/') {
         return error_set(err, NAME_MANIFEST, "the prefix %s is not valid", old);
+    }
     u->maps[u->n_maps].from = io_strdup(old);
     u->maps[u->n_maps++].to = *subdir ? io_format("%s/%s", u->o.dir, normal) : io_strdup(u->o.dir);
     return 0;
@@ -155,16 +165,20 @@ static int add_map(struct unpack *u, const char *old, const char *subdir, struct
 
 static int begin_manifest(struct unpack *u, struct tar *t, const char *framing, struct error *err)
 {
-    if (spool(u, t, err) < 0 || !(u->expected = manifest_open(u->incoming, err)))
+    if (spool(u, t, err) < 0 || (u->expected = manifest_open(u->incoming, err)) == NULL) {
         return -1;
+    }
     const struct manifest_head *h = manifest_head(u->expected);
-    if (strcmp(h->framing, framing) != 0)
+    if (strcmp(h->framing, framing) != 0) {
         return error_set(err, NULL,
                          "the archive's first or last block is damaged, or it was recompressed; "
                          "make it anew with `pack`");
-    for (int i = 0; i < h->prefixes; i++)
-        if (add_map(u, h->prefix[i].old, h->prefix[i].subdir, err) < 0)
+    }
+    for (int i = 0; i < h->prefixes; i++) {
+        if (add_map(u, h->prefix[i].old, h->prefix[i].subdir, err) < 0) {
             return -1;
+        }
+    }
     return 0;
 }
 
@@ -174,10 +188,11 @@ static int begin_listing(struct unpack *u, struct error *err)
     char name[64];
     snprintf(name, sizeof name, NAME_OWN "/layer.%d", u->layers);
     u->listing_file = open_own(u, name, "w", err);
-    if (!u->listing_file)
+    if (u->listing_file == NULL) {
         return -1;
+    }
     u->listing =
-        manifest_create(u->listing_file, u->expected ? manifest_head(u->expected) : &plain);
+        manifest_create(u->listing_file, u->expected != NULL ? manifest_head(u->expected) : &plain);
     return 0;
 }
 
@@ -187,13 +202,15 @@ static int expect(struct unpack *u, struct record *r, struct error *err)
     struct record want;
     struct entry *e = &r->entry;
     int got = manifest_next(u->expected, &want, err);
-    if (got < 0)
+    if (got < 0) {
         return -1;
+    }
     const struct entry *w = &want.entry;
     if (got == 0 || strcmp(w->path, e->path) != 0 || w->type != e->type || w->size != e->size ||
         (e->type != ENTRY_SYMLINK && w->mode != e->mode) ||
-        (e->link && strcmp(w->link, e->link) != 0))
+        (e->link != NULL && strcmp(w->link, e->link) != 0)) {
         return error_set(err, e->path, "the archive differs from its manifest here");
+    }
     e->mtime = w->mtime;
     r->sum = want.sum;
     memcpy(r->reloc, want.reloc, sizeof r->reloc);
@@ -204,9 +221,11 @@ static int expect(struct unpack *u, struct record *r, struct error *err)
 static int chosen_maps(const struct unpack *u, const char *reloc, struct rewrite_map *out)
 {
     int n = 0;
-    for (const char *p = reloc + 1; *p && n < REWRITE_MAPS; p++)
-        if (*p >= '0' && *p - '0' < u->n_maps)
+    for (const char *p = reloc + 1; *p && n < REWRITE_MAPS; p++) {
+        if (*p >= '0' && *p - '0' < u->n_maps) {
             out[n++] = u->maps[*p - '0'];
+        }
+    }
     return n;
 }
 
@@ -225,8 +244,9 @@ static void skip_hole(struct unpack *u, uint64_t n)
 {
     static const char zeros[4096];
     writer_hole(u->writer, n);
-    for (; n; n -= n < sizeof zeros ? n : sizeof zeros)
+    for (; n; n -= n < sizeof zeros ? n : sizeof zeros) {
         XXH3_64bits_update(u->in, zeros, n < sizeof zeros ? n : sizeof zeros);
+    }
 }
 
 /* Reads the file's data; `rewrite` says whether it goes through the rewriter. */
@@ -239,24 +259,29 @@ static int copy_data(struct unpack *u, struct tar *t, const struct entry *e, boo
     ssize_t n;
     while ((n = tar_data(t, &data, &offset, err)) > 0) {
         if (offset < at || offset > size || (uint64_t)n > size - offset ||
-            (offset > at && !e->sparse))
+            (offset > at && !e->sparse)) {
             return error_set(err, NULL, "the file's data do not fit its size");
-        if (offset > at)
+        }
+        if (offset > at) {
             skip_hole(u, offset - at);
+        }
         at = offset + (uint64_t)n;
         XXH3_64bits_update(u->in, data, (size_t)n);
         if (rewrite) {
-            if (rewriter_feed(u->rewriter, data, (size_t)n, err) < 0)
+            if (rewriter_feed(u->rewriter, data, (size_t)n, err) < 0) {
                 return -1;
+            }
         } else {
             writer_data(u->writer, data, (size_t)n);
         }
         atomic_fetch_add(u->o.bytes, (uint64_t)n);
     }
-    if (n == 0 && at < size && !e->sparse)
+    if (n == 0 && at < size && !e->sparse) {
         return error_set(err, NULL, "the file's data are shorter than its size");
-    if (n == 0 && at < size)
+    }
+    if (n == 0 && at < size) {
         skip_hole(u, size - at);
+    }
     return n < 0 ? -1 : 0;
 }
 
@@ -272,14 +297,17 @@ static int copy_file(struct unpack *u, struct tar *t, struct record *r, struct e
         rewriter_begin(u->rewriter, (enum rewrite_mode)r->reloc[0], maps, n, sink, u);
     }
     if (copy_data(u, t, &r->entry, rewrite, err) < 0 ||
-        (rewrite && rewriter_end(u->rewriter, err) < 0))
+        (rewrite && rewriter_end(u->rewriter, err) < 0)) {
         return -1;
+    }
     uint64_t sum = XXH3_64bits_digest(u->in);
-    if (u->expected && sum != r->sum)
+    if (u->expected != NULL && sum != r->sum) {
         return error_set(err, NULL, "the checksum is wrong: the archive is damaged");
+    }
     r->sum = rewrite ? XXH3_64bits_digest(u->out) : sum;
-    if (rewrite)
+    if (rewrite) {
         r->entry.size = u->out_size;
+    }
     return 0;
 }
 
@@ -289,13 +317,15 @@ static int make_file(struct unpack *u, struct tar *t, struct record *r, struct e
     struct error inner = {0};
     struct entry *e = &r->entry;
     struct tree_dir *d = tree_parent(u->tree, e->path, &name, true, err);
-    if (!d)
+    if (d == NULL) {
         return -1;
+    }
     writer_begin(u->writer, d, name, e->path, e->mode, &e->mtime);
     int n = copy_file(u, t, r, &inner);
     writer_end(u->writer);
-    if (n < 0)
+    if (n < 0) {
         return error_set(err, inner.path[0] ? inner.path : e->path, "%s", inner.reason);
+    }
     return writer_failed(u->writer) ? writer_flush(u->writer, err) : 0;
 }
 
@@ -305,24 +335,25 @@ static int make_symlink(struct unpack *u, struct record *r, struct error *err)
     struct entry *e = &r->entry;
     struct tree_dir *d = tree_parent(u->tree, e->path, &name, true, err);
     struct rewrite_map chosen[REWRITE_MAPS];
-    int n = u->expected ? chosen_maps(u, r->reloc, chosen) : u->n_maps;
-    char *moved = rewrite_path(e->link, u->expected ? chosen : u->maps, n);
+    int n = u->expected != NULL ? chosen_maps(u, r->reloc, chosen) : u->n_maps;
+    char *moved = rewrite_path(e->link, u->expected != NULL ? chosen : u->maps, n);
     struct timespec times[2] = {{0, UTIME_OMIT}, e->mtime};
     int result = -1;
-    if (!d)
+    if (d == NULL) {
         goto out;
-    if (!moved && e->link[0] == '/' && !u->expected && !u->o.external_links) {
+    }
+    if (moved == NULL && e->link[0] == '/' && u->expected == NULL && !u->o.external_links) {
         error_set(err, e->path,
                   "the symlink to %s is absolute and leaves the tree; --external-links "
                   "accepts such links, if the archive is to be trusted",
                   e->link);
-    } else if (symlinkat(moved ? moved : e->link, tree_dir_fd(d), name) < 0) {
+    } else if (symlinkat(moved != NULL ? moved : e->link, tree_dir_fd(d), name) < 0) {
         error_set_errno(err, e->path, "cannot make the symlink");
     } else {
         utimensat(tree_dir_fd(d), name, times, AT_SYMLINK_NOFOLLOW);
         result = 0;
     }
-    if (moved && result == 0) {
+    if (moved != NULL && result == 0) {
         const char *kept = e->link;
         e->link = moved;
         manifest_add(u->listing, r);
@@ -342,19 +373,21 @@ static int make_hardlink(struct unpack *u, struct record *r, struct error *err)
     struct stat st;
     struct tree_dir *from, *to;
     if (writer_flush(u->writer, err) < 0 ||
-        !(from = tree_parent(u->tree, r->entry.link, &target, false, err)))
+        (from = tree_parent(u->tree, r->entry.link, &target, false, err)) == NULL) {
         return -1;
+    }
     from = tree_dir_get(from);
     to = tree_parent(u->tree, r->entry.path, &name, true, err);
     int result = -1;
-    if (to &&
-        (fstatat(tree_dir_fd(from), target, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode)))
+    if (to != NULL && (fstatat(tree_dir_fd(from), target, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+                       !S_ISREG(st.st_mode))) {
         error_set(err, r->entry.path, "the hardlink's target %s is no file of the archive",
                   r->entry.link);
-    else if (to && linkat(tree_dir_fd(from), target, tree_dir_fd(to), name, 0) < 0)
+    } else if (to != NULL && linkat(tree_dir_fd(from), target, tree_dir_fd(to), name, 0) < 0) {
         error_set_errno(err, r->entry.path, "cannot make the hardlink");
-    else if (to)
+    } else if (to != NULL) {
         result = 0;
+    }
     tree_dir_put(from);
     return result;
 }
@@ -365,43 +398,53 @@ static int replace(struct unpack *u, const struct entry *e, struct error *err)
 {
     const char *name;
     struct stat st;
-    if (e->type != ENTRY_DIR && pathmap_get(u->seen, e->path))
+    if (e->type != ENTRY_DIR && pathmap_get(u->seen, e->path) != NULL) {
         return error_set(err, e->path, "the archive holds this name twice");
+    }
     pathmap_put(u->seen, e->path);
     struct tree_dir *d = tree_parent(u->tree, e->path, &name, true, err);
-    if (!d)
+    if (d == NULL) {
         return -1;
-    if (!*name || fstatat(tree_dir_fd(d), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    }
+    if (!*name || fstatat(tree_dir_fd(d), name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
         return 0;
-    if (S_ISDIR(st.st_mode) && e->type != ENTRY_DIR)
+    }
+    if (S_ISDIR(st.st_mode) && e->type != ENTRY_DIR) {
         return error_set(err, e->path, "it would replace a directory of an earlier archive");
+    }
     pathmap_put(u->replaced, e->path)->layer = u->layers;
-    if (S_ISDIR(st.st_mode))
+    if (S_ISDIR(st.st_mode)) {
         return 0;
-    if (unlinkat(tree_dir_fd(d), name, 0) < 0)
+    }
+    if (unlinkat(tree_dir_fd(d), name, 0) < 0) {
         return error_set_errno(err, e->path, "cannot replace");
+    }
     return 0;
 }
 
 static int make(struct unpack *u, struct tar *t, struct record *r, struct error *err)
 {
     struct entry *e = &r->entry;
-    if (u->layers > 0 && replace(u, e, err) < 0)
+    if (u->layers > 0 && replace(u, e, err) < 0) {
         return -1;
+    }
     switch (e->type) {
     case ENTRY_SYMLINK:
         return make_symlink(u, r, err);
     case ENTRY_FILE:
-        if (make_file(u, t, r, err) < 0)
+        if (make_file(u, t, r, err) < 0) {
             return -1;
+        }
         break;
     case ENTRY_HARDLINK:
-        if (make_hardlink(u, r, err) < 0)
+        if (make_hardlink(u, r, err) < 0) {
             return -1;
+        }
         break;
     case ENTRY_DIR:
-        if (*e->path && tree_mkdir(u->tree, e->path, err) < 0)
+        if (*e->path && tree_mkdir(u->tree, e->path, err) < 0) {
             return -1;
+        }
         manifest_add(u->dirs, r);
     }
     manifest_add(u->listing, r);
@@ -422,12 +465,15 @@ static int entries(struct unpack *u, struct tar *t, struct error *err)
     while ((got = tar_next(t, &r.entry, err)) > 0) {
         r.sum = 0;
         strcpy(r.reloc, "-");
-        if (own(&r.entry) && !u->expected)
+        if (own(&r.entry) && u->expected == NULL) {
             continue;
-        if (u->expected && expect(u, &r, err) < 0)
+        }
+        if (u->expected != NULL && expect(u, &r, err) < 0) {
             return -1;
-        if (make(u, t, &r, err) < 0)
+        }
+        if (make(u, t, &r, err) < 0) {
             return -1;
+        }
         atomic_fetch_add(u->o.files, 1);
     }
     return got;
@@ -437,18 +483,23 @@ static int first_entry(struct unpack *u, struct tar *t, const char *framing, str
 {
     struct record r = {.reloc = "-"};
     int got = tar_next(t, &r.entry, err);
-    if (got <= 0)
+    if (got <= 0) {
         return got < 0 ? -1 : error_set(err, NULL, "the archive holds nothing");
+    }
     bool listed = r.entry.type == ENTRY_FILE && strcmp(r.entry.path, NAME_MANIFEST) == 0;
-    if (listed && begin_manifest(u, t, framing, err) < 0)
+    if (listed && begin_manifest(u, t, framing, err) < 0) {
         return -1;
-    if (!listed && strcmp(framing, FRAMING_UNLISTED) != 0)
+    }
+    if (!listed && strcmp(framing, FRAMING_UNLISTED) != 0) {
         return error_set(err, NULL, "the archive's manifest is missing: it is damaged");
-    if (!listed && u->o.old_prefix && add_map(u, u->o.old_prefix, "", err) < 0)
+    }
+    if (!listed && u->o.old_prefix != NULL && add_map(u, u->o.old_prefix, "", err) < 0) {
         return -1;
+    }
     u->unlisted |= !listed;
-    if (begin_listing(u, err) < 0)
+    if (begin_listing(u, err) < 0) {
         return -1;
+    }
     return listed || own(&r.entry) ? 0 : make(u, t, &r, err);
 }
 
@@ -456,11 +507,13 @@ static int first_entry(struct unpack *u, struct tar *t, const char *framing, str
 static int complete_layer(struct unpack *u, struct error *err)
 {
     struct record r;
-    int got = u->expected ? manifest_next(u->expected, &r, err) : 0;
-    if (got != 0)
+    int got = u->expected != NULL ? manifest_next(u->expected, &r, err) : 0;
+    if (got != 0) {
         return got < 0 ? -1 : error_set(err, r.entry.path, "the archive ends before this entry");
-    if (finish_listing(&u->listing, err) < 0)
+    }
+    if (finish_listing(&u->listing, err) < 0) {
         return -1;
+    }
     u->layers++;
     return 0;
 }
@@ -469,15 +522,19 @@ int unpack_layer(struct unpack *u, tar_next_block *next, void *context, const ch
                  struct error *err)
 {
     struct tar *t = tar_open(next, context, &u->o.policy);
-    if (u->layers > 0)
+    if (u->layers > 0) {
         u->seen = pathmap_new();
+    }
     int r = first_entry(u, t, framing, err);
-    if (r == 0)
+    if (r == 0) {
         r = entries(u, t, err);
-    if (writer_flush(u->writer, err) < 0)
+    }
+    if (writer_flush(u->writer, err) < 0) {
         r = -1;
-    if (r == 0)
+    }
+    if (r == 0) {
         r = complete_layer(u, err);
+    }
     end_layer(u);
     tar_close(t);
     return r;

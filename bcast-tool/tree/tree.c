@@ -54,10 +54,12 @@ struct tree_dir *tree_dir_get(struct tree_dir *d)
 
 void tree_dir_put(struct tree_dir *d)
 {
-    if (!d || atomic_fetch_sub(&d->users, 1) != 1)
+    if (d == NULL || atomic_fetch_sub(&d->users, 1) != 1) {
         return;
-    if (d->fd >= 0)
+    }
+    if (d->fd >= 0) {
         close(d->fd);
+    }
     free(d);
 }
 
@@ -70,8 +72,9 @@ struct tree *tree_open(int fd)
 
 static void shorten(struct tree *t, size_t depth)
 {
-    while (t->depth > depth)
+    while (t->depth > depth) {
         tree_dir_put(t->levels[--t->depth].dir);
+    }
     t->path[depth ? t->levels[depth - 1].end : 0] = '\0';
 }
 
@@ -82,8 +85,9 @@ void tree_forget(struct tree *t)
 
 void tree_close(struct tree *t)
 {
-    if (!t)
+    if (t == NULL) {
         return;
+    }
     shorten(t, 0);
     tree_dir_put(t->top);
     free(t->levels);
@@ -101,8 +105,9 @@ static size_t common(const struct tree *t, const char *path, size_t n)
     size_t depth = 0;
     while (depth < t->depth) {
         size_t end = t->levels[depth].end;
-        if (end > n || memcmp(t->path, path, end) != 0 || (path[end] != '/' && end != n))
+        if (end > n || memcmp(t->path, path, end) != 0 || (path[end] != '/' && end != n)) {
             break;
+        }
         depth++;
     }
     return depth;
@@ -128,12 +133,15 @@ static int descend(struct tree *t, const char *path, size_t start, size_t end, b
     memcpy(name, path + start, end - start);
     name[end - start] = '\0';
     int fd = openat(above, name, DIR_FLAGS);
-    if (fd < 0 && errno == ENOENT && make && mkdirat(above, name, 0755) == 0)
+    if (fd < 0 && errno == ENOENT && make && mkdirat(above, name, 0755) == 0) {
         fd = openat(above, name, DIR_FLAGS);
-    if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+    }
+    if (fd < 0 && (errno == ELOOP || errno == ENOTDIR)) {
         return error_set(err, path, "its path leads through a link or a file, which is refused");
-    if (fd < 0)
+    }
+    if (fd < 0) {
         return error_set_errno(err, path, "cannot open its directory");
+    }
     push(t, fd, path, end);
     return 0;
 }
@@ -142,14 +150,15 @@ struct tree_dir *tree_parent(struct tree *t, const char *path, const char **name
                              struct error *err)
 {
     const char *slash = strrchr(path, '/');
-    size_t n = slash ? (size_t)(slash - path) : 0;
-    *name = slash ? slash + 1 : path;
+    size_t n = slash != NULL ? (size_t)(slash - path) : 0;
+    *name = slash != NULL ? slash + 1 : path;
     shorten(t, n ? common(t, path, n) : 0);
     size_t start = t->depth ? t->levels[t->depth - 1].end + 1 : 0;
     while (start < n) {
         size_t end = start + strcspn(path + start, "/");
-        if (descend(t, path, start, end, make, err) < 0)
+        if (descend(t, path, start, end, make, err) < 0) {
             return NULL;
+        }
         start = end + 1;
     }
     return deepest(t);
@@ -160,13 +169,16 @@ int tree_mkdir(struct tree *t, const char *path, struct error *err)
     const char *name;
     struct stat st;
     struct tree_dir *d = tree_parent(t, path, &name, true, err);
-    if (!d)
+    if (d == NULL) {
         return -1;
-    if (mkdirat(d->fd, name, 0755) == 0)
+    }
+    if (mkdirat(d->fd, name, 0755) == 0) {
         return 0;
+    }
     if (errno == EEXIST && fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-        S_ISDIR(st.st_mode))
+        S_ISDIR(st.st_mode)) {
         return 0;
+    }
     errno = EEXIST;
     return error_set_errno(err, path, "cannot make the directory");
 }
@@ -182,15 +194,17 @@ static bool dots(const char *name)
 static int empty(int fd, dev_t device, struct error *err)
 {
     DIR *stream = fdopendir(fd);
-    if (!stream) {
+    if (stream == NULL) {
         close(fd);
         return error_set_errno(err, NULL, "cannot list a directory");
     }
     int r = 0;
     struct dirent *e;
-    while ((e = readdir(stream)))
-        if (!dots(e->d_name) && remove_tree(fd, e->d_name, device, err) < 0)
+    while ((e = readdir(stream)) != NULL) {
+        if (!dots(e->d_name) && remove_tree(fd, e->d_name, device, err) < 0) {
             r = -1;
+        }
+    }
     closedir(stream);
     return r;
 }
@@ -201,11 +215,13 @@ int tree_open_dir(int dir, const char *name)
     struct stat st;
     char by_number[64];
     int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) < 0)
+    if (fd < 0 || fstat(fd, &st) < 0) {
         return fd;
+    }
     snprintf(by_number, sizeof by_number, "/proc/self/fd/%d", fd);
-    if ((st.st_mode & 0700) != 0700 && st.st_uid == geteuid())
+    if ((st.st_mode & 0700) != 0700 && st.st_uid == geteuid()) {
         chmod(by_number, 0700);
+    }
     int open_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int error = errno;
     close(fd);
@@ -217,14 +233,16 @@ static int remove_directory(int dir, const char *name, dev_t device, struct erro
 {
     struct stat st;
     int fd = tree_open_dir(dir, name);
-    if (fd < 0)
+    if (fd < 0) {
         return errno == ENOENT ? 0 : error_set_errno(err, name, "cannot open");
+    }
     if (fstat(fd, &st) < 0 || (device && st.st_dev != device)) {
         close(fd);
         return error_set(err, name, "another file system is mounted there; not removed");
     }
-    if (empty(fd, st.st_dev, err) < 0)
+    if (empty(fd, st.st_dev, err) < 0) {
         return -1;
+    }
     return unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT
                ? error_set_errno(err, name, "cannot remove")
                : 0;
@@ -232,10 +250,12 @@ static int remove_directory(int dir, const char *name, dev_t device, struct erro
 
 static int remove_tree(int dir, const char *name, dev_t device, struct error *err)
 {
-    if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+    if (unlinkat(dir, name, 0) == 0 || errno == ENOENT) {
         return 0;
-    if (errno != EISDIR && errno != EPERM)
+    }
+    if (errno != EISDIR && errno != EPERM) {
         return error_set_errno(err, name, "cannot remove");
+    }
     return remove_directory(dir, name, device, err);
 }
 

@@ -72,8 +72,9 @@ static int descriptor(struct output *o)
         o->fd = openat(tree_dir_fd(o->dir), o->name,
                        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, o->mode);
         o->bad = o->fd < 0;
-        if (o->bad)
+        if (o->bad) {
             blame(o, errno == EEXIST ? "the archive holds this name twice" : "cannot create");
+        }
     }
     int fd = o->fd;
     pthread_mutex_unlock(&o->lock);
@@ -84,20 +85,25 @@ static void complete(struct output *o)
 {
     struct timespec times[2] = {{0, UTIME_OMIT}, o->mtime};
     int fd = descriptor(o);
-    if (fd < 0)
+    if (fd < 0) {
         return;
-    if (o->sparse && ftruncate(fd, (off_t)o->size) < 0)
+    }
+    if (o->sparse && ftruncate(fd, (off_t)o->size) < 0) {
         blame(o, "cannot set the size");
-    if (futimens(fd, times) < 0)
+    }
+    if (futimens(fd, times) < 0) {
         blame(o, "cannot set the time");
-    if (close(fd) < 0)
+    }
+    if (close(fd) < 0) {
         blame(o, "cannot close");
+    }
 }
 
 static void drop(struct output *o)
 {
-    if (atomic_fetch_sub(&o->users, 1) != 1)
+    if (atomic_fetch_sub(&o->users, 1) != 1) {
         return;
+    }
     complete(o);
     tree_dir_put(o->dir);
     pthread_mutex_destroy(&o->lock);
@@ -113,8 +119,9 @@ static void write_batch(void *slot, void *tool)
     for (int i = 0; i < b->n; i++) {
         struct piece *p = &b->pieces[i];
         int fd = descriptor(p->output);
-        if (fd >= 0 && p->n && io_write(fd, b->room + p->start, p->n, (off_t)p->offset) < 0)
+        if (fd >= 0 && p->n && io_write(fd, b->room + p->start, p->n, (off_t)p->offset) < 0) {
             blame(p->output, "cannot write");
+        }
         drop(p->output);
     }
 }
@@ -134,8 +141,9 @@ struct writer *writer_new(int threads)
     struct writer *w = io_alloc(sizeof *w);
     struct thread_pool_work work = {write_batch, no_tool, free_no_tool, w, threads};
     pthread_mutex_init(&w->lock, NULL);
-    if (threads == 0)
+    if (threads == 0) {
         return w;
+    }
     for (int i = 0; i < WRITER_BATCHES; i++) {
         w->batches[i] = io_alloc(sizeof *w->batches[i]);
         w->batches[i]->room = io_alloc(WRITER_ROOM);
@@ -146,20 +154,23 @@ struct writer *writer_new(int threads)
 
 static void submit(struct writer *w)
 {
-    if (w->filling)
+    if (w->filling != NULL) {
         thread_pool_submit(w->pool);
+    }
     w->filling = NULL;
 }
 
 void writer_free(struct writer *w)
 {
-    if (!w)
+    if (w == NULL) {
         return;
-    if (w->output)
+    }
+    if (w->output != NULL) {
         writer_end(w);
+    }
     submit(w);
     thread_pool_free(w->pool);
-    for (int i = 0; w->batches[0] && i < WRITER_BATCHES; i++) {
+    for (int i = 0; w->batches[0] != NULL && i < WRITER_BATCHES; i++) {
         free(w->batches[i]->room);
         free(w->batches[i]);
     }
@@ -170,11 +181,13 @@ void writer_free(struct writer *w)
 /* A batch with room for one more piece and at least one byte. */
 static struct batch *batch(struct writer *w)
 {
-    if (w->filling && (w->filling->n == FILES_MAX || w->filling->used == WRITER_ROOM))
+    if (w->filling != NULL && (w->filling->n == FILES_MAX || w->filling->used == WRITER_ROOM)) {
         submit(w);
-    if (w->filling)
+    }
+    if (w->filling != NULL) {
         return w->filling;
-    while (!(w->filling = thread_pool_claim(w->pool))) {
+    }
+    while ((w->filling = thread_pool_claim(w->pool)) == NULL) {
         thread_pool_collect(w->pool);
         thread_pool_release(w->pool);
     }
@@ -209,28 +222,30 @@ void writer_begin(struct writer *w, struct tree_dir *dir, const char *name, cons
 static struct piece *current(struct writer *w)
 {
     struct batch *b = w->filling;
-    struct piece *p = b && b->n ? &b->pieces[b->n - 1] : NULL;
-    return p && p->output == w->output && p->offset + p->n == w->output->size ? p : NULL;
+    struct piece *p = b != NULL && b->n ? &b->pieces[b->n - 1] : NULL;
+    return p != NULL && p->output == w->output && p->offset + p->n == w->output->size ? p : NULL;
 }
 
 static void write_now(struct output *o, const void *data, size_t n)
 {
     int fd = descriptor(o);
-    if (fd >= 0 && io_write(fd, data, n, (off_t)o->size) < 0)
+    if (fd >= 0 && io_write(fd, data, n, (off_t)o->size) < 0) {
         blame(o, "cannot write");
+    }
     o->size += n;
 }
 
 void writer_data(struct writer *w, const void *data, size_t n)
 {
-    if (!w->pool) {
+    if (w->pool == NULL) {
         write_now(w->output, data, n);
         return;
     }
     while (n) {
         struct piece *p = current(w);
-        if (!p || w->filling->used == WRITER_ROOM)
+        if (p == NULL || w->filling->used == WRITER_ROOM) {
             p = add_piece(w);
+        }
         struct batch *b = w->filling;
         size_t part = WRITER_ROOM - b->used < n ? WRITER_ROOM - b->used : n;
         memcpy(b->room + b->used, data, part);
@@ -251,10 +266,12 @@ void writer_hole(struct writer *w, uint64_t n)
 void writer_end(struct writer *w)
 {
     struct output *o = w->output;
-    if (w->pool &&
-        !current(
-            w)) /* a piece without data: the last reference is dropped in a worker, if possible */
+    if (w->pool != NULL &&
+        current(w) ==
+            NULL) /* a piece without data: the last reference is dropped in a worker, if possible */
+    {
         add_piece(w);
+    }
     w->output = NULL;
     drop(o);
 }
@@ -262,13 +279,15 @@ void writer_end(struct writer *w)
 int writer_flush(struct writer *w, struct error *err)
 {
     submit(w);
-    while (w->pool && thread_pool_collect(w->pool))
+    while (w->pool != NULL && thread_pool_collect(w->pool) != NULL) {
         thread_pool_release(w->pool);
+    }
     pthread_mutex_lock(&w->lock);
     struct error *own = &w->error;
     int r = own->set ? -1 : 0;
-    if (own->set && !err->set)
+    if (own->set && !err->set) {
         *err = *own;
+    }
     pthread_mutex_unlock(&w->lock);
     return r;
 }
