@@ -22,18 +22,18 @@ struct decoder {
     bool ended;   /* the end frame was submitted */
 };
 
-static void decode(void *slot, void *tool)
+static void decoder_decode_slot(void *slot, void *tool)
 {
     struct slot *s = slot;
     s->error = frame_decode(tool, &s->header, s->body, s->plain);
 }
 
-static void *codec_new(void *context)
+static void *decoder_codec_new(void *context)
 {
     return frame_codec_new(((struct decoder *)context)->framing, 0);
 }
 
-static void codec_free(void *tool)
+static void decoder_codec_free(void *tool)
 {
     frame_codec_free(tool);
 }
@@ -41,7 +41,8 @@ static void codec_free(void *tool)
 struct decoder *decoder_open(enum framing framing, int threads, decoder_pull *pull, void *context)
 {
     struct decoder *d = io_alloc(sizeof *d);
-    struct thread_pool_work work = {decode, codec_new, codec_free, d, threads};
+    struct thread_pool_work work = {decoder_decode_slot, decoder_codec_new, decoder_codec_free, d,
+                                    threads};
     d->framing = framing;
     d->pull = pull;
     d->context = context;
@@ -72,7 +73,7 @@ void decoder_close(struct decoder *d)
 }
 
 /* After the end frame nothing may follow. */
-static int expect_end(struct decoder *d, struct error *err)
+static int decoder_expect_end(struct decoder *d, struct error *err)
 {
     uint8_t byte;
     ssize_t got = d->pull(d->context, &byte, 1, err);
@@ -82,7 +83,7 @@ static int expect_end(struct decoder *d, struct error *err)
     return got < 0 ? -1 : 0;
 }
 
-static int read_frame(struct decoder *d, struct slot *s, struct error *err)
+static int decoder_read_frame(struct decoder *d, struct slot *s, struct error *err)
 {
     uint8_t bytes[FRAME_HEADER_MAX];
     size_t n = frame_header_size(d->framing);
@@ -104,15 +105,15 @@ static int read_frame(struct decoder *d, struct slot *s, struct error *err)
         return error_set(err, NULL, "the archive is cut off");
     }
     d->ended = s->header.plain == 0;
-    return d->ended ? expect_end(d, err) : 0;
+    return d->ended ? decoder_expect_end(d, err) : 0;
 }
 
 /* Keeps all threads at work. */
-static int fill(struct decoder *d, struct error *err)
+static int decoder_fill(struct decoder *d, struct error *err)
 {
     struct slot *s;
     while (!d->ended && (s = thread_pool_claim(d->pool)) != NULL) {
-        if (read_frame(d, s, err) < 0) {
+        if (decoder_read_frame(d, s, err) < 0) {
             return -1;
         }
         thread_pool_submit(d->pool);
@@ -126,7 +127,7 @@ ssize_t decoder_next(struct decoder *d, const uint8_t **block, struct error *err
         thread_pool_release(d->pool);
     }
     d->holding = false;
-    if (fill(d, err) < 0) {
+    if (decoder_fill(d, err) < 0) {
         return -1;
     }
     struct slot *s = thread_pool_collect(d->pool);

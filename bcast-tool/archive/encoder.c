@@ -24,26 +24,27 @@ struct encoder {
     uint64_t bytes;
 };
 
-static void encode(void *slot, void *tool)
+static void encoder_encode_slot(void *slot, void *tool)
 {
     struct slot *s = slot;
     s->size = frame_encode(tool, s->plain, s->used, s->frame);
 }
 
-static void *codec_new(void *context)
+static void *encoder_codec_new(void *context)
 {
     struct encoder *e = context;
     return frame_codec_new(e->framing, e->level);
 }
 
-static void codec_free(void *tool)
+static void encoder_codec_free(void *tool)
 {
     frame_codec_free(tool);
 }
 
-static void open_crew(struct encoder *e, int threads)
+static void encoder_open_pool(struct encoder *e, int threads)
 {
-    struct thread_pool_work work = {encode, codec_new, codec_free, e, threads};
+    struct thread_pool_work work = {encoder_encode_slot, encoder_codec_new, encoder_codec_free, e,
+                                    threads};
     e->n = threads * 2 + 1;
     e->slots = io_alloc((size_t)e->n * sizeof(void *));
     for (int i = 0; i < e->n; i++) {
@@ -61,7 +62,7 @@ struct encoder *encoder_open(enum framing framing, int level, int threads, int f
     e->level = level >= 0 ? level : framing == FRAMING_GZ ? 6 : 3;
     e->fd = fd;
     if (framing != FRAMING_NONE) {
-        open_crew(e, threads);
+        encoder_open_pool(e, threads);
         return e;
     }
     e->sum = XXH3_createState();
@@ -85,7 +86,7 @@ void encoder_close(struct encoder *e)
     free(e);
 }
 
-static int put(struct encoder *e, const void *bytes, size_t n, struct error *err)
+static int encoder_put(struct encoder *e, const void *bytes, size_t n, struct error *err)
 {
     return io_write(e->fd, bytes, n, -1) < 0
                ? error_set_errno(err, NULL, "cannot write the archive")
@@ -93,21 +94,21 @@ static int put(struct encoder *e, const void *bytes, size_t n, struct error *err
 }
 
 /* Writes the oldest frame. */
-static int drain(struct encoder *e, struct error *err)
+static int encoder_write_oldest(struct encoder *e, struct error *err)
 {
     struct slot *s = thread_pool_collect(e->pool);
     if (!s->size) {
         return error_set(err, NULL, "the compression library failed");
     }
-    int r = put(e, s->frame, s->size, err);
+    int r = encoder_put(e, s->frame, s->size, err);
     thread_pool_release(e->pool);
     return r;
 }
 
-static int claim(struct encoder *e, struct error *err)
+static int encoder_claim(struct encoder *e, struct error *err)
 {
     while ((e->filling = thread_pool_claim(e->pool)) == NULL) {
-        if (drain(e, err) < 0) {
+        if (encoder_write_oldest(e, err) < 0) {
             return -1;
         }
     }
@@ -115,26 +116,26 @@ static int claim(struct encoder *e, struct error *err)
     return 0;
 }
 
-static void submit(struct encoder *e)
+static void encoder_submit(struct encoder *e)
 {
     thread_pool_submit(e->pool);
     e->filling = NULL;
 }
 
-static int store(struct encoder *e, const void *bytes, size_t n, struct error *err)
+static int encoder_store(struct encoder *e, const void *bytes, size_t n, struct error *err)
 {
     XXH3_64bits_update(e->sum, bytes, n);
     e->bytes += n;
-    return put(e, bytes, n, err);
+    return encoder_put(e, bytes, n, err);
 }
 
 int encoder_write(struct encoder *e, const void *bytes, size_t n, struct error *err)
 {
     if (e->framing == FRAMING_NONE) {
-        return store(e, bytes, n, err);
+        return encoder_store(e, bytes, n, err);
     }
     for (size_t done = 0; done < n;) {
-        if (e->filling == NULL && claim(e, err) < 0) {
+        if (e->filling == NULL && encoder_claim(e, err) < 0) {
             return -1;
         }
         struct slot *s = e->filling;
@@ -143,7 +144,7 @@ int encoder_write(struct encoder *e, const void *bytes, size_t n, struct error *
         s->used += part;
         done += part;
         if (s->used == FRAME_PLAIN_MAX) {
-            submit(e);
+            encoder_submit(e);
         }
     }
     return 0;
@@ -154,18 +155,18 @@ int encoder_finish(struct encoder *e, struct error *err)
     if (e->framing == FRAMING_NONE) {
         char block[SEAL_SIZE];
         seal_write(block, XXH3_64bits_digest(e->sum), e->bytes);
-        return put(e, block, sizeof block, err);
+        return encoder_put(e, block, sizeof block, err);
     }
     if (e->filling != NULL) {
-        submit(e);
+        encoder_submit(e);
     }
-    if (claim(e, err) < 0) /* the empty frame that marks the end */
+    if (encoder_claim(e, err) < 0) /* the empty frame that marks the end */
     {
         return -1;
     }
-    submit(e);
+    encoder_submit(e);
     while (thread_pool_collect(e->pool) != NULL) {
-        if (drain(e, err) < 0) {
+        if (encoder_write_oldest(e, err) < 0) {
             return -1;
         }
     }

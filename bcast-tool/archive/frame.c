@@ -24,7 +24,7 @@ struct frame_codec {
     ZSTD_DCtx *decompress;
 };
 
-static const uint8_t *start_of(enum framing framing, size_t *n)
+static const uint8_t *frame_magic(enum framing framing, size_t *n)
 {
     *n = framing == FRAMING_GZ ? sizeof gz_start : sizeof zst_start;
     return framing == FRAMING_GZ ? gz_start : zst_start;
@@ -38,7 +38,7 @@ const char *framing_name(enum framing framing)
 size_t frame_header_size(enum framing framing)
 {
     size_t n;
-    start_of(framing, &n);
+    frame_magic(framing, &n);
     return n + 16;
 }
 
@@ -56,7 +56,7 @@ enum framing frame_recognise(const uint8_t *bytes, size_t n)
 bool frame_parse(enum framing framing, const uint8_t *bytes, struct frame_header *h)
 {
     size_t n;
-    const uint8_t *start = start_of(framing, &n);
+    const uint8_t *start = frame_magic(framing, &n);
     if (memcmp(bytes, start, n) != 0) {
         return false;
     }
@@ -69,18 +69,18 @@ bool frame_parse(enum framing framing, const uint8_t *bytes, struct frame_header
     return h->plain <= FRAME_PLAIN_MAX && h->body <= FRAME_BODY_MAX;
 }
 
-static uint64_t body_sum(const uint8_t *body, uint32_t size, uint32_t plain)
+static uint64_t frame_body_sum(const uint8_t *body, uint32_t size, uint32_t plain)
 {
     return XXH3_64bits_withSeed(body, size, (uint64_t)size << 32 | plain);
 }
 
-static void write_header(enum framing framing, uint8_t *out, const uint8_t *body, size_t size,
-                         size_t plain)
+static void frame_write_header(enum framing framing, uint8_t *out, const uint8_t *body, size_t size,
+                               size_t plain)
 {
     size_t n;
-    const uint8_t *start = start_of(framing, &n);
+    const uint8_t *start = frame_magic(framing, &n);
     uint32_t sizes[2] = {htole32((uint32_t)size), htole32((uint32_t)plain)};
-    uint64_t sum = htole64(body_sum(body, (uint32_t)size, (uint32_t)plain));
+    uint64_t sum = htole64(frame_body_sum(body, (uint32_t)size, (uint32_t)plain));
     memcpy(out, start, n);
     memcpy(out + n, sizes, 8);
     memcpy(out + n + 8, &sum, 8);
@@ -111,7 +111,7 @@ void frame_codec_free(struct frame_codec *c)
 }
 
 /* The deflate stream, then CRC and length as gzip wants them. */
-static size_t gz_body(struct frame_codec *c, const void *plain, size_t n, uint8_t *out)
+static size_t frame_gz_body(struct frame_codec *c, const void *plain, size_t n, uint8_t *out)
 {
     z_stream *z = &c->deflate;
     if (!c->deflate_ready &&
@@ -132,7 +132,7 @@ static size_t gz_body(struct frame_codec *c, const void *plain, size_t n, uint8_
     return z->total_out + 8;
 }
 
-static size_t zst_body(struct frame_codec *c, const void *plain, size_t n, uint8_t *out)
+static size_t frame_zst_body(struct frame_codec *c, const void *plain, size_t n, uint8_t *out)
 {
     if (c->compress == NULL) {
         c->compress = ZSTD_createCCtx();
@@ -149,17 +149,17 @@ static size_t zst_body(struct frame_codec *c, const void *plain, size_t n, uint8
 size_t frame_encode(struct frame_codec *c, const void *plain, size_t n, uint8_t *out)
 {
     size_t header = frame_header_size(c->framing);
-    size_t body = c->framing == FRAMING_GZ ? gz_body(c, plain, n, out + header)
-                                           : zst_body(c, plain, n, out + header);
+    size_t body = c->framing == FRAMING_GZ ? frame_gz_body(c, plain, n, out + header)
+                                           : frame_zst_body(c, plain, n, out + header);
     if (!body) {
         return 0;
     }
-    write_header(c->framing, out, out + header, body, n);
+    frame_write_header(c->framing, out, out + header, body, n);
     return header + body;
 }
 
-static bool gz_plain(struct frame_codec *c, const uint8_t *body, size_t size, uint8_t *out,
-                     size_t n)
+static bool frame_gz_plain(struct frame_codec *c, const uint8_t *body, size_t size, uint8_t *out,
+                           size_t n)
 {
     z_stream *z = &c->inflate;
     uint8_t nothing[1];
@@ -175,8 +175,8 @@ static bool gz_plain(struct frame_codec *c, const uint8_t *body, size_t size, ui
     return inflate(z, Z_FINISH) == Z_STREAM_END && z->total_out == n && z->avail_in == 0;
 }
 
-static bool zst_plain(struct frame_codec *c, const uint8_t *body, size_t size, uint8_t *out,
-                      size_t n)
+static bool frame_zst_plain(struct frame_codec *c, const uint8_t *body, size_t size, uint8_t *out,
+                            size_t n)
 {
     if (c->decompress == NULL) {
         if ((c->decompress = ZSTD_createDCtx()) == NULL) {
@@ -192,10 +192,10 @@ static bool zst_plain(struct frame_codec *c, const uint8_t *body, size_t size, u
 const char *frame_decode(struct frame_codec *c, const struct frame_header *h, const uint8_t *body,
                          uint8_t *out)
 {
-    if (body_sum(body, h->body, h->plain) != h->sum) {
+    if (frame_body_sum(body, h->body, h->plain) != h->sum) {
         return "a block has a wrong checksum: the archive is damaged";
     }
-    bool good = c->framing == FRAMING_GZ ? gz_plain(c, body, h->body, out, h->plain)
-                                         : zst_plain(c, body, h->body, out, h->plain);
+    bool good = c->framing == FRAMING_GZ ? frame_gz_plain(c, body, h->body, out, h->plain)
+                                         : frame_zst_plain(c, body, h->body, out, h->plain);
     return good ? NULL : "a block cannot be decompressed: the archive is damaged";
 }

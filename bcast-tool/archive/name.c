@@ -4,7 +4,8 @@
 #include <string.h>
 
 /* Appends one component; returns the reason for a refusal, or NULL. */
-static const char *add(char *out, size_t size, size_t *used, const char *from, size_t n)
+static const char *name_add_component(char *out, size_t size, size_t *used, const char *from,
+                                      size_t n)
 {
     if (n == 0 || (n == 1 && from[0] == '.')) {
         return NULL;
@@ -40,7 +41,7 @@ const char *name_normal(const char *raw, char *out, size_t size)
     }
     for (const char *p = raw; *p;) {
         size_t n = strcspn(p, "/");
-        const char *why = add(out, size, &used, p, n);
+        const char *why = name_add_component(out, size, &used, p, n);
         if (why != NULL) {
             return why;
         }

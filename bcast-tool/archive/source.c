@@ -34,12 +34,12 @@ struct source {
     struct archive *filter;       /* KIND_OTHER */
 };
 
-static int blame(struct source *s, struct error *err, const char *why)
+static int source_blame(struct source *s, struct error *err, const char *why)
 {
     return error_set(err, s->path, "%s", why);
 }
 
-static ssize_t pull(void *context, void *buffer, size_t n, struct error *err)
+static ssize_t source_pull(void *context, void *buffer, size_t n, struct error *err)
 {
     struct source *s = context;
     ssize_t got = io_read(s->fd, buffer, n);
@@ -50,7 +50,7 @@ static ssize_t pull(void *context, void *buffer, size_t n, struct error *err)
     return got;
 }
 
-static bool has_seal(struct source *s)
+static bool source_has_seal(struct source *s)
 {
     char block[SEAL_SIZE];
     off_t at = s->st.st_size - SEAL_SIZE;
@@ -58,21 +58,21 @@ static bool has_seal(struct source *s)
            seal_parse(block, &s->seal_sum, &s->seal_size) && s->seal_size == (uint64_t)at;
 }
 
-static void recognise(struct source *s)
+static void source_recognise(struct source *s)
 {
     uint8_t head[FRAME_HEADER_MAX];
     ssize_t n = io_pread(s->fd, head, sizeof head, 0);
     s->framing = frame_recognise(head, n < 0 ? 0 : (size_t)n);
     if (s->framing != FRAMING_NONE) {
         s->kind = KIND_FRAMED;
-    } else if (has_seal(s)) {
+    } else if (source_has_seal(s)) {
         s->kind = KIND_SEALED;
     } else {
         s->kind = n > 2 && head[0] == 0x1f && head[1] == 0x8b ? KIND_GZIP : KIND_OTHER;
     }
 }
 
-static int open_file(struct source *s, struct error *err)
+static int source_open_file(struct source *s, struct error *err)
 {
     s->fd = open(s->path, O_RDONLY | O_CLOEXEC);
     if (s->fd < 0 || fstat(s->fd, &s->st) < 0) {
@@ -88,16 +88,16 @@ static int open_file(struct source *s, struct error *err)
     return 0;
 }
 
-struct source *source_open(const char *path, int threads, struct error *err)
+struct source *source_open_archive(const char *path, int threads, struct error *err)
 {
     struct source *s = io_alloc(sizeof *s);
     s->path = io_strdup(path);
     s->threads = threads;
-    if (open_file(s, err) < 0) {
+    if (source_open_file(s, err) < 0) {
         source_close(s);
         return NULL;
     }
-    recognise(s);
+    source_recognise(s);
     return s;
 }
 
@@ -140,7 +140,7 @@ uint64_t source_read_bytes(const struct source *s)
     return atomic_load(&s->read_bytes);
 }
 
-int source_identity(struct source *s, uint64_t *id, struct error *err)
+int source_archive_id(struct source *s, uint64_t *id, struct error *err)
 {
     uint8_t *edge = io_alloc(2 * EDGE);
     off_t tail = s->st.st_size > (off_t)EDGE ? s->st.st_size - (off_t)EDGE : 0;
@@ -151,27 +151,27 @@ int source_identity(struct source *s, uint64_t *id, struct error *err)
     return a < 0 || b < 0 ? error_set_errno(err, s->path, "cannot read") : 0;
 }
 
-static ssize_t next_framed(struct source *s, const uint8_t **block, struct error *err)
+static ssize_t source_next_framed(struct source *s, const uint8_t **block, struct error *err)
 {
     if (s->decoder == NULL) {
-        s->decoder = decoder_open(s->framing, s->threads, pull, s);
+        s->decoder = decoder_open(s->framing, s->threads, source_pull, s);
     }
     struct error inner = {0};
     ssize_t n = decoder_next(s->decoder, block, &inner);
-    return n < 0 ? blame(s, err, inner.reason) : n;
+    return n < 0 ? source_blame(s, err, inner.reason) : n;
 }
 
-static ssize_t next_stored(struct source *s, const uint8_t **block, struct error *err)
+static ssize_t source_next_stored(struct source *s, const uint8_t **block, struct error *err)
 {
     if (s->block == NULL) {
         s->block = io_alloc(BLOCK);
     }
     *block = s->block;
-    return pull(s, s->block, BLOCK, err);
+    return source_pull(s, s->block, BLOCK, err);
 }
 
 /* The seal itself is not delivered; it is compared when all before it was read. */
-static ssize_t next_sealed(struct source *s, const uint8_t **block, struct error *err)
+static ssize_t source_next_sealed(struct source *s, const uint8_t **block, struct error *err)
 {
     if (s->sum == NULL) {
         s->sum = XXH3_createState();
@@ -180,29 +180,30 @@ static ssize_t next_sealed(struct source *s, const uint8_t **block, struct error
     }
     uint64_t left = s->seal_size - s->read_bytes;
     *block = s->block;
-    ssize_t n = pull(s, s->block, left < BLOCK ? (size_t)left : BLOCK, err);
+    ssize_t n = source_pull(s, s->block, left < BLOCK ? (size_t)left : BLOCK, err);
     if (n > 0) {
         XXH3_64bits_update(s->sum, s->block, (size_t)n);
     }
     if (n == 0 && XXH3_64bits_digest(s->sum) != s->seal_sum) {
-        return blame(s, err, "the archive's checksum is wrong: it is damaged");
+        return source_blame(s, err, "the archive's checksum is wrong: it is damaged");
     }
     return n;
 }
 
-static int open_gzip(struct source *s, struct error *err)
+static int source_open_gzip(struct source *s, struct error *err)
 {
     s->gz = gzdopen(dup(s->fd), "rb");
     s->block = io_alloc(BLOCK);
-    return s->gz != NULL && gzbuffer(s->gz, 256 << 10) == 0 ? 0
-                                                            : blame(s, err, "cannot set up zlib");
+    return s->gz != NULL && gzbuffer(s->gz, 256 << 10) == 0
+               ? 0
+               : source_blame(s, err, "cannot set up zlib");
 }
 
 /* zlib's own reader: it checks CRC and length of every member, which libarchive's filter does not.
  */
-static ssize_t next_gzip(struct source *s, const uint8_t **block, struct error *err)
+static ssize_t source_next_gzip(struct source *s, const uint8_t **block, struct error *err)
 {
-    if (s->gz == NULL && open_gzip(s, err) < 0) {
+    if (s->gz == NULL && source_open_gzip(s, err) < 0) {
         return -1;
     }
     int code = Z_OK, n = gzread(s->gz, s->block, BLOCK);
@@ -215,7 +216,7 @@ static ssize_t next_gzip(struct source *s, const uint8_t **block, struct error *
     return n;
 }
 
-static int open_filter(struct source *s, struct error *err)
+static int source_open_filter(struct source *s, struct error *err)
 {
     struct archive_entry *entry;
     s->filter = archive_read_new();
@@ -228,12 +229,12 @@ static int open_filter(struct source *s, struct error *err)
     return 0;
 }
 
-static ssize_t next_other(struct source *s, const uint8_t **block, struct error *err)
+static ssize_t source_next_other(struct source *s, const uint8_t **block, struct error *err)
 {
     const void *data;
     size_t n;
     la_int64_t offset;
-    if (s->filter == NULL && open_filter(s, err) < 0) {
+    if (s->filter == NULL && source_open_filter(s, err) < 0) {
         return -1;
     }
     int r = archive_read_data_block(s->filter, &data, &n, &offset);
@@ -252,18 +253,18 @@ ssize_t source_plain(struct source *s, const uint8_t **block, struct error *err)
 {
     switch (s->kind) {
     case KIND_FRAMED:
-        return next_framed(s, block, err);
+        return source_next_framed(s, block, err);
     case KIND_SEALED:
-        return next_sealed(s, block, err);
+        return source_next_sealed(s, block, err);
     case KIND_GZIP:
-        return next_gzip(s, block, err);
+        return source_next_gzip(s, block, err);
     case KIND_OTHER:
         break;
     }
-    return next_other(s, block, err);
+    return source_next_other(s, block, err);
 }
 
 ssize_t source_stored(struct source *s, const uint8_t **block, struct error *err)
 {
-    return next_stored(s, block, err);
+    return source_next_stored(s, block, err);
 }

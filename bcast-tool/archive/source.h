@@ -17,7 +17,7 @@
 
 struct source; /* opaque */
 
-struct source *source_open(const char *path, int threads, struct error *err);
+struct source *source_open_archive(const char *path, int threads, struct error *err);
 void source_close(struct source *s); /* NULL is allowed */
 
 /* FRAMING_NONE for what does not consist of frames. */
@@ -31,7 +31,7 @@ uint64_t source_size(const struct source *s);
 uint64_t source_read_bytes(const struct source *s);
 
 /* A number that tells this archive from others: size, mtime, first and last 64 KiB. */
-int source_identity(struct source *s, uint64_t *id, struct error *err);
+int source_archive_id(struct source *s, uint64_t *id, struct error *err);
 
 /* The next block of the tar / of the file, valid until the next call. Use one of them only.
  * Returns its size, 0 at the end, -1 with `err` set (its path is the archive's). */

@@ -24,7 +24,7 @@ struct tar {
     bool opened;
 };
 
-static la_ssize_t read_block(struct archive *a, void *context, const void **block)
+static la_ssize_t tar_read_block(struct archive *a, void *context, const void **block)
 {
     struct tar *t = context;
     ssize_t n = t->next(t->context, (const uint8_t **)block, &t->source);
@@ -56,7 +56,7 @@ void tar_close(struct tar *t)
 }
 
 /* The source's own fault says more than libarchive's. */
-static int failed(struct tar *t, struct error *err, const char *path)
+static int tar_fail(struct tar *t, struct error *err, const char *path)
 {
     if (t->source.set && t->source.path[0]) {
         return error_set(err, t->source.path, "%s", t->source.reason);
@@ -68,7 +68,7 @@ static int failed(struct tar *t, struct error *err, const char *path)
     return error_set(err, path, "not a valid tar archive: %s", why != NULL ? why : "unknown error");
 }
 
-static const char *check_link(struct tar *t, struct entry *e, const char *target)
+static const char *tar_check_link(struct tar *t, struct entry *e, const char *target)
 {
     if (e->type == ENTRY_HARDLINK) {
         e->link = t->link;
@@ -79,11 +79,11 @@ static const char *check_link(struct tar *t, struct entry *e, const char *target
 }
 
 /* Maps libarchive's type to ours; NULL or the reason for a refusal. */
-static const char *take_type(struct tar *t, struct archive_entry *a, struct entry *e)
+static const char *tar_take_type(struct tar *t, struct archive_entry *a, struct entry *e)
 {
     if (archive_entry_hardlink(a) != NULL) {
         e->type = ENTRY_HARDLINK;
-        return check_link(t, e, archive_entry_hardlink(a));
+        return tar_check_link(t, e, archive_entry_hardlink(a));
     }
     switch (archive_entry_filetype(a)) {
     case AE_IFREG:
@@ -94,14 +94,14 @@ static const char *take_type(struct tar *t, struct archive_entry *a, struct entr
         return NULL;
     case AE_IFLNK:
         e->type = ENTRY_SYMLINK;
-        return check_link(t, e, archive_entry_symlink(a));
+        return tar_check_link(t, e, archive_entry_symlink(a));
     default:
         return "it is a device, FIFO or socket, which is refused";
     }
 }
 
 /* Directories in group spaces often carry setgid; it is dropped. On files it is refused. */
-static const char *take_mode(struct archive_entry *a, struct entry *e)
+static const char *tar_take_mode(struct archive_entry *a, struct entry *e)
 {
     mode_t mode = archive_entry_mode(a) & 07777;
     e->mode = mode & ENTRY_MODE;
@@ -111,7 +111,7 @@ static const char *take_mode(struct archive_entry *a, struct entry *e)
     return NULL;
 }
 
-static const char *take_size(struct tar *t, struct archive_entry *a, struct entry *e)
+static const char *tar_take_size(struct tar *t, struct archive_entry *a, struct entry *e)
 {
     int64_t size = archive_entry_size(a);
     e->size = e->type == ENTRY_FILE && size > 0 ? (uint64_t)size : 0;
@@ -129,36 +129,36 @@ static const char *take_size(struct tar *t, struct archive_entry *a, struct entr
     return NULL;
 }
 
-static const char *take(struct tar *t, struct archive_entry *a, struct entry *e)
+static const char *tar_take(struct tar *t, struct archive_entry *a, struct entry *e)
 {
     e->link = NULL;
     e->path = t->path;
     e->mtime = (struct timespec){archive_entry_mtime(a), archive_entry_mtime_nsec(a)};
     const char *why = name_normal(archive_entry_pathname(a), t->path, sizeof t->path);
     if (why == NULL) {
-        why = take_type(t, a, e);
+        why = tar_take_type(t, a, e);
     }
     if (why == NULL && !t->path[0] && e->type != ENTRY_DIR) {
         why = "the name is that of the top directory";
     }
     if (why == NULL) {
-        why = take_mode(a, e);
+        why = tar_take_mode(a, e);
     }
-    return why != NULL ? why : take_size(t, a, e);
+    return why != NULL ? why : tar_take_size(t, a, e);
 }
 
-static int open_stream(struct tar *t, struct error *err)
+static int tar_open_stream(struct tar *t, struct error *err)
 {
     t->opened = true;
-    if (archive_read_open(t->archive, t, NULL, read_block, NULL) != ARCHIVE_OK) {
-        return failed(t, err, NULL);
+    if (archive_read_open(t->archive, t, NULL, tar_read_block, NULL) != ARCHIVE_OK) {
+        return tar_fail(t, err, NULL);
     }
     return 0;
 }
 
 /* What follows the end of the tar is not wanted, but those who check the stream must see its end.
  */
-static int finish_stream(struct tar *t, struct error *err)
+static int tar_finish_stream(struct tar *t, struct error *err)
 {
     const uint8_t *block;
     ssize_t n;
@@ -166,13 +166,13 @@ static int finish_stream(struct tar *t, struct error *err)
         t->stream += (uint64_t)n;
     }
     if (n < 0) {
-        return failed(t, err, NULL);
+        return tar_fail(t, err, NULL);
     }
     return t->stream % 512 ? error_set(err, NULL, "the archive is cut off within a block") : 0;
 }
 
 /* Names that are no UTF-8 although the header says so pass as the bytes they are. */
-static bool only_charset(struct archive *a)
+static bool tar_is_charset_warning(struct archive *a)
 {
     const char *why = archive_error_string(a);
     return why != NULL && strstr(why, "can't be converted") != NULL;
@@ -181,23 +181,23 @@ static bool only_charset(struct archive *a)
 int tar_next(struct tar *t, struct entry *e, struct error *err)
 {
     struct archive_entry *a;
-    if (!t->opened && open_stream(t, err) < 0) {
+    if (!t->opened && tar_open_stream(t, err) < 0) {
         return -1;
     }
     int r = archive_read_next_header(t->archive, &a);
     if (r == ARCHIVE_EOF && !t->source.set) {
-        return finish_stream(t, err);
+        return tar_finish_stream(t, err);
     }
     if (r != ARCHIVE_OK && r != ARCHIVE_WARN) {
-        return failed(t, err, NULL);
+        return tar_fail(t, err, NULL);
     }
     const char *raw = archive_entry_pathname(a);
-    const char *why = take(t, a, e);
+    const char *why = tar_take(t, a, e);
     if (why != NULL) {
         return error_set(err, raw, "%s", why);
     }
-    if (r == ARCHIVE_WARN && !only_charset(t->archive)) {
-        return failed(t, err, raw);
+    if (r == ARCHIVE_WARN && !tar_is_charset_warning(t->archive)) {
+        return tar_fail(t, err, raw);
     }
     t->offset = 0;
     return 1;
@@ -212,7 +212,7 @@ ssize_t tar_data(struct tar *t, const uint8_t **data, uint64_t *offset, struct e
         return 0;
     }
     if (r != ARCHIVE_OK) {
-        return failed(t, err, t->path);
+        return tar_fail(t, err, t->path);
     }
     *offset = (uint64_t)at;
     return n ? (ssize_t)n : tar_data(t, data, offset, err);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static size_t escape_byte(char out[5], unsigned char c)
+static size_t error_escape_byte(char out[5], unsigned char c)
 {
     if (c >= 0x20 && c != 0x7f && c != '\\') {
         out[0] = (char)c;
@@ -25,7 +25,7 @@ void error_printable(char *out, size_t size, const char *text)
             used += 3;
             i = length - (room / 2 - 2);
         }
-        size_t n = escape_byte(byte, (unsigned char)text[i]);
+        size_t n = error_escape_byte(byte, (unsigned char)text[i]);
         if (used + n > room) {
             break;
         }

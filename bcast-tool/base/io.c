@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static ssize_t read_some(int fd, void *buffer, size_t n, off_t offset)
+static ssize_t io_read_some(int fd, void *buffer, size_t n, off_t offset)
 {
     ssize_t got;
     do {
@@ -21,8 +21,8 @@ ssize_t io_pread(int fd, void *buffer, size_t n, off_t offset)
 {
     size_t done = 0;
     while (done < n) {
-        ssize_t got = read_some(fd, (char *)buffer + done, n - done,
-                                offset < 0 ? offset : offset + (off_t)done);
+        ssize_t got = io_read_some(fd, (char *)buffer + done, n - done,
+                                   offset < 0 ? offset : offset + (off_t)done);
         if (got < 0) {
             return -1;
         }
@@ -70,7 +70,7 @@ void io_nap(unsigned microseconds)
     nanosleep(&t, NULL);
 }
 
-static void *must(void *p)
+static void *io_check_memory(void *p)
 {
     if (p == NULL) {
         fputs("python-mpi-bcast: out of memory\n", stderr);
@@ -81,17 +81,17 @@ static void *must(void *p)
 
 void *io_alloc(size_t n)
 {
-    return must(calloc(1, n ? n : 1));
+    return io_check_memory(calloc(1, n ? n : 1));
 }
 
 void *io_realloc(void *p, size_t n)
 {
-    return must(realloc(p, n));
+    return io_check_memory(realloc(p, n));
 }
 
 char *io_strdup(const char *s)
 {
-    return must(strdup(s));
+    return io_check_memory(strdup(s));
 }
 
 char *io_format(const char *format, ...)
@@ -101,5 +101,5 @@ char *io_format(const char *format, ...)
     va_start(args, format);
     int n = vasprintf(&text, format, args);
     va_end(args);
-    return must(n < 0 ? NULL : text);
+    return io_check_memory(n < 0 ? NULL : text);
 }

@@ -33,13 +33,13 @@ void pathmap_free(struct pathmap *m)
     free(m);
 }
 
-static uint64_t key_of(const char *path)
+static uint64_t pathmap_key(const char *path)
 {
     uint64_t key = XXH3_64bits(path, strlen(path));
     return key ? key : 1;
 }
 
-static struct slot *find(struct pathmap *m, uint64_t key)
+static struct slot *pathmap_find(struct pathmap *m, uint64_t key)
 {
     size_t i = key & (m->size - 1);
     while (m->slots[i].key && m->slots[i].key != key) {
@@ -48,7 +48,7 @@ static struct slot *find(struct pathmap *m, uint64_t key)
     return &m->slots[i];
 }
 
-static void grow(struct pathmap *m)
+static void pathmap_grow(struct pathmap *m)
 {
     struct slot *old = m->slots;
     size_t n = m->size;
@@ -56,7 +56,7 @@ static void grow(struct pathmap *m)
     m->slots = io_alloc(m->size * sizeof *m->slots);
     for (size_t i = 0; i < n; i++) {
         if (old[i].key) {
-            *find(m, old[i].key) = old[i];
+            *pathmap_find(m, old[i].key) = old[i];
         }
     }
     free(old);
@@ -64,18 +64,18 @@ static void grow(struct pathmap *m)
 
 struct pathmap_value *pathmap_get(struct pathmap *m, const char *path)
 {
-    struct slot *s = find(m, key_of(path));
+    struct slot *s = pathmap_find(m, pathmap_key(path));
     return s->key ? &s->value : NULL;
 }
 
 struct pathmap_value *pathmap_put(struct pathmap *m, const char *path)
 {
-    uint64_t key = key_of(path);
-    struct slot *s = find(m, key);
+    uint64_t key = pathmap_key(path);
+    struct slot *s = pathmap_find(m, key);
     if (!s->key) {
         if (++m->used * 4 > m->size * 3) {
-            grow(m);
-            s = find(m, key);
+            pathmap_grow(m);
+            s = pathmap_find(m, key);
         }
         s->key = key;
     }

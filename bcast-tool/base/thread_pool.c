@@ -20,7 +20,7 @@ struct thread_pool {
     bool stop;                                /* under lock */
 };
 
-static void *worker(void *arg)
+static void *thread_pool_worker(void *arg)
 {
     struct thread_pool *c = arg;
     void *tool = c->work.tool_new(c->work.context);
@@ -45,12 +45,12 @@ static void *worker(void *arg)
 }
 
 /* Threads that cannot be started are done without. */
-static void start(struct thread_pool *c)
+static void thread_pool_start(struct thread_pool *c)
 {
     int want = c->work.threads;
     c->threads = io_alloc((size_t)(want + 1) * sizeof *c->threads);
     for (c->work.threads = 0; c->work.threads < want; c->work.threads++) {
-        if (pthread_create(&c->threads[c->work.threads], NULL, worker, c) != 0) {
+        if (pthread_create(&c->threads[c->work.threads], NULL, thread_pool_worker, c) != 0) {
             break;
         }
     }
@@ -69,7 +69,7 @@ struct thread_pool *thread_pool_new(const struct thread_pool_work *work, void **
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->submission, NULL);
     pthread_cond_init(&c->result, NULL);
-    start(c);
+    thread_pool_start(c);
     return c;
 }
 

@@ -16,7 +16,7 @@ struct environment {
     const char *variable;
 };
 
-static bool has(const char *dir, const char *name)
+static bool activate_has(const char *dir, const char *name)
 {
     char *path = io_format("%s/%s", dir, name);
     bool there = access(path, F_OK) == 0;
@@ -25,7 +25,7 @@ static bool has(const char *dir, const char *name)
 }
 
 /* What runs there must be this user's, or root's. */
-static int find(struct environment *e, const char *dir, struct error *err)
+static int activate_find_environment(struct environment *e, const char *dir, struct error *err)
 {
     int top = trust_open_tree(dir, err);
     if (top < 0) {
@@ -35,16 +35,16 @@ static int find(struct environment *e, const char *dir, struct error *err)
     if (realpath(dir, e->dir) == NULL) {
         return error_set_errno(err, dir, "cannot activate it");
     }
-    if (!has(e->dir, "bin")) {
+    if (!activate_has(e->dir, "bin")) {
         return error_set(err, dir, "there is no bin directory: not an environment");
     }
-    e->variable = has(e->dir, "conda-meta") ? "CONDA_PREFIX" : "VIRTUAL_ENV";
+    e->variable = activate_has(e->dir, "conda-meta") ? "CONDA_PREFIX" : "VIRTUAL_ENV";
     return 0;
 }
 
 /* 'text' for all four shells: a quote ends the string, comes escaped, and starts it again. csh also
  * expands ! inside quotes. */
-static void put_quoted(const char *text, bool csh)
+static void activate_put_quoted(const char *text, bool csh)
 {
     putchar('\'');
     for (; *text; text++) {
@@ -57,36 +57,36 @@ static void put_quoted(const char *text, bool csh)
     putchar('\'');
 }
 
-static void set_posix(const struct environment *e)
+static void activate_set_posix(const struct environment *e)
 {
     printf("export %s=", e->variable);
-    put_quoted(e->dir, false);
+    activate_put_quoted(e->dir, false);
     printf("; export PATH=");
-    put_quoted(e->dir, false);
+    activate_put_quoted(e->dir, false);
     puts("/bin\"${PATH:+:$PATH}\"; unset PYTHONHOME; hash -r 2>/dev/null;");
-    if (has(e->dir, "etc/conda/activate.d")) {
+    if (activate_has(e->dir, "etc/conda/activate.d")) {
         printf("for _pmb_f in ");
-        put_quoted(e->dir, false);
+        activate_put_quoted(e->dir, false);
         puts("/etc/conda/activate.d/*.sh; do [ -r \"$_pmb_f\" ] && . \"$_pmb_f\"; done; unset "
              "_pmb_f;");
     }
 }
 
-static void set_fish(const struct environment *e)
+static void activate_set_fish(const struct environment *e)
 {
     printf("set -gx %s ", e->variable);
-    put_quoted(e->dir, false);
+    activate_put_quoted(e->dir, false);
     printf("; set -gx PATH ");
-    put_quoted(e->dir, false);
+    activate_put_quoted(e->dir, false);
     puts("/bin $PATH; set -e PYTHONHOME;");
 }
 
-static void set_csh(const struct environment *e)
+static void activate_set_csh(const struct environment *e)
 {
     printf("setenv %s ", e->variable);
-    put_quoted(e->dir, true);
+    activate_put_quoted(e->dir, true);
     printf("; setenv PATH ");
-    put_quoted(e->dir, true);
+    activate_put_quoted(e->dir, true);
     puts("/bin:\"$PATH\"; unsetenv PYTHONHOME; rehash;");
 }
 
@@ -102,15 +102,15 @@ int command_activate(const struct settings *s)
     struct environment e;
     struct error err = {0};
     const char *shell = shell_of(s);
-    if (find(&e, s->words[0], &err) < 0) {
-        return complain(NULL, &err);
+    if (activate_find_environment(&e, s->words[0], &err) < 0) {
+        return cli_complain(NULL, &err);
     }
     if (strcmp(shell, "fish") == 0) {
-        set_fish(&e);
+        activate_set_fish(&e);
     } else if (strcmp(shell, "csh") == 0 || strcmp(shell, "tcsh") == 0) {
-        set_csh(&e);
+        activate_set_csh(&e);
     } else {
-        set_posix(&e);
+        activate_set_posix(&e);
     }
     return 0;
 }
@@ -126,10 +126,10 @@ int command_run(const struct settings *s)
     }
     if (command[0] == NULL) {
         error_set(&err, NULL, "run needs a command after DIR");
-        return complain(NULL, &err);
+        return cli_complain(NULL, &err);
     }
-    if (find(&e, s->words[0], &err) < 0) {
-        return complain(NULL, &err);
+    if (activate_find_environment(&e, s->words[0], &err) < 0) {
+        return cli_complain(NULL, &err);
     }
     char *path =
         io_format("%s/bin%s%s", e.dir, old != NULL && *old ? ":" : "", old != NULL ? old : "");
@@ -140,6 +140,6 @@ int command_run(const struct settings *s)
     execvp(command[0], command);
     int status = errno == ENOENT ? 127 : 126;
     error_set_errno(&err, command[0], "cannot run");
-    complain(NULL, &err);
+    cli_complain(NULL, &err);
     return status;
 }

@@ -3,7 +3,7 @@
 #include "cli/commands.h"
 #include "stage/clean.h"
 
-static void clean_node(const struct settings *s, const struct nodes *n, struct error *err)
+static void cli_clean_node(const struct settings *s, const struct nodes *n, struct error *err)
 {
     (void)n;
     clean_destination(s->words[0], s->force, err);
@@ -11,5 +11,5 @@ static void clean_node(const struct settings *s, const struct nodes *n, struct e
 
 int command_clean(const struct settings *s)
 {
-    return on_every_node(s, clean_node);
+    return cli_on_every_node(s, cli_clean_node);
 }

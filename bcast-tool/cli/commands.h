@@ -15,11 +15,11 @@ int command_list(const struct settings *s);
 int command_clean(const struct settings *s);
 
 /* "python-mpi-bcast: [node NODE: ]PATH: REASON" on stderr. `node` may be NULL. Returns 1. */
-int complain(const char *node, const struct error *err);
+int cli_complain(const char *node, const struct error *err);
 
 /* For commands that do something on every node: `work` runs once a node, in its leader. Failures
  * are printed by rank 0, for every node; returns the exit status for all ranks. */
 typedef void node_work(const struct settings *s, const struct nodes *n, struct error *err);
-int on_every_node(const struct settings *s, node_work *work);
+int cli_on_every_node(const struct settings *s, node_work *work);
 
 #endif

@@ -5,7 +5,7 @@
 #include "cli/commands.h"
 #include "nodes/status.h"
 
-int complain(const char *node, const struct error *err)
+int cli_complain(const char *node, const struct error *err)
 {
     char text[sizeof err->path + sizeof err->reason + 8];
     error_text(err, text, sizeof text);
@@ -17,7 +17,7 @@ int complain(const char *node, const struct error *err)
     return 1;
 }
 
-int on_every_node(const struct settings *s, node_work *work)
+int cli_on_every_node(const struct settings *s, node_work *work)
 {
     struct nodes n;
     struct error err = {0};
@@ -30,7 +30,7 @@ int on_every_node(const struct settings *s, node_work *work)
         status_exchange(&n, &err, 0, all, &a);
         for (int i = 0; n.leader == 0 && i < n.n; i++) {
             if (all[i].error.set) {
-                complain(n.n > 1 ? all[i].node : NULL, &all[i].error);
+                cli_complain(n.n > 1 ? all[i].node : NULL, &all[i].error);
             }
         }
         free(all);

@@ -14,25 +14,25 @@ struct shown {
     char text[512];
 };
 
-static struct shown printable(const char *text)
+static struct shown list_printable(const char *text)
 {
     struct shown s;
     error_printable(s.text, sizeof s.text, text);
     return s;
 }
 
-static void print_staged(const struct nodes *n, const char *parent, const char *name,
-                         const struct destination_label *label)
+static void list_print_staged(const struct nodes *n, const char *parent, const char *name,
+                              const struct destination_label *label)
 {
-    printf("%s\t%s/%s\tstaged", n->name, parent, printable(name).text);
+    printf("%s\t%s/%s\tstaged", n->name, parent, list_printable(name).text);
     for (int i = 0; i < label->n; i++) {
-        printf("%c%s", i ? ',' : '\t', printable(label->archive[i].name).text);
+        printf("%c%s", i ? ',' : '\t', list_printable(label->archive[i].name).text);
     }
     putchar('\n');
 }
 
 /* One of this user's, of whatever DIR. */
-static bool is_partial(int dir, const char *name)
+static bool list_is_partial(int dir, const char *name)
 {
     char base[256], token[PARTIAL_TOKEN];
     const char *infix = strstr(name, ".partial-");
@@ -45,28 +45,28 @@ static bool is_partial(int dir, const char *name)
     return false;
 }
 
-static void look_at(const struct nodes *n, int dir, const char *parent, const char *name)
+static void list_look_at(const struct nodes *n, int dir, const char *parent, const char *name)
 {
     struct destination_label label;
     int top = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (top < 0) {
         return;
     }
-    if (is_partial(dir, name)) {
-        printf("%s\t%s/%s\tpartial\n", n->name, parent, printable(name).text);
+    if (list_is_partial(dir, name)) {
+        printf("%s\t%s/%s\tpartial\n", n->name, parent, list_printable(name).text);
     } else if (destination_read_label(top, &label)) {
-        print_staged(n, parent, name, &label);
+        list_print_staged(n, parent, name, &label);
     }
     close(top);
 }
 
-static void look_below(const struct nodes *n, const char *parent)
+static void list_look_below(const struct nodes *n, const char *parent)
 {
     struct dirent *e;
     DIR *d = opendir(parent);
     while (d != NULL && (e = readdir(d)) != NULL) {
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
-            look_at(n, dirfd(d), parent, e->d_name);
+            list_look_at(n, dirfd(d), parent, e->d_name);
         }
     }
     if (d != NULL) {
@@ -92,20 +92,20 @@ static void list_node(const struct settings *s, const struct nodes *n, struct er
     static const char *const usual[] = {"/tmp", "/dev/shm", "/var/tmp", "/local", "/scratch", NULL};
     (void)err;
     for (int i = 0; i < s->n_words; i++) {
-        look_below(n, s->words[i]);
+        list_look_below(n, s->words[i]);
     }
     if (s->n_words) {
         return;
     }
     for (const char *const *p = usual; *p != NULL; p++) {
-        look_below(n, *p);
+        list_look_below(n, *p);
     }
     if (own_temporary(usual) != NULL) {
-        look_below(n, own_temporary(usual));
+        list_look_below(n, own_temporary(usual));
     }
 }
 
 int command_list(const struct settings *s)
 {
-    return on_every_node(s, list_node);
+    return cli_on_every_node(s, list_node);
 }

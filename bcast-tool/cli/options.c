@@ -77,7 +77,7 @@ static const struct row {
 #define HELP    1000
 #define VERSION 1001
 
-static void print_help(void)
+static void options_print_help(void)
 {
     puts("Usage: python-mpi-bcast COMMAND...\n"
          "       mpiexec -ppn 1 python-mpi-bcast stage ENV.tar.zst --to DIR\n"
@@ -103,7 +103,7 @@ static void print_help(void)
 }
 
 /* "12", "3G"; false if it is not a number. */
-static bool take_number(const char *text, bool size, uint64_t *out)
+static bool options_take_number(const char *text, bool size, uint64_t *out)
 {
     static const char units[] = "KMGT";
     char *end;
@@ -119,7 +119,7 @@ static bool take_number(const char *text, bool size, uint64_t *out)
     return end[unit != NULL] == '\0';
 }
 
-static bool take_repeated(const char **list, const char *value)
+static bool options_take_repeated(const char **list, const char *value)
 {
     int n = 0;
     while (n < OPTIONS_LIST && list[n] != NULL) {
@@ -132,7 +132,7 @@ static bool take_repeated(const char **list, const char *value)
     return true;
 }
 
-static bool store(struct settings *s, const struct row *r, const char *value)
+static bool options_store(struct settings *s, const struct row *r, const char *value)
 {
     char *field = (char *)s + r->field;
     if (r->given) {
@@ -147,15 +147,15 @@ static bool store(struct settings *s, const struct row *r, const char *value)
         return true;
     case NUMBER:
     case SIZE:
-        return take_number(value, r->kind == SIZE, (uint64_t *)field);
+        return options_take_number(value, r->kind == SIZE, (uint64_t *)field);
     case REPEATED:
         break;
     }
-    return take_repeated((const char **)field, value);
+    return options_take_repeated((const char **)field, value);
 }
 
-static enum options_outcome wrong(bool speak, const char *before, const char *what,
-                                  const char *after)
+static enum options_outcome options_complain(bool speak, const char *before, const char *what,
+                                             const char *after)
 {
     if (speak) {
         fprintf(stderr, "python-mpi-bcast: %s%s%s (see --help)\n", before, what, after);
@@ -164,7 +164,7 @@ static enum options_outcome wrong(bool speak, const char *before, const char *wh
 }
 
 /* getopt's two views of the table. `shorts` stops at the first word for `run`. */
-static void make_tables(char *shorts, struct option *longs, bool stop)
+static void options_make_tables(char *shorts, struct option *longs, bool stop)
 {
     size_t n = 0;
     if (stop) {
@@ -190,7 +190,7 @@ static void make_tables(char *shorts, struct option *longs, bool stop)
     longs[ROWS + 2] = (struct option){0};
 }
 
-static const struct row *row_of(int code)
+static const struct row *options_row(int code)
 {
     if (code >= 0 && code < (int)ROWS) {
         return &table[code];
@@ -203,35 +203,35 @@ static const struct row *row_of(int code)
     return NULL;
 }
 
-static enum options_outcome take_options(struct settings *s, int argc, char **argv, bool speak)
+static enum options_outcome options_take(struct settings *s, int argc, char **argv, bool speak)
 {
     char shorts[3 * ROWS + 4];
     struct option longs[ROWS + 3];
     int code;
-    make_tables(shorts, longs, s->command == COMMAND_RUN);
+    options_make_tables(shorts, longs, s->command == COMMAND_RUN);
     opterr = 0;
     optind = 1;
     while ((code = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-        const struct row *r = row_of(code);
+        const struct row *r = options_row(code);
         if (code == HELP || code == 'h' || code == VERSION) {
             if (speak && code == VERSION) {
                 puts("python-mpi-bcast (fastimport)");
             } else if (speak) {
-                print_help();
+                options_print_help();
             }
             return OPTIONS_DONE;
         }
         if (code == ':') {
-            return wrong(speak, "", argv[optind - 1], " needs a value");
+            return options_complain(speak, "", argv[optind - 1], " needs a value");
         }
         if (code == '?' || r == NULL) {
-            return wrong(speak, "", argv[optind - 1], " is not a known option");
+            return options_complain(speak, "", argv[optind - 1], " is not a known option");
         }
         if (!(r->commands & BIT(s->command))) {
-            return wrong(speak, "--", r->name, " does not belong to this command");
+            return options_complain(speak, "--", r->name, " does not belong to this command");
         }
-        if (!store(s, r, optarg)) {
-            return wrong(speak, "--", r->name, " has no valid value");
+        if (!options_store(s, r, optarg)) {
+            return options_complain(speak, "--", r->name, " has no valid value");
         }
     }
     s->words = argv + optind;
@@ -239,7 +239,7 @@ static enum options_outcome take_options(struct settings *s, int argc, char **ar
     return OPTIONS_RUN;
 }
 
-static enum options_outcome check(const struct settings *s, bool speak)
+static enum options_outcome options_check(const struct settings *s, bool speak)
 {
     static const char *const places[] = {"auto", "once", "nodes"};
     bool known = s->decompress == NULL;
@@ -247,24 +247,25 @@ static enum options_outcome check(const struct settings *s, bool speak)
         known = strcmp(s->decompress, places[i]) == 0;
     }
     if (!known) {
-        return wrong(speak, "--decompress ", s->decompress, " is not one of auto, once, nodes");
+        return options_complain(speak, "--decompress ", s->decompress,
+                                " is not one of auto, once, nodes");
     }
     if (s->command == COMMAND_STAGE && s->dir == NULL) {
-        return wrong(speak, "stage needs --to DIR", "", "");
+        return options_complain(speak, "stage needs --to DIR", "", "");
     }
     if (s->command == COMMAND_STAGE && s->n_words == 0 && s->archive_list == NULL) {
-        return wrong(speak, "stage needs an archive", "", "");
+        return options_complain(speak, "stage needs an archive", "", "");
     }
     if (s->command == COMMAND_PACK && (s->n_words != 1 || s->output == NULL)) {
-        return wrong(speak, "pack needs one PREFIX and -o FILE", "", "");
+        return options_complain(speak, "pack needs one PREFIX and -o FILE", "", "");
     }
     if (s->command == COMMAND_RUN && s->n_words < 2) {
-        return wrong(speak, "run needs DIR and a COMMAND", "", "");
+        return options_complain(speak, "run needs DIR and a COMMAND", "", "");
     }
     if ((s->command == COMMAND_ACTIVATE || s->command == COMMAND_VERIFY ||
          s->command == COMMAND_CLEAN) &&
         s->n_words != 1) {
-        return wrong(speak, "", names[s->command], " needs one DIR");
+        return options_complain(speak, "", names[s->command], " needs one DIR");
     }
     return OPTIONS_RUN;
 }
@@ -281,11 +282,11 @@ enum options_outcome options_parse(struct settings *s, int argc, char **argv, bo
         }
     }
     if (argc < 2) {
-        return wrong(speak, "a command is missing", "", "");
+        return options_complain(speak, "a command is missing", "", "");
     }
-    enum options_outcome out = take_options(s, argc - skip, argv + skip, speak);
+    enum options_outcome out = options_take(s, argc - skip, argv + skip, speak);
     if (out == OPTIONS_RUN && s->legacy && s->dir == NULL) {
-        return wrong(speak, "", s->n_words ? s->words[0] : "this", " is not a command");
+        return options_complain(speak, "", s->n_words ? s->words[0] : "this", " is not a command");
     }
-    return out == OPTIONS_RUN ? check(s, speak) : out;
+    return out == OPTIONS_RUN ? options_check(s, speak) : out;
 }

@@ -7,14 +7,14 @@
 #include "cli/json.h"
 #include "pack/pack.h"
 
-static int cores(void)
+static int pack_cores(void)
 {
     cpu_set_t set;
     int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
     return n > 0 ? n : 1;
 }
 
-static void print_json(const struct settings *s, const struct pack_result *r, double seconds)
+static void pack_print_json(const struct settings *s, const struct pack_result *r, double seconds)
 {
     json_print(json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:f}", "archive", json_text(s->output),
                          "entries", (json_int_t)r->files, "bytes", (json_int_t)r->bytes, "stored",
@@ -32,17 +32,17 @@ int command_pack(const struct settings *s)
                              .no_default_excludes = s->no_default_excludes,
                              .with_python = s->with_python,
                              .level = s->level_given ? (int)s->level : -1,
-                             .threads = s->threads_given ? (int)s->threads : cores()};
+                             .threads = s->threads_given ? (int)s->threads : pack_cores()};
     double start = io_now();
     if (o.threads > 256) {
         o.threads = 256;
     }
-    if (pack(&o, &r, &err) < 0) {
-        return complain(NULL, &err);
+    if (pack_environment(&o, &r, &err) < 0) {
+        return cli_complain(NULL, &err);
     }
     double seconds = io_now() - start;
     if (s->json) {
-        print_json(s, &r, seconds);
+        pack_print_json(s, &r, seconds);
     } else if (!s->quiet) {
         printf("%s: %" PRIu64 " entries, %.1f MiB -> %.1f MiB, %" PRIu64 " to relocate, %.1f s\n",
                s->output, r.files, (double)r.bytes / 1048576, (double)r.stored / 1048576,

@@ -15,18 +15,18 @@ struct archives {
     int n;
 };
 
-static void add_name(struct archives *a, const char *name)
+static void stage_add_archive(struct archives *a, const char *name)
 {
     a->names = io_realloc(a->names, (size_t)(a->n + 1) * sizeof *a->names);
     a->names[a->n++] = io_strdup(name);
 }
 
 /* The words, then the lines of the list (blank ones and # comments are skipped). */
-static int collect(struct archives *a, const struct settings *s, struct error *err)
+static int stage_collect_archives(struct archives *a, const struct settings *s, struct error *err)
 {
     char line[4096];
     for (int i = 0; i < s->n_words; i++) {
-        add_name(a, s->words[i]);
+        stage_add_archive(a, s->words[i]);
     }
     FILE *list = s->archive_list != NULL ? fopen(s->archive_list, "r") : NULL;
     if (s->archive_list != NULL && list == NULL) {
@@ -35,7 +35,7 @@ static int collect(struct archives *a, const struct settings *s, struct error *e
     while (list != NULL && fgets(line, sizeof line, list) != NULL) {
         line[strcspn(line, "\r\n")] = '\0';
         if (line[0] && line[0] != '#') {
-            add_name(a, line);
+            stage_add_archive(a, line);
         }
     }
     if (list != NULL) {
@@ -45,7 +45,7 @@ static int collect(struct archives *a, const struct settings *s, struct error *e
 }
 
 /* A bar on a terminal, ten times a second. */
-static void progress(uint64_t done, uint64_t all, double seconds)
+static void stage_show_progress(uint64_t done, uint64_t all, double seconds)
 {
     static double last;
     if (seconds - last < 0.1 || all == 0) {
@@ -59,13 +59,13 @@ static void progress(uint64_t done, uint64_t all, double seconds)
             part > 0 ? seconds / part - seconds : 0.0);
 }
 
-static const char *outcome_name(enum stage_outcome o)
+static const char *stage_outcome_name(enum stage_outcome o)
 {
     static const char *const names[] = {"staged", "nothing to do", "would stage", "failed"};
     return names[o];
 }
 
-static json_t *failures(const struct stage_result *r)
+static json_t *stage_failures_json(const struct stage_result *r)
 {
     json_t *bad = json_array();
     for (int i = 0; r->reports != NULL && i < r->nodes; i++) {
@@ -80,26 +80,26 @@ static json_t *failures(const struct stage_result *r)
 }
 
 /* MiB a second, on each node. */
-static double rate(const struct stage_result *r)
+static double stage_rate(const struct stage_result *r)
 {
     return r->seconds > 0 ? (double)r->bytes / 1048576 / r->seconds : 0;
 }
 
 /* All that goes to stdout. */
-static void print_json(const struct settings *s, const struct stage_result *r)
+static void stage_print_json(const struct settings *s, const struct stage_result *r)
 {
-    json_t *o =
-        json_pack("{s:s, s:o, s:i, s:i, s:o, s:I, s:I, s:I, s:f}", "outcome",
-                  outcome_name(r->outcome), "dir", json_text(s->dir), "nodes", r->nodes, "failed",
-                  r->failed, "failed_nodes", failures(r), "entries", (json_int_t)r->files, "bytes",
-                  (json_int_t)r->bytes, "stored", (json_int_t)r->stored, "seconds", r->seconds);
+    json_t *o = json_pack("{s:s, s:o, s:i, s:i, s:o, s:I, s:I, s:I, s:f}", "outcome",
+                          stage_outcome_name(r->outcome), "dir", json_text(s->dir), "nodes",
+                          r->nodes, "failed", r->failed, "failed_nodes", stage_failures_json(r),
+                          "entries", (json_int_t)r->files, "bytes", (json_int_t)r->bytes, "stored",
+                          (json_int_t)r->stored, "seconds", r->seconds);
     if (s->timing && r->outcome == STAGE_DONE) {
-        json_object_set_new(o, "mib_per_second", json_real(rate(r)));
+        json_object_set_new(o, "mib_per_second", json_real(stage_rate(r)));
     }
     json_print(o);
 }
 
-static void print_failure(const struct stage_result *r)
+static void stage_print_failure(const struct stage_result *r)
 {
     struct error err = r->first.error;
     size_t n = strlen(err.reason);
@@ -107,27 +107,27 @@ static void print_failure(const struct stage_result *r)
         snprintf(err.reason + n, sizeof err.reason - n, " (and %d more of %d nodes)", r->failed - 1,
                  r->nodes);
     }
-    complain(r->nodes > 1 ? r->first.node : NULL, &err);
+    cli_complain(r->nodes > 1 ? r->first.node : NULL, &err);
 }
 
-static void print_result(const struct settings *s, const struct stage_result *r)
+static void stage_print_result(const struct settings *s, const struct stage_result *r)
 {
     if (r->failed) {
-        print_failure(r);
+        stage_print_failure(r);
     }
     if (s->json) {
-        print_json(s, r);
+        stage_print_json(s, r);
     } else if (r->outcome != STAGE_FAILED && !s->quiet) {
-        printf("%s: %s on %d nodes%s, %.2f s\n", s->dir, outcome_name(r->outcome),
+        printf("%s: %s on %d nodes%s, %.2f s\n", s->dir, stage_outcome_name(r->outcome),
                r->nodes - r->failed, r->failed ? " (not on those above)" : "", r->seconds);
     }
     if (s->timing && !s->json && r->outcome == STAGE_DONE) {
         printf("%" PRIu64 " entries, %.1f MiB, %.1f MiB/s a node\n", r->files,
-               (double)r->bytes / 1048576, rate(r));
+               (double)r->bytes / 1048576, stage_rate(r));
     }
 }
 
-static int write_failed(const char *file, const struct stage_result *r)
+static int stage_write_failed(const char *file, const struct stage_result *r)
 {
     struct error err = {0};
     FILE *out = fopen(file, "w");
@@ -140,10 +140,10 @@ static int write_failed(const char *file, const struct stage_result *r)
         return 0;
     }
     error_set_errno(&err, file, "cannot write the list of failed nodes");
-    return complain(NULL, &err);
+    return cli_complain(NULL, &err);
 }
 
-static void catch_signals(void)
+static void stage_catch_signals(void)
 {
     struct sigaction a = {.sa_handler = stage_interrupt};
     sigaction(SIGINT, &a, NULL);
@@ -153,7 +153,8 @@ static void catch_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-static struct stage_options options_of(const struct settings *s, const struct archives *a, bool bar)
+static struct stage_options stage_options_of(const struct settings *s, const struct archives *a,
+                                             bool bar)
 {
     const char *where = s->decompress != NULL ? s->decompress : "auto";
     return (struct stage_options){
@@ -170,11 +171,11 @@ static struct stage_options options_of(const struct settings *s, const struct ar
         .travel = strcmp(where, "once") == 0    ? TRAVEL_PLAIN
                   : strcmp(where, "nodes") == 0 ? TRAVEL_STORED
                                                 : TRAVEL_AUTO,
-        .progress = bar ? progress : NULL,
+        .progress = bar ? stage_show_progress : NULL,
     };
 }
 
-static void free_archives(struct archives *a)
+static void stage_free_archives(struct archives *a)
 {
     for (int i = 0; i < a->n; i++) {
         free(a->names[i]);
@@ -184,7 +185,7 @@ static void free_archives(struct archives *a)
 
 /* Ends by the signal that stopped the job, if one did: launchers then see that it did not succeed.
  */
-static int die_as_told(int status)
+static int stage_end_by_signal(int status)
 {
     int signal_number = stage_interrupted();
     if (signal_number) {
@@ -203,32 +204,32 @@ int command_stage(const struct settings *s)
     struct stage_result r;
     bool bar = !s->quiet && !s->json && isatty(2);
     cleanup_helper_start(&g);
-    catch_signals();
+    stage_catch_signals();
     nodes_open(&n);
     bool speak = n.rank == 0;
     /* only rank 0 reads archives: a list that only it can read is fine, and a bad one is told there
      */
-    if (speak && collect(&a, s, &err) < 0) {
-        complain(NULL, &err);
+    if (speak && stage_collect_archives(&a, s, &err) < 0) {
+        cli_complain(NULL, &err);
     }
-    struct stage_options o = options_of(s, &a, bar && speak);
+    struct stage_options o = stage_options_of(s, &a, bar && speak);
     stage_run(&n, &g, &o, &r);
     if (speak && bar) {
         fputs("\r\033[K", stderr);
     }
     if (speak) {
-        print_result(s, &r);
+        stage_print_result(s, &r);
     }
     int status = r.outcome == STAGE_FAILED;
-    if (speak && s->failed_nodes != NULL && write_failed(s->failed_nodes, &r)) {
+    if (speak && s->failed_nodes != NULL && stage_write_failed(s->failed_nodes, &r)) {
         status = 1;
     }
     free(r.reports);
-    free_archives(&a);
+    stage_free_archives(&a);
     if (status && stage_interrupted() && speak) /* hydra forgets exit statuses after an interrupt */
     {
         MPI_Abort(MPI_COMM_WORLD, 128 + stage_interrupted());
     }
     nodes_close(&n);
-    return status ? die_as_told(status) : 0;
+    return status ? stage_end_by_signal(status) : 0;
 }

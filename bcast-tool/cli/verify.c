@@ -13,18 +13,18 @@ struct printing {
     int left;
 };
 
-static void print(void *context, const struct error *err)
+static void verify_print(void *context, const struct error *err)
 {
     struct printing *p = context;
     if (p->left-- > 0) {
-        complain(p->node, err);
+        cli_complain(p->node, err);
     }
 }
 
-static void verify_node(const struct settings *s, const struct nodes *n, struct error *err)
+static void cli_verify_node(const struct settings *s, const struct nodes *n, struct error *err)
 {
     struct printing p = {n->n > 1 ? n->name : NULL, 20};
-    struct verify v = {.contents = true, .report = print, .context = &p};
+    struct verify v = {.contents = true, .report = verify_print, .context = &p};
     struct destination_label label;
     struct error first = {0};
     const char *dir = s->words[0];
@@ -48,5 +48,5 @@ static void verify_node(const struct settings *s, const struct nodes *n, struct 
 
 int command_verify(const struct settings *s)
 {
-    return on_every_node(s, verify_node);
+    return cli_on_every_node(s, cli_verify_node);
 }

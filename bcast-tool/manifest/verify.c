@@ -23,8 +23,8 @@ struct check {
 
 #define BLOCK ((size_t)1 << 20)
 
-static int check_contents(struct check *c, int dir, const char *name, const struct record *r,
-                          struct error *err)
+static int verify_contents(struct check *c, int dir, const char *name, const struct record *r,
+                           struct error *err)
 {
     ssize_t n = -1;
     XXH3_state_t *sum = XXH3_createState();
@@ -45,8 +45,8 @@ static int check_contents(struct check *c, int dir, const char *name, const stru
     return got == r->sum ? 0 : error_set(err, r->entry.path, "its contents have changed");
 }
 
-static int check_file(struct check *c, int dir, const char *name, const struct record *r,
-                      const struct stat *st, struct error *err)
+static int verify_file(struct check *c, int dir, const char *name, const struct record *r,
+                       const struct stat *st, struct error *err)
 {
     const struct entry *e = &r->entry;
     if (!S_ISREG(st->st_mode)) {
@@ -61,10 +61,10 @@ static int check_file(struct check *c, int dir, const char *name, const struct r
     if ((st->st_mode & 07777) != e->mode) {
         return error_set(err, e->path, "its mode has changed");
     }
-    return c->v->contents ? check_contents(c, dir, name, r, err) : 0;
+    return c->v->contents ? verify_contents(c, dir, name, r, err) : 0;
 }
 
-static int check_symlink(int dir, const char *name, const struct entry *e, struct error *err)
+static int verify_symlink(int dir, const char *name, const struct entry *e, struct error *err)
 {
     char target[PATH_MAX];
     ssize_t n = readlinkat(dir, name, target, sizeof target - 1);
@@ -76,8 +76,8 @@ static int check_symlink(int dir, const char *name, const struct entry *e, struc
                                         : error_set(err, e->path, "the symlink points elsewhere");
 }
 
-static int check_hardlink(struct check *c, const struct entry *e, const struct stat *st,
-                          struct error *err)
+static int verify_hardlink(struct check *c, const struct entry *e, const struct stat *st,
+                           struct error *err)
 {
     const char *name;
     struct stat other;
@@ -92,7 +92,7 @@ static int check_hardlink(struct check *c, const struct entry *e, const struct s
     return 0;
 }
 
-static int check_record(struct check *c, const struct record *r, struct error *err)
+static int verify_record(struct check *c, const struct record *r, struct error *err)
 {
     const char *name;
     struct stat st;
@@ -110,11 +110,11 @@ static int check_record(struct check *c, const struct record *r, struct error *e
     }
     switch (e->type) {
     case ENTRY_FILE:
-        return check_file(c, tree_dir_fd(d), name, r, &st, err);
+        return verify_file(c, tree_dir_fd(d), name, r, &st, err);
     case ENTRY_SYMLINK:
-        return check_symlink(tree_dir_fd(d), name, e, err);
+        return verify_symlink(tree_dir_fd(d), name, e, err);
     case ENTRY_HARDLINK:
-        return check_hardlink(c, e, &st, err);
+        return verify_hardlink(c, e, &st, err);
     case ENTRY_DIR:
         break;
     }
@@ -124,7 +124,7 @@ static int check_record(struct check *c, const struct record *r, struct error *e
     return (st.st_mode & 0777) == e->mode ? 0 : error_set(err, e->path, "its mode has changed");
 }
 
-static void note(struct check *c, const struct error *own, struct error *err)
+static void verify_note(struct check *c, const struct error *own, struct error *err)
 {
     c->v->wrong++;
     if (c->v->report != NULL) {
@@ -133,15 +133,15 @@ static void note(struct check *c, const struct error *own, struct error *err)
     error_set(err, own->path, "%s", own->reason);
 }
 
-static int check_all(struct check *c, struct manifest_reader *m, struct error *err)
+static int verify_all(struct check *c, struct manifest_reader *m, struct error *err)
 {
     struct record r;
     int got;
     while ((got = manifest_next(m, &r, err)) > 0) {
         struct error own = {0};
         c->v->files++;
-        if (check_record(c, &r, &own) < 0) {
-            note(c, &own, err);
+        if (verify_record(c, &r, &own) < 0) {
+            verify_note(c, &own, err);
         }
         if (c->v->wrong && c->v->report == NULL) {
             return -1; /* the first difference is enough */
@@ -158,14 +158,14 @@ int verify_tree(int top, struct verify *v, struct error *err)
     if (in == NULL) {
         return error_set_errno(err, NAME_MANIFEST, "cannot open");
     }
-    struct check c = {v, tree_open(top), io_alloc(BLOCK)};
+    struct check c = {v, tree_new(top), io_alloc(BLOCK)};
     struct manifest_reader *m = manifest_open(in, err);
     if (m != NULL) {
-        r = check_all(&c, m, err);
+        r = verify_all(&c, m, err);
     }
     manifest_close(m);
     fclose(in);
-    tree_close(c.tree);
+    tree_free(c.tree);
     free(c.block);
     return r;
 }

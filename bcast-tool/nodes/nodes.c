@@ -13,7 +13,7 @@
 #define NAP_MIN 20 /* microseconds */
 #define NAP_MAX 2000
 
-static int usable_cores(void)
+static int nodes_usable_cores(void)
 {
     cpu_set_t set;
     int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
@@ -21,7 +21,7 @@ static int usable_cores(void)
 }
 
 /* Is this rank the first of its node, as MPI sees nodes? Blocks and spins: see nodes_elect_by_directory. */
-static bool first_of_node(void)
+static bool nodes_is_first(void)
 {
     MPI_Comm node;
     int rank, node_rank;
@@ -32,7 +32,7 @@ static bool first_of_node(void)
     return node_rank == 0;
 }
 
-static void number(struct nodes *n)
+static void nodes_number(struct nodes *n)
 {
     if (n->leaders == MPI_COMM_NULL) {
         return;
@@ -50,7 +50,7 @@ void nodes_open(struct nodes *n)
     MPI_Comm_size(MPI_COMM_WORLD, &n->size);
     MPI_Get_processor_name(name, &length);
     snprintf(n->name, sizeof n->name, "%.40s (rank %d)", name, n->rank);
-    n->cores = n->all_cores = usable_cores();
+    n->cores = n->all_cores = nodes_usable_cores();
     n->leaders = MPI_COMM_NULL;
     n->leader = -1;
     n->n = 0;
@@ -58,8 +58,8 @@ void nodes_open(struct nodes *n)
 
 void nodes_elect(struct nodes *n)
 {
-    MPI_Comm_split(MPI_COMM_WORLD, first_of_node() ? 0 : MPI_UNDEFINED, n->rank, &n->leaders);
-    number(n);
+    MPI_Comm_split(MPI_COMM_WORLD, nodes_is_first() ? 0 : MPI_UNDEFINED, n->rank, &n->leaders);
+    nodes_number(n);
 }
 
 void nodes_close(struct nodes *n)
@@ -90,13 +90,13 @@ struct claim {
     uint64_t stands; /* 1: this rank may become a leader */
 };
 
-static bool same(const struct destination_id *a, const struct destination_id *b)
+static bool nodes_same_directory(const struct destination_id *a, const struct destination_id *b)
 {
     return a->inode != 0 && a->machine == b->machine && a->device == b->device &&
            a->inode == b->inode;
 }
 
-static void gather(const struct claim *mine, struct claim *all)
+static void nodes_gather_claims(const struct claim *mine, struct claim *all)
 {
     MPI_Request r;
     MPI_Iallgather(mine, sizeof *mine, MPI_BYTE, all, sizeof *mine, MPI_BYTE, MPI_COMM_WORLD, &r);
@@ -104,7 +104,7 @@ static void gather(const struct claim *mine, struct claim *all)
     MPI_Wait(&r, MPI_STATUS_IGNORE);
 }
 
-static bool any_unknown(const struct claim *all, int n)
+static bool nodes_any_unknown(const struct claim *all, int n)
 {
     for (int i = 0; i < n; i++) {
         if (all[i].directory.inode == 0) {
@@ -114,17 +114,17 @@ static bool any_unknown(const struct claim *all, int n)
     return false;
 }
 /* Is claim `i` the first of those for its place? */
-static bool first_claim(const struct claim *all, int i)
+static bool nodes_is_first_claim(const struct claim *all, int i)
 {
     for (int before = 0; before < i; before++) {
-        if (all[before].stands && same(&all[before].directory, &all[i].directory)) {
+        if (all[before].stands && nodes_same_directory(&all[before].directory, &all[i].directory)) {
             return false;
         }
     }
     return all[i].stands;
 }
 
-static int count_leaders(bool leads)
+static int nodes_count_leaders(bool leads)
 {
     MPI_Request r;
     int mine = leads, all = 0;
@@ -134,12 +134,12 @@ static int count_leaders(bool leads)
     return all;
 }
 
-static void share_cores(struct nodes *n, const struct claim *all)
+static void nodes_share_cores(struct nodes *n, const struct claim *all)
 {
     int sharers = 0;
     for (int i = 0; i < n->size; i++) {
-        sharers +=
-            all[i].directory.machine == all[n->rank].directory.machine && first_claim(all, i);
+        sharers += all[i].directory.machine == all[n->rank].directory.machine &&
+                   nodes_is_first_claim(all, i);
     }
     n->cores = sharers > 0 && n->cores / sharers > 1 ? n->cores / sharers : 1;
 }
@@ -147,20 +147,20 @@ static void share_cores(struct nodes *n, const struct claim *all)
 void nodes_elect_by_directory(struct nodes *n, const struct destination_id *mine)
 {
     struct claim claim = {*mine, 1}, *all = io_alloc((size_t)n->size * sizeof *all);
-    gather(&claim, all);
-    if (any_unknown(all, n->size)) {
-        claim.stands = first_of_node();
-        gather(&claim, all);
+    nodes_gather_claims(&claim, all);
+    if (nodes_any_unknown(all, n->size)) {
+        claim.stands = nodes_is_first();
+        nodes_gather_claims(&claim, all);
     }
-    bool leads = first_claim(all, n->rank);
-    share_cores(n, all);
+    bool leads = nodes_is_first_claim(all, n->rank);
+    nodes_share_cores(n, all);
     free(all);
-    if (count_leaders(leads) == n->size) {
+    if (nodes_count_leaders(leads) == n->size) {
         n->leaders = MPI_COMM_WORLD;
     } else {
         MPI_Comm_split(MPI_COMM_WORLD, leads ? 0 : MPI_UNDEFINED, n->rank, &n->leaders);
     }
-    number(n);
+    nodes_number(n);
 }
 
 /* A message through a tree of ranks takes several naps in a row, so they start short; they grow

@@ -6,7 +6,8 @@
 
 #include "base/io.h"
 
-static void gather(const struct nodes *n, const struct node_status *mine, struct node_status *all)
+static void status_gather(const struct nodes *n, const struct node_status *mine,
+                          struct node_status *all)
 {
     MPI_Request r;
     MPI_Igather(mine, sizeof *mine, MPI_BYTE, all, sizeof *mine, MPI_BYTE, 0, n->leaders, &r);
@@ -14,8 +15,8 @@ static void gather(const struct nodes *n, const struct node_status *mine, struct
     MPI_Wait(&r, MPI_STATUS_IGNORE);
 }
 
-static void conclude(const struct nodes *n, const struct node_status *all,
-                     struct status_summary *out)
+static void status_sum_up(const struct nodes *n, const struct node_status *all,
+                          struct status_summary *out)
 {
     for (int i = 0; i < n->n; i++) {
         out->sum += all[i].value;
@@ -35,9 +36,9 @@ void status_exchange(const struct nodes *n, const struct error *mine, uint64_t v
     memset(out, 0, sizeof *out);
     snprintf(own.node, sizeof own.node, "%s", n->name);
     struct node_status *list = n->leader == 0 ? io_alloc((size_t)n->n * sizeof *list) : NULL;
-    gather(n, &own, list);
+    status_gather(n, &own, list);
     if (n->leader == 0) {
-        conclude(n, list, out);
+        status_sum_up(n, list, out);
     }
     if (all != NULL && list != NULL) {
         memcpy(all, list, (size_t)n->n * sizeof *list);

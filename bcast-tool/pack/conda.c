@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <string.h>
 
-static void take_path(const json_t *path, struct pathmap *out)
+static void conda_take_path(const json_t *path, struct pathmap *out)
 {
     const char *name = json_string_value(json_object_get(path, "_path"));
     const char *mode = json_string_value(json_object_get(path, "file_mode"));
@@ -13,7 +13,7 @@ static void take_path(const json_t *path, struct pathmap *out)
     }
 }
 
-static int read_record(const char *file, struct pathmap *out, struct error *err)
+static int conda_read_record(const char *file, struct pathmap *out, struct error *err)
 {
     json_error_t error;
     size_t k;
@@ -22,7 +22,7 @@ static int read_record(const char *file, struct pathmap *out, struct error *err)
         return error_set(err, file, "not a valid conda record: %s", error.text);
     }
     json_t *paths = json_object_get(json_object_get(root, "paths_data"), "paths");
-    json_array_foreach(paths, k, path) take_path(path, out);
+    json_array_foreach(paths, k, path) conda_take_path(path, out);
     json_decref(root);
     return 0;
 }
@@ -31,7 +31,7 @@ int conda_records(const struct items *it, struct pathmap *out, struct error *err
 {
     for (size_t k = 0; k < it->n; k++) {
         if (fnmatch("conda-meta/*.json", it->list[k].path, FNM_PATHNAME) == 0 &&
-            read_record(it->list[k].source, out, err) < 0) {
+            conda_read_record(it->list[k].source, out, err) < 0) {
             return -1;
         }
     }

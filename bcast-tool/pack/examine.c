@@ -25,15 +25,15 @@ struct run {
     _Atomic bool failed;
 };
 
-static unsigned allowed(const struct run *r, const struct item *i)
+static unsigned examine_allowed(const struct run *r, const struct item *i)
 {
     return strcmp(i->path, "pyvenv.cfg") == 0 ? ~0u : ~r->x->limited;
 }
 
-static void set_reloc(const struct run *r, struct item *i, char mode, unsigned hits)
+static void examine_set_reloc(const struct run *r, struct item *i, char mode, unsigned hits)
 {
     char *p = i->reloc;
-    hits &= allowed(r, i);
+    hits &= examine_allowed(r, i);
     if (!hits || mode == '-') {
         return;
     }
@@ -46,17 +46,17 @@ static void set_reloc(const struct run *r, struct item *i, char mode, unsigned h
     *p = '\0';
 }
 
-static bool ends(const char *s, const char *end)
+static bool examine_ends_with(const char *s, const char *end)
 {
     size_t n = strlen(s), m = strlen(end);
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
 /* Byte code holds lengths before its strings: it cannot be rewritten, and need not be. */
-static char choose_mode(struct run *r, const struct item *i, char mode)
+static char examine_choose_mode(struct run *r, const struct item *i, char mode)
 {
     struct pathmap_value *v = pathmap_get(r->conda, i->path);
-    if (ends(i->path, ".pyc")) {
+    if (examine_ends_with(i->path, ".pyc")) {
         return '-';
     }
     return v != NULL ? (char)v->layer : mode;
@@ -78,7 +78,7 @@ static int examine_file(struct run *r, struct item *i, struct error *err)
         return error_set(err, i->source, "it changed while it was read");
     }
     i->sum = c.sum;
-    set_reloc(r, i, choose_mode(r, i, c.mode), c.hits);
+    examine_set_reloc(r, i, examine_choose_mode(r, i, c.mode), c.hits);
     return 0;
 }
 
@@ -94,7 +94,7 @@ static int examine_link(struct run *r, struct item *i, struct error *err)
         char *moved = rewrite_path(i->link, &map, 1);
         free(moved);
         if (moved != NULL) {
-            set_reloc(r, i, 't', 1u << k);
+            examine_set_reloc(r, i, 't', 1u << k);
             return 0;
         }
     }
@@ -123,34 +123,35 @@ static void *examine_some(void *arg)
 }
 
 /* "a/__pycache__/m.cpython-311.pyc" comes from "a/m.py"; NULL for other names. The caller frees. */
-static char *source_of(const char *path)
+static char *examine_source_of(const char *path)
 {
     static const char cache[] = "__pycache__/";
     const char *at = strstr(path, cache), *dot;
-    if (at == NULL || !ends(path, ".pyc") || (dot = strchr(at + sizeof cache - 1, '.')) == NULL) {
+    if (at == NULL || !examine_ends_with(path, ".pyc") ||
+        (dot = strchr(at + sizeof cache - 1, '.')) == NULL) {
         return NULL;
     }
     const char *stem = at + sizeof cache - 1;
     return io_format("%.*s%.*s.py", (int)(at - path), path, (int)(dot - stem), stem);
 }
 
-static void drop_byte_code(struct items *it)
+static void examine_drop_byte_code(struct items *it)
 {
     struct pathmap *changing = pathmap_new();
     for (size_t k = 0; k < it->n; k++) {
-        if (it->list[k].reloc[0] == 't' && ends(it->list[k].path, ".py")) {
+        if (it->list[k].reloc[0] == 't' && examine_ends_with(it->list[k].path, ".py")) {
             pathmap_put(changing, it->list[k].path);
         }
     }
     for (size_t k = 0; k < it->n; k++) {
-        char *source = source_of(it->list[k].path);
+        char *source = examine_source_of(it->list[k].path);
         it->list[k].dropped |= source != NULL && pathmap_get(changing, source) != NULL;
         free(source);
     }
     pathmap_free(changing);
 }
 
-int examine(const struct examine *x, struct error *err)
+int examine_items(const struct examine *x, struct error *err)
 {
     pthread_t threads[64];
     int started = 0, want = x->threads < 64 ? x->threads : 64;
@@ -175,6 +176,6 @@ int examine(const struct examine *x, struct error *err)
     if (result < 0 || r.failed) {
         return -1;
     }
-    drop_byte_code(x->items);
+    examine_drop_byte_code(x->items);
     return 0;
 }

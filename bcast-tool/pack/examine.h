@@ -15,6 +15,6 @@ struct examine {
 
 /* Fills sum and reloc of all items. Byte code of sources that will change is dropped: it would keep
  * the old prefix, and its record of the source's size would be wrong. */
-int examine(const struct examine *x, struct error *err);
+int examine_items(const struct examine *x, struct error *err);
 
 #endif

@@ -13,12 +13,13 @@
 #include "archive/name.h"
 #include "base/io.h"
 
-static char *join(const char *dir, const char *name)
+static char *items_join(const char *dir, const char *name)
 {
     return *dir ? io_format("%s/%s", dir, name) : io_strdup(name);
 }
 
-static bool excluded(const struct items *it, const char *source, const char *path, const char *name)
+static bool items_is_excluded(const struct items *it, const char *source, const char *path,
+                              const char *name)
 {
     if (strcmp(path, NAME_OWN) == 0 || (it->out != NULL && strcmp(source, it->out) == 0)) {
         return true;
@@ -31,7 +32,7 @@ static bool excluded(const struct items *it, const char *source, const char *pat
     return false;
 }
 
-static struct item *append(struct items *it, char *source, char *path, const struct stat *st)
+static struct item *items_append(struct items *it, char *source, char *path, const struct stat *st)
 {
     if (it->n == it->room) {
         it->room = it->room ? 2 * it->room : 1024;
@@ -43,7 +44,7 @@ static struct item *append(struct items *it, char *source, char *path, const str
 }
 
 /* An earlier name of the same file, or NULL; then this name is remembered. */
-static const char *other_name(struct items *it, const struct stat *st)
+static const char *items_other_name(struct items *it, const struct stat *st)
 {
     char key[64];
     if (st->st_nlink < 2) {
@@ -62,7 +63,7 @@ static const char *other_name(struct items *it, const struct stat *st)
     return NULL;
 }
 
-static const char *take_type(struct items *it, struct item *i, mode_t mode)
+static const char *items_take_type(struct items *it, struct item *i, mode_t mode)
 {
     if (S_ISDIR(mode)) {
         i->type = ENTRY_DIR;
@@ -78,13 +79,13 @@ static const char *take_type(struct items *it, struct item *i, mode_t mode)
     if (mode & (S_ISUID | S_ISGID)) {
         return "it is setuid or setgid, which `stage` refuses; exclude it or clear the bit";
     }
-    const char *other = other_name(it, &i->st);
+    const char *other = items_other_name(it, &i->st);
     i->type = other != NULL ? ENTRY_HARDLINK : ENTRY_FILE;
     i->link = other != NULL ? io_strdup(other) : NULL;
     return NULL;
 }
 
-static int read_target(struct item *i, struct error *err)
+static int items_read_target(struct item *i, struct error *err)
 {
     char target[PATH_MAX];
     ssize_t n = readlink(i->source, target, sizeof target - 1);
@@ -97,18 +98,19 @@ static int read_target(struct item *i, struct error *err)
 }
 
 /* Takes ownership of both strings. */
-static int add(struct items *it, char *source, char *path, const struct stat *st, struct error *err)
+static int items_add(struct items *it, char *source, char *path, const struct stat *st,
+                     struct error *err)
 {
     char normal[PATH_MAX];
-    struct item *i = append(it, source, path, st);
+    struct item *i = items_append(it, source, path, st);
     const char *why = *path ? name_normal(path, normal, sizeof normal) : NULL;
     if (why == NULL) {
-        why = take_type(it, i, st->st_mode);
+        why = items_take_type(it, i, st->st_mode);
     }
     if (why != NULL) {
         return error_set(err, source, "%s", why);
     }
-    return i->type == ENTRY_SYMLINK ? read_target(i, err) : 0;
+    return i->type == ENTRY_SYMLINK ? items_read_target(i, err) : 0;
 }
 
 int items_add_one(struct items *it, const char *source, const char *path, struct error *err)
@@ -117,39 +119,39 @@ int items_add_one(struct items *it, const char *source, const char *path, struct
     if (stat(source, &st) < 0) {
         return error_set_errno(err, source, "cannot read");
     }
-    return add(it, io_strdup(source), io_strdup(path), &st, err);
+    return items_add(it, io_strdup(source), io_strdup(path), &st, err);
 }
 
 /* Does the symlink lead out of `top` (its real path)? Dangling ones count as leading out. */
-static bool leads_out(const char *source, const char *top)
+static bool items_leads_out(const char *source, const char *top)
 {
     char real[PATH_MAX];
     return realpath(source, real) == NULL || !name_below(real, top);
 }
 
-static int walk(struct items *it, const char *source, const char *path, const char *follow,
-                struct error *err);
+static int items_walk(struct items *it, const char *source, const char *path, const char *follow,
+                      struct error *err);
 
-static int visit(struct items *it, const char *dir, const char *dir_path, const char *name,
-                 const char *follow, struct error *err)
+static int items_visit(struct items *it, const char *dir, const char *dir_path, const char *name,
+                       const char *follow, struct error *err)
 {
     struct stat st;
-    char *source = join(dir, name), *path = join(dir_path, name);
+    char *source = items_join(dir, name), *path = items_join(dir_path, name);
     int r = 0;
-    if (excluded(it, source, path, name)) {
+    if (items_is_excluded(it, source, path, name)) {
         goto skip;
     }
     if (lstat(source, &st) < 0) {
         r = error_set_errno(err, source, "cannot read");
         goto skip;
     }
-    if (S_ISLNK(st.st_mode) && follow != NULL && leads_out(source, follow)) {
+    if (S_ISLNK(st.st_mode) && follow != NULL && items_leads_out(source, follow)) {
         r = stat(source, &st) == 0 && S_ISREG(st.st_mode) ? items_add_one(it, source, path, err)
                                                           : 0;
         goto skip;
     }
-    r = add(it, source, path, &st, err);
-    return r == 0 && S_ISDIR(st.st_mode) ? walk(it, source, path, follow, err) : r;
+    r = items_add(it, source, path, &st, err);
+    return r == 0 && S_ISDIR(st.st_mode) ? items_walk(it, source, path, follow, err) : r;
 skip:
     free(source);
     free(path);
@@ -157,27 +159,27 @@ skip:
 }
 
 /* strcmp, not strcoll: the same order everywhere. */
-static int by_name(const struct dirent **a, const struct dirent **b)
+static int items_by_name(const struct dirent **a, const struct dirent **b)
 {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int no_dots(const struct dirent *e)
+static int items_no_dots(const struct dirent *e)
 {
     return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
 }
 
-static int walk(struct items *it, const char *source, const char *path, const char *follow,
-                struct error *err)
+static int items_walk(struct items *it, const char *source, const char *path, const char *follow,
+                      struct error *err)
 {
     struct dirent **names;
-    int r = 0, n = scandir(source, &names, no_dots, by_name);
+    int r = 0, n = scandir(source, &names, items_no_dots, items_by_name);
     if (n < 0) {
         return error_set_errno(err, source, "cannot list");
     }
     for (int i = 0; i < n; i++) {
         if (r == 0) {
-            r = visit(it, source, path, names[i]->d_name, follow, err);
+            r = items_visit(it, source, path, names[i]->d_name, follow, err);
         }
         free(names[i]);
     }
@@ -196,10 +198,10 @@ int items_add_tree(struct items *it, const char *source, const char *path, bool 
     if (!S_ISDIR(st.st_mode)) {
         return error_set(err, source, "not a directory");
     }
-    if (add(it, io_strdup(source), io_strdup(path), &st, err) < 0) {
+    if (items_add(it, io_strdup(source), io_strdup(path), &st, err) < 0) {
         return -1;
     }
-    return walk(it, source, path, follow ? real : NULL, err);
+    return items_walk(it, source, path, follow ? real : NULL, err);
 }
 
 void items_free(struct items *it)

@@ -42,19 +42,19 @@ struct packing {
     int fd;
 };
 
-static bool ends(const char *s, const char *end)
+static bool pack_ends_with(const char *s, const char *end)
 {
     size_t n = strlen(s), m = strlen(end);
     return n > m && strcmp(s + n - m, end) == 0;
 }
 
-static int choose_framing(const char *out, enum framing *framing, struct error *err)
+static int pack_choose_framing(const char *out, enum framing *framing, struct error *err)
 {
-    if (ends(out, ".tar.zst") || ends(out, ".tzst")) {
+    if (pack_ends_with(out, ".tar.zst") || pack_ends_with(out, ".tzst")) {
         *framing = FRAMING_ZST;
-    } else if (ends(out, ".tar.gz") || ends(out, ".tgz")) {
+    } else if (pack_ends_with(out, ".tar.gz") || pack_ends_with(out, ".tgz")) {
         *framing = FRAMING_GZ;
-    } else if (ends(out, ".tar")) {
+    } else if (pack_ends_with(out, ".tar")) {
         *framing = FRAMING_NONE;
     } else {
         return error_set(err, out, "the name must end with .tar.zst, .tar.gz or .tar");
@@ -62,7 +62,7 @@ static int choose_framing(const char *out, enum framing *framing, struct error *
     return 0;
 }
 
-static const char *kind_of(const char *prefix)
+static const char *pack_kind_of(const char *prefix)
 {
     char *venv = io_format("%s/pyvenv.cfg", prefix), *conda = io_format("%s/conda-meta", prefix);
     const char *kind = access(venv, F_OK) == 0    ? "venv"
@@ -73,7 +73,7 @@ static const char *kind_of(const char *prefix)
     return kind;
 }
 
-static void add_prefix(struct packing *p, const char *old, const char *subdir)
+static void pack_add_prefix(struct packing *p, const char *old, const char *subdir)
 {
     for (int i = 0; i < p->head.prefixes; i++) {
         if (strcmp(p->head.prefix[i].old, old) == 0) {
@@ -89,7 +89,7 @@ static void add_prefix(struct packing *p, const char *old, const char *subdir)
 
 /* The prefix as the user names it (an environment keeps that name in its files), and its real path.
  */
-static int find_prefix(struct packing *p, struct error *err)
+static int pack_find_prefix(struct packing *p, struct error *err)
 {
     char cwd[PATH_MAX] = "", normal[PATH_MAX];
     const char *given = p->o->prefix;
@@ -105,12 +105,12 @@ static int find_prefix(struct packing *p, struct error *err)
     snprintf(p->prefix, sizeof p->prefix, "%s%.*s", plain ? "/" : "", PATH_MAX - 2,
              plain ? normal : p->real);
     free(absolute);
-    add_prefix(p, p->prefix, "");
-    add_prefix(p, p->real, "");
+    pack_add_prefix(p, p->prefix, "");
+    pack_add_prefix(p, p->real, "");
     return 0;
 }
 
-static int find_python(struct packing *p, struct error *err)
+static int pack_find_python(struct packing *p, struct error *err)
 {
     if (!p->o->with_python) {
         return 0;
@@ -125,11 +125,11 @@ static int find_python(struct packing *p, struct error *err)
     if (python_system_prefix(p->python.prefix)) {
         p->limited |= 1u << p->head.prefixes;
     }
-    add_prefix(p, p->python.prefix, PYTHON_BASE);
+    pack_add_prefix(p, p->python.prefix, PYTHON_BASE);
     return 0;
 }
 
-static void collect_excludes(struct packing *p)
+static void pack_collect_excludes(struct packing *p)
 {
     size_t n = 0, room = sizeof default_excludes / sizeof *default_excludes;
     for (const char *const *e = p->o->exclude; e != NULL && *e != NULL; e++) {
@@ -145,9 +145,9 @@ static void collect_excludes(struct packing *p)
     p->items.exclude = p->exclude;
 }
 
-static int collect(struct packing *p, struct error *err)
+static int pack_collect(struct packing *p, struct error *err)
 {
-    collect_excludes(p);
+    pack_collect_excludes(p);
     p->items.out = p->temporary;
     if (items_add_tree(&p->items, p->real, "", false, err) < 0) {
         return -1;
@@ -159,7 +159,7 @@ static int collect(struct packing *p, struct error *err)
     return python_add(&p->python, &p->items, err);
 }
 
-static void sum_up(struct packing *p)
+static void pack_sum_up(struct packing *p)
 {
     for (size_t k = 0; k < p->items.n; k++) {
         const struct item *i = &p->items.list[k];
@@ -177,7 +177,7 @@ static void sum_up(struct packing *p)
     }
 }
 
-static struct record record_of(const struct item *i)
+static struct record pack_record_of(const struct item *i)
 {
     struct record r = {.sum = i->sum};
     r.entry = (struct entry){.type = i->type,
@@ -190,7 +190,7 @@ static struct record record_of(const struct item *i)
     return r;
 }
 
-static la_ssize_t to_encoder(struct archive *a, void *context, const void *bytes, size_t n)
+static la_ssize_t pack_to_encoder(struct archive *a, void *context, const void *bytes, size_t n)
 {
     struct packing *p = context;
     if (encoder_write(p->encoder, bytes, n, &p->write_fault) == 0) {
@@ -200,12 +200,12 @@ static la_ssize_t to_encoder(struct archive *a, void *context, const void *bytes
     return -1;
 }
 
-static int tar_failed(struct packing *p, const char *path, struct error *err)
+static int pack_tar_failed(struct packing *p, const char *path, struct error *err)
 {
     return error_set(err, path, "cannot archive: %s", archive_error_string(p->tar));
 }
 
-static int put_header(struct packing *p, const struct record *r, struct error *err)
+static int pack_put_header(struct packing *p, const struct record *r, struct error *err)
 {
     static const mode_t types[] = {
         ['f'] = AE_IFREG, ['d'] = AE_IFDIR, ['l'] = AE_IFLNK, ['h'] = AE_IFREG};
@@ -224,10 +224,10 @@ static int put_header(struct packing *p, const struct record *r, struct error *e
     int code = archive_write_header(p->tar, a);
     archive_entry_free(a);
     /* A warning: the name is no UTF-8; it is stored as the bytes it is (hdrcharset=BINARY). */
-    return code == ARCHIVE_OK || code == ARCHIVE_WARN ? 0 : tar_failed(p, e->path, err);
+    return code == ARCHIVE_OK || code == ARCHIVE_WARN ? 0 : pack_tar_failed(p, e->path, err);
 }
 
-static int put_data(struct packing *p, const struct item *i, struct error *err)
+static int pack_put_data(struct packing *p, const struct item *i, struct error *err)
 {
     char *block = io_alloc(FRAME_PLAIN_MAX);
     XXH3_state_t *sum = XXH3_createState();
@@ -239,7 +239,7 @@ static int put_data(struct packing *p, const struct item *i, struct error *err)
         size += (uint64_t)n;
         XXH3_64bits_update(sum, block, (size_t)n);
         if (size <= (uint64_t)i->st.st_size && archive_write_data(p->tar, block, (size_t)n) != n) {
-            r = tar_failed(p, i->source, err);
+            r = pack_tar_failed(p, i->source, err);
         }
     }
     if (r == 0 && n < 0) {
@@ -256,7 +256,7 @@ static int put_data(struct packing *p, const struct item *i, struct error *err)
     return r;
 }
 
-static int put_manifest(struct packing *p, struct error *err)
+static int pack_put_manifest(struct packing *p, struct error *err)
 {
     char *text = NULL;
     size_t n = 0;
@@ -264,7 +264,7 @@ static int put_manifest(struct packing *p, struct error *err)
     struct record own = {.entry = {.type = ENTRY_FILE, .path = NAME_MANIFEST, .mode = 0644}};
     struct manifest_writer *w = manifest_create(memory, &p->head);
     for (size_t k = 0; k < p->items.n; k++) {
-        struct record r = record_of(&p->items.list[k]);
+        struct record r = pack_record_of(&p->items.list[k]);
         if (p->items.list[k].dropped) {
             continue;
         }
@@ -277,31 +277,32 @@ static int put_manifest(struct packing *p, struct error *err)
     fclose(memory);
     own.entry.size = n;
     if (result == 0) {
-        result = put_header(p, &own, err);
+        result = pack_put_header(p, &own, err);
     }
     if (result == 0 && archive_write_data(p->tar, text, n) != (la_ssize_t)n) {
-        result = tar_failed(p, NAME_MANIFEST, err);
+        result = pack_tar_failed(p, NAME_MANIFEST, err);
     }
     free(text);
     return result;
 }
 
-static int put_items(struct packing *p, struct error *err)
+static int pack_put_items(struct packing *p, struct error *err)
 {
     for (size_t k = 0; k < p->items.n; k++) {
         const struct item *i = &p->items.list[k];
-        struct record r = record_of(i);
+        struct record r = pack_record_of(i);
         if (i->dropped) {
             continue;
         }
-        if (put_header(p, &r, err) < 0 || (i->type == ENTRY_FILE && put_data(p, i, err) < 0)) {
+        if (pack_put_header(p, &r, err) < 0 ||
+            (i->type == ENTRY_FILE && pack_put_data(p, i, err) < 0)) {
             return -1;
         }
     }
-    return archive_write_close(p->tar) == ARCHIVE_OK ? 0 : tar_failed(p, NULL, err);
+    return archive_write_close(p->tar) == ARCHIVE_OK ? 0 : pack_tar_failed(p, NULL, err);
 }
 
-static int open_output(struct packing *p, enum framing framing, struct error *err)
+static int pack_open_output(struct packing *p, enum framing framing, struct error *err)
 {
     char real[PATH_MAX];
     uint64_t number; /* nobody can have put something there */
@@ -322,13 +323,13 @@ static int open_output(struct packing *p, enum framing framing, struct error *er
     p->tar = archive_write_new();
     archive_write_set_format_pax_restricted(p->tar);
     archive_write_add_filter_none(p->tar);
-    if (archive_write_open(p->tar, p, NULL, to_encoder, NULL) != ARCHIVE_OK) {
-        return tar_failed(p, NULL, err);
+    if (archive_write_open(p->tar, p, NULL, pack_to_encoder, NULL) != ARCHIVE_OK) {
+        return pack_tar_failed(p, NULL, err);
     }
     return 0;
 }
 
-static int close_output(struct packing *p, struct error *err)
+static int pack_close_output(struct packing *p, struct error *err)
 {
     struct stat st;
     if (encoder_finish(p->encoder, err) < 0) {
@@ -344,34 +345,38 @@ static int close_output(struct packing *p, struct error *err)
                                                : 0;
 }
 
-static int run(struct packing *p, enum framing framing, struct error *err)
+static int pack_run(struct packing *p, enum framing framing, struct error *err)
 {
     struct examine x = {&p->items, &p->head, 0, p->o->threads};
-    if (find_prefix(p, err) < 0) {
+    if (pack_find_prefix(p, err) < 0) {
         return -1;
     }
-    snprintf(p->head.kind, sizeof p->head.kind, "%s", kind_of(p->real));
+    snprintf(p->head.kind, sizeof p->head.kind, "%s", pack_kind_of(p->real));
     snprintf(p->head.framing, sizeof p->head.framing, "%s", framing_name(framing));
-    if (find_python(p, err) < 0 || open_output(p, framing, err) < 0 || collect(p, err) < 0) {
+    if (pack_find_python(p, err) < 0 || pack_open_output(p, framing, err) < 0 ||
+        pack_collect(p, err) < 0) {
         return -1;
     }
     x.limited = p->limited;
-    if (examine(&x, err) < 0) {
+    if (examine_items(&x, err) < 0) {
         return -1;
     }
-    sum_up(p);
-    return put_manifest(p, err) < 0 || put_items(p, err) < 0 || close_output(p, err) < 0 ? -1 : 0;
+    pack_sum_up(p);
+    return pack_put_manifest(p, err) < 0 || pack_put_items(p, err) < 0 ||
+                   pack_close_output(p, err) < 0
+               ? -1
+               : 0;
 }
 
-int pack(const struct pack_options *o, struct pack_result *result, struct error *err)
+int pack_environment(const struct pack_options *o, struct pack_result *result, struct error *err)
 {
     enum framing framing = FRAMING_NONE;
     struct packing p = {.o = o, .result = result, .fd = -1};
     *result = (struct pack_result){0};
-    if (choose_framing(o->out, &framing, err) < 0) {
+    if (pack_choose_framing(o->out, &framing, err) < 0) {
         return -1;
     }
-    int r = run(&p, framing, err);
+    int r = pack_run(&p, framing, err);
     archive_write_free(p.tar);
     encoder_close(p.encoder);
     if (p.fd >= 0) {

@@ -22,6 +22,6 @@ struct pack_result {
 
 /* The format follows from the end of `out`'s name. Writes beside it and renames at the end: `out`
  * is there only when complete. */
-int pack(const struct pack_options *o, struct pack_result *result, struct error *err);
+int pack_environment(const struct pack_options *o, struct pack_result *result, struct error *err);
 
 #endif

@@ -20,7 +20,7 @@ static const char question[] =
     "print(lib if v('Py_ENABLE_SHARED') and os.path.exists(lib) else '-')\n";
 
 /* Runs `python -I -c question` with its output in a pipe. */
-static FILE *ask(const char *python, pid_t *child)
+static FILE *python_ask(const char *python, pid_t *child)
 {
     int ends[2];
     if (pipe(ends) < 0) {
@@ -37,7 +37,7 @@ static FILE *ask(const char *python, pid_t *child)
     return fdopen(ends[0], "r");
 }
 
-static char *take_line(FILE *in)
+static char *python_take_line(FILE *in)
 {
     char line[PATH_MAX + 2];
     if (fgets(line, sizeof line, in) == NULL) {
@@ -52,14 +52,14 @@ int python_find(const char *prefix, struct python *p, struct error *err)
     char *python = io_format("%s/bin/python", prefix);
     pid_t child = -1;
     int status = -1;
-    FILE *in = ask(python, &child);
+    FILE *in = python_ask(python, &child);
     *p = (struct python){0};
     if (in != NULL) {
-        p->prefix = take_line(in);
-        p->executable = take_line(in);
-        p->stdlib = take_line(in);
-        p->platstdlib = take_line(in);
-        p->libpython = take_line(in);
+        p->prefix = python_take_line(in);
+        p->executable = python_take_line(in);
+        p->stdlib = python_take_line(in);
+        p->platstdlib = python_take_line(in);
+        p->libpython = python_take_line(in);
         fclose(in);
     }
     if (child > 0) {
@@ -82,13 +82,14 @@ void python_free(struct python *p)
     *p = (struct python){0};
 }
 
-static int add_dir(struct items *it, const char *like, const char *path, struct error *err)
+static int python_add_dir(struct items *it, const char *like, const char *path, struct error *err)
 {
     return items_add_one(it, like, path, err);
 }
 
 /* `dir` at the same place below PYTHON_BASE as it has below the base prefix. */
-static int add_library(const struct python *p, struct items *it, const char *dir, struct error *err)
+static int python_add_library(const struct python *p, struct items *it, const char *dir,
+                              struct error *err)
 {
     size_t n = strlen(p->prefix);
     const char *tail = strncmp(dir, p->prefix, n) == 0 ? dir + n : NULL;
@@ -101,15 +102,15 @@ static int add_library(const struct python *p, struct items *it, const char *dir
     return r;
 }
 
-static const char *base_name(const char *path)
+static const char *python_base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash != NULL ? slash + 1 : path;
 }
 
-static int add_file(struct items *it, const char *source, const char *dir, struct error *err)
+static int python_add_file(struct items *it, const char *source, const char *dir, struct error *err)
 {
-    char *path = io_format(PYTHON_BASE "/%s/%s", dir, base_name(source));
+    char *path = io_format(PYTHON_BASE "/%s/%s", dir, python_base_name(source));
     int r = items_add_one(it, source, path, err);
     free(path);
     return r;
@@ -121,24 +122,24 @@ int python_add(const struct python *p, struct items *it, struct error *err)
     size_t first = it->n;
     const char *const *saved = it->exclude;
     it->exclude = patterns;
-    int r = add_dir(it, p->prefix, PYTHON_BASE, err);
+    int r = python_add_dir(it, p->prefix, PYTHON_BASE, err);
     if (r == 0) {
-        r = add_dir(it, p->prefix, PYTHON_BASE "/bin", err);
+        r = python_add_dir(it, p->prefix, PYTHON_BASE "/bin", err);
     }
     if (r == 0) {
-        r = add_file(it, p->executable, "bin", err);
+        r = python_add_file(it, p->executable, "bin", err);
     }
     if (r == 0) {
-        r = add_dir(it, p->prefix, PYTHON_BASE "/lib", err);
+        r = python_add_dir(it, p->prefix, PYTHON_BASE "/lib", err);
     }
     if (r == 0 && p->libpython != NULL) {
-        r = add_file(it, p->libpython, "lib", err);
+        r = python_add_file(it, p->libpython, "lib", err);
     }
     if (r == 0) {
-        r = add_library(p, it, p->stdlib, err);
+        r = python_add_library(p, it, p->stdlib, err);
     }
     if (r == 0 && strcmp(p->stdlib, p->platstdlib) != 0) {
-        r = add_library(p, it, p->platstdlib, err);
+        r = python_add_library(p, it, p->platstdlib, err);
     }
     it->exclude = saved;
     for (size_t i = first; i < it->n; i++) {
@@ -158,7 +159,7 @@ void python_relink(const struct python *p, struct items *it)
             continue;
         }
         free(i->link);
-        i->link = io_format("../" PYTHON_BASE "/bin/%s", base_name(p->executable));
+        i->link = io_format("../" PYTHON_BASE "/bin/%s", python_base_name(p->executable));
     }
 }
 

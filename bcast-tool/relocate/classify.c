@@ -13,7 +13,7 @@
 #define OVERLAP ((size_t)4096) /* a prefix and a byte fit in it */
 
 /* [0, kept) is the end of the block before, [kept, n) is new. */
-static void look(struct classify *c, const char *data, size_t n, bool last)
+static void classify_look(struct classify *c, const char *data, size_t n, bool last)
 {
     for (int i = 0; i < c->n; i++) {
         if (!(c->hits >> i & 1) && rewrite_contains(data, n, c->prefixes[i], last)) {
@@ -39,12 +39,12 @@ int classify_file(struct classify *c, int fd)
         }
         nul = nul || memchr(room + kept, '\0', (size_t)n) != NULL;
         XXH3_64bits_update(sum, room + kept, (size_t)n);
-        look(c, room, all, false);
+        classify_look(c, room, all, false);
         c->size += (uint64_t)n;
         kept = all < OVERLAP ? all : OVERLAP;
         memmove(room, room + all - kept, kept);
     }
-    look(c, room, kept, true);
+    classify_look(c, room, kept, true);
     c->sum = XXH3_64bits_digest(sum);
     c->mode = elf ? 'b' : nul ? '-' : 't';
     XXH3_freeState(sum);

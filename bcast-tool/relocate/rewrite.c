@@ -62,26 +62,26 @@ void rewriter_begin(struct rewriter *r, enum rewrite_mode mode, const struct rew
     r->used = 0;
 }
 
-static bool name_byte(unsigned char c)
+static bool rewrite_is_name_byte(unsigned char c)
 {
     return isalnum(c) || c >= 0x80 || strchr("_-.+~", c) != NULL;
 }
 
-static bool matches(const char *p, const char *end, const char *prefix, size_t n)
+static bool rewrite_matches(const char *p, const char *end, const char *prefix, size_t n)
 {
     return (size_t)(end - p) >= n && memcmp(p, prefix, n) == 0 &&
-           (p + n == end || p[n] == '\0' || !name_byte((unsigned char)p[n]));
+           (p + n == end || p[n] == '\0' || !rewrite_is_name_byte((unsigned char)p[n]));
 }
 
 /* The first match that starts in [p, stop), where `end` is the end of what is known. Its map's
  * number goes to `*which`; the longest prefix wins. */
-static const char *find(const struct rewriter *r, const char *p, const char *stop, const char *end,
-                        int *which)
+static const char *rewrite_find(const struct rewriter *r, const char *p, const char *stop,
+                                const char *end, int *which)
 {
     for (; p < stop && (p = memchr(p, '/', (size_t)(stop - p))) != NULL; p++) {
         *which = -1;
         for (int i = 0; i < r->n; i++) {
-            if (matches(p, end, r->maps[i].from, r->from[i]) &&
+            if (rewrite_matches(p, end, r->maps[i].from, r->from[i]) &&
                 (*which < 0 || r->from[i] > r->from[*which])) {
                 *which = i;
             }
@@ -93,37 +93,38 @@ static const char *find(const struct rewriter *r, const char *p, const char *sto
     return NULL;
 }
 
-static int emit(struct rewriter *r, const char *p, const char *end, struct error *err)
+static int rewrite_emit_bytes(struct rewriter *r, const char *p, const char *end, struct error *err)
 {
     return p >= end ? 0 : r->emit(r->context, p, (size_t)(end - p), err);
 }
 
 /* Emits text from p, with every match that starts before `stop` replaced. Returns where it stopped.
  */
-static const char *text(struct rewriter *r, const char *p, const char *stop, const char *end,
-                        struct error *err)
+static const char *rewrite_text(struct rewriter *r, const char *p, const char *stop,
+                                const char *end, struct error *err)
 {
     const char *hit;
     int i;
-    while ((hit = find(r, p, stop, end, &i)) != NULL) {
-        if (emit(r, p, hit, err) < 0 || r->emit(r->context, r->maps[i].to, r->to[i], err) < 0) {
+    while ((hit = rewrite_find(r, p, stop, end, &i)) != NULL) {
+        if (rewrite_emit_bytes(r, p, hit, err) < 0 ||
+            r->emit(r->context, r->maps[i].to, r->to[i], err) < 0) {
             return NULL;
         }
         p = hit + r->from[i];
     }
-    if (emit(r, p, stop, err) < 0) {
+    if (rewrite_emit_bytes(r, p, stop, err) < 0) {
         return NULL;
     }
     return p > stop ? p : stop;
 }
 
 /* The string [p, nul) replaced and padded to its own length. */
-static int padded(struct rewriter *r, const char *p, const char *nul, struct error *err)
+static int rewrite_padded(struct rewriter *r, const char *p, const char *nul, struct error *err)
 {
     size_t size = (size_t)(nul - p), used = 0;
     const char *hit;
     int i;
-    while ((hit = find(r, p, nul, nul, &i)) != NULL) {
+    while ((hit = rewrite_find(r, p, nul, nul, &i)) != NULL) {
         size_t before = (size_t)(hit - p);
         size_t rest = (size_t)(nul - hit) - r->from[i];
         if (used + before + r->to[i] + rest > size) {
@@ -145,25 +146,25 @@ static int padded(struct rewriter *r, const char *p, const char *nul, struct err
 }
 
 /* As text(), for binary data; stops early at a string whose NUL is not there yet. */
-static const char *binary(struct rewriter *r, const char *p, const char *stop, const char *end,
-                          struct error *err)
+static const char *rewrite_binary(struct rewriter *r, const char *p, const char *stop,
+                                  const char *end, struct error *err)
 {
     const char *hit;
     int i;
-    while ((hit = find(r, p, stop, end, &i)) != NULL) {
+    while ((hit = rewrite_find(r, p, stop, end, &i)) != NULL) {
         const char *nul = memchr(hit, '\0', (size_t)(end - hit));
-        if (emit(r, p, hit, err) < 0) {
+        if (rewrite_emit_bytes(r, p, hit, err) < 0) {
             return NULL;
         }
         if (nul == NULL) {
             return hit;
         }
-        if (padded(r, hit, nul, err) < 0) {
+        if (rewrite_padded(r, hit, nul, err) < 0) {
             return NULL;
         }
         p = nul;
     }
-    if (emit(r, p, stop, err) < 0) {
+    if (rewrite_emit_bytes(r, p, stop, err) < 0) {
         return NULL;
     }
     return p > stop ? p : stop;
@@ -171,7 +172,8 @@ static const char *binary(struct rewriter *r, const char *p, const char *stop, c
 
 /* "#! /old/bin/python3.11 -u" -> "#!/usr/bin/env python3.11 -u", if it gets too long otherwise.
  * Returns the bytes of the old interpreter line that were replaced, 0 if it stays. */
-static size_t shebang(struct rewriter *r, const char *p, const char *end, char out[PATH_MAX])
+static size_t rewrite_shebang(struct rewriter *r, const char *p, const char *end,
+                              char out[PATH_MAX])
 {
     int i;
     const char *line = memchr(p, '\n', (size_t)(end - p));
@@ -179,7 +181,7 @@ static size_t shebang(struct rewriter *r, const char *p, const char *end, char o
         return 0;
     }
     const char *start = p + 2 + strspn(p + 2, " \t");
-    if (find(r, start, line, line, &i) != start ||
+    if (rewrite_find(r, start, line, line, &i) != start ||
         (size_t)(line - p) + r->to[i] - r->from[i] <= SHEBANG_MAX) {
         return 0;
     }
@@ -189,11 +191,12 @@ static size_t shebang(struct rewriter *r, const char *p, const char *end, char o
     return (size_t)(stop - p);
 }
 
-static int start_text(struct rewriter *r, const char **p, const char *end, struct error *err)
+static int rewrite_start_text(struct rewriter *r, const char **p, const char *end,
+                              struct error *err)
 {
     char line[PATH_MAX];
     r->started = true;
-    size_t skip = r->mode == REWRITE_TEXT ? shebang(r, *p, end, line) : 0;
+    size_t skip = r->mode == REWRITE_TEXT ? rewrite_shebang(r, *p, end, line) : 0;
     *p += skip;
     return skip ? r->emit(r->context, line, strlen(line), err) : 0;
 }
@@ -205,28 +208,29 @@ static const char *known_end(const struct rewriter *r, bool last)
     return r->buffer + (r->used > open ? r->used - open : 0);
 }
 
-static void keep(struct rewriter *r, const char *from)
+static void rewrite_keep(struct rewriter *r, const char *from)
 {
     r->used = (size_t)(r->buffer + r->used - from);
     memmove(r->buffer, from, r->used);
 }
 
 /* Emits all that is known; the rest moves to the buffer's start. */
-static int process(struct rewriter *r, bool last, struct error *err)
+static int rewrite_process(struct rewriter *r, bool last, struct error *err)
 {
     const char *p = r->buffer, *stop = known_end(r, last), *end = r->buffer + r->used;
-    if (!r->started && start_text(r, &p, end, err) < 0) {
+    if (!r->started && rewrite_start_text(r, &p, end, err) < 0) {
         return -1;
     }
     stop = stop > p ? stop : p;
-    p = r->mode == REWRITE_TEXT ? text(r, p, stop, end, err) : binary(r, p, stop, end, err);
+    p = r->mode == REWRITE_TEXT ? rewrite_text(r, p, stop, end, err)
+                                : rewrite_binary(r, p, stop, end, err);
     if (p == NULL) {
         return -1;
     }
     if (p == r->buffer && r->used == ROOM) {
         return error_set(err, NULL, "a string with the prefix is longer than %zu bytes", ROOM);
     }
-    keep(r, p);
+    rewrite_keep(r, p);
     return last && r->used ? error_set(err, NULL, "a string with the prefix has no end") : 0;
 }
 
@@ -238,7 +242,7 @@ int rewriter_feed(struct rewriter *r, const void *data, size_t n, struct error *
         r->used += part;
         data = (const char *)data + part;
         n -= part;
-        if (r->used == ROOM && process(r, false, err) < 0) {
+        if (r->used == ROOM && rewrite_process(r, false, err) < 0) {
             return -1;
         }
     }
@@ -247,7 +251,7 @@ int rewriter_feed(struct rewriter *r, const void *data, size_t n, struct error *
 
 int rewriter_end(struct rewriter *r, struct error *err)
 {
-    return process(r, true, err);
+    return rewrite_process(r, true, err);
 }
 
 bool rewrite_contains(const void *data, size_t n, const char *prefix, bool last)
@@ -255,7 +259,7 @@ bool rewrite_contains(const void *data, size_t n, const char *prefix, bool last)
     const char *p = data, *end = p + n;
     size_t size = strlen(prefix);
     while ((p = memmem(p, (size_t)(end - p), prefix, size)) != NULL) {
-        if ((p + size < end || last) && matches(p, end, prefix, size)) {
+        if ((p + size < end || last) && rewrite_matches(p, end, prefix, size)) {
             return true;
         }
         p++;

@@ -23,7 +23,7 @@ struct copy {
     uint64_t size;
 };
 
-static int put(void *context, const void *data, size_t n, struct error *err)
+static int unlisted_put(void *context, const void *data, size_t n, struct error *err)
 {
     struct copy *c = context;
     XXH3_64bits_update(c->sum, data, n);
@@ -31,7 +31,7 @@ static int put(void *context, const void *data, size_t n, struct error *err)
     return io_write(c->out, data, n, -1) < 0 ? error_set_errno(err, NULL, "cannot write") : 0;
 }
 
-static int stream(int in, struct rewriter *r, struct error *err)
+static int unlisted_stream(int in, struct rewriter *r, struct error *err)
 {
     char *block = io_alloc(64 << 10);
     ssize_t n;
@@ -48,8 +48,8 @@ static int stream(int in, struct rewriter *r, struct error *err)
     return result;
 }
 
-static int replace(int dir, const char *name, struct copy *c, const struct stat *st,
-                   struct error *err)
+static int unlisted_replace(int dir, const char *name, struct copy *c, const struct stat *st,
+                            struct error *err)
 {
     struct timespec times[2] = {{0, UTIME_OMIT}, st->st_mtim};
     if (fchmod(c->out, st->st_mode & 0777) < 0 || futimens(c->out, times) < 0) {
@@ -60,8 +60,8 @@ static int replace(int dir, const char *name, struct copy *c, const struct stat 
 }
 
 /* Rewrites one open file of `dir`. */
-static int rewrite(int dir, const char *name, int in, enum rewrite_mode mode,
-                   const struct rewrite_map *map, struct copy *c, struct error *err)
+static int unlisted_rewrite(int dir, const char *name, int in, enum rewrite_mode mode,
+                            const struct rewrite_map *map, struct copy *c, struct error *err)
 {
     struct stat st;
     c->out = openat(dir, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -71,10 +71,10 @@ static int rewrite(int dir, const char *name, int in, enum rewrite_mode mode,
     struct rewriter *r = rewriter_new();
     c->sum = XXH3_createState();
     XXH3_64bits_reset(c->sum);
-    rewriter_begin(r, mode, map, 1, put, c);
-    int result = stream(in, r, err);
+    rewriter_begin(r, mode, map, 1, unlisted_put, c);
+    int result = unlisted_stream(in, r, err);
     if (result == 0) {
-        result = replace(dir, name, c, &st, err);
+        result = unlisted_replace(dir, name, c, &st, err);
     }
     close(c->out);
     rewriter_free(r);
@@ -85,8 +85,9 @@ static int rewrite(int dir, const char *name, int in, enum rewrite_mode mode,
 }
 
 /* `mode` 0: by what the file is. */
-static int relocate(struct tree *t, const char *path, char mode, const struct rewrite_map *map,
-                    struct pathmap *changed, struct error *err)
+static int unlisted_relocate(struct tree *t, const char *path, char mode,
+                             const struct rewrite_map *map, struct pathmap *changed,
+                             struct error *err)
 {
     const char *name;
     struct classify c = {.prefixes = &map->from, .n = 1};
@@ -102,7 +103,7 @@ static int relocate(struct tree *t, const char *path, char mode, const struct re
     int r = classify_file(&c, in);
     mode = mode ? mode : c.mode;
     if (r == 0 && c.hits && mode != '-') {
-        r = rewrite(tree_dir_fd(d), name, in, (enum rewrite_mode)mode, map, &copy, &inner);
+        r = unlisted_rewrite(tree_dir_fd(d), name, in, (enum rewrite_mode)mode, map, &copy, &inner);
         if (r == 0) {
             *pathmap_put(changed, path) =
                 (struct pathmap_value){XXH3_64bits_digest(copy.sum), copy.size, 0};
@@ -119,10 +120,10 @@ int unlisted_file(struct tree *t, const char *path, const char *from, const char
                   struct pathmap *changed, struct error *err)
 {
     struct rewrite_map map = {from, to};
-    return relocate(t, path, 0, &map, changed, err);
+    return unlisted_relocate(t, path, 0, &map, changed, err);
 }
 
-static FILE *open_text(struct tree *t, const char *path)
+static FILE *unlisted_open_text(struct tree *t, const char *path)
 {
     const char *name;
     struct error ignored = {0};
@@ -132,8 +133,8 @@ static FILE *open_text(struct tree *t, const char *path)
 }
 
 /* One record of conda-unpack: ('bin/x', '/placeholder', 'text'), as Python writes it. */
-static int conda_record(struct tree *t, char *line, const char *dir, struct pathmap *changed,
-                        struct error *err)
+static int unlisted_conda_record(struct tree *t, char *line, const char *dir,
+                                 struct pathmap *changed, struct error *err)
 {
     char path[PATH_MAX], from[PATH_MAX], mode[16], normal[PATH_MAX];
     if (sscanf(line, "('%4095[^'\\]', '%4095[^'\\]', '%15[^'\\]')", path, from, mode) != 3 ||
@@ -145,7 +146,8 @@ static int conda_record(struct tree *t, char *line, const char *dir, struct path
         return error_set(err, "bin/conda-unpack", "%s: %s", path, why);
     }
     struct rewrite_map map = {from, dir};
-    return relocate(t, normal, strcmp(mode, "binary") == 0 ? 'b' : 't', &map, changed, err);
+    return unlisted_relocate(t, normal, strcmp(mode, "binary") == 0 ? 'b' : 't', &map, changed,
+                             err);
 }
 
 int unlisted_conda_pack(struct tree *t, const char *dir, struct pathmap *changed, struct error *err)
@@ -154,7 +156,7 @@ int unlisted_conda_pack(struct tree *t, const char *dir, struct pathmap *changed
     size_t room = 0;
     int r = 0;
     bool inside = false;
-    FILE *in = open_text(t, "bin/conda-unpack");
+    FILE *in = unlisted_open_text(t, "bin/conda-unpack");
     if (in == NULL) {
         return 0;
     }
@@ -164,7 +166,7 @@ int unlisted_conda_pack(struct tree *t, const char *dir, struct pathmap *changed
             break;
         }
         if (inside && line[0] == '(') {
-            r = conda_record(t, line, dir, changed, err);
+            r = unlisted_conda_record(t, line, dir, changed, err);
         }
         inside = inside || strncmp(line, "_prefix_records = [", 19) == 0;
     }
@@ -177,7 +179,7 @@ int unlisted_conda_pack(struct tree *t, const char *dir, struct pathmap *changed
 char *unlisted_prefix(struct tree *t)
 {
     char line[PATH_MAX], *found = NULL;
-    FILE *in = open_text(t, "bin/activate");
+    FILE *in = unlisted_open_text(t, "bin/activate");
     while (in != NULL && found == NULL && fgets(line, sizeof line, in) != NULL) {
         char *p = strstr(line, "VIRTUAL_ENV=");
         if (p == NULL) {

@@ -62,36 +62,36 @@ void channel_free(struct channel *c)
     free(c);
 }
 
-static struct header *header_of(struct channel *c, uint64_t number)
+static struct header *channel_header(struct channel *c, uint64_t number)
 {
     return (struct header *)c->slots[number % CHANNEL_WINDOW];
 }
 
-static uint64_t behind(const struct channel *c)
+static uint64_t channel_freed(const struct channel *c)
 {
     return c->moved < c->consumed ? c->moved : c->consumed;
 }
 
-static uint8_t *claim(struct channel *c, bool regardless)
+static uint8_t *channel_wait_for_room(struct channel *c, bool regardless)
 {
     pthread_mutex_lock(&c->lock);
-    while (c->ready - behind(c) == CHANNEL_WINDOW && (regardless || !c->stop)) {
+    while (c->ready - channel_freed(c) == CHANNEL_WINDOW && (regardless || !c->stop)) {
         pthread_cond_wait(&c->change, &c->lock);
     }
     bool stop = c->stop && !regardless;
     pthread_mutex_unlock(&c->lock);
-    return stop ? NULL : (uint8_t *)header_of(c, c->ready) + sizeof(struct header);
+    return stop ? NULL : (uint8_t *)channel_header(c, c->ready) + sizeof(struct header);
 }
 
 uint8_t *channel_claim(struct channel *c, size_t *room)
 {
     *room = CHANNEL_CHUNK - sizeof(struct header);
-    return claim(c, false);
+    return channel_wait_for_room(c, false);
 }
 
-static void publish(struct channel *c, enum chunk_kind kind, size_t used)
+static void channel_publish_one(struct channel *c, enum chunk_kind kind, size_t used)
 {
-    *header_of(c, c->ready) = (struct header){kind, (uint32_t)used, c->ready};
+    *channel_header(c, c->ready) = (struct header){kind, (uint32_t)used, c->ready};
     pthread_mutex_lock(&c->lock);
     c->ready++;
     if (kind == CHUNK_END || kind == CHUNK_ABORT) {
@@ -103,19 +103,19 @@ static void publish(struct channel *c, enum chunk_kind kind, size_t used)
 
 void channel_publish(struct channel *c, enum chunk_kind kind, size_t used)
 {
-    publish(c, kind, used);
+    channel_publish_one(c, kind, used);
     if (kind != CHUNK_END && kind != CHUNK_ABORT) {
         return;
     }
     for (int i = 1; i < CHANNEL_WINDOW; i++) {
-        claim(c, true);
-        publish(c, CHUNK_PAD, 0);
+        channel_wait_for_room(c, true);
+        channel_publish_one(c, CHUNK_PAD, 0);
     }
 }
 
 void channel_abort(struct channel *c, const char *reason)
 {
-    uint8_t *room = claim(c, true);
+    uint8_t *room = channel_wait_for_room(c, true);
     size_t n = strnlen(reason, CHANNEL_CHUNK / 2);
     memcpy(room, reason, n);
     room[n] = '\0';
@@ -128,7 +128,7 @@ enum chunk_kind channel_take(struct channel *c, const uint8_t **data, size_t *n)
     while (c->ready == c->consumed) {
         pthread_cond_wait(&c->change, &c->lock);
     }
-    struct header *h = header_of(c, c->consumed);
+    struct header *h = channel_header(c, c->consumed);
     pthread_mutex_unlock(&c->lock);
     *data = (uint8_t *)h + sizeof *h;
     *n = h->used;
@@ -157,7 +157,7 @@ void channel_stop(struct channel *c)
 }
 
 /* How many chunks may be posted by now? */
-static uint64_t postable(struct channel *c)
+static uint64_t channel_postable(struct channel *c)
 {
     pthread_mutex_lock(&c->lock);
     uint64_t limit = c->root ? c->ready : c->consumed + CHANNEL_WINDOW;
@@ -168,10 +168,10 @@ static uint64_t postable(struct channel *c)
     return limit;
 }
 
-static bool post(struct channel *c)
+static bool channel_post(struct channel *c)
 {
     bool any = false;
-    for (uint64_t limit = postable(c); c->posted < limit; c->posted++) {
+    for (uint64_t limit = channel_postable(c); c->posted < limit; c->posted++) {
         size_t i = c->posted % CHANNEL_WINDOW;
         c->requests[i] = MPI_REQUEST_NULL;
         if (c->nodes->n > 1) {
@@ -183,9 +183,9 @@ static bool post(struct channel *c)
 }
 
 /* The oldest posted chunk has moved: tell the threads. */
-static void moved(struct channel *c)
+static void channel_advance(struct channel *c)
 {
-    struct header *h = header_of(c, c->moved);
+    struct header *h = channel_header(c, c->moved);
     pthread_mutex_lock(&c->lock);
     if (!c->root) {
         c->ready++;
@@ -198,7 +198,7 @@ static void moved(struct channel *c)
     pthread_mutex_unlock(&c->lock);
 }
 
-static bool test(struct channel *c)
+static bool channel_test(struct channel *c)
 {
     int done = 0;
     if (c->moved == c->posted) {
@@ -206,43 +206,43 @@ static bool test(struct channel *c)
     }
     MPI_Test(&c->requests[c->moved % CHANNEL_WINDOW], &done, MPI_STATUS_IGNORE);
     if (done) {
-        moved(c);
+        channel_advance(c);
     }
     return done;
 }
 
-static void send_note(struct channel *c)
+static void channel_send_note(struct channel *c)
 {
     c->notes_sent = 1;
     MPI_Send(NULL, 0, MPI_BYTE, 0, TAG_FAILED, c->nodes->leaders); /* empty: does not wait */
 }
 
-static void take_note(struct channel *c)
+static void channel_take_note(struct channel *c)
 {
     MPI_Recv(NULL, 0, MPI_BYTE, MPI_ANY_SOURCE, TAG_FAILED, c->nodes->leaders, MPI_STATUS_IGNORE);
     c->notes_taken++;
 }
 
-static void watch_failures(struct channel *c)
+static void channel_watch_failures(struct channel *c)
 {
     int there = 0;
     bool failed = atomic_load(&c->failed);
     if (failed && !c->notes_sent && !c->root) {
-        send_note(c);
+        channel_send_note(c);
     }
     if (!c->root) {
         return;
     }
     MPI_Iprobe(MPI_ANY_SOURCE, TAG_FAILED, c->nodes->leaders, &there, MPI_STATUS_IGNORE);
     if (there) {
-        take_note(c);
+        channel_take_note(c);
     }
     if (c->notes_taken + failed > (uint64_t)c->allowed) {
         channel_stop(c);
     }
 }
 
-static bool finished(struct channel *c)
+static bool channel_is_finished(struct channel *c)
 {
     pthread_mutex_lock(&c->lock);
     bool all = c->total && c->moved == c->total && c->consumed >= c->total - (CHANNEL_WINDOW - 1);
@@ -258,9 +258,9 @@ static bool finished(struct channel *c)
 void channel_pump(struct channel *c, void (*tick)(void *), void *context)
 {
     unsigned nap = NAP_MIN;
-    while (!finished(c)) {
-        bool busy = post(c) | test(c);
-        watch_failures(c);
+    while (!channel_is_finished(c)) {
+        bool busy = channel_post(c) | channel_test(c);
+        channel_watch_failures(c);
         if (busy) {
             nap = NAP_MIN;
             continue;
@@ -279,6 +279,6 @@ uint64_t channel_notes_sent(const struct channel *c)
 void channel_take_notes(struct channel *c, uint64_t sent)
 {
     while (c->notes_taken < sent) {
-        take_note(c);
+        channel_take_note(c);
     }
 }

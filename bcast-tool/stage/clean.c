@@ -23,7 +23,7 @@ struct cleaning {
     char first[4096]; /* of the kept ones */
 };
 
-static int read_manifest(int top, struct pathmap *listed, struct error *err)
+static int clean_read_manifest(int top, struct pathmap *listed, struct error *err)
 {
     struct record r;
     int got = -1, fd = openat(top, NAME_MANIFEST, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -40,19 +40,19 @@ static int read_manifest(int top, struct pathmap *listed, struct error *err)
     return got;
 }
 
-static bool byte_code(const char *path)
+static bool clean_is_byte_code(const char *path)
 {
     size_t n = strlen(path);
     return strstr(path, "__pycache__/") != NULL && n > 4 && strcmp(path + n - 4, ".pyc") == 0;
 }
 
 /* Was it made by `stage`, or by Python from what `stage` made? */
-static bool ours(const struct cleaning *s, const char *path)
+static bool clean_is_ours(const struct cleaning *s, const char *path)
 {
-    return pathmap_get(s->listed, path) != NULL || byte_code(path);
+    return pathmap_get(s->listed, path) != NULL || clean_is_byte_code(path);
 }
 
-static void keep(struct cleaning *s, const char *path)
+static void clean_keep(struct cleaning *s, const char *path)
 {
     if (s->kept++ == 0) {
         snprintf(s->first, sizeof s->first, "%s", path);
@@ -69,8 +69,8 @@ static int clean_entry(struct cleaning *s, int dir, const char *name, const char
         return error_set_errno(err, path, "cannot stat");
     }
     if (!S_ISDIR(st.st_mode)) {
-        if (!ours(s, path)) {
-            keep(s, path);
+        if (!clean_is_ours(s, path)) {
+            clean_keep(s, path);
         } else if (unlinkat(dir, name, 0) < 0) {
             return error_set_errno(err, path, "cannot remove");
         }
@@ -115,7 +115,7 @@ static int clean_dir(struct cleaning *s, int fd, const char *path, struct error 
 static int clean_staged(struct destination *p, int top, struct error *err)
 {
     struct cleaning s = {.listed = pathmap_new()};
-    int r = read_manifest(top, s.listed, err);
+    int r = clean_read_manifest(top, s.listed, err);
     if (r == 0) {
         r = clean_dir(&s, dup(top), "", err);
     }
@@ -129,7 +129,7 @@ static int clean_staged(struct destination *p, int top, struct error *err)
     return r < 0 ? -1 : tree_remove(p->parent_fd, p->base, err);
 }
 
-static int clean_place(struct destination *p, bool all, struct error *err)
+static int clean_open_destination(struct destination *p, bool all, struct error *err)
 {
     struct destination_label label;
     int top = openat(p->parent_fd, p->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -159,7 +159,7 @@ int clean_destination(const char *dir, bool all, struct error *err)
         r = destination_begin(&p, name, partial_number(name), err);
     }
     if (r == 0) {
-        r = clean_place(&p, all, err);
+        r = clean_open_destination(&p, all, err);
     }
     destination_close(&p);
     return r;

@@ -19,7 +19,7 @@ struct order {
     int speak;
 };
 
-static enum partial_state wait_for_death(const struct order *o, int parent)
+static enum partial_state cleanup_helper_wait_for_death(const struct order *o, int parent)
 {
     char token[PARTIAL_TOKEN];
     double end = io_now() + DEATH_WAIT;
@@ -32,11 +32,11 @@ static enum partial_state wait_for_death(const struct order *o, int parent)
 }
 
 /* One that was made but not marked yet is empty. */
-static void clean(const struct order *o)
+static void cleanup_helper_clean(const struct order *o)
 {
     struct error err = {0};
     int parent = trust_open(o->parent, &err);
-    enum partial_state s = parent < 0 ? PARTIAL_LIVE : wait_for_death(o, parent);
+    enum partial_state s = parent < 0 ? PARTIAL_LIVE : cleanup_helper_wait_for_death(o, parent);
     if (s == PARTIAL_LIVE) {
         return;
     }
@@ -54,13 +54,13 @@ static void clean(const struct order *o)
     }
 }
 
-static _Noreturn void live(int in)
+static _Noreturn void cleanup_helper_main(int in)
 {
     static struct order order;
     char verdict;
     signal(SIGPIPE, SIG_IGN);
     if (io_read(in, &order, sizeof order) == sizeof order && io_read(in, &verdict, 1) == 0) {
-        clean(&order);
+        cleanup_helper_clean(&order);
     }
     _exit(0);
 }
@@ -82,7 +82,7 @@ void cleanup_helper_start(struct cleanup_helper *g)
         dup2(nothing, 0);
         dup2(nothing, 1);
         close(ends[1]);
-        live(ends[0]);
+        cleanup_helper_main(ends[0]);
     }
     close(ends[0]);
     if (child < 0) {

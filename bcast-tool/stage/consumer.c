@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static void let_go(struct consumer *in)
+static void consumer_let_go(struct consumer *in)
 {
     if (in->holding) {
         channel_release(in->channel);
@@ -12,9 +12,9 @@ static void let_go(struct consumer *in)
 }
 
 /* Makes a chunk with data current. False at the archive's end. */
-static bool next_chunk(struct consumer *in)
+static bool consumer_next_chunk(struct consumer *in)
 {
-    let_go(in);
+    consumer_let_go(in);
     if (in->archive_ended) {
         return false;
     }
@@ -25,23 +25,23 @@ static bool next_chunk(struct consumer *in)
     }
     in->archive_ended = true;
     in->aborted = kind != CHUNK_ARCHIVE_END;
-    let_go(in);
+    consumer_let_go(in);
     return false;
 }
 
-static ssize_t chunk_end(const struct consumer *in, struct error *err)
+static ssize_t consumer_archive_end(const struct consumer *in, struct error *err)
 {
     return in->aborted ? error_set(err, NULL, "the stream was stopped") : 0;
 }
 
 /* A decoder_pull. */
-static ssize_t pull(void *context, void *buffer, size_t n, struct error *err)
+static ssize_t consumer_pull(void *context, void *buffer, size_t n, struct error *err)
 {
     struct consumer *in = context;
     size_t done = 0;
     while (done < n) {
-        if (in->left == 0 && !next_chunk(in)) {
-            return chunk_end(in, err) < 0 ? -1 : (ssize_t)done;
+        if (in->left == 0 && !consumer_next_chunk(in)) {
+            return consumer_archive_end(in, err) < 0 ? -1 : (ssize_t)done;
         }
         size_t part = in->left < n - done ? in->left : n - done;
         memcpy((char *)buffer + done, in->data, part);
@@ -55,7 +55,7 @@ static ssize_t pull(void *context, void *buffer, size_t n, struct error *err)
 void consumer_begin(struct consumer *in, const struct request_archive *a, int threads)
 {
     in->archive_ended = false;
-    in->decoder = a->stored ? decoder_open(a->framing, threads, pull, in) : NULL;
+    in->decoder = a->stored ? decoder_open(a->framing, threads, consumer_pull, in) : NULL;
 }
 
 ssize_t consumer_block(void *context, const uint8_t **block, struct error *err)
@@ -64,8 +64,8 @@ ssize_t consumer_block(void *context, const uint8_t **block, struct error *err)
     if (in->decoder != NULL) {
         return decoder_next(in->decoder, block, err);
     }
-    if (!next_chunk(in)) {
-        return chunk_end(in, err);
+    if (!consumer_next_chunk(in)) {
+        return consumer_archive_end(in, err);
     }
     *block = in->data;
     return (ssize_t)in->left;
@@ -75,7 +75,7 @@ bool consumer_end(struct consumer *in)
 {
     decoder_close(in->decoder);
     in->decoder = NULL;
-    while (next_chunk(in)) {
+    while (consumer_next_chunk(in)) {
     }
     return !in->aborted;
 }

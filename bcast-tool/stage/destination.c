@@ -19,7 +19,7 @@
 #define MAGIC "python-mpi-bcast-state 1"
 
 /* DIR as an absolute normal path, split into parent and last component. */
-static int split(struct destination *p, const char *dir, struct error *err)
+static int destination_split(struct destination *p, const char *dir, struct error *err)
 {
     char cwd[PATH_MAX] = "", normal[PATH_MAX];
     if (dir[0] != '/' && getcwd(cwd, sizeof cwd) == NULL) {
@@ -49,7 +49,7 @@ static int split(struct destination *p, const char *dir, struct error *err)
 int destination_open(struct destination *p, const char *dir, struct error *err)
 {
     *p = (struct destination){.parent_fd = -1, .partial_fd = -1, .mark_fd = -1, .old_mark_fd = -1};
-    if (split(p, dir, err) < 0) {
+    if (destination_split(p, dir, err) < 0) {
         return -1;
     }
     p->parent_fd = trust_open(p->parent, err);
@@ -107,7 +107,8 @@ bool destination_read_label(int top, struct destination_label *label)
     return ours;
 }
 
-static int write_label(int top, const struct destination_label *label, struct error *err)
+static int destination_write_label(int top, const struct destination_label *label,
+                                   struct error *err)
 {
     int fd = openat(top, NAME_STATE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
@@ -121,7 +122,8 @@ static int write_label(int top, const struct destination_label *label, struct er
     return fclose(out) != 0 ? error_set_errno(err, NAME_STATE, "cannot write") : 0;
 }
 
-static bool same_label(const struct destination_label *a, const struct destination_label *b)
+static bool destination_same_label(const struct destination_label *a,
+                                   const struct destination_label *b)
 {
     for (int i = 0; i < a->n && i < b->n; i++) {
         if (a->archive[i].id != b->archive[i].id) {
@@ -131,8 +133,9 @@ static bool same_label(const struct destination_label *a, const struct destinati
     return a->n == b->n;
 }
 
-static enum destination_state look_inside(const struct destination *p, int top,
-                                          const struct destination_label *label, struct error *err)
+static enum destination_state destination_look_inside(const struct destination *p, int top,
+                                                      const struct destination_label *label,
+                                                      struct error *err)
 {
     struct destination_label there;
     struct error difference = {0};
@@ -145,7 +148,7 @@ static enum destination_state look_inside(const struct destination *p, int top,
                   "it exists and was not made by `stage`; choose another DIR or remove it");
         return DESTINATION_ALIEN;
     }
-    if (!same_label(&there, label)) {
+    if (!destination_same_label(&there, label)) {
         error_set(err, p->dir, "it holds another staged environment (%s); --force replaces it",
                   there.n ? there.archive[0].name : "unknown");
         return DESTINATION_OTHER;
@@ -173,7 +176,7 @@ enum destination_state destination_state(struct destination *p,
         error_set(err, p->dir, "it exists and is not a directory of `stage`");
         return DESTINATION_ALIEN;
     }
-    enum destination_state s = look_inside(p, top, label, err);
+    enum destination_state s = destination_look_inside(p, top, label, err);
     close(top);
     return s;
 }
@@ -197,14 +200,14 @@ int destination_space(const struct destination *p, uint64_t bytes, uint64_t file
     return 0;
 }
 
-static int swap(struct destination *p, unsigned flags)
+static int destination_rename(struct destination *p, unsigned flags)
 {
     return renameat2(p->parent_fd, p->partial, p->parent_fd, p->base, flags);
 }
 
 /* What is replaced will have the partial name, and if this job dies it must be known as left over.
  */
-static int mark_old(struct destination *p, struct error *err)
+static int destination_mark_old(struct destination *p, struct error *err)
 {
     int top = openat(p->parent_fd, p->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (top < 0) {
@@ -219,7 +222,7 @@ static int mark_old(struct destination *p, struct error *err)
 }
 
 /* DIR's own mark. */
-static void unmark(const struct destination *p)
+static void destination_unmark(const struct destination *p)
 {
     int top = openat(p->parent_fd, p->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (top >= 0) {
@@ -232,10 +235,11 @@ static void unmark(const struct destination *p)
 int destination_commit(struct destination *p, const struct destination_label *label,
                        struct error *err)
 {
-    if (write_label(p->partial_fd, label, err) < 0 || (p->replaces && mark_old(p, err) < 0)) {
+    if (destination_write_label(p->partial_fd, label, err) < 0 ||
+        (p->replaces && destination_mark_old(p, err) < 0)) {
         return -1;
     }
-    if (swap(p, p->replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE) < 0) {
+    if (destination_rename(p, p->replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE) < 0) {
         return error_set_errno(err, p->dir, "cannot rename the partial copy into place");
     }
     p->committed = true;
@@ -245,13 +249,13 @@ int destination_commit(struct destination *p, const struct destination_label *la
 void destination_rollback(struct destination *p)
 {
     if (p->committed && p->replaces) {
-        swap(p, RENAME_EXCHANGE);
+        destination_rename(p, RENAME_EXCHANGE);
     } else if (p->committed) {
         renameat2(p->parent_fd, p->base, p->parent_fd, p->partial, RENAME_NOREPLACE);
     }
     p->committed = false;
     if (p->old_mark_fd >= 0) {
-        unmark(p);
+        destination_unmark(p);
     }
 }
 
@@ -259,14 +263,14 @@ void destination_rollback(struct destination *p)
 void destination_finish(struct destination *p)
 {
     struct error ignored = {0};
-    unmark(p);
+    destination_unmark(p);
     if (p->committed && p->replaces) {
         partial_remove(p->parent_fd, p->partial, &ignored);
     }
     p->partial[0] = '\0';
 }
 
-static void close_if_open(int fd)
+static void destination_close_fd(int fd)
 {
     if (fd >= 0) {
         close(fd);
@@ -279,9 +283,9 @@ void destination_close(struct destination *p)
     if (p->partial[0]) {
         partial_remove(p->parent_fd, p->partial, &ignored);
     }
-    close_if_open(p->mark_fd);
-    close_if_open(p->old_mark_fd);
-    close_if_open(p->partial_fd);
-    close_if_open(p->parent_fd);
+    destination_close_fd(p->mark_fd);
+    destination_close_fd(p->old_mark_fd);
+    destination_close_fd(p->partial_fd);
+    destination_close_fd(p->parent_fd);
     *p = (struct destination){.parent_fd = -1, .partial_fd = -1, .mark_fd = -1, .old_mark_fd = -1};
 }

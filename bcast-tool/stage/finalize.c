@@ -31,7 +31,7 @@ struct late {
     mode_t mode;
 };
 
-static FILE *open_in(int top, const char *name, bool write, struct error *err)
+static FILE *finalize_open(int top, const char *name, bool write, struct error *err)
 {
     int flags = write ? O_WRONLY | O_CREAT | O_TRUNC : O_RDONLY;
     int fd = openat(top, name, flags | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -42,7 +42,7 @@ static FILE *open_in(int top, const char *name, bool write, struct error *err)
     return file;
 }
 
-static const char *layer_name(int layer, char out[64])
+static const char *finalize_layer_name(int layer, char out[64])
 {
     snprintf(out, 64, NAME_OWN "/layer.%d", layer);
     return out;
@@ -51,11 +51,12 @@ static const char *layer_name(int layer, char out[64])
 typedef int visit(struct work *w, struct record *r, int layer, struct error *err);
 
 /* Calls `each` for the records of one listing. */
-static int read_listing(struct work *w, const char *name, int layer, visit *each, struct error *err)
+static int finalize_read_listing(struct work *w, const char *name, int layer, visit *each,
+                                 struct error *err)
 {
     struct record r;
     int got = -1;
-    FILE *in = open_in(w->s->top, name, false, err);
+    FILE *in = finalize_open(w->s->top, name, false, err);
     struct manifest_reader *m = in != NULL ? manifest_open(in, err) : NULL;
     while (m != NULL && (got = manifest_next(m, &r, err)) > 0) {
         if (each(w, &r, layer, err) < 0) {
@@ -70,7 +71,7 @@ static int read_listing(struct work *w, const char *name, int layer, visit *each
     return got;
 }
 
-static int relocate(struct work *w, struct record *r, int layer, struct error *err)
+static int finalize_relocate(struct work *w, struct record *r, int layer, struct error *err)
 {
     (void)layer;
     return r->entry.type == ENTRY_FILE
@@ -79,7 +80,7 @@ static int relocate(struct work *w, struct record *r, int layer, struct error *e
 }
 
 /* Archives without a manifest: conda-pack's own list, or a scan for the prefix if it is known. */
-static int relocate_foreign(struct work *w, struct error *err)
+static int finalize_relocate_unlisted(struct work *w, struct error *err)
 {
     char name[64];
     int r = unlisted_conda_pack(w->tree, w->s->dir, w->changed, err);
@@ -89,13 +90,13 @@ static int relocate_foreign(struct work *w, struct error *err)
     char *found = w->s->old_prefix != NULL ? NULL : unlisted_prefix(w->tree);
     w->old_prefix = found != NULL ? found : w->s->old_prefix;
     for (int i = 0; w->old_prefix != NULL && r == 0 && i < w->s->layers; i++) {
-        r = read_listing(w, layer_name(i, name), i, relocate, err);
+        r = finalize_read_listing(w, finalize_layer_name(i, name), i, finalize_relocate, err);
     }
     free(found);
     return r;
 }
 
-static int merge(struct work *w, struct record *r, int layer, struct error *err)
+static int finalize_merge(struct work *w, struct record *r, int layer, struct error *err)
 {
     (void)err;
     struct pathmap_value *v = pathmap_get(w->s->replaced, r->entry.path);
@@ -111,10 +112,10 @@ static int merge(struct work *w, struct record *r, int layer, struct error *err)
     return 0;
 }
 
-static int copy_head(struct work *w, struct manifest_head *h, struct error *err)
+static int finalize_copy_head(struct work *w, struct manifest_head *h, struct error *err)
 {
     char name[64];
-    FILE *in = open_in(w->s->top, layer_name(0, name), false, err);
+    FILE *in = finalize_open(w->s->top, finalize_layer_name(0, name), false, err);
     struct manifest_reader *m = in != NULL ? manifest_open(in, err) : NULL;
     if (m != NULL) {
         *h = *manifest_head(m);
@@ -127,27 +128,27 @@ static int copy_head(struct work *w, struct manifest_head *h, struct error *err)
     return m != NULL ? 0 : -1;
 }
 
-static int write_manifest(struct work *w, struct error *err)
+static int finalize_write_manifest(struct work *w, struct error *err)
 {
     char name[64];
     struct manifest_head h;
     if (w->s->layers == 1 && !w->s->unlisted) /* nothing to merge */
     {
-        return renameat(w->s->top, layer_name(0, name), w->s->top, NAME_MANIFEST) < 0
+        return renameat(w->s->top, finalize_layer_name(0, name), w->s->top, NAME_MANIFEST) < 0
                    ? error_set_errno(err, NAME_MANIFEST, "cannot write")
                    : 0;
     }
-    if (copy_head(w, &h, err) < 0) {
+    if (finalize_copy_head(w, &h, err) < 0) {
         return -1;
     }
-    FILE *out = open_in(w->s->top, NAME_MANIFEST, true, err);
+    FILE *out = finalize_open(w->s->top, NAME_MANIFEST, true, err);
     if (out == NULL) {
         return -1;
     }
     int r = 0;
     w->out = manifest_create(out, &h);
     for (int i = 0; r == 0 && i < w->s->layers; i++) {
-        r = read_listing(w, layer_name(i, name), i, merge, err);
+        r = finalize_read_listing(w, finalize_layer_name(i, name), i, finalize_merge, err);
     }
     if (manifest_finish(w->out, err) < 0) {
         r = -1;
@@ -156,12 +157,12 @@ static int write_manifest(struct work *w, struct error *err)
         r = error_set_errno(err, NAME_MANIFEST, "cannot write");
     }
     for (int i = 0; i < w->s->layers; i++) {
-        unlinkat(w->s->top, layer_name(i, name), 0);
+        unlinkat(w->s->top, finalize_layer_name(i, name), 0);
     }
     return r;
 }
 
-static int set_mode(struct work *w, const char *path, mode_t mode, struct error *err)
+static int finalize_set_mode(struct work *w, const char *path, mode_t mode, struct error *err)
 {
     const char *name;
     struct tree_dir *d = tree_parent(w->tree, path, &name, false, err);
@@ -173,7 +174,7 @@ static int set_mode(struct work *w, const char *path, mode_t mode, struct error 
                : 0;
 }
 
-static int set_directory(struct work *w, struct record *r, int layer, struct error *err)
+static int finalize_set_directory(struct work *w, struct record *r, int layer, struct error *err)
 {
     (void)layer;
     const char *name;
@@ -192,7 +193,7 @@ static int set_directory(struct work *w, struct record *r, int layer, struct err
         return error_set_errno(err, e->path, "cannot set the time");
     }
     if ((e->mode & 0700) == 0700) {
-        return e->mode == 0755 ? 0 : set_mode(w, e->path, e->mode, err);
+        return e->mode == 0755 ? 0 : finalize_set_mode(w, e->path, e->mode, err);
     }
     struct late *late = io_alloc(sizeof *late);
     *late = (struct late){w->late, io_strdup(e->path), e->mode};
@@ -201,7 +202,7 @@ static int set_directory(struct work *w, struct record *r, int layer, struct err
 }
 
 /* Those that shut out their owner, from the last to the first: parents come first in a listing. */
-static int set_late(struct work *w, struct error *err)
+static int finalize_set_late(struct work *w, struct error *err)
 {
     int r = 0;
     tree_forget(w->tree);
@@ -209,7 +210,7 @@ static int set_late(struct work *w, struct error *err)
         struct late *l = w->late;
         w->late = l->next;
         if (r == 0) {
-            r = set_mode(w, l->path, l->mode, err);
+            r = finalize_set_mode(w, l->path, l->mode, err);
         }
         free(l->path);
         free(l);
@@ -218,7 +219,7 @@ static int set_late(struct work *w, struct error *err)
 }
 
 /* Last, as everything done in it changes its time. */
-static int set_top(struct work *w, struct error *err)
+static int finalize_set_top(struct work *w, struct error *err)
 {
     struct timespec times[2] = {{0, UTIME_OMIT}, w->top_time};
     unlinkat(w->s->top, FINALIZE_DIRS, 0);
@@ -231,24 +232,24 @@ static int set_top(struct work *w, struct error *err)
 int finalize_tree(const struct finalize *s, struct error *err)
 {
     struct work w = {.s = s,
-                     .tree = tree_open(s->top),
+                     .tree = tree_new(s->top),
                      .changed = pathmap_new(),
                      .top_mode = 0755,
                      .top_time = {0, UTIME_NOW}};
-    int r = s->unlisted ? relocate_foreign(&w, err) : 0;
+    int r = s->unlisted ? finalize_relocate_unlisted(&w, err) : 0;
     if (r == 0) {
-        r = write_manifest(&w, err);
+        r = finalize_write_manifest(&w, err);
     }
     if (r == 0) {
-        r = read_listing(&w, FINALIZE_DIRS, 0, set_directory, err);
+        r = finalize_read_listing(&w, FINALIZE_DIRS, 0, finalize_set_directory, err);
     }
-    if (set_late(&w, err) < 0) {
+    if (finalize_set_late(&w, err) < 0) {
         r = -1;
     }
     if (r == 0) {
-        r = set_top(&w, err);
+        r = finalize_set_top(&w, err);
     }
     pathmap_free(w.changed);
-    tree_close(w.tree);
+    tree_free(w.tree);
     return r;
 }

@@ -38,7 +38,7 @@ const char *partial_number(const char *name)
     return n > DIGITS ? name + n - DIGITS : name;
 }
 
-static bool is_name(const char *base, const char *name)
+static bool partial_is_name(const char *base, const char *name)
 {
     size_t n = strlen(base);
     return strncmp(name, base, n) == 0 && strncmp(name + n, INFIX, strlen(INFIX)) == 0 &&
@@ -66,19 +66,19 @@ int partial_mark(int dir, const char *token)
     return fd;
 }
 
-static bool is_own(int fd, mode_t type)
+static bool partial_is_own(int fd, mode_t type)
 {
     struct stat st;
     return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == type && st.st_uid == geteuid() &&
            !(st.st_mode & 022);
 }
 
-static enum partial_state look_at_mark(int dir, char token[PARTIAL_TOKEN])
+static enum partial_state partial_look_at_mark(int dir, char token[PARTIAL_TOKEN])
 {
     char text[sizeof MAGIC + PARTIAL_TOKEN] = "";
     int fd = openat(dir, NAME_MARK, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     enum partial_state state = PARTIAL_NONE;
-    if (fd >= 0 && is_own(fd, S_IFREG) && io_read(fd, text, sizeof text - 1) > 0 &&
+    if (fd >= 0 && partial_is_own(fd, S_IFREG) && io_read(fd, text, sizeof text - 1) > 0 &&
         strncmp(text, MAGIC, strlen(MAGIC)) == 0) {
         snprintf(token, PARTIAL_TOKEN, "%.*s", (int)strcspn(text + strlen(MAGIC), "\n"),
                  text + strlen(MAGIC));
@@ -94,12 +94,12 @@ enum partial_state partial_look(int parent, const char *base, const char *name,
                                 char token[PARTIAL_TOKEN])
 {
     token[0] = '\0';
-    if (!is_name(base, name)) {
+    if (!partial_is_name(base, name)) {
         return PARTIAL_NONE;
     }
     int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     enum partial_state s =
-        dir >= 0 && is_own(dir, S_IFDIR) ? look_at_mark(dir, token) : PARTIAL_NONE;
+        dir >= 0 && partial_is_own(dir, S_IFDIR) ? partial_look_at_mark(dir, token) : PARTIAL_NONE;
     if (dir >= 0) {
         close(dir);
     }
@@ -110,7 +110,7 @@ typedef bool use(void *context, int parent, const char *name, enum partial_state
                  const char *token);
 
 /* Calls `each` for all partial copies of DIR, until it says false. */
-static void walk(int parent, const char *base, use *each, void *context)
+static void partial_walk(int parent, const char *base, use *each, void *context)
 {
     char token[PARTIAL_TOKEN];
     struct dirent *e;
@@ -136,8 +136,8 @@ struct search {
     bool found, is_first; /* is_first: one of them comes before mine */
 };
 
-static bool compare(void *context, int parent, const char *name, enum partial_state s,
-                    const char *token)
+static bool partial_compare(void *context, int parent, const char *name, enum partial_state s,
+                            const char *token)
 {
     struct search *search = context;
     (void)parent;
@@ -152,7 +152,7 @@ static bool compare(void *context, int parent, const char *name, enum partial_st
 bool partial_other(int parent, const char *base, const char *mine, const char *token, bool same)
 {
     struct search s = {.mine = mine, .token = token, .same = same};
-    walk(parent, base, compare, &s);
+    partial_walk(parent, base, partial_compare, &s);
     return s.found;
 }
 
@@ -162,7 +162,7 @@ bool partial_claim(int parent, const char *base, const char *mine, const char *t
 {
     for (double end = io_now() + CLAIM_WAIT;; io_nap(CLAIM_NAP)) {
         struct search s = {.mine = mine, .token = token};
-        walk(parent, base, compare, &s);
+        partial_walk(parent, base, partial_compare, &s);
         if (!s.found) {
             return true;
         }
@@ -172,7 +172,7 @@ bool partial_claim(int parent, const char *base, const char *mine, const char *t
     }
 }
 
-static bool is_any_of(const char *name, const char *const *list)
+static bool partial_is_any_of(const char *name, const char *const *list)
 {
     while (*list != NULL && strcmp(*list, name) != 0) {
         list++;
@@ -181,7 +181,7 @@ static bool is_any_of(const char *name, const char *const *list)
 }
 
 /* Takes over `fd`. */
-static int empty_but(int fd, const char *const *kept, struct error *err)
+static int partial_empty_but(int fd, const char *const *kept, struct error *err)
 {
     struct dirent *e;
     int r = 0;
@@ -190,7 +190,7 @@ static int empty_but(int fd, const char *const *kept, struct error *err)
         close(fd);
     }
     while (d != NULL && (e = readdir(d)) != NULL) {
-        if (!is_any_of(e->d_name, kept) && tree_remove(dirfd(d), e->d_name, err) < 0) {
+        if (!partial_is_any_of(e->d_name, kept) && tree_remove(dirfd(d), e->d_name, err) < 0) {
             r = -1;
         }
     }
@@ -210,8 +210,8 @@ int partial_remove(int parent, const char *name, struct error *err)
         return errno == ENOENT ? 0 : error_set_errno(err, name, "cannot open");
     }
     int own = openat(top, NAME_OWN, flags);
-    int r = empty_but(top, outside, err);
-    if (empty_but(own, inside, err) < 0) {
+    int r = partial_empty_but(top, outside, err);
+    if (partial_empty_but(own, inside, err) < 0) {
         r = -1;
     }
     return r < 0 ? -1 : tree_remove(parent, name, err);
@@ -222,8 +222,8 @@ struct removal {
     int result;
 };
 
-static bool remove_dead(void *context, int parent, const char *name, enum partial_state s,
-                        const char *token)
+static bool partial_remove_if_dead(void *context, int parent, const char *name,
+                                   enum partial_state s, const char *token)
 {
     struct removal *r = context;
     (void)token;
@@ -236,6 +236,6 @@ static bool remove_dead(void *context, int parent, const char *name, enum partia
 int partial_remove_dead(int parent, const char *base, struct error *err)
 {
     struct removal r = {.err = err};
-    walk(parent, base, remove_dead, &r);
+    partial_walk(parent, base, partial_remove_if_dead, &r);
     return r.result;
 }

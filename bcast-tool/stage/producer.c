@@ -9,7 +9,7 @@ struct filling {
     size_t used, room;
 };
 
-static int put(struct channel *c, struct filling *to, const uint8_t *bytes, size_t n)
+static int producer_put(struct channel *c, struct filling *to, const uint8_t *bytes, size_t n)
 {
     while (n) {
         if (to->chunk == NULL) {
@@ -32,19 +32,19 @@ static int put(struct channel *c, struct filling *to, const uint8_t *bytes, size
 }
 
 /* 0, or -1 if the archive is bad (fault set) or the stream was stopped. */
-static int send_archive(struct producer *producer, int i, uint64_t before)
+static int producer_send_archive(struct producer *producer, int i, uint64_t before)
 {
     const uint8_t *block;
     ssize_t n = 0;
     struct filling to = {0};
-    struct source *s = source_open(producer->paths[i], producer->threads, &producer->error);
+    struct source *s = source_open_archive(producer->paths[i], producer->threads, &producer->error);
     if (s == NULL) {
         return -1;
     }
     bool stored = producer->request->archive[i].stored;
     while ((n = stored ? source_stored(s, &block, &producer->error)
                        : source_plain(s, &block, &producer->error)) > 0) {
-        if (put(producer->channel, &to, block, (size_t)n) < 0) {
+        if (producer_put(producer->channel, &to, block, (size_t)n) < 0) {
             n = -1;
             break;
         }
@@ -63,7 +63,7 @@ void *producer_run(void *arg)
     uint64_t before = 0;
     size_t room;
     for (int i = 0; i < producer->request->n; i++) {
-        if (send_archive(producer, i, before) < 0 ||
+        if (producer_send_archive(producer, i, before) < 0 ||
             channel_claim(producer->channel, &room) == NULL) {
             channel_abort(producer->channel,
                           producer->error.set ? producer->error.reason : "stopped");

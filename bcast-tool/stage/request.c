@@ -7,13 +7,13 @@
 #include "archive/source.h"
 #include "manifest/manifest.h"
 
-static ssize_t plain(void *context, const uint8_t **block, struct error *err)
+static ssize_t request_next_block(void *context, const uint8_t **block, struct error *err)
 {
     return source_plain(context, block, err);
 }
 
 /* The head of the manifest is in its first bytes. */
-static int take_head(struct request_archive *a, struct tar *t, struct error *err)
+static int request_take_head(struct request_archive *a, struct tar *t, struct error *err)
 {
     const uint8_t *data;
     uint64_t offset;
@@ -35,25 +35,26 @@ static int take_head(struct request_archive *a, struct tar *t, struct error *err
     return m != NULL ? 0 : -1;
 }
 
-static int look(struct request_archive *a, struct source *s, struct error *err)
+static int request_look(struct request_archive *a, struct source *s, struct error *err)
 {
     struct entry e;
     struct tar_policy any = {UINT64_MAX, UINT64_MAX};
-    struct tar *t = tar_open(plain, s, &any);
+    struct tar *t = tar_open(request_next_block, s, &any);
     int got = tar_next(t, &e, err);
     if (got == 0) {
         error_set(err, NULL, "the archive holds nothing");
     } else if (got > 0 && strcmp(e.path, NAME_MANIFEST) == 0) {
-        got = take_head(a, t, err) == 0 ? 1 : -1;
+        got = request_take_head(a, t, err) == 0 ? 1 : -1;
     }
     tar_close(t);
     return got > 0 ? 0 : -1;
 }
 
-static int describe(struct request_archive *a, const char *path, uint64_t *id, struct error *err)
+static int request_describe_archive(struct request_archive *a, const char *path, uint64_t *id,
+                                    struct error *err)
 {
     struct error inner = {0};
-    struct source *s = source_open(path, 0, err);
+    struct source *s = source_open_archive(path, 0, err);
     if (s == NULL) {
         return -1;
     }
@@ -62,15 +63,15 @@ static int describe(struct request_archive *a, const char *path, uint64_t *id, s
     snprintf(a->how, sizeof a->how, "%s",
              a->framing != FRAMING_NONE || source_sealed(s) ? framing_name(a->framing)
                                                             : FRAMING_UNLISTED);
-    int r = source_identity(s, id, err);
-    if (r == 0 && look(a, s, &inner) < 0) {
+    int r = source_archive_id(s, id, err);
+    if (r == 0 && request_look(a, s, &inner) < 0) {
         r = error_set(err, inner.path[0] ? inner.path : path, "%s", inner.reason);
     }
     source_close(s);
     return r;
 }
 
-static const char *base_name(const char *path)
+static const char *request_base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash != NULL ? slash + 1 : path;
@@ -83,11 +84,11 @@ int request_describe(struct request *j, const char *const *paths, int n, struct 
     }
     j->n = j->label.n = n;
     for (int i = 0; i < n; i++) {
-        if (describe(&j->archive[i], paths[i], &j->label.archive[i].id, err) < 0) {
+        if (request_describe_archive(&j->archive[i], paths[i], &j->label.archive[i].id, err) < 0) {
             return -1;
         }
         error_printable(j->label.archive[i].name, sizeof j->label.archive[i].name,
-                        base_name(paths[i]));
+                        request_base_name(paths[i]));
     }
     return 0;
 }

@@ -57,7 +57,7 @@ int stage_interrupted(void)
 }
 
 /* The node's verdict goes round; true if the job may go on. */
-static bool go_on(struct run *r, uint64_t value, struct status_summary *a)
+static bool stage_may_go_on(struct run *r, uint64_t value, struct status_summary *a)
 {
     struct stage_result *result = r->result;
     if (r->nodes->leader == 0 && result->reports == NULL) {
@@ -74,7 +74,7 @@ static bool go_on(struct run *r, uint64_t value, struct status_summary *a)
     return a->failed <= r->o->allow_failed && a->failed < r->nodes->n && a->sum < FATAL;
 }
 
-static void choose_policy(struct run *r)
+static void stage_choose_policy(struct run *r)
 {
     uint64_t size = 0;
     for (int i = 0; i < r->request.n; i++) {
@@ -87,26 +87,26 @@ static void choose_policy(struct run *r)
 }
 
 /* Leader 0 looks at the archives and tells all. */
-static bool describe(struct run *r)
+static bool stage_describe(struct run *r)
 {
     struct status_summary a;
     if (r->nodes->leader == 0) {
         if (request_describe(&r->request, r->o->archives, r->o->n, &r->error) < 0) {
             r->fatal = true;
         }
-        choose_policy(r);
+        stage_choose_policy(r);
         if (!r->fatal && partial_new_name(r->destination.base, r->request.partial, &r->error) < 0) {
             r->fatal = true;
         }
     }
     nodes_share(r->nodes->leaders, &r->request, sizeof r->request);
-    return go_on(r, 0, &a);
+    return stage_may_go_on(r, 0, &a);
 }
 
 /* Compressed blocks are the smaller load for the network, and a node with cores of its own
  * decompresses them faster than one rank could for all. On few cores, or several leaders on one
  * machine, the work is done once, at leader 0. */
-static void choose_travel(struct run *r)
+static void stage_choose_travel(struct run *r)
 {
     int fewest = r->nodes->cores;
     MPI_Request request;
@@ -120,7 +120,7 @@ static void choose_travel(struct run *r)
 }
 
 /* What must hold on this node before the first byte. */
-static int check_place(struct run *r)
+static int stage_check_destination(struct run *r)
 {
     uint64_t bytes = 0, files = 8;
     if (r->error.set) {
@@ -140,7 +140,7 @@ static int check_place(struct run *r)
 }
 
 /* Two nodes that see the same directory would stage into one DIR. */
-static void check_private(struct run *r)
+static void stage_check_private(struct run *r)
 {
     const struct destination *p = &r->destination;
     if (!r->error.set && p->partial[0] &&
@@ -152,7 +152,7 @@ static void check_private(struct run *r)
 }
 
 /* The names of the partial copies differ, so that check_private() tells them apart. */
-static bool begin_place(struct run *r)
+static bool stage_begin_destination(struct run *r)
 {
     char own[PARTIAL_NAME];
     snprintf(own, sizeof own, "%s", r->request.partial);
@@ -167,20 +167,20 @@ static bool begin_place(struct run *r)
 
 /* Leader 0 begins first: of two jobs on the same nodes one gets it, and the other all of
  * nothing. */
-static bool prepare(struct run *r)
+static bool stage_prepare(struct run *r)
 {
     struct status_summary a;
     int first = 1;
     bool begin = !r->o->dry_run && !r->error.set;
     if (r->nodes->leader == 0 && begin) {
-        first = begin_place(r);
+        first = stage_begin_destination(r);
     }
     nodes_share(r->nodes->leaders, &first, sizeof first);
     if (r->nodes->leader > 0 && begin && first) {
-        begin_place(r);
+        stage_begin_destination(r);
     }
-    check_place(r);
-    if (!go_on(r, r->intact, &a)) {
+    stage_check_destination(r);
+    if (!stage_may_go_on(r, r->intact, &a)) {
         return false;
     }
     r->result->outcome =
@@ -189,12 +189,12 @@ static bool prepare(struct run *r)
         return false;
     }
     r->result->outcome = STAGE_FAILED;
-    check_private(r); /* all have made theirs */
-    return go_on(r, 0, &a);
+    stage_check_private(r); /* all have made theirs */
+    return stage_may_go_on(r, 0, &a);
 }
 
 /* The consumer: one thread a leader. A node that has failed, or has nothing to do, only takes. */
-static void *consume(void *arg)
+static void *stage_consume(void *arg)
 {
     struct run *r = arg;
     struct consumer in = {.channel = r->channel};
@@ -234,7 +234,7 @@ static void *consume(void *arg)
     return NULL;
 }
 
-static void tick(void *arg)
+static void stage_tick(void *arg)
 {
     struct run *r = arg;
     if (interrupted && !r->error.set) {
@@ -250,7 +250,7 @@ static void tick(void *arg)
 }
 
 /* Threads are as good as memory: without them nothing works. */
-static void spawn(pthread_t *t, void *(*main)(void *), void *arg)
+static void stage_spawn_thread(pthread_t *t, void *(*main)(void *), void *arg)
 {
     sigset_t all, old;
     sigfillset(&all);
@@ -262,7 +262,7 @@ static void spawn(pthread_t *t, void *(*main)(void *), void *arg)
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-static void stream(struct run *r)
+static void stage_stream(struct run *r)
 {
     pthread_t consumer, producer;
     bool root = r->nodes->leader == 0;
@@ -274,10 +274,10 @@ static void stream(struct run *r)
                                     .paths = r->o->archives,
                                     .threads = cores < DECODERS_MAX ? cores : DECODERS_MAX};
     if (root) {
-        spawn(&producer, producer_run, &r->producer);
+        stage_spawn_thread(&producer, producer_run, &r->producer);
     }
-    spawn(&consumer, consume, r);
-    channel_pump(r->channel, tick, r);
+    stage_spawn_thread(&consumer, stage_consume, r);
+    channel_pump(r->channel, stage_tick, r);
     pthread_join(consumer, NULL);
     if (root) {
         pthread_join(producer, NULL);
@@ -291,10 +291,10 @@ static void stream(struct run *r)
 }
 
 /* After the stream: have all that count unpacked everything? */
-static bool unpacked(struct run *r)
+static bool stage_all_unpacked(struct run *r)
 {
     struct status_summary a;
-    bool good = go_on(r, channel_notes_sent(r->channel), &a);
+    bool good = stage_may_go_on(r, channel_notes_sent(r->channel), &a);
     if (r->nodes->leader == 0) {
         channel_take_notes(r->channel, a.sum & (FATAL - 1));
     }
@@ -303,13 +303,13 @@ static bool unpacked(struct run *r)
     return good;
 }
 
-static bool commit(struct run *r)
+static bool stage_commit(struct run *r)
 {
     struct status_summary a;
     if (!r->error.set && !r->intact) {
         destination_commit(&r->destination, &r->request.label, &r->error);
     }
-    if (!go_on(r, 0, &a)) {
+    if (!stage_may_go_on(r, 0, &a)) {
         destination_rollback(&r->destination);
         return false;
     }
@@ -319,24 +319,24 @@ static bool commit(struct run *r)
     return true;
 }
 
-static void run_leader(struct run *r)
+static void stage_run_leader(struct run *r)
 {
     r->result->outcome = STAGE_FAILED;
-    if (!describe(r)) {
+    if (!stage_describe(r)) {
         return;
     }
-    choose_travel(r);
-    if (!prepare(r)) {
+    stage_choose_travel(r);
+    if (!stage_prepare(r)) {
         return;
     }
-    stream(r);
-    if (unpacked(r) && commit(r)) {
+    stage_stream(r);
+    if (stage_all_unpacked(r) && stage_commit(r)) {
         r->result->outcome = STAGE_DONE;
     }
 }
 
 /* What every rank should know. */
-static void tell_all(struct stage_result *result)
+static void stage_tell_all(struct stage_result *result)
 {
     struct stage_result shared = *result;
     nodes_share(MPI_COMM_WORLD, &shared, sizeof shared);
@@ -361,7 +361,7 @@ void stage_run(struct nodes *nodes, struct cleanup_helper *helper, const struct 
     struct destination_id id = destination_id(&r->destination);
     nodes_elect_by_directory(nodes, &id);
     if (nodes->leader >= 0) {
-        run_leader(r);
+        stage_run_leader(r);
     }
     destination_close(&r->destination);
     cleanup_helper_dismiss(helper);
@@ -370,6 +370,6 @@ void stage_run(struct nodes *nodes, struct cleanup_helper *helper, const struct 
     result->files = r->files;
     result->bytes = r->bytes;
     result->seconds = io_now() - r->start;
-    tell_all(result);
+    stage_tell_all(result);
     free(r);
 }

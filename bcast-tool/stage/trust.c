@@ -21,7 +21,7 @@ struct walk {
     struct error *err;
 };
 
-static long read_number(const char *file)
+static long trust_read_number(const char *file)
 {
     char text[64] = "";
     int fd = open(file, O_RDONLY | O_CLOEXEC);
@@ -33,7 +33,7 @@ static long read_number(const char *file)
 }
 
 /* In a user namespace, in a container say, the owner of / may have no number of his own. */
-static bool is_hidden_root(uid_t uid)
+static bool trust_is_hidden_root(uid_t uid)
 {
     unsigned long inside = 1, outside = 1, n = 0;
     FILE *map = fopen("/proc/self/uid_map", "re");
@@ -42,25 +42,25 @@ static bool is_hidden_root(uid_t uid)
     if (map != NULL) {
         fclose(map);
     }
-    return map != NULL && !all && (long)uid == read_number("/proc/sys/kernel/overflowuid");
+    return map != NULL && !all && (long)uid == trust_read_number("/proc/sys/kernel/overflowuid");
 }
 
-static bool is_safe_owner(uid_t uid)
+static bool trust_is_safe_owner(uid_t uid)
 {
     return uid == geteuid() || uid == 0;
 }
 
-static int refuse_owner(const char *path, uid_t uid, struct error *err)
+static int trust_refuse_owner(const char *path, uid_t uid, struct error *err)
 {
     return error_set(err, path, "it belongs to another user (%u), who could replace what is there",
                      (unsigned)uid);
 }
 
 /* On the way: names in it cannot be replaced by others. */
-static int check_way(const struct stat *st, const char *path, struct error *err)
+static int trust_check_way(const struct stat *st, const char *path, struct error *err)
 {
-    if (!is_safe_owner(st->st_uid) && !is_hidden_root(st->st_uid)) {
-        return refuse_owner(path, st->st_uid, err);
+    if (!trust_is_safe_owner(st->st_uid) && !trust_is_hidden_root(st->st_uid)) {
+        return trust_refuse_owner(path, st->st_uid, err);
     }
     if ((st->st_mode & 022) && !(st->st_mode & S_ISVTX)) {
         return error_set(err, path,
@@ -72,7 +72,7 @@ static int check_way(const struct stat *st, const char *path, struct error *err)
 }
 
 /* Takes over `fd`. */
-static int enter(struct walk *w, int fd, const char *name)
+static int trust_enter(struct walk *w, int fd, const char *name)
 {
     struct stat st;
     if (fstat(fd, &st) < 0) {
@@ -84,12 +84,12 @@ static int enter(struct walk *w, int fd, const char *name)
         close(w->at);
     }
     w->at = fd;
-    return check_way(&st, name, w->err);
+    return trust_check_way(&st, name, w->err);
 }
 
-static int follow(struct walk *w, const char *path, const char *shown);
+static int trust_follow(struct walk *w, const char *path, const char *shown);
 
-static int follow_link(struct walk *w, const char *name, const char *shown)
+static int trust_follow_link(struct walk *w, const char *name, const char *shown)
 {
     char target[PATH_MAX];
     struct stat st;
@@ -110,37 +110,37 @@ static int follow_link(struct walk *w, const char *name, const char *shown)
         return -1;
     }
     target[n] = '\0';
-    if (!is_safe_owner(st.st_uid) && !is_hidden_root(st.st_uid)) {
-        return refuse_owner(shown, st.st_uid, w->err);
+    if (!trust_is_safe_owner(st.st_uid) && !trust_is_hidden_root(st.st_uid)) {
+        return trust_refuse_owner(shown, st.st_uid, w->err);
     }
     if (++w->links > LINKS_MAX) {
         errno = ELOOP;
         return error_set_errno(w->err, shown, "cannot open");
     }
-    return follow(w, target, shown);
+    return trust_follow(w, target, shown);
 }
 
 /* O_DIRECTORY makes an automounter mount what is there. */
-static int step(struct walk *w, const char *name, const char *shown)
+static int trust_step(struct walk *w, const char *name, const char *shown)
 {
     int fd = openat(w->at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd >= 0) {
-        return enter(w, fd, shown);
+        return trust_enter(w, fd, shown);
     }
     if (errno == ENOTDIR || errno == ELOOP) {
-        return follow_link(w, name, shown);
+        return trust_follow_link(w, name, shown);
     }
     return error_set_errno(w->err, shown, "cannot open");
 }
 
 /* `shown`: the path for messages; NULL: the part of this one that was reached. */
-static int follow(struct walk *w, const char *path, const char *shown)
+static int trust_follow(struct walk *w, const char *path, const char *shown)
 {
     char name[NAME_MAX + 1], reached[PATH_MAX];
     int r = 0;
     if (path[0] == '/') {
         int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        r = top < 0 ? error_set_errno(w->err, "/", "cannot open") : enter(w, top, "/");
+        r = top < 0 ? error_set_errno(w->err, "/", "cannot open") : trust_enter(w, top, "/");
     }
     for (const char *at = path + strspn(path, "/"); r == 0 && *at; at += strspn(at, "/")) {
         size_t n = strcspn(at, "/");
@@ -151,7 +151,7 @@ static int follow(struct walk *w, const char *path, const char *shown)
         snprintf(name, sizeof name, "%.*s", (int)n, at);
         at += n;
         snprintf(reached, sizeof reached, "%.*s", (int)(at - path), path);
-        r = step(w, name, shown != NULL ? shown : reached);
+        r = trust_step(w, name, shown != NULL ? shown : reached);
     }
     return r;
 }
@@ -164,7 +164,7 @@ int trust_open(const char *path, struct error *err)
     if (path[0] != '/' && getcwd(cwd, sizeof cwd) == NULL) {
         return error_set_errno(err, path, "cannot tell the current directory");
     }
-    if ((path[0] == '/' || follow(&w, cwd, NULL) == 0) && follow(&w, path, NULL) == 0) {
+    if ((path[0] == '/' || trust_follow(&w, cwd, NULL) == 0) && trust_follow(&w, path, NULL) == 0) {
         fd = openat(w.at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0) {
             error_set_errno(err, path, "cannot open");
@@ -176,14 +176,14 @@ int trust_open(const char *path, struct error *err)
     return fd;
 }
 
-static int check_inside(int fd, const char *path, struct error *err)
+static int trust_check_inside(int fd, const char *path, struct error *err)
 {
     struct stat st;
     if (fstat(fd, &st) < 0) {
         return error_set_errno(err, path, "cannot stat");
     }
-    if (!is_safe_owner(st.st_uid)) {
-        return refuse_owner(path, st.st_uid, err);
+    if (!trust_is_safe_owner(st.st_uid)) {
+        return trust_refuse_owner(path, st.st_uid, err);
     }
     if ((st.st_mode & 022) && !S_ISLNK(st.st_mode)) {
         return error_set(err, path,
@@ -195,7 +195,7 @@ static int check_inside(int fd, const char *path, struct error *err)
 }
 
 /* What is not there says nothing. */
-static int check_below(int top, const char *dir, const char *name, struct error *err)
+static int trust_check_below(int top, const char *dir, const char *name, struct error *err)
 {
     int fd = openat(top, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
@@ -203,7 +203,7 @@ static int check_below(int top, const char *dir, const char *name, struct error 
                                : error_set_errno(err, dir, "cannot open what `stage` wrote there");
     }
     char *path = io_format("%s/%s", dir, name);
-    int r = check_inside(fd, path, err);
+    int r = trust_check_inside(fd, path, err);
     free(path);
     close(fd);
     return r;
@@ -211,11 +211,11 @@ static int check_below(int top, const char *dir, const char *name, struct error 
 
 int trust_tree(int top, const char *dir, struct error *err)
 {
-    if (check_inside(top, dir, err) < 0 || check_below(top, dir, NAME_OWN, err) < 0) {
+    if (trust_check_inside(top, dir, err) < 0 || trust_check_below(top, dir, NAME_OWN, err) < 0) {
         return -1;
     }
-    return check_below(top, dir, NAME_STATE, err) < 0 ||
-                   check_below(top, dir, NAME_MANIFEST, err) < 0
+    return trust_check_below(top, dir, NAME_STATE, err) < 0 ||
+                   trust_check_below(top, dir, NAME_MANIFEST, err) < 0
                ? -1
                : 0;
 }

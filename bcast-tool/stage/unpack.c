@@ -44,7 +44,8 @@ struct unpack {
     int n_maps;
 };
 
-static FILE *open_own(struct unpack *u, const char *name, const char *mode, struct error *err)
+static FILE *unpack_open_own(struct unpack *u, const char *name, const char *mode,
+                             struct error *err)
 {
     int flags = mode[0] == 'w' ? O_RDWR | O_CREAT | O_TRUNC : O_RDONLY;
     int fd = openat(u->top, name, flags | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -60,7 +61,7 @@ struct unpack *unpack_open(int top, const struct unpack_options *o, struct error
     struct unpack *u = io_alloc(sizeof *u);
     u->o = *o;
     u->top = top;
-    u->tree = tree_open(top);
+    u->tree = tree_new(top);
     u->writer = writer_new(o->threads);
     u->rewriter = rewriter_new();
     u->in = XXH3_createState();
@@ -68,7 +69,7 @@ struct unpack *unpack_open(int top, const struct unpack_options *o, struct error
     u->replaced = pathmap_new();
     if (mkdirat(top, NAME_OWN, 0755) == 0 || errno == EEXIST) {
         struct manifest_head plain = {.kind = "unknown", .framing = FRAMING_UNLISTED};
-        if ((u->dirs_file = open_own(u, FINALIZE_DIRS, "w", err)) != NULL) {
+        if ((u->dirs_file = unpack_open_own(u, FINALIZE_DIRS, "w", err)) != NULL) {
             u->dirs = manifest_create(u->dirs_file, &plain);
             return u;
         }
@@ -78,21 +79,21 @@ struct unpack *unpack_open(int top, const struct unpack_options *o, struct error
     return NULL;
 }
 
-static int finish_listing(struct manifest_writer **w, struct error *err)
+static int unpack_finish_listing(struct manifest_writer **w, struct error *err)
 {
     int r = *w != NULL ? manifest_finish(*w, err) : 0;
     *w = NULL;
     return r;
 }
 
-static void end_layer(struct unpack *u)
+static void unpack_end_layer(struct unpack *u)
 {
     struct error ignored = {0};
     manifest_close(u->expected);
     if (u->incoming != NULL) {
         fclose(u->incoming);
     }
-    finish_listing(&u->listing, &ignored);
+    unpack_finish_listing(&u->listing, &ignored);
     if (u->listing_file != NULL) {
         fclose(u->listing_file);
     }
@@ -114,13 +115,13 @@ void unpack_close(struct unpack *u)
     if (u == NULL) {
         return;
     }
-    end_layer(u);
-    finish_listing(&u->dirs, &ignored);
+    unpack_end_layer(u);
+    unpack_finish_listing(&u->dirs, &ignored);
     if (u->dirs_file != NULL) {
         fclose(u->dirs_file);
     }
     writer_free(u->writer);
-    tree_close(u->tree);
+    tree_free(u->tree);
     rewriter_free(u->rewriter);
     XXH3_freeState(u->in);
     XXH3_freeState(u->out);
@@ -129,12 +130,12 @@ void unpack_close(struct unpack *u)
 }
 
 /* Copies the archive's manifest into a file without a name, so that its size does not matter. */
-static int spool(struct unpack *u, struct tar *t, struct error *err)
+static int unpack_spool_manifest(struct unpack *u, struct tar *t, struct error *err)
 {
     const uint8_t *data;
     uint64_t offset;
     ssize_t n;
-    u->incoming = open_own(u, NAME_OWN "/incoming", "w", err);
+    u->incoming = unpack_open_own(u, NAME_OWN "/incoming", "w", err);
     if (u->incoming == NULL) {
         return -1;
     }
@@ -151,7 +152,7 @@ static int spool(struct unpack *u, struct tar *t, struct error *err)
     return n < 0 ? -1 : 0;
 }
 
-static int add_map(struct unpack *u, const char *old, const char *subdir, struct error *err)
+static int unpack_add_map(struct unpack *u, const char *old, const char *subdir, struct error *err)
 {
     char normal[PATH_MAX];
     const char *why = *subdir ? name_normal(subdir, normal, sizeof normal) : NULL;
@@ -163,9 +164,11 @@ static int add_map(struct unpack *u, const char *old, const char *subdir, struct
     return 0;
 }
 
-static int begin_manifest(struct unpack *u, struct tar *t, const char *framing, struct error *err)
+static int unpack_begin_manifest(struct unpack *u, struct tar *t, const char *framing,
+                                 struct error *err)
 {
-    if (spool(u, t, err) < 0 || (u->expected = manifest_open(u->incoming, err)) == NULL) {
+    if (unpack_spool_manifest(u, t, err) < 0 ||
+        (u->expected = manifest_open(u->incoming, err)) == NULL) {
         return -1;
     }
     const struct manifest_head *h = manifest_head(u->expected);
@@ -175,19 +178,19 @@ static int begin_manifest(struct unpack *u, struct tar *t, const char *framing, 
                          "make it anew with `pack`");
     }
     for (int i = 0; i < h->prefixes; i++) {
-        if (add_map(u, h->prefix[i].old, h->prefix[i].subdir, err) < 0) {
+        if (unpack_add_map(u, h->prefix[i].old, h->prefix[i].subdir, err) < 0) {
             return -1;
         }
     }
     return 0;
 }
 
-static int begin_listing(struct unpack *u, struct error *err)
+static int unpack_begin_listing(struct unpack *u, struct error *err)
 {
     struct manifest_head plain = {.kind = "unknown", .framing = FRAMING_UNLISTED};
     char name[64];
     snprintf(name, sizeof name, NAME_OWN "/layer.%d", u->layers);
-    u->listing_file = open_own(u, name, "w", err);
+    u->listing_file = unpack_open_own(u, name, "w", err);
     if (u->listing_file == NULL) {
         return -1;
     }
@@ -197,7 +200,7 @@ static int begin_listing(struct unpack *u, struct error *err)
 }
 
 /* The manifest's next record must be this entry; it brings the exact time and what to relocate. */
-static int expect(struct unpack *u, struct record *r, struct error *err)
+static int unpack_expect(struct unpack *u, struct record *r, struct error *err)
 {
     struct record want;
     struct entry *e = &r->entry;
@@ -218,7 +221,7 @@ static int expect(struct unpack *u, struct record *r, struct error *err)
 }
 
 /* The maps that a record's numbers name. */
-static int chosen_maps(const struct unpack *u, const char *reloc, struct rewrite_map *out)
+static int unpack_chosen_maps(const struct unpack *u, const char *reloc, struct rewrite_map *out)
 {
     int n = 0;
     for (const char *p = reloc + 1; *p && n < REWRITE_MAPS; p++) {
@@ -230,7 +233,7 @@ static int chosen_maps(const struct unpack *u, const char *reloc, struct rewrite
 }
 
 /* Passes a file's bytes on, after relocation if there is any. */
-static int sink(void *context, const void *data, size_t n, struct error *err)
+static int unpack_rewritten(void *context, const void *data, size_t n, struct error *err)
 {
     struct unpack *u = context;
     (void)err;
@@ -240,7 +243,7 @@ static int sink(void *context, const void *data, size_t n, struct error *err)
     return 0;
 }
 
-static void skip_hole(struct unpack *u, uint64_t n)
+static void unpack_skip_hole(struct unpack *u, uint64_t n)
 {
     static const char zeros[4096];
     writer_hole(u->writer, n);
@@ -250,8 +253,8 @@ static void skip_hole(struct unpack *u, uint64_t n)
 }
 
 /* Reads the file's data; `rewrite` says whether it goes through the rewriter. */
-static int copy_data(struct unpack *u, struct tar *t, const struct entry *e, bool rewrite,
-                     struct error *err)
+static int unpack_copy_data(struct unpack *u, struct tar *t, const struct entry *e, bool rewrite,
+                            struct error *err)
 {
     uint64_t size = e->size;
     const uint8_t *data;
@@ -263,7 +266,7 @@ static int copy_data(struct unpack *u, struct tar *t, const struct entry *e, boo
             return error_set(err, NULL, "the file's data do not fit its size");
         }
         if (offset > at) {
-            skip_hole(u, offset - at);
+            unpack_skip_hole(u, offset - at);
         }
         at = offset + (uint64_t)n;
         XXH3_64bits_update(u->in, data, (size_t)n);
@@ -280,23 +283,23 @@ static int copy_data(struct unpack *u, struct tar *t, const struct entry *e, boo
         return error_set(err, NULL, "the file's data are shorter than its size");
     }
     if (n == 0 && at < size) {
-        skip_hole(u, size - at);
+        unpack_skip_hole(u, size - at);
     }
     return n < 0 ? -1 : 0;
 }
 
-static int copy_file(struct unpack *u, struct tar *t, struct record *r, struct error *err)
+static int unpack_copy_file(struct unpack *u, struct tar *t, struct record *r, struct error *err)
 {
     struct rewrite_map maps[REWRITE_MAPS];
-    int n = chosen_maps(u, r->reloc, maps);
+    int n = unpack_chosen_maps(u, r->reloc, maps);
     bool rewrite = n > 0;
     XXH3_64bits_reset(u->in);
     if (rewrite) {
         XXH3_64bits_reset(u->out);
         u->out_size = 0;
-        rewriter_begin(u->rewriter, (enum rewrite_mode)r->reloc[0], maps, n, sink, u);
+        rewriter_begin(u->rewriter, (enum rewrite_mode)r->reloc[0], maps, n, unpack_rewritten, u);
     }
-    if (copy_data(u, t, &r->entry, rewrite, err) < 0 ||
+    if (unpack_copy_data(u, t, &r->entry, rewrite, err) < 0 ||
         (rewrite && rewriter_end(u->rewriter, err) < 0)) {
         return -1;
     }
@@ -311,7 +314,7 @@ static int copy_file(struct unpack *u, struct tar *t, struct record *r, struct e
     return 0;
 }
 
-static int make_file(struct unpack *u, struct tar *t, struct record *r, struct error *err)
+static int unpack_make_file(struct unpack *u, struct tar *t, struct record *r, struct error *err)
 {
     const char *name;
     struct error inner = {0};
@@ -321,7 +324,7 @@ static int make_file(struct unpack *u, struct tar *t, struct record *r, struct e
         return -1;
     }
     writer_begin(u->writer, d, name, e->path, e->mode, &e->mtime);
-    int n = copy_file(u, t, r, &inner);
+    int n = unpack_copy_file(u, t, r, &inner);
     writer_end(u->writer);
     if (n < 0) {
         return error_set(err, inner.path[0] ? inner.path : e->path, "%s", inner.reason);
@@ -329,13 +332,13 @@ static int make_file(struct unpack *u, struct tar *t, struct record *r, struct e
     return writer_failed(u->writer) ? writer_flush(u->writer, err) : 0;
 }
 
-static int make_symlink(struct unpack *u, struct record *r, struct error *err)
+static int unpack_make_symlink(struct unpack *u, struct record *r, struct error *err)
 {
     const char *name;
     struct entry *e = &r->entry;
     struct tree_dir *d = tree_parent(u->tree, e->path, &name, true, err);
     struct rewrite_map chosen[REWRITE_MAPS];
-    int n = u->expected != NULL ? chosen_maps(u, r->reloc, chosen) : u->n_maps;
+    int n = u->expected != NULL ? unpack_chosen_maps(u, r->reloc, chosen) : u->n_maps;
     char *moved = rewrite_path(e->link, u->expected != NULL ? chosen : u->maps, n);
     struct timespec times[2] = {{0, UTIME_OMIT}, e->mtime};
     int result = -1;
@@ -367,7 +370,7 @@ out:
 }
 
 /* The target must be there and be a regular file of this tree. */
-static int make_hardlink(struct unpack *u, struct record *r, struct error *err)
+static int unpack_make_hardlink(struct unpack *u, struct record *r, struct error *err)
 {
     const char *name, *target;
     struct stat st;
@@ -394,7 +397,7 @@ static int make_hardlink(struct unpack *u, struct record *r, struct error *err)
 
 /* A later layer may replace files and links, but not directories; no layer may hold a name twice.
  */
-static int replace(struct unpack *u, const struct entry *e, struct error *err)
+static int unpack_replace(struct unpack *u, const struct entry *e, struct error *err)
 {
     const char *name;
     struct stat st;
@@ -422,22 +425,22 @@ static int replace(struct unpack *u, const struct entry *e, struct error *err)
     return 0;
 }
 
-static int make(struct unpack *u, struct tar *t, struct record *r, struct error *err)
+static int unpack_make(struct unpack *u, struct tar *t, struct record *r, struct error *err)
 {
     struct entry *e = &r->entry;
-    if (u->layers > 0 && replace(u, e, err) < 0) {
+    if (u->layers > 0 && unpack_replace(u, e, err) < 0) {
         return -1;
     }
     switch (e->type) {
     case ENTRY_SYMLINK:
-        return make_symlink(u, r, err);
+        return unpack_make_symlink(u, r, err);
     case ENTRY_FILE:
-        if (make_file(u, t, r, err) < 0) {
+        if (unpack_make_file(u, t, r, err) < 0) {
             return -1;
         }
         break;
     case ENTRY_HARDLINK:
-        if (make_hardlink(u, r, err) < 0) {
+        if (unpack_make_hardlink(u, r, err) < 0) {
             return -1;
         }
         break;
@@ -453,25 +456,25 @@ static int make(struct unpack *u, struct tar *t, struct record *r, struct error 
 
 /* Our own directory in a foreign archive: someone packed a staged tree. Not part of the
  * environment. */
-static bool own(const struct entry *e)
+static bool unpack_is_own(const struct entry *e)
 {
     return name_below(e->path, NAME_OWN);
 }
 
-static int entries(struct unpack *u, struct tar *t, struct error *err)
+static int unpack_entries(struct unpack *u, struct tar *t, struct error *err)
 {
     struct record r;
     int got;
     while ((got = tar_next(t, &r.entry, err)) > 0) {
         r.sum = 0;
         strcpy(r.reloc, "-");
-        if (own(&r.entry) && u->expected == NULL) {
+        if (unpack_is_own(&r.entry) && u->expected == NULL) {
             continue;
         }
-        if (u->expected != NULL && expect(u, &r, err) < 0) {
+        if (u->expected != NULL && unpack_expect(u, &r, err) < 0) {
             return -1;
         }
-        if (make(u, t, &r, err) < 0) {
+        if (unpack_make(u, t, &r, err) < 0) {
             return -1;
         }
         atomic_fetch_add(u->o.files, 1);
@@ -479,7 +482,8 @@ static int entries(struct unpack *u, struct tar *t, struct error *err)
     return got;
 }
 
-static int first_entry(struct unpack *u, struct tar *t, const char *framing, struct error *err)
+static int unpack_first_entry(struct unpack *u, struct tar *t, const char *framing,
+                              struct error *err)
 {
     struct record r = {.reloc = "-"};
     int got = tar_next(t, &r.entry, err);
@@ -487,31 +491,31 @@ static int first_entry(struct unpack *u, struct tar *t, const char *framing, str
         return got < 0 ? -1 : error_set(err, NULL, "the archive holds nothing");
     }
     bool listed = r.entry.type == ENTRY_FILE && strcmp(r.entry.path, NAME_MANIFEST) == 0;
-    if (listed && begin_manifest(u, t, framing, err) < 0) {
+    if (listed && unpack_begin_manifest(u, t, framing, err) < 0) {
         return -1;
     }
     if (!listed && strcmp(framing, FRAMING_UNLISTED) != 0) {
         return error_set(err, NULL, "the archive's manifest is missing: it is damaged");
     }
-    if (!listed && u->o.old_prefix != NULL && add_map(u, u->o.old_prefix, "", err) < 0) {
+    if (!listed && u->o.old_prefix != NULL && unpack_add_map(u, u->o.old_prefix, "", err) < 0) {
         return -1;
     }
     u->unlisted |= !listed;
-    if (begin_listing(u, err) < 0) {
+    if (unpack_begin_listing(u, err) < 0) {
         return -1;
     }
-    return listed || own(&r.entry) ? 0 : make(u, t, &r, err);
+    return listed || unpack_is_own(&r.entry) ? 0 : unpack_make(u, t, &r, err);
 }
 
 /* All that the manifest lists must have come. */
-static int complete_layer(struct unpack *u, struct error *err)
+static int unpack_complete_layer(struct unpack *u, struct error *err)
 {
     struct record r;
     int got = u->expected != NULL ? manifest_next(u->expected, &r, err) : 0;
     if (got != 0) {
         return got < 0 ? -1 : error_set(err, r.entry.path, "the archive ends before this entry");
     }
-    if (finish_listing(&u->listing, err) < 0) {
+    if (unpack_finish_listing(&u->listing, err) < 0) {
         return -1;
     }
     u->layers++;
@@ -525,17 +529,17 @@ int unpack_layer(struct unpack *u, tar_next_block *next, void *context, const ch
     if (u->layers > 0) {
         u->seen = pathmap_new();
     }
-    int r = first_entry(u, t, framing, err);
+    int r = unpack_first_entry(u, t, framing, err);
     if (r == 0) {
-        r = entries(u, t, err);
+        r = unpack_entries(u, t, err);
     }
     if (writer_flush(u->writer, err) < 0) {
         r = -1;
     }
     if (r == 0) {
-        r = complete_layer(u, err);
+        r = unpack_complete_layer(u, err);
     }
-    end_layer(u);
+    unpack_end_layer(u);
     tar_close(t);
     return r;
 }
@@ -549,5 +553,5 @@ int unpack_finish(struct unpack *u, struct error *err)
                          .old_prefix = u->o.old_prefix,
                          .unlisted = u->unlisted};
     tree_forget(u->tree);
-    return finish_listing(&u->dirs, err) < 0 ? -1 : finalize_tree(&s, err);
+    return unpack_finish_listing(&u->dirs, err) < 0 ? -1 : finalize_tree(&s, err);
 }

@@ -38,7 +38,7 @@ int tree_dir_fd(const struct tree_dir *d)
     return d->fd;
 }
 
-static struct tree_dir *dir_new(int fd)
+static struct tree_dir *tree_dir_new(int fd)
 {
     struct tree_dir *d = io_alloc(sizeof *d);
     d->fd = fd;
@@ -63,14 +63,14 @@ void tree_dir_put(struct tree_dir *d)
     free(d);
 }
 
-struct tree *tree_open(int fd)
+struct tree *tree_new(int fd)
 {
     struct tree *t = io_alloc(sizeof *t);
-    t->top = dir_new(dup(fd));
+    t->top = tree_dir_new(dup(fd));
     return t;
 }
 
-static void shorten(struct tree *t, size_t depth)
+static void tree_shorten(struct tree *t, size_t depth)
 {
     while (t->depth > depth) {
         tree_dir_put(t->levels[--t->depth].dir);
@@ -80,27 +80,27 @@ static void shorten(struct tree *t, size_t depth)
 
 void tree_forget(struct tree *t)
 {
-    shorten(t, 0);
+    tree_shorten(t, 0);
 }
 
-void tree_close(struct tree *t)
+void tree_free(struct tree *t)
 {
     if (t == NULL) {
         return;
     }
-    shorten(t, 0);
+    tree_shorten(t, 0);
     tree_dir_put(t->top);
     free(t->levels);
     free(t);
 }
 
-static struct tree_dir *deepest(struct tree *t)
+static struct tree_dir *tree_deepest(struct tree *t)
 {
     return t->depth ? t->levels[t->depth - 1].dir : t->top;
 }
 
 /* How many of the open levels lie on the way to path[0, n)? */
-static size_t common(const struct tree *t, const char *path, size_t n)
+static size_t tree_common(const struct tree *t, const char *path, size_t n)
 {
     size_t depth = 0;
     while (depth < t->depth) {
@@ -113,23 +113,23 @@ static size_t common(const struct tree *t, const char *path, size_t n)
     return depth;
 }
 
-static void push(struct tree *t, int fd, const char *path, size_t end)
+static void tree_push(struct tree *t, int fd, const char *path, size_t end)
 {
     if (t->depth == t->room) {
         t->room = t->room ? 2 * t->room : 16;
         t->levels = io_realloc(t->levels, t->room * sizeof *t->levels);
     }
-    t->levels[t->depth++] = (struct level){dir_new(fd), end};
+    t->levels[t->depth++] = (struct level){tree_dir_new(fd), end};
     memcpy(t->path, path, end);
     t->path[end] = '\0';
 }
 
 /* Opens path[0, end) below the deepest level, which is its parent. */
-static int descend(struct tree *t, const char *path, size_t start, size_t end, bool make,
-                   struct error *err)
+static int tree_descend(struct tree *t, const char *path, size_t start, size_t end, bool make,
+                        struct error *err)
 {
     char name[NAME_MAX + 1];
-    int above = tree_dir_fd(deepest(t));
+    int above = tree_dir_fd(tree_deepest(t));
     memcpy(name, path + start, end - start);
     name[end - start] = '\0';
     int fd = openat(above, name, DIR_FLAGS);
@@ -142,7 +142,7 @@ static int descend(struct tree *t, const char *path, size_t start, size_t end, b
     if (fd < 0) {
         return error_set_errno(err, path, "cannot open its directory");
     }
-    push(t, fd, path, end);
+    tree_push(t, fd, path, end);
     return 0;
 }
 
@@ -152,16 +152,16 @@ struct tree_dir *tree_parent(struct tree *t, const char *path, const char **name
     const char *slash = strrchr(path, '/');
     size_t n = slash != NULL ? (size_t)(slash - path) : 0;
     *name = slash != NULL ? slash + 1 : path;
-    shorten(t, n ? common(t, path, n) : 0);
+    tree_shorten(t, n ? tree_common(t, path, n) : 0);
     size_t start = t->depth ? t->levels[t->depth - 1].end + 1 : 0;
     while (start < n) {
         size_t end = start + strcspn(path + start, "/");
-        if (descend(t, path, start, end, make, err) < 0) {
+        if (tree_descend(t, path, start, end, make, err) < 0) {
             return NULL;
         }
         start = end + 1;
     }
-    return deepest(t);
+    return tree_deepest(t);
 }
 
 int tree_mkdir(struct tree *t, const char *path, struct error *err)

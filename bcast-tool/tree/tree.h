@@ -19,8 +19,8 @@ void tree_dir_put(struct tree_dir *d); /* any thread; the last one closes it */
 struct tree; /* opaque */
 
 /* `fd` is the tree's top and stays the caller's. */
-struct tree *tree_open(int fd);
-void tree_close(struct tree *t); /* NULL is allowed */
+struct tree *tree_new(int fd);
+void tree_free(struct tree *t); /* NULL is allowed */
 
 /* The directory that holds `path`, borrowed until the next call, and in `*name` the last component
  * within `path`. With `make`, missing directories are made (mode 0755).

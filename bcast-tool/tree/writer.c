@@ -53,7 +53,7 @@ struct writer {
     _Atomic bool failed;
 };
 
-static void blame(struct output *o, const char *what)
+static void writer_blame(struct output *o, const char *what)
 {
     struct writer *w = o->writer;
     int error = errno;
@@ -65,7 +65,7 @@ static void blame(struct output *o, const char *what)
 }
 
 /* The file's descriptor, opened by whoever comes first; -1 if the file has failed. */
-static int descriptor(struct output *o)
+static int writer_descriptor(struct output *o)
 {
     pthread_mutex_lock(&o->lock);
     if (o->fd < 0 && !o->bad) {
@@ -73,7 +73,8 @@ static int descriptor(struct output *o)
                        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, o->mode);
         o->bad = o->fd < 0;
         if (o->bad) {
-            blame(o, errno == EEXIST ? "the archive holds this name twice" : "cannot create");
+            writer_blame(o,
+                         errno == EEXIST ? "the archive holds this name twice" : "cannot create");
         }
     }
     int fd = o->fd;
@@ -81,30 +82,30 @@ static int descriptor(struct output *o)
     return fd;
 }
 
-static void complete(struct output *o)
+static void writer_complete_file(struct output *o)
 {
     struct timespec times[2] = {{0, UTIME_OMIT}, o->mtime};
-    int fd = descriptor(o);
+    int fd = writer_descriptor(o);
     if (fd < 0) {
         return;
     }
     if (o->sparse && ftruncate(fd, (off_t)o->size) < 0) {
-        blame(o, "cannot set the size");
+        writer_blame(o, "cannot set the size");
     }
     if (futimens(fd, times) < 0) {
-        blame(o, "cannot set the time");
+        writer_blame(o, "cannot set the time");
     }
     if (close(fd) < 0) {
-        blame(o, "cannot close");
+        writer_blame(o, "cannot close");
     }
 }
 
-static void drop(struct output *o)
+static void writer_drop_file(struct output *o)
 {
     if (atomic_fetch_sub(&o->users, 1) != 1) {
         return;
     }
-    complete(o);
+    writer_complete_file(o);
     tree_dir_put(o->dir);
     pthread_mutex_destroy(&o->lock);
     free(o->name);
@@ -112,26 +113,26 @@ static void drop(struct output *o)
     free(o);
 }
 
-static void write_batch(void *slot, void *tool)
+static void writer_write_batch(void *slot, void *tool)
 {
     (void)tool;
     struct batch *b = slot;
     for (int i = 0; i < b->n; i++) {
         struct piece *p = &b->pieces[i];
-        int fd = descriptor(p->output);
+        int fd = writer_descriptor(p->output);
         if (fd >= 0 && p->n && io_write(fd, b->room + p->start, p->n, (off_t)p->offset) < 0) {
-            blame(p->output, "cannot write");
+            writer_blame(p->output, "cannot write");
         }
-        drop(p->output);
+        writer_drop_file(p->output);
     }
 }
 
-static void *no_tool(void *context)
+static void *writer_no_tool(void *context)
 {
     return context;
 }
 
-static void free_no_tool(void *tool)
+static void writer_free_no_tool(void *tool)
 {
     (void)tool;
 }
@@ -139,7 +140,8 @@ static void free_no_tool(void *tool)
 struct writer *writer_new(int threads)
 {
     struct writer *w = io_alloc(sizeof *w);
-    struct thread_pool_work work = {write_batch, no_tool, free_no_tool, w, threads};
+    struct thread_pool_work work = {writer_write_batch, writer_no_tool, writer_free_no_tool, w,
+                                    threads};
     pthread_mutex_init(&w->lock, NULL);
     if (threads == 0) {
         return w;
@@ -152,7 +154,7 @@ struct writer *writer_new(int threads)
     return w;
 }
 
-static void submit(struct writer *w)
+static void writer_submit(struct writer *w)
 {
     if (w->filling != NULL) {
         thread_pool_submit(w->pool);
@@ -168,7 +170,7 @@ void writer_free(struct writer *w)
     if (w->output != NULL) {
         writer_end(w);
     }
-    submit(w);
+    writer_submit(w);
     thread_pool_free(w->pool);
     for (int i = 0; w->batches[0] != NULL && i < WRITER_BATCHES; i++) {
         free(w->batches[i]->room);
@@ -179,10 +181,10 @@ void writer_free(struct writer *w)
 }
 
 /* A batch with room for one more piece and at least one byte. */
-static struct batch *batch(struct writer *w)
+static struct batch *writer_batch(struct writer *w)
 {
     if (w->filling != NULL && (w->filling->n == FILES_MAX || w->filling->used == WRITER_ROOM)) {
-        submit(w);
+        writer_submit(w);
     }
     if (w->filling != NULL) {
         return w->filling;
@@ -196,9 +198,9 @@ static struct batch *batch(struct writer *w)
     return w->filling;
 }
 
-static struct piece *add_piece(struct writer *w)
+static struct piece *writer_add_piece(struct writer *w)
 {
-    struct batch *b = batch(w);
+    struct batch *b = writer_batch(w);
     struct piece *p = &b->pieces[b->n++];
     *p = (struct piece){w->output, b->used, 0, w->output->size};
     atomic_fetch_add(&w->output->users, 1);
@@ -219,18 +221,18 @@ void writer_begin(struct writer *w, struct tree_dir *dir, const char *name, cons
 }
 
 /* The piece that the next byte continues, if it is still in the batch being filled. */
-static struct piece *current(struct writer *w)
+static struct piece *writer_current_piece(struct writer *w)
 {
     struct batch *b = w->filling;
     struct piece *p = b != NULL && b->n ? &b->pieces[b->n - 1] : NULL;
     return p != NULL && p->output == w->output && p->offset + p->n == w->output->size ? p : NULL;
 }
 
-static void write_now(struct output *o, const void *data, size_t n)
+static void writer_write_now(struct output *o, const void *data, size_t n)
 {
-    int fd = descriptor(o);
+    int fd = writer_descriptor(o);
     if (fd >= 0 && io_write(fd, data, n, (off_t)o->size) < 0) {
-        blame(o, "cannot write");
+        writer_blame(o, "cannot write");
     }
     o->size += n;
 }
@@ -238,13 +240,13 @@ static void write_now(struct output *o, const void *data, size_t n)
 void writer_data(struct writer *w, const void *data, size_t n)
 {
     if (w->pool == NULL) {
-        write_now(w->output, data, n);
+        writer_write_now(w->output, data, n);
         return;
     }
     while (n) {
-        struct piece *p = current(w);
+        struct piece *p = writer_current_piece(w);
         if (p == NULL || w->filling->used == WRITER_ROOM) {
-            p = add_piece(w);
+            p = writer_add_piece(w);
         }
         struct batch *b = w->filling;
         size_t part = WRITER_ROOM - b->used < n ? WRITER_ROOM - b->used : n;
@@ -267,18 +269,18 @@ void writer_end(struct writer *w)
 {
     struct output *o = w->output;
     if (w->pool != NULL &&
-        current(w) ==
+        writer_current_piece(w) ==
             NULL) /* a piece without data: the last reference is dropped in a worker, if possible */
     {
-        add_piece(w);
+        writer_add_piece(w);
     }
     w->output = NULL;
-    drop(o);
+    writer_drop_file(o);
 }
 
 int writer_flush(struct writer *w, struct error *err)
 {
-    submit(w);
+    writer_submit(w);
     while (w->pool != NULL && thread_pool_collect(w->pool) != NULL) {
         thread_pool_release(w->pool);
     }

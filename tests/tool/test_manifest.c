@@ -26,7 +26,7 @@ static const struct record records[] = {
 };
 #define N (sizeof records / sizeof *records)
 
-static char *write_all(size_t *n)
+static char *manifest_write_all(size_t *n)
 {
     char *text;
     struct error err = {0};
@@ -39,17 +39,18 @@ static char *write_all(size_t *n)
         .prefix = {{(char *)"/a b", (char *)""}, {(char *)"/usr", (char *)".base"}}};
     FILE *out = open_memstream(&text, n);
     struct manifest_writer *w = manifest_create(out, &h);
-    for (size_t i = 0; i < N; i++)
+    for (size_t i = 0; i < N; i++) {
         manifest_add(w, &records[i]);
+    }
     assert_int_equal(manifest_finish(w, &err), 0);
     fclose(out);
     return text;
 }
 
-static void round_trip(void **state)
+static void manifest_round_trip(void **state)
 {
     size_t n;
-    char *text = write_all(&n);
+    char *text = manifest_write_all(&n);
     struct error err = {0};
     struct record r;
     FILE *in = fmemopen(text, n, "r");
@@ -70,8 +71,9 @@ static void round_trip(void **state)
                     got->mtime.tv_nsec == want->mtime.tv_nsec);
         assert_string_equal(r.reloc, records[i].reloc);
         assert_int_equal(got->link == NULL, want->link == NULL);
-        if (want->link)
+        if (want->link != NULL) {
             assert_string_equal(got->link, want->link);
+        }
     }
     assert_int_equal(manifest_next(m, &r, &err), 0);
     manifest_close(m);
@@ -86,19 +88,20 @@ static int accepted(const char *text, size_t n)
     struct record r;
     int got = -1;
     FILE *in = n ? fmemopen((void *)text, n, "r") : NULL;
-    struct manifest_reader *m = in ? manifest_open(in, &err) : NULL;
-    while (m && (got = manifest_next(m, &r, &err)) > 0)
-        ;
+    struct manifest_reader *m = in != NULL ? manifest_open(in, &err) : NULL;
+    while (m != NULL && (got = manifest_next(m, &r, &err)) > 0) {
+    }
     manifest_close(m);
-    if (in)
+    if (in != NULL) {
         fclose(in);
+    }
     return got == 0;
 }
 
-static void damage(void **state)
+static void manifest_damage(void **state)
 {
     size_t n;
-    char *text = write_all(&n);
+    char *text = manifest_write_all(&n);
     (void)state;
     assert_true(accepted(text, n));
     for (size_t i = 0; i < n; i++) {
@@ -110,7 +113,7 @@ static void damage(void **state)
     free(text);
 }
 
-static void map(void **state)
+static void pathmap_keeps_values(void **state)
 {
     struct pathmap *m = pathmap_new();
     char path[32];
@@ -129,7 +132,8 @@ static void map(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(damage),
-                                       cmocka_unit_test(map)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(manifest_round_trip),
+                                       cmocka_unit_test(manifest_damage),
+                                       cmocka_unit_test(pathmap_keeps_values)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@ struct out {
     size_t n;
 };
 
-static int collect(void *context, const void *data, size_t n, struct error *err)
+static int rewrite_collect(void *context, const void *data, size_t n, struct error *err)
 {
     struct out *o = context;
     (void)err;
@@ -34,18 +34,20 @@ static int rewrite_cut(struct out *o, enum rewrite_mode mode, const struct rewri
 {
     struct rewriter *r = rewriter_new();
     o->n = 0;
-    rewriter_begin(r, mode, maps, n, collect, o);
+    rewriter_begin(r, mode, maps, n, rewrite_collect, o);
     int result = rewriter_feed(r, in, cut, err);
-    if (result == 0)
+    if (result == 0) {
         result = rewriter_feed(r, in + cut, size - cut, err);
-    if (result == 0)
+    }
+    if (result == 0) {
         result = rewriter_end(r, err);
+    }
     rewriter_free(r);
     return result < 0 ? -1 : (int)o->n;
 }
 
-static void expect(enum rewrite_mode mode, const struct rewrite_map *maps, int n, const char *in,
-                   size_t size, const char *want, size_t want_size)
+static void rewrite_expect(enum rewrite_mode mode, const struct rewrite_map *maps, int n,
+                           const char *in, size_t size, const char *want, size_t want_size)
 {
     struct out *o = malloc(sizeof *o);
     for (size_t cut = 0; cut <= size; cut++) {
@@ -57,11 +59,11 @@ static void expect(enum rewrite_mode mode, const struct rewrite_map *maps, int n
 }
 
 #define TEXT(maps, n, in, want)                                                                    \
-    expect(REWRITE_TEXT, maps, n, in, sizeof(in) - 1, want, sizeof(want) - 1)
+    rewrite_expect(REWRITE_TEXT, maps, n, in, sizeof(in) - 1, want, sizeof(want) - 1)
 #define BINARY(maps, n, in, want)                                                                  \
-    expect(REWRITE_BINARY, maps, n, in, sizeof(in) - 1, want, sizeof(want) - 1)
+    rewrite_expect(REWRITE_BINARY, maps, n, in, sizeof(in) - 1, want, sizeof(want) - 1)
 
-static void text(void **state)
+static void rewrite_in_text(void **state)
 {
     (void)state;
     TEXT(one, 1, "x=/sw/env/bin:/sw/env", "x=/tmp/e/bin:/tmp/e");
@@ -71,7 +73,7 @@ static void text(void **state)
     TEXT(nested, 2, "/sw/env/a /sw/b", "/tmp/longer/than/before/a /S/b");
 }
 
-static void binary(void **state)
+static void rewrite_in_binary(void **state)
 {
     (void)state;
     BINARY(one, 1, "\0a/sw/env/lib\0z", "\0a/tmp/e/lib\0\0z");
@@ -93,7 +95,7 @@ static void binary_that_grows_is_an_error(void **state)
 }
 
 /* Larger than the rewriter's buffer, a match across every border of it. */
-static void large(void **state)
+static void rewrite_of_large_files(void **state)
 {
     struct out *o = malloc(sizeof *o);
     const size_t size = 700000;
@@ -103,9 +105,11 @@ static void large(void **state)
         struct error err = {0};
         size_t matches = 0;
         memset(in, '.', size);
-        for (size_t at = shift; at + 8 < size; at += 9, matches++)
-            for (size_t k = 0; k < 8; k++)
+        for (size_t at = shift; at + 8 < size; at += 9, matches++) {
+            for (size_t k = 0; k < 8; k++) {
                 in[at + k] = "/sw/env "[k];
+            }
+        }
         int n = rewrite_cut(o, REWRITE_TEXT, one, 1, in, size, 1000, &err);
         assert_int_equal(n, (int)(size - matches)); /* one byte shorter each */
     }
@@ -113,7 +117,7 @@ static void large(void **state)
     free(o);
 }
 
-static void shebang(void **state)
+static void rewrite_of_shebangs(void **state)
 {
     char longer[200] = "/";
     memset(longer + 1, 'p', 150);
@@ -123,7 +127,7 @@ static void shebang(void **state)
     TEXT(map, 1, "#! /sw/env/bin/python3 -u\nx\n", "#!/usr/bin/env python3 -u\nx\n");
 }
 
-static void contains(void **state)
+static void rewrite_finds_prefixes(void **state)
 {
     (void)state;
     assert_true(rewrite_contains("a/sw/env/b", 10, "/sw/env", false));
@@ -144,12 +148,12 @@ static void path(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(text),
-                                       cmocka_unit_test(binary),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rewrite_in_text),
+                                       cmocka_unit_test(rewrite_in_binary),
                                        cmocka_unit_test(binary_that_grows_is_an_error),
-                                       cmocka_unit_test(large),
-                                       cmocka_unit_test(shebang),
-                                       cmocka_unit_test(contains),
+                                       cmocka_unit_test(rewrite_of_large_files),
+                                       cmocka_unit_test(rewrite_of_shebangs),
+                                       cmocka_unit_test(rewrite_finds_prefixes),
                                        cmocka_unit_test(path)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

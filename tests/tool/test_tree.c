@@ -18,17 +18,18 @@
 static char where[] = "/tmp/pmb-test-tree.XXXXXX";
 static int top;
 
-static int setup(void **state)
+static int tree_setup(void **state)
 {
     (void)state;
     strcpy(where, "/tmp/pmb-test-tree.XXXXXX");
-    if (!mkdtemp(where))
+    if (mkdtemp(where) == NULL) {
         return -1;
+    }
     top = open(where, O_RDONLY | O_DIRECTORY);
     return top < 0;
 }
 
-static int teardown(void **state)
+static int tree_teardown(void **state)
 {
     struct error err = {0};
     (void)state;
@@ -36,11 +37,11 @@ static int teardown(void **state)
     return tree_remove(AT_FDCWD, where, &err);
 }
 
-static void parents(void **state)
+static void tree_parents(void **state)
 {
     struct error err = {0};
     const char *name;
-    struct tree *t = tree_open(top);
+    struct tree *t = tree_new(top);
     (void)state;
     assert_non_null(tree_parent(t, "a/b/c/file", &name, true, &err));
     assert_string_equal(name, "file");
@@ -51,21 +52,21 @@ static void parents(void **state)
     assert_int_equal(faccessat(top, "a/bb", F_OK, 0), 0);
     assert_int_equal(faccessat(top, "a/b/d", F_OK, 0), 0);
     assert_null(tree_parent(t, "missing/x", &name, false, &err));
-    tree_close(t);
+    tree_free(t);
 }
 
 static void links_are_not_followed(void **state)
 {
     struct error err = {0};
     const char *name;
-    struct tree *t = tree_open(top);
+    struct tree *t = tree_new(top);
     (void)state;
     assert_int_equal(symlinkat("/tmp", top, "out"), 0);
     assert_null(tree_parent(t, "out/x", &name, true, &err));
     assert_non_null(strstr(err.reason, "link"));
     err = (struct error){0};
     assert_int_equal(tree_mkdir(t, "out", &err), -1);
-    tree_close(t);
+    tree_free(t);
 }
 
 static void removal_spares_what_links_point_to(void **state)
@@ -92,7 +93,7 @@ static void make_files(int threads)
     const char *name;
     char path[32];
     static char data[2 << 20];
-    struct tree *t = tree_open(top);
+    struct tree *t = tree_new(top);
     struct writer *w = writer_new(threads);
     mode_t mask = umask(0);
     memset(data, 'x', sizeof data);
@@ -100,10 +101,12 @@ static void make_files(int threads)
         snprintf(path, sizeof path, "t%d/f%d", threads, i);
         struct tree_dir *d = tree_parent(t, path, &name, true, &err);
         writer_begin(w, d, name, path, 0640, &time);
-        for (int k = 0; k < 3; k++)
+        for (int k = 0; k < 3; k++) {
             writer_data(w, data, (size_t)(i % 20 == 19 ? 1 << 20 : i));
-        if (i == 5)
+        }
+        if (i == 5) {
             writer_hole(w, 100000);
+        }
         writer_end(w);
     }
     assert_int_equal(writer_flush(w, &err), 0);
@@ -121,20 +124,21 @@ static void make_files(int threads)
     assert_non_null(strstr(err.reason, "twice"));
     umask(mask);
     writer_free(w);
-    tree_close(t);
+    tree_free(t);
 }
 
-static void files(void **state)
+static void tree_files(void **state)
 {
     (void)state;
-    for (int threads = 0; threads < 4; threads++)
+    for (int threads = 0; threads < 4; threads++) {
         make_files(threads);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parents), cmocka_unit_test(links_are_not_followed),
-        cmocka_unit_test(removal_spares_what_links_point_to), cmocka_unit_test(files)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+        cmocka_unit_test(tree_parents), cmocka_unit_test(links_are_not_followed),
+        cmocka_unit_test(removal_spares_what_links_point_to), cmocka_unit_test(tree_files)};
+    return cmocka_run_group_tests(tests, tree_setup, tree_teardown);
 }
