@@ -59,7 +59,10 @@ struct encoder *encoder_open(enum framing framing, int level, int threads, int f
 {
     struct encoder *e = io_alloc(sizeof *e);
     e->framing = framing;
-    e->level = level >= 0 ? level : framing == FRAMING_GZ ? 6 : 3;
+    e->level = level;
+    if (level < 0) {
+        e->level = framing == FRAMING_GZ ? 6 : 3;
+    }
     e->fd = fd;
     if (framing != FRAMING_NONE) {
         encoder_open_pool(e, threads);

@@ -32,7 +32,9 @@ static const uint8_t *frame_magic(enum framing framing, size_t *n)
 
 const char *framing_name(enum framing framing)
 {
-    return framing == FRAMING_GZ ? "gz" : framing == FRAMING_ZST ? "zst" : "none";
+    static const char *const names[] = {
+        [FRAMING_NONE] = "none", [FRAMING_GZ] = "gz", [FRAMING_ZST] = "zst"};
+    return names[framing];
 }
 
 size_t frame_header_size(enum framing framing)

@@ -18,9 +18,11 @@ enum framing { FRAMING_NONE, FRAMING_GZ, FRAMING_ZST };
 #define FRAMING_UNLISTED                                                                           \
     "foreign" /* what manifests call the framing of an archive without a manifest */
 
-#define FRAME_PLAIN_MAX  ((size_t)1 << 20)                       /* bytes of data in a frame */
-#define FRAME_BODY_MAX   (FRAME_PLAIN_MAX + FRAME_PLAIN_MAX / 8) /* more than any body's bound */
-#define FRAME_HEADER_MAX 32
+enum {
+    FRAME_PLAIN_MAX = 1 << 20,                              /* bytes of data in a frame */
+    FRAME_BODY_MAX = FRAME_PLAIN_MAX + FRAME_PLAIN_MAX / 8, /* more than any body's bound */
+    FRAME_HEADER_MAX = 32
+};
 
 struct frame_header {
     uint32_t body;  /* bytes after the header */

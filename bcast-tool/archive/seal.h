@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SEAL_SIZE 512
+enum { SEAL_SIZE = 512 };
 
 void seal_write(char block[SEAL_SIZE], uint64_t sum, uint64_t bytes);
 

@@ -14,8 +14,10 @@
 #include "archive/seal.h"
 #include "base/io.h"
 
-#define BLOCK ((size_t)1 << 20)
-#define EDGE  ((size_t)64 << 10)
+enum {
+    SOURCE_BLOCK = 1 << 20, /* bytes that are read at once */
+    SOURCE_EDGE = 64 << 10  /* bytes at either end that count for the identity */
+};
 
 enum kind { KIND_FRAMED, KIND_SEALED, KIND_GZIP, KIND_OTHER };
 
@@ -142,11 +144,12 @@ uint64_t source_read_bytes(const struct source *s)
 
 int source_archive_id(struct source *s, uint64_t *id, struct error *err)
 {
-    uint8_t *edge = io_alloc(2 * EDGE);
-    off_t tail = s->st.st_size > (off_t)EDGE ? s->st.st_size - (off_t)EDGE : 0;
-    ssize_t a = io_pread(s->fd, edge, EDGE, 0), b = io_pread(s->fd, edge + EDGE, EDGE, tail);
+    uint8_t *edge = io_alloc(2 * SOURCE_EDGE);
+    off_t tail = s->st.st_size > (off_t)SOURCE_EDGE ? s->st.st_size - (off_t)SOURCE_EDGE : 0;
+    ssize_t a = io_pread(s->fd, edge, SOURCE_EDGE, 0),
+            b = io_pread(s->fd, edge + SOURCE_EDGE, SOURCE_EDGE, tail);
     int64_t facts[3] = {s->st.st_size, s->st.st_mtim.tv_sec, s->st.st_mtim.tv_nsec};
-    *id = XXH3_64bits_withSeed(facts, sizeof facts, XXH3_64bits(edge, 2 * EDGE));
+    *id = XXH3_64bits_withSeed(facts, sizeof facts, XXH3_64bits(edge, 2 * SOURCE_EDGE));
     free(edge);
     return a < 0 || b < 0 ? error_set_errno(err, s->path, "cannot read") : 0;
 }
@@ -164,10 +167,10 @@ static ssize_t source_next_framed(struct source *s, const uint8_t **block, struc
 static ssize_t source_next_stored(struct source *s, const uint8_t **block, struct error *err)
 {
     if (s->block == NULL) {
-        s->block = io_alloc(BLOCK);
+        s->block = io_alloc(SOURCE_BLOCK);
     }
     *block = s->block;
-    return source_pull(s, s->block, BLOCK, err);
+    return source_pull(s, s->block, SOURCE_BLOCK, err);
 }
 
 /* The seal itself is not delivered; it is compared when all before it was read. */
@@ -176,11 +179,11 @@ static ssize_t source_next_sealed(struct source *s, const uint8_t **block, struc
     if (s->sum == NULL) {
         s->sum = XXH3_createState();
         XXH3_64bits_reset(s->sum);
-        s->block = io_alloc(BLOCK);
+        s->block = io_alloc(SOURCE_BLOCK);
     }
     uint64_t left = s->seal_size - s->read_bytes;
     *block = s->block;
-    ssize_t n = source_pull(s, s->block, left < BLOCK ? (size_t)left : BLOCK, err);
+    ssize_t n = source_pull(s, s->block, left < SOURCE_BLOCK ? (size_t)left : SOURCE_BLOCK, err);
     if (n > 0) {
         XXH3_64bits_update(s->sum, s->block, (size_t)n);
     }
@@ -193,7 +196,7 @@ static ssize_t source_next_sealed(struct source *s, const uint8_t **block, struc
 static int source_open_gzip(struct source *s, struct error *err)
 {
     s->gz = gzdopen(dup(s->fd), "rb");
-    s->block = io_alloc(BLOCK);
+    s->block = io_alloc(SOURCE_BLOCK);
     return s->gz != NULL && gzbuffer(s->gz, 256 << 10) == 0
                ? 0
                : source_blame(s, err, "cannot set up zlib");
@@ -206,7 +209,7 @@ static ssize_t source_next_gzip(struct source *s, const uint8_t **block, struct 
     if (s->gz == NULL && source_open_gzip(s, err) < 0) {
         return -1;
     }
-    int code = Z_OK, n = gzread(s->gz, s->block, BLOCK);
+    int code = Z_OK, n = gzread(s->gz, s->block, SOURCE_BLOCK);
     const char *why = gzerror(s->gz, &code);
     if (n < 0 || (n == 0 && code != Z_OK && code != Z_STREAM_END)) {
         return error_set(err, s->path, "the gzip data is damaged or cut off: %s", why);

@@ -14,7 +14,7 @@
 enum entry_type { ENTRY_FILE = 'f', ENTRY_DIR = 'd', ENTRY_SYMLINK = 'l', ENTRY_HARDLINK = 'h' };
 
 /* Of what was packed under another umask: what is staged, nobody else may write to. */
-#define ENTRY_MODE 0755
+enum { ENTRY_MODE = 0755 };
 
 struct entry {
     enum entry_type type;

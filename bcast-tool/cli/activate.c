@@ -94,7 +94,10 @@ static const char *shell_of(const struct settings *s)
 {
     const char *shell = s->shell != NULL ? s->shell : getenv("SHELL");
     const char *slash = shell != NULL ? strrchr(shell, '/') : NULL;
-    return slash != NULL ? slash + 1 : shell != NULL ? shell : "sh";
+    if (shell == NULL) {
+        return "sh";
+    }
+    return slash != NULL ? slash + 1 : shell;
 }
 
 int command_activate(const struct settings *s)

@@ -73,9 +73,8 @@ static const struct row {
     {"verbose", 'v', FLAG, AT(verbose), 0, ANY, NULL, "print more"},
 };
 
-#define ROWS    (sizeof table / sizeof *table)
-#define HELP    1000
-#define VERSION 1001
+#define ROWS (sizeof table / sizeof *table)
+enum { HELP = 1000, VERSION }; /* codes of the options without a letter */
 
 static void options_print_help(void)
 {

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define OPTIONS_LIST 64
+enum { OPTIONS_LIST = 64 };
 
 enum command {
     COMMAND_PACK,

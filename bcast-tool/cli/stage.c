@@ -153,10 +153,18 @@ static void stage_catch_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* `where`: the value of --decompress, or NULL. */
+static enum stage_travel stage_travel_of(const char *where)
+{
+    if (where != NULL && strcmp(where, "once") == 0) {
+        return TRAVEL_PLAIN;
+    }
+    return where != NULL && strcmp(where, "nodes") == 0 ? TRAVEL_STORED : TRAVEL_AUTO;
+}
+
 static struct stage_options stage_options_of(const struct settings *s, const struct archives *a,
                                              bool bar)
 {
-    const char *where = s->decompress != NULL ? s->decompress : "auto";
     return (struct stage_options){
         .archives = (const char *const *)a->names,
         .n = a->n,
@@ -168,9 +176,7 @@ static struct stage_options stage_options_of(const struct settings *s, const str
         .external_links = s->external_links || s->legacy,
         .max_bytes = s->max_bytes,
         .max_files = s->max_files,
-        .travel = strcmp(where, "once") == 0    ? TRAVEL_PLAIN
-                  : strcmp(where, "nodes") == 0 ? TRAVEL_STORED
-                                                : TRAVEL_AUTO,
+        .travel = stage_travel_of(s->decompress),
         .progress = bar ? stage_show_progress : NULL,
     };
 }

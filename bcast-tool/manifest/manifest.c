@@ -80,7 +80,10 @@ static void manifest_add_name(struct manifest_writer *w, const char *name)
 
 static int manifest_hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 /* In place. False if it is not what put_name writes. */

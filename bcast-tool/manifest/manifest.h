@@ -15,8 +15,10 @@
 #include "archive/tarread.h"
 #include "base/error.h"
 
-#define MANIFEST_PREFIXES 4
-#define MANIFEST_RELOC    8
+enum {
+    MANIFEST_PREFIXES = 4,
+    MANIFEST_RELOC = 8 /* size of record.reloc */
+};
 
 struct manifest_prefix {
     char *old;    /* absolute, as it stands in the files */

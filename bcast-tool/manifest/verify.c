@@ -21,7 +21,7 @@ struct check {
     char *block;
 };
 
-#define BLOCK ((size_t)1 << 20)
+enum { VERIFY_BLOCK = 1 << 20 }; /* bytes that are read at once */
 
 static int verify_contents(struct check *c, int dir, const char *name, const struct record *r,
                            struct error *err)
@@ -30,7 +30,7 @@ static int verify_contents(struct check *c, int dir, const char *name, const str
     XXH3_state_t *sum = XXH3_createState();
     int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     XXH3_64bits_reset(sum);
-    while (fd >= 0 && (n = io_read(fd, c->block, BLOCK)) > 0) {
+    while (fd >= 0 && (n = io_read(fd, c->block, VERIFY_BLOCK)) > 0) {
         XXH3_64bits_update(sum, c->block, (size_t)n);
         c->v->bytes += (uint64_t)n;
     }
@@ -158,7 +158,7 @@ int verify_tree(int top, struct verify *v, struct error *err)
     if (in == NULL) {
         return error_set_errno(err, NAME_MANIFEST, "cannot open");
     }
-    struct check c = {v, tree_new(top), io_alloc(BLOCK)};
+    struct check c = {v, tree_new(top), io_alloc(VERIFY_BLOCK)};
     struct manifest_reader *m = manifest_open(in, err);
     if (m != NULL) {
         r = verify_all(&c, m, err);

@@ -10,8 +10,7 @@
 
 #include "base/io.h"
 
-#define NAP_MIN 20 /* microseconds */
-#define NAP_MAX 2000
+enum { NAP_MIN = 20, NAP_MAX = 2000 }; /* microseconds */
 
 static int nodes_usable_cores(void)
 {
@@ -175,7 +174,10 @@ void nodes_wait(MPI_Request *r)
             return;
         }
         double nap = (io_now() - start) * 1e6 / 8;
-        io_nap(nap < NAP_MIN ? NAP_MIN : nap < NAP_MAX ? (unsigned)nap : NAP_MAX);
+        if (nap < NAP_MIN) {
+            nap = NAP_MIN;
+        }
+        io_nap(nap < NAP_MAX ? (unsigned)nap : NAP_MAX);
     }
 }
 

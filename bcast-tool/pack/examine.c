@@ -108,9 +108,12 @@ static void *examine_some(void *arg)
     while (!r->failed && (k = atomic_fetch_add(&r->next, 1)) < r->x->items->n) {
         struct item *i = &r->x->items->list[k];
         struct error own = {0};
-        int result = i->type == ENTRY_FILE      ? examine_file(r, i, &own)
-                     : i->type == ENTRY_SYMLINK ? examine_link(r, i, &own)
-                                                : 0;
+        int result = 0;
+        if (i->type == ENTRY_FILE) {
+            result = examine_file(r, i, &own);
+        } else if (i->type == ENTRY_SYMLINK) {
+            result = examine_link(r, i, &own);
+        }
         if (result == 0) {
             continue;
         }

@@ -65,9 +65,10 @@ static int pack_choose_framing(const char *out, enum framing *framing, struct er
 static const char *pack_kind_of(const char *prefix)
 {
     char *venv = io_format("%s/pyvenv.cfg", prefix), *conda = io_format("%s/conda-meta", prefix);
-    const char *kind = access(venv, F_OK) == 0    ? "venv"
-                       : access(conda, F_OK) == 0 ? "conda"
-                                                  : "dir";
+    const char *kind = access(conda, F_OK) == 0 ? "conda" : "dir";
+    if (access(venv, F_OK) == 0) {
+        kind = "venv";
+    }
     free(venv);
     free(conda);
     return kind;

@@ -8,8 +8,10 @@
 
 #include "base/io.h"
 
-#define ROOM        ((size_t)256 << 10)
-#define SHEBANG_MAX 127 /* Linux before 5.1; see execve(2) */
+enum {
+    ROOM = 256 << 10,
+    SHEBANG_MAX = 127 /* Linux before 5.1; see execve(2) */
+};
 
 struct rewriter {
     enum rewrite_mode mode;
@@ -228,7 +230,7 @@ static int rewrite_process(struct rewriter *r, bool last, struct error *err)
         return -1;
     }
     if (p == r->buffer && r->used == ROOM) {
-        return error_set(err, NULL, "a string with the prefix is longer than %zu bytes", ROOM);
+        return error_set(err, NULL, "a string with the prefix is longer than %d bytes", ROOM);
     }
     rewrite_keep(r, p);
     return last && r->used ? error_set(err, NULL, "a string with the prefix has no end") : 0;

@@ -14,7 +14,7 @@
 
 #include "base/error.h"
 
-#define REWRITE_MAPS 4
+enum { REWRITE_MAPS = 4 };
 
 struct rewrite_map {
     const char *from, *to; /* absolute, no slash at the end */

@@ -7,7 +7,7 @@
 
 #include "base/io.h"
 
-#define TAG_FAILED 1
+enum { TAG_FAILED = 1 }; /* of the notes that a leader has failed */
 
 struct header {
     uint32_t kind, used;
@@ -252,8 +252,7 @@ static bool channel_is_finished(struct channel *c)
 
 /* Microseconds. Each look costs a turn of MPI's progress engine on a core that the node needs for
  * unpacking, and with several chunks in flight a late look delays nobody. */
-#define NAP_MIN 500
-#define NAP_MAX 2000
+enum { NAP_MIN = 500, NAP_MAX = 2000 };
 
 void channel_pump(struct channel *c, void (*tick)(void *), void *context)
 {

@@ -14,8 +14,10 @@
 #include "base/error.h"
 #include "nodes/nodes.h"
 
-#define CHANNEL_CHUNK  ((size_t)1 << 20)
-#define CHANNEL_WINDOW 8
+enum {
+    CHANNEL_CHUNK = 1 << 20, /* bytes, with the header */
+    CHANNEL_WINDOW = 8       /* chunks in flight */
+};
 
 enum chunk_kind {
     CHUNK_DATA,

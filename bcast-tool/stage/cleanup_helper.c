@@ -11,8 +11,11 @@
 #include "stage/partial.h"
 #include "stage/trust.h"
 
-#define DEATH_WAIT 2.0  /* seconds: a dying process closes its end of the pipe before its lock */
-#define DEATH_NAP  2000 /* microseconds */
+/* A dying process closes its end of the pipe before the kernel releases its lock. */
+enum {
+    DEATH_WAIT_SECONDS = 2,
+    DEATH_NAP = 2000 /* microseconds */
+};
 
 struct order {
     char parent[PATH_MAX], base[256], partial[PARTIAL_NAME];
@@ -22,7 +25,7 @@ struct order {
 static enum partial_state cleanup_helper_wait_for_death(const struct order *o, int parent)
 {
     char token[PARTIAL_TOKEN];
-    double end = io_now() + DEATH_WAIT;
+    double end = io_now() + DEATH_WAIT_SECONDS;
     enum partial_state s;
     while ((s = partial_look(parent, o->base, o->partial, token)) == PARTIAL_LIVE &&
            io_now() < end) {

@@ -16,11 +16,14 @@
 #include "base/io.h"
 #include "tree/tree.h"
 
-#define INFIX      ".partial-"
-#define DIGITS     16
-#define MAGIC      "python-mpi-bcast-partial 1\n"
-#define CLAIM_WAIT 2.0  /* seconds: for another to see that it has lost */
-#define CLAIM_NAP  5000 /* microseconds */
+#define INFIX ".partial-"
+#define MAGIC "python-mpi-bcast-partial 1\n"
+
+enum {
+    DIGITS = 16,
+    CLAIM_WAIT_SECONDS = 2, /* how long another job may take to see that it has lost */
+    CLAIM_NAP = 5000        /* microseconds */
+};
 
 int partial_new_name(const char *base, char name[PARTIAL_NAME], struct error *err)
 {
@@ -160,7 +163,7 @@ bool partial_other(int parent, const char *base, const char *mine, const char *t
  * for it to go: it does not if it looked before this one's was there, and has won. */
 bool partial_claim(int parent, const char *base, const char *mine, const char *token)
 {
-    for (double end = io_now() + CLAIM_WAIT;; io_nap(CLAIM_NAP)) {
+    for (double end = io_now() + CLAIM_WAIT_SECONDS;; io_nap(CLAIM_NAP)) {
         struct search s = {.mine = mine, .token = token};
         partial_walk(parent, base, partial_compare, &s);
         if (!s.found) {

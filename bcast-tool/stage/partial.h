@@ -15,8 +15,10 @@
 
 #include "base/error.h"
 
-#define PARTIAL_NAME  300
-#define PARTIAL_TOKEN 32 /* of a job: its partial copies on other nodes are no rivals */
+enum {
+    PARTIAL_NAME = 300,
+    PARTIAL_TOKEN = 32 /* size of a job's token, which its partial copies on all nodes share */
+};
 
 enum partial_state { PARTIAL_NONE, PARTIAL_DEAD, PARTIAL_LIVE };
 

@@ -10,7 +10,7 @@
 #include "archive/tarread.h"
 #include "stage/destination.h"
 
-#define REQUEST_ARCHIVES 16
+enum { REQUEST_ARCHIVES = 16 };
 
 struct request_archive {
     uint64_t size;         /* of the archive file */

@@ -19,12 +19,14 @@
 #include "stage/request.h"
 #include "stage/unpack.h"
 
-#define WRITERS_MAX   4
-#define DECODERS_MAX  6
+enum {
+    WRITERS_MAX = 4,
+    DECODERS_MAX = 6,
+    DEFAULT_FILES = 10000000,
+    DEFAULT_RATIO = 64 /* bytes unpacked for each byte of the archives */
+};
 #define DEFAULT_BYTES ((uint64_t)8 << 30)
-#define DEFAULT_FILES ((uint64_t)10000000)
-#define DEFAULT_RATIO 64
-#define FATAL         ((uint64_t)1 << 32) /* in a report's value: no number of allowed failures helps */
+#define FATAL         ((uint64_t)1 << 32) /* in a status's value: the job must end, whatever may fail */
 
 struct run {
     struct nodes *nodes;
@@ -193,6 +195,15 @@ static bool stage_prepare(struct run *r)
     return stage_may_go_on(r, 0, &a);
 }
 
+/* On one core, threads of their own only add copies. */
+static int stage_writer_threads(int cores)
+{
+    if (cores == 1) {
+        return 0;
+    }
+    return cores < WRITERS_MAX ? cores : WRITERS_MAX;
+}
+
 /* The consumer: one thread a leader. A node that has failed, or has nothing to do, only takes. */
 static void *stage_consume(void *arg)
 {
@@ -203,9 +214,7 @@ static void *stage_consume(void *arg)
                                .old_prefix = r->o->old_prefix,
                                .external_links = r->o->external_links,
                                .policy = r->request.policy,
-                               .threads = cores == 1            ? 0
-                                          : cores < WRITERS_MAX ? cores
-                                                                : WRITERS_MAX,
+                               .threads = stage_writer_threads(cores),
                                .bytes = &r->bytes,
                                .files = &r->files};
     struct unpack *u = NULL;

@@ -13,7 +13,7 @@
 #include "archive/name.h"
 #include "base/io.h"
 
-#define LINKS_MAX 40 /* as the kernel's */
+enum { LINKS_MAX = 40 }; /* as the kernel's limit */
 
 struct walk {
     int at; /* the directory that was reached */

@@ -12,7 +12,7 @@
 #include "base/io.h"
 #include "base/thread_pool.h"
 
-#define FILES_MAX 128 /* in a batch */
+enum { FILES_MAX = 128 }; /* in a batch */
 
 /* A file being made. The pieces of a large one are written by several threads in any order; the one
  * that drops the last reference completes it. */

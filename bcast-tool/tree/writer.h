@@ -16,8 +16,10 @@
 #include "base/error.h"
 #include "tree/tree.h"
 
-#define WRITER_ROOM    ((size_t)512 << 10)
-#define WRITER_BATCHES 12
+enum {
+    WRITER_ROOM = 512 << 10, /* bytes of data in a batch */
+    WRITER_BATCHES = 12
+};
 
 struct writer; /* opaque */
 
