@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "process/rank_variables.h"
 
 /* libarchive converts names by the locale; UTF-8 lets every name pass as the bytes it is. */
 static void choose_locale(void)
@@ -14,16 +15,11 @@ static void choose_locale(void)
     }
 }
 
-/* Before MPI_Init every rank parses the same words; only one should say what is wrong with them. */
-static bool first_rank(void)
+/* Every rank parses the same words before MPI_Init; only one should report what is wrong with them.
+ */
+static bool is_first_rank(void)
 {
-    static const char *const ranks[] = {"PMI_RANK", "PMIX_RANK", "SLURM_PROCID",
-                                        "OMPI_COMM_WORLD_RANK"};
-    const char *rank = NULL;
-    for (size_t i = 0; i < sizeof ranks / sizeof *ranks && rank == NULL; i++) {
-        rank = getenv(ranks[i]);
-    }
-    return rank == NULL || strcmp(rank, "0") == 0;
+    return rank_variables_read(NULL) <= 0;
 }
 
 int main(int argc, char **argv)
@@ -36,7 +32,7 @@ int main(int argc, char **argv)
     };
     struct settings s;
     choose_locale();
-    switch (options_parse(&s, argc, argv, first_rank())) {
+    switch (options_parse(&s, argc, argv, is_first_rank())) {
     case OPTIONS_DONE:
         return 0;
     case OPTIONS_WRONG:

@@ -1,13 +1,13 @@
 #include "nodes/nodes.h"
 
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
+#include "base/boot_id.h"
+#include "base/hash.h"
 #include "base/io.h"
 
 enum { NAP_MIN = 20, NAP_MAX = 2000 }; /* microseconds */
@@ -71,16 +71,12 @@ void nodes_close(struct nodes *n)
 
 uint64_t nodes_machine(void)
 {
-    char id[64] = "";
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : io_read(fd, id, sizeof id);
-    if (fd >= 0) {
-        close(fd);
+    char id[BOOT_ID_SIZE];
+    size_t n = boot_id_read(id);
+    if (n == 0 && gethostname(id, sizeof id) == 0) {
+        n = strnlen(id, sizeof id);
     }
-    if (n <= 0 && gethostname(id, sizeof id) == 0) {
-        n = (ssize_t)strnlen(id, sizeof id);
-    }
-    return XXH3_64bits(id, n > 0 ? (size_t)n : 0);
+    return fi_hash(id, n, 0);
 }
 
 /* What each rank tells the others. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "archive/name.h"
+#include "base/dirtree.h"
 #include "base/io.h"
 #include "base/pathmap.h"
 #include "manifest/manifest.h"
@@ -76,8 +77,9 @@ static int clean_entry(struct cleaning *s, int dir, const char *name, const char
         }
         return 0;
     }
-    int fd = tree_open_dir(dir, name);
+    int fd = dirtree_open(dir, name);
     if (fd < 0) {
+        errno = -fd;
         return error_set_errno(err, path, "cannot open");
     }
     uint64_t before = s->kept;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dirtree.h"
 #include "base/io.h"
 
 enum { DIR_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
@@ -183,83 +184,16 @@ int tree_mkdir(struct tree *t, const char *path, struct error *err)
     return error_set_errno(err, path, "cannot make the directory");
 }
 
-static int remove_tree(int dir, const char *name, dev_t device, struct error *err);
-
-static bool dots(const char *name)
-{
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
-/* Empties an open directory; `fd` is closed. */
-static int empty(int fd, dev_t device, struct error *err)
-{
-    DIR *stream = fdopendir(fd);
-    if (stream == NULL) {
-        close(fd);
-        return error_set_errno(err, NULL, "cannot list a directory");
-    }
-    int r = 0;
-    struct dirent *e;
-    while ((e = readdir(stream)) != NULL) {
-        if (!dots(e->d_name) && remove_tree(fd, e->d_name, device, err) < 0) {
-            r = -1;
-        }
-    }
-    closedir(stream);
-    return r;
-}
-
-/* By the descriptor's own name: a name could be another thing by now. */
-int tree_open_dir(int dir, const char *name)
-{
-    struct stat st;
-    char by_number[64];
-    int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        return fd;
-    }
-    snprintf(by_number, sizeof by_number, "/proc/self/fd/%d", fd);
-    if ((st.st_mode & 0700) != 0700 && st.st_uid == geteuid()) {
-        chmod(by_number, 0700);
-    }
-    int open_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int error = errno;
-    close(fd);
-    errno = error;
-    return open_fd;
-}
-
-static int remove_directory(int dir, const char *name, dev_t device, struct error *err)
-{
-    struct stat st;
-    int fd = tree_open_dir(dir, name);
-    if (fd < 0) {
-        return errno == ENOENT ? 0 : error_set_errno(err, name, "cannot open");
-    }
-    if (fstat(fd, &st) < 0 || (device && st.st_dev != device)) {
-        close(fd);
-        return error_set(err, name, "another file system is mounted there; not removed");
-    }
-    if (empty(fd, st.st_dev, err) < 0) {
-        return -1;
-    }
-    return unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT
-               ? error_set_errno(err, name, "cannot remove")
-               : 0;
-}
-
-static int remove_tree(int dir, const char *name, dev_t device, struct error *err)
-{
-    if (unlinkat(dir, name, 0) == 0 || errno == ENOENT) {
-        return 0;
-    }
-    if (errno != EISDIR && errno != EPERM) {
-        return error_set_errno(err, name, "cannot remove");
-    }
-    return remove_directory(dir, name, device, err);
-}
-
 int tree_remove(int dir, const char *name, struct error *err)
 {
-    return remove_tree(dir, name, 0, err);
+    char failed[DIRTREE_NAME] = "";
+    int code = dirtree_remove_telling(dir, name, failed);
+    if (code == 0 || code == -ENOENT) {
+        return 0;
+    }
+    if (code == -EXDEV) {
+        return error_set(err, failed, "another file system is mounted there; not removed");
+    }
+    errno = -code;
+    return error_set_errno(err, failed, "cannot remove");
 }

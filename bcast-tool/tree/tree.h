@@ -31,9 +31,6 @@ struct tree_dir *tree_parent(struct tree *t, const char *path, const char **name
 /* Makes directory `path` or accepts the one that is there. */
 int tree_mkdir(struct tree *t, const char *path, struct error *err);
 
-/* Opens a directory for emptying it, whatever its mode is. -1 with errno. */
-int tree_open_dir(int dir, const char *name);
-
 /* Forgets the open directories, after something was removed or renamed. */
 void tree_forget(struct tree *t);
 

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/boot_id.h"
 #include "base/hash.h"
 #include "base/path.h"
 #include "base/sys.h"
@@ -29,9 +30,7 @@ static pid_t daemon_of_slot(void)
 /* text: 256 bytes; begins with this boot of the machine. Its length; 0: not known. */
 static size_t begin_key(char *text)
 {
-    ssize_t n = sys_read_file("/proc/sys/kernel/random/boot_id", text, 64);
-
-    return n <= 0 ? 0 : (size_t)n;
+    return boot_id_read(text);
 }
 
 bool node_id(uint64_t *key)

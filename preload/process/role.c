@@ -9,49 +9,7 @@
 
 #include "base/path.h"
 #include "base/sys.h"
-
-/* Set by hydra, Slurm's PMI-2, PMIx, Open MPI, Intel, MVAPICH, Cray's PALS and ALPS. The first that
- * is set is the innermost launcher's: hydra's daemons may run in a step of Slurm. sizes: which
- * variables of the same launcher tell the number of ranks. */
-static const struct launcher {
-    const char *rank;
-    const char *sizes[2];
-} launchers[] = {
-    {"PMI_RANK", {"PMI_SIZE"}},
-    {"PMI_ID", {"PMI_SIZE"}},
-    {"PMIX_RANK", {"OMPI_COMM_WORLD_SIZE"}},
-    {"OMPI_COMM_WORLD_RANK", {"OMPI_COMM_WORLD_SIZE"}},
-    {"MPIRUN_RANK", {"MPIRUN_NPROCS"}},
-    {"PALS_RANKID", {"PALS_NRANKS", "PMI_SIZE"}},
-    {"ALPS_APP_PE", {NULL}},
-    {"SLURM_PROCID", {"SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"}},
-};
-
-/* A batch script of Slurm has SLURM_PROCID=0, too; but no step, for srun has not yet started one.
- */
-static bool is_in_force(const char *variable)
-{
-    return strcmp(variable, "SLURM_PROCID") != 0 || getenv("SLURM_STEP_ID") != NULL;
-}
-
-static int number_in(const char *variable)
-{
-    const char *text = variable == NULL ? NULL : getenv(variable);
-
-    return text != NULL && text[0] >= '0' && text[0] <= '9' ? (int)strtol(text, NULL, 10) : -1;
-}
-
-static void ask_launcher(struct role_facts *facts)
-{
-    for (size_t i = 0; i < sizeof launchers / sizeof *launchers && facts->rank < 0; i++) {
-        const struct launcher *l = &launchers[i];
-
-        facts->rank = is_in_force(l->rank) ? number_in(l->rank) : -1;
-        for (int j = 0; j < 2 && facts->rank >= 0 && facts->size <= 0; j++) {
-            facts->size = number_in(l->sizes[j]);
-        }
-    }
-}
+#include "process/rank_variables.h"
 
 /* By MPI_Comm_spawn: PMI_SPAWNED of hydra (MPICH, Intel), MVAPICH, ParaStation; OMPI_PARENT_PORT of
  * Open MPI. */
@@ -121,7 +79,7 @@ struct role_facts role_decide(void)
     if (getauxval(AT_SECURE) != 0 || (off != NULL && strcmp(off, "0") == 0)) {
         return facts;
     }
-    ask_launcher(&facts);
+    facts.rank = rank_variables_read(&facts.size);
     known = node != NULL && parse_node(node, &facts);
     if (is_launcher()) { /* a Slurm step's, too, which has a rank */
         facts.role = ROLE_LAUNCHER;
