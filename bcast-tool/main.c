@@ -1,4 +1,6 @@
-/* python-mpi-bcast: stages a Python environment to every node's local disk. See README.md. */
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* python-mpi-bcast: puts a Python environment onto the local disk of every node. README.md shows
+ * how to use it. */
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +8,8 @@
 #include "cli/commands.h"
 #include "process/rank_variables.h"
 
-/* libarchive converts names by the locale; UTF-8 lets every name pass as the bytes it is. */
+/* libarchive converts names by the locale. With UTF-8 it leaves every name as the bytes that it is.
+ */
 static void choose_locale(void)
 {
     if (setlocale(LC_CTYPE, "C.UTF-8") == NULL && setlocale(LC_CTYPE, "C.utf8") == NULL &&

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # bcast-tool: programs and tests
 
 PMB_SRC := $(wildcard bcast-tool/base/*.c bcast-tool/archive/*.c bcast-tool/manifest/*.c \

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "archive/decoder.h"
 
 #include <stdlib.h>
@@ -18,8 +19,8 @@ struct decoder {
     struct thread_pool *pool;
     struct slot **slots;
     int n;
-    bool holding; /* the caller still uses the collected slot */
-    bool ended;   /* the end frame was submitted */
+    bool holding; /* the caller still uses the slot that it collected */
+    bool ended;   /* the end frame has been submitted */
 };
 
 static void decoder_decode_slot(void *slot, void *tool)
@@ -72,7 +73,7 @@ void decoder_close(struct decoder *d)
     free(d);
 }
 
-/* After the end frame nothing may follow. */
+/* Nothing may follow the end frame. */
 static int decoder_expect_end(struct decoder *d, struct error *err)
 {
     uint8_t byte;
@@ -108,7 +109,7 @@ static int decoder_read_frame(struct decoder *d, struct slot *s, struct error *e
     return d->ended ? decoder_expect_end(d, err) : 0;
 }
 
-/* Keeps all threads at work. */
+/* Reads frames until all threads have work. */
 static int decoder_fill(struct decoder *d, struct error *err)
 {
     struct slot *s;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "archive/encoder.h"
 
 #include <stdlib.h>
@@ -10,17 +11,17 @@
 
 struct slot {
     uint8_t *plain, *frame;
-    size_t used; /* plain bytes */
-    size_t size; /* of the frame; 0 after an error */
+    size_t used; /* number of plain bytes */
+    size_t size; /* bytes of the frame; 0 after an error */
 };
 
 struct encoder {
     enum framing framing;
     int level, fd, n;
     struct slot **slots;
-    struct slot *filling; /* claimed */
+    struct slot *filling; /* the slot that is being filled, or NULL */
     struct thread_pool *pool;
-    XXH3_state_t *sum; /* FRAMING_NONE only, with `bytes` */
+    XXH3_state_t *sum; /* sum and bytes: FRAMING_NONE only */
     uint64_t bytes;
 };
 
@@ -96,7 +97,7 @@ static int encoder_put(struct encoder *e, const void *bytes, size_t n, struct er
                : 0;
 }
 
-/* Writes the oldest frame. */
+/* Writes the frame that was submitted first. */
 static int encoder_write_oldest(struct encoder *e, struct error *err)
 {
     struct slot *s = thread_pool_collect(e->pool);
@@ -163,8 +164,8 @@ int encoder_finish(struct encoder *e, struct error *err)
     if (e->filling != NULL) {
         encoder_submit(e);
     }
-    if (encoder_claim(e, err) < 0) /* the empty frame that marks the end */
-    {
+    /* the empty frame that marks the end */
+    if (encoder_claim(e, err) < 0) {
         return -1;
     }
     encoder_submit(e);

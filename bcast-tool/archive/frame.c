@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "archive/frame.h"
 
 #include <endian.h>
@@ -112,7 +113,7 @@ void frame_codec_free(struct frame_codec *c)
     free(c);
 }
 
-/* The deflate stream, then CRC and length as gzip wants them. */
+/* The deflate stream, then the CRC and the length that gzip wants. */
 static size_t frame_gz_body(struct frame_codec *c, const void *plain, size_t n, uint8_t *out)
 {
     z_stream *z = &c->deflate;
@@ -189,8 +190,7 @@ static bool frame_zst_plain(struct frame_codec *c, const uint8_t *body, size_t s
     return ZSTD_decompressDCtx(c->decompress, out, n, body, size) == n;
 }
 
-/* The XXH3 over the body covers every byte of it: the formats' own checksums need no second pass.
- */
+/* XXH3 covers every byte of the body, so the formats' own checksums need not be computed again. */
 const char *frame_decode(struct frame_codec *c, const struct frame_header *h, const uint8_t *body,
                          uint8_t *out)
 {

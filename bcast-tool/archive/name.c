@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "archive/name.h"
 
 #include <limits.h>
 #include <string.h>
 
-/* Appends one component; returns the reason for a refusal, or NULL. */
+/* Appends one component. Returns NULL, or the reason for a refusal. */
 static const char *name_add_component(char *out, size_t size, size_t *used, const char *from,
                                       size_t n)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "archive/source.h"
 
 #include <archive.h>
@@ -173,7 +174,7 @@ static ssize_t source_next_stored(struct source *s, const uint8_t **block, struc
     return source_pull(s, s->block, SOURCE_BLOCK, err);
 }
 
-/* The seal itself is not delivered; it is compared when all before it was read. */
+/* Delivers all bytes before the seal, then compares their checksum with it. */
 static ssize_t source_next_sealed(struct source *s, const uint8_t **block, struct error *err)
 {
     if (s->sum == NULL) {
@@ -202,7 +203,7 @@ static int source_open_gzip(struct source *s, struct error *err)
                : source_blame(s, err, "cannot set up zlib");
 }
 
-/* zlib's own reader: it checks CRC and length of every member, which libarchive's filter does not.
+/* Uses zlib's own reader, which checks the CRC and length of every member; libarchive's does not.
  */
 static ssize_t source_next_gzip(struct source *s, const uint8_t **block, struct error *err)
 {

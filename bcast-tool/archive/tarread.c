@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "archive/tarread.h"
 
 #include <archive.h>
@@ -15,11 +16,11 @@ struct tar {
     struct archive *archive;
     tar_next_block *next;
     void *context;
-    struct error source; /* why the source of bytes failed */
+    struct error source; /* why the source of the bytes failed */
     struct tar_policy policy;
     uint64_t bytes, files;
-    uint64_t stream; /* bytes of the tar itself */
-    uint64_t offset; /* in the current file */
+    uint64_t stream; /* bytes of the tar that were read */
+    uint64_t offset; /* position in the current file's data */
     char path[PATH_MAX], link[PATH_MAX];
     bool opened;
 };
@@ -55,7 +56,7 @@ void tar_close(struct tar *t)
     free(t);
 }
 
-/* The source's own fault says more than libarchive's. */
+/* The error of the source says more than libarchive's. */
 static int tar_fail(struct tar *t, struct error *err, const char *path)
 {
     if (t->source.set && t->source.path[0]) {
@@ -78,7 +79,7 @@ static const char *tar_check_link(struct tar *t, struct entry *e, const char *ta
     return name_link(e->path, target);
 }
 
-/* Maps libarchive's type to ours; NULL or the reason for a refusal. */
+/* Takes the type of an entry. Returns NULL, or the reason for a refusal. */
 static const char *tar_take_type(struct tar *t, struct archive_entry *a, struct entry *e)
 {
     if (archive_entry_hardlink(a) != NULL) {
@@ -100,7 +101,7 @@ static const char *tar_take_type(struct tar *t, struct archive_entry *a, struct 
     }
 }
 
-/* Directories in group spaces often carry setgid; it is dropped. On files it is refused. */
+/* Drops setgid from directories, which often have it in a group's space. Refuses it on files. */
 static const char *tar_take_mode(struct archive_entry *a, struct entry *e)
 {
     mode_t mode = archive_entry_mode(a) & 07777;
@@ -156,8 +157,8 @@ static int tar_open_stream(struct tar *t, struct error *err)
     return 0;
 }
 
-/* What follows the end of the tar is not wanted, but those who check the stream must see its end.
- */
+/* Reads what follows the end of the tar, too, and drops it: the source compares checksums only when
+ * it reaches its end. */
 static int tar_finish_stream(struct tar *t, struct error *err)
 {
     const uint8_t *block;
@@ -171,7 +172,8 @@ static int tar_finish_stream(struct tar *t, struct error *err)
     return t->stream % 512 ? error_set(err, NULL, "the archive is cut off within a block") : 0;
 }
 
-/* Names that are no UTF-8 although the header says so pass as the bytes they are. */
+/* libarchive warns of a name that is not UTF-8 although its header says so. The name is used as the
+ * bytes that it is. */
 static bool tar_is_charset_warning(struct archive *a)
 {
     const char *why = archive_error_string(a);

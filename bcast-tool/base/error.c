@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/error.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@ static size_t error_escape_byte(char out[5], unsigned char c)
 void error_printable(char *out, size_t size, const char *text)
 {
     size_t length = strlen(text), used = 0, room = size - 1;
-    size_t head = length > room ? room / 2 - 2 : length; /* the end of a long path matters most */
+    size_t head = length > room ? room / 2 - 2 : length; /* the end of a long path says most */
     for (size_t i = 0; i < length; i++) {
         char byte[5];
         if (i == head && length > room) {

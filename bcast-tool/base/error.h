@@ -1,8 +1,11 @@
-/* What went wrong, and where: carried as a value, printed only by the CLI.
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * error.h - what went wrong, and with which file. The modules pass errors on as values; only cli/
+ * prints them.
  *
- * A fault has a fixed size and holds no pointers, so that it can travel over MPI as bytes.
- * The first fault wins: later calls of error_set on a set fault change nothing.
- * Not thread-safe; each thread has its own, or guards it.
+ * An error has a fixed size and holds no pointers, so that MPI can send it as bytes. The first one
+ * wins: error_set() on an error that is set changes nothing. Not thread-safe: each thread has an
+ * error of its own, or holds a lock.
  */
 #ifndef BCAST_BASE_ERROR_H
 #define BCAST_BASE_ERROR_H
@@ -12,18 +15,19 @@
 
 struct error {
     bool set;
-    char path[512];   /* printable; empty when no file is to blame */
+    char path[512];   /* printable; empty when no file is the cause */
     char reason[512]; /* printable, no newline */
 };
 
-/* Both return -1, so that a caller can `return error_set(...)`. `path` may be NULL. */
+/* Returns -1, so that a caller can `return error_set(...)`. `path` may be NULL. */
 int error_set(struct error *err, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* As error_set, with strerror(errno) after `what`. */
+/* The same, with strerror(errno) behind `what`. */
 int error_set_errno(struct error *err, const char *path, const char *what);
 
-/* Copies `text` with control characters and backslashes as \ooo, cut in the middle if too long. */
+/* Copies `text`. Control characters and backslashes become \ooo; a text that is too long is cut in
+ * the middle. */
 void error_printable(char *out, size_t size, const char *text);
 
 /* "PATH: REASON", or "REASON" alone. Returns `out`. */

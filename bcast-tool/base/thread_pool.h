@@ -1,8 +1,12 @@
-/* Worker threads that do the same work on a ring of slots, with the results in order of submission.
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * thread_pool.h - threads that do the same work on a ring of slots. The caller gets the results in
+ * the order in which it submitted them.
  *
- * One caller: claim -> fill -> submit, and collect -> use -> release, in any interleaving.
- * A slot belongs to the caller from claim to submit and from collect to release, otherwise to the
- * crew. With 0 threads the work is done inside thread_pool_submit.
+ * There is one caller. It calls claim, fills the slot, calls submit; and collect, uses the result,
+ * calls release; in any order of the two sequences. A slot belongs to the caller from claim to
+ * submit and from collect to release, and otherwise to the pool. A pool of 0 threads does the work
+ * inside thread_pool_submit().
  */
 #ifndef BCAST_BASE_THREAD_POOL_H
 #define BCAST_BASE_THREAD_POOL_H
@@ -10,8 +14,8 @@
 #include <stddef.h>
 
 struct thread_pool_work {
-    void (*work)(void *slot, void *tool); /* called in a worker */
-    void *(*tool_new)(void *context);     /* one tool a worker, made before any work */
+    void (*work)(void *slot, void *tool); /* runs in a thread of the pool */
+    void *(*tool_new)(void *context);     /* each thread makes one tool before it works */
     void (*tool_free)(void *tool);
     void *context;
     int threads;
@@ -19,16 +23,22 @@ struct thread_pool_work {
 
 struct thread_pool; /* opaque */
 
-/* `slots` are `n` pointers owned by the caller; they outlive the pool. */
+/* `slots` are `n` pointers that belong to the caller and outlive the pool. */
 struct thread_pool *thread_pool_new(const struct thread_pool_work *work, void **slots, int n);
 
-/* Waits for all submitted work, then ends the threads. NULL is allowed. */
-void thread_pool_free(struct thread_pool *c);
+/* Waits until all submitted work is done, then ends the threads. NULL is allowed. */
+void thread_pool_free(struct thread_pool *pool);
 
-void *thread_pool_claim(struct thread_pool *c); /* a free slot, or NULL when all are in use */
-void thread_pool_submit(struct thread_pool *c); /* hands the claimed slot over */
-void *thread_pool_collect(
-    struct thread_pool *c); /* waits for the oldest submitted; NULL when there is none */
-void thread_pool_release(struct thread_pool *c); /* the collected slot is free again */
+/* A free slot; NULL when all are in use. */
+void *thread_pool_claim(struct thread_pool *pool);
+
+/* Gives the claimed slot to the threads. */
+void thread_pool_submit(struct thread_pool *pool);
+
+/* Waits for the result that was submitted first; NULL when there is none. */
+void *thread_pool_collect(struct thread_pool *pool);
+
+/* Makes the collected slot free again. */
+void thread_pool_release(struct thread_pool *pool);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include "cli/commands.h"
 #include "stage/trust.h"
 
-/* The directory's absolute path, and which variable names such an environment. */
+/* The absolute path of the directory, and the variable that names such an environment. */
 struct environment {
     char dir[PATH_MAX];
     const char *variable;
@@ -24,7 +25,7 @@ static bool activate_has(const char *dir, const char *name)
     return there;
 }
 
-/* What runs there must be this user's, or root's. */
+/* Programs will run from there, so it must belong to this user or to root. */
 static int activate_find_environment(struct environment *e, const char *dir, struct error *err)
 {
     int top = trust_open_tree(dir, err);
@@ -42,8 +43,8 @@ static int activate_find_environment(struct environment *e, const char *dir, str
     return 0;
 }
 
-/* 'text' for all four shells: a quote ends the string, comes escaped, and starts it again. csh also
- * expands ! inside quotes. */
+/* Prints 'text' for all four shells: a quote ends the string, is escaped, and starts it again. csh
+ * expands ! inside quotes, too. */
 static void activate_put_quoted(const char *text, bool csh)
 {
     putchar('\'');

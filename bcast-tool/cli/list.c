@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 #include "cli/commands.h"
 #include "stage/destination.h"
 
-/* Names may be other users'. */
+/* A name without control characters: it may be another user's. */
 struct shown {
     char text[512];
 };
@@ -31,7 +32,7 @@ static void list_print_staged(const struct nodes *n, const char *parent, const c
     putchar('\n');
 }
 
-/* One of this user's, of whatever DIR. */
+/* Is it a partial copy of this user, of whatever DIR? */
 static bool list_is_partial(int dir, const char *name)
 {
     char base[256], token[PARTIAL_TOKEN];
@@ -75,7 +76,7 @@ static void list_look_below(const struct nodes *n, const char *parent)
     fflush(stdout);
 }
 
-/* $TMPDIR, if it is none of the others. */
+/* $TMPDIR, or NULL if it is one of the usual directories. */
 static const char *own_temporary(const char *const *usual)
 {
     const char *own = getenv("TMPDIR");

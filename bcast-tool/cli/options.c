@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "cli/options.h"
 
 #include <ctype.h>
@@ -21,10 +22,10 @@ static const char *const usage[COMMANDS] = {
     "pack PREFIX -o FILE.tar.zst|.tar.gz|.tar   make an archive of an environment",
     "stage ARCHIVE... --to DIR                  put archives into DIR on every node (under "
     "mpiexec)",
-    "activate DIR                               print shell lines to eval",
+    "activate DIR                               print lines for the shell's eval",
     "run DIR -- COMMAND...                      run a command in the environment",
     "verify DIR                                 compare DIR with its manifest (on every node)",
-    "list [DIR...]                              what is staged below DIR (default: the usual "
+    "list [DIR...]                              show what is staged below DIR (default: usual "
     "places)",
     "clean DIR                                  remove what stage made (on every node)",
 };
@@ -35,36 +36,39 @@ static const struct row {
     const char *name;
     int letter;
     enum kind kind;
-    size_t field, given; /* `given`: a bool that is set, or 0 */
+    size_t field, given; /* `given`: a bool that is set with the option, or 0 */
     unsigned commands;
     const char *argument, *help;
 } table[] = {
     {"output", 'o', TEXT, AT(output), 0, PACK, "FILE",
-     "archive to write; its name tells the format"},
+     "archive to write; the end of its name chooses the format"},
     {"exclude", 'x', REPEATED, AT(exclude), 0, PACK, "PATTERN",
-     "leave out names or paths (fnmatch)"},
+     "leave out names or paths that match (fnmatch)"},
     {"no-default-excludes", 0, FLAG, AT(no_default_excludes), 0, PACK, NULL,
      "pack .git, caches and the like"},
     {"with-python", 0, FLAG, AT(with_python), 0, PACK, NULL,
-     "venv: bring the base interpreter along"},
+     "of a venv: pack its base interpreter, too"},
     {"level", 'l', NUMBER, AT(level), AT(level_given), PACK, "N", "compression level"},
     {"threads", 'j', NUMBER, AT(threads), AT(threads_given), PACK, "N", "threads (default: cores)"},
     {"to", 'p', TEXT, AT(dir), 0, STAGE, "DIR", "where the environment goes on every node"},
     {"file-list", 'f', TEXT, AT(archive_list), 0, STAGE, "FILE",
-     "read names of archives, one a line"},
-    {"allow-failed", 0, NUMBER, AT(allow_failed), 0, STAGE, "N", "go on without up to N bad nodes"},
+     "stage the archives named in FILE, too, one per line"},
+    {"allow-failed", 0, NUMBER, AT(allow_failed), 0, STAGE, "N",
+     "succeed even if up to N nodes fail"},
     {"failed-nodes", 0, TEXT, AT(failed_nodes), 0, STAGE, "FILE",
-     "write the bad nodes' names, one a line"},
+     "write the names of failed nodes, one per line"},
     {"force", 0, FLAG, AT(force), 0, STAGE | BIT(COMMAND_CLEAN), NULL,
      "replace another staged DIR; clean: remove added files too"},
     {"dry-run", 'n', FLAG, AT(dry_run), 0, STAGE, NULL, "check everything, write nothing"},
-    {"old-prefix", 0, TEXT, AT(old_prefix), 0, STAGE, "DIR", "prefix in archives not made by pack"},
+    {"old-prefix", 0, TEXT, AT(old_prefix), 0, STAGE, "DIR",
+     "prefix in archives that pack did not make"},
     {"external-links", 0, FLAG, AT(external_links), 0, STAGE, NULL,
      "accept absolute symlinks in such archives"},
     {"max-bytes", 0, SIZE, AT(max_bytes), 0, STAGE, "SIZE",
-     "limit for what an archive expands to (K, M, G, T)"},
+     "limit for the unpacked bytes of an archive (K, M, G, T)"},
     {"max-files", 0, NUMBER, AT(max_files), 0, STAGE, "N", "limit for the number of entries"},
-    {"decompress", 0, TEXT, AT(decompress), 0, STAGE, "WHERE", "once (rank 0), nodes, or auto"},
+    {"decompress", 0, TEXT, AT(decompress), 0, STAGE, "WHERE",
+     "where to decompress: once (rank 0), nodes, auto"},
     {"json", 0, FLAG, AT(json), 0, STAGE | PACK, NULL, "print a summary as JSON"},
     {"time", 't', FLAG, AT(timing), 0, STAGE, NULL, "print how long it took"},
     {"shell", 's', TEXT, AT(shell), 0, BIT(COMMAND_ACTIVATE), "NAME",
@@ -74,13 +78,14 @@ static const struct row {
 };
 
 #define ROWS (sizeof table / sizeof *table)
-enum { HELP = 1000, VERSION }; /* codes of the options without a letter */
+enum { HELP = 1000, VERSION }; /* codes of options that are not in the table */
 
 static void options_print_help(void)
 {
     puts("Usage: python-mpi-bcast COMMAND...\n"
          "       mpiexec -ppn 1 python-mpi-bcast stage ENV.tar.zst --to DIR\n"
-         "       python-mpi-bcast [-v] [-t] [-f LIST] -p DIR ARCHIVE...    (the old way)\n");
+         "       python-mpi-bcast [-v] [-t] [-f LIST] -p DIR ARCHIVE...    (the old tool's "
+         "usage)\n");
     for (int i = 0; i < COMMANDS; i++) {
         printf("  %s\n", usage[i]);
     }
@@ -101,7 +106,7 @@ static void options_print_help(void)
     puts("\nExit status: 0 done, 1 failed, 2 wrong usage.");
 }
 
-/* "12", "3G"; false if it is not a number. */
+/* Reads "12" or, with `size`, "3G". False if it is not a number. */
 static bool options_take_number(const char *text, bool size, uint64_t *out)
 {
     static const char units[] = "KMGT";
@@ -162,7 +167,7 @@ static enum options_outcome options_complain(bool speak, const char *before, con
     return OPTIONS_WRONG;
 }
 
-/* getopt's two views of the table. `shorts` stops at the first word for `run`. */
+/* Makes getopt_long(3)'s two views of the table. For `run`, parsing must stop at the first word. */
 static void options_make_tables(char *shorts, struct option *longs, bool stop)
 {
     size_t n = 0;

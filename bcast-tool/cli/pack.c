@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
@@ -50,10 +51,10 @@ int command_pack(const struct settings *s)
     }
     if (r.external && !s->quiet) {
         fprintf(stderr,
-                "python-mpi-bcast: note: %" PRIu64 " symlinks lead out of %s and will do so on the "
-                "nodes%s\n",
+                "python-mpi-bcast: note: %" PRIu64 " symlinks point outside of %s, and will do "
+                "so on the nodes%s\n",
                 r.external, s->words[0],
-                s->with_python ? "" : "; --with-python brings the interpreter along");
+                s->with_python ? "" : "; --with-python packs the interpreter, too");
     }
     return 0;
 }

@@ -1,4 +1,6 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,10 +23,11 @@ static void stage_add_archive(struct archives *a, const char *name)
     a->names[a->n++] = io_strdup(name);
 }
 
-/* The words, then the lines of the list (blank ones and # comments are skipped). */
+/* Collects the archives of the command line, then the lines of the list. Blank lines and comments
+ * with # are skipped. */
 static int stage_collect_archives(struct archives *a, const struct settings *s, struct error *err)
 {
-    char line[4096];
+    char line[PATH_MAX];
     for (int i = 0; i < s->n_words; i++) {
         stage_add_archive(a, s->words[i]);
     }
@@ -44,7 +47,7 @@ static int stage_collect_archives(struct archives *a, const struct settings *s, 
     return 0;
 }
 
-/* A bar on a terminal, ten times a second. */
+/* Draws a bar on a terminal, at most ten times a second. */
 static void stage_show_progress(uint64_t done, uint64_t all, double seconds)
 {
     static double last;
@@ -79,13 +82,13 @@ static json_t *stage_failures_json(const struct stage_result *r)
     return bad;
 }
 
-/* MiB a second, on each node. */
+/* MiB per second on each node. */
 static double stage_rate(const struct stage_result *r)
 {
     return r->seconds > 0 ? (double)r->bytes / 1048576 / r->seconds : 0;
 }
 
-/* All that goes to stdout. */
+/* Prints one JSON document, which is all that goes to stdout. */
 static void stage_print_json(const struct settings *s, const struct stage_result *r)
 {
     json_t *o = json_pack("{s:s, s:o, s:i, s:i, s:o, s:I, s:I, s:I, s:f}", "outcome",
@@ -122,7 +125,7 @@ static void stage_print_result(const struct settings *s, const struct stage_resu
                r->nodes - r->failed, r->failed ? " (not on those above)" : "", r->seconds);
     }
     if (s->timing && !s->json && r->outcome == STAGE_DONE) {
-        printf("%" PRIu64 " entries, %.1f MiB, %.1f MiB/s a node\n", r->files,
+        printf("%" PRIu64 " entries, %.1f MiB, %.1f MiB/s per node\n", r->files,
                (double)r->bytes / 1048576, stage_rate(r));
     }
 }
@@ -149,7 +152,7 @@ static void stage_catch_signals(void)
     sigaction(SIGINT, &a, NULL);
     sigaction(SIGTERM, &a, NULL);
     sigaction(SIGHUP, &a, NULL);
-    sigaction(SIGUSR1, &a, NULL); /* batch systems' warning */
+    sigaction(SIGUSR1, &a, NULL); /* batch systems send it as a warning before they end the job */
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -189,8 +192,7 @@ static void stage_free_archives(struct archives *a)
     free(a->names);
 }
 
-/* Ends by the signal that stopped the job, if one did: launchers then see that it did not succeed.
- */
+/* Ends by the signal that stopped the job, if one did, so that launchers see the failure. */
 static int stage_end_by_signal(int status)
 {
     int signal_number = stage_interrupted();
@@ -213,8 +215,8 @@ int command_stage(const struct settings *s)
     stage_catch_signals();
     nodes_open(&n);
     bool speak = n.rank == 0;
-    /* only rank 0 reads archives: a list that only it can read is fine, and a bad one is told there
-     */
+    /* Only rank 0 reads archives: it may be the only one that can read the list. If it cannot, it
+     * says so. */
     if (speak && stage_collect_archives(&a, s, &err) < 0) {
         cli_complain(NULL, &err);
     }
@@ -232,8 +234,8 @@ int command_stage(const struct settings *s)
     }
     free(r.reports);
     stage_free_archives(&a);
-    if (status && stage_interrupted() && speak) /* hydra forgets exit statuses after an interrupt */
-    {
+    /* hydra drops the exit status after an interrupt */
+    if (status && stage_interrupted() && speak) {
         MPI_Abort(MPI_COMM_WORLD, 128 + stage_interrupted());
     }
     nodes_close(&n);

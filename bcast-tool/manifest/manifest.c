@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "manifest/manifest.h"
 
 #include <inttypes.h>
@@ -13,7 +14,7 @@ struct manifest_writer {
     FILE *out;
     XXH3_state_t *sum;
     uint64_t count;
-    char *line; /* being put together */
+    char *line; /* the line that is being made */
     size_t used, room;
 };
 
@@ -42,7 +43,7 @@ static XXH3_state_t *manifest_new_sum(void)
     return s;
 }
 
-/* Room for `n` more bytes of the line. */
+/* Makes room for `n` more bytes of the line. */
 static char *manifest_line_room(struct manifest_writer *w, size_t n)
 {
     if (w->used + n > w->room) {
@@ -59,7 +60,7 @@ static void manifest_add_text(struct manifest_writer *w, const char *text)
     w->used += n;
 }
 
-/* Names as %XX where they hold a blank, a control character or '%'; the empty name is "%". */
+/* Writes blanks, control characters and '%' of a name as %XX, and the empty name as "%". */
 static void manifest_add_name(struct manifest_writer *w, const char *name)
 {
     static const char digits[] = "0123456789ABCDEF";
@@ -86,7 +87,7 @@ static int manifest_hex_digit(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* In place. False if it is not what put_name writes. */
+/* Decodes a name in place. False if it is not what manifest_add_name() writes. */
 static bool manifest_take_name(char *s)
 {
     char *to = s;
@@ -175,7 +176,7 @@ int manifest_finish(struct manifest_writer *w, struct error *err)
     return r;
 }
 
-/* The next line without its newline, or NULL at the end or if it is cut. */
+/* The next line without its newline. NULL at the end of the file, or if the line has no newline. */
 static char *manifest_get_line(struct manifest_reader *r)
 {
     ssize_t n = getline(&r->line, &r->room, r->in);
@@ -204,7 +205,8 @@ static bool manifest_head_prefix(struct manifest_head *h, char *value)
     return true;
 }
 
-/* One "key value" line; unknown keys are for later versions that stay readable. */
+/* Takes one line "key value". Unknown keys are passed over, so that a later version can add some.
+ */
 static bool manifest_head_line(struct manifest_head *h, char *line)
 {
     char *value = strchr(line, ' ');
@@ -284,7 +286,7 @@ static bool manifest_valid_type(char type, bool link)
            link == (type == ENTRY_SYMLINK || type == ENTRY_HARDLINK);
 }
 
-/* A number in `base` that ends with `end`; `*p` moves behind it. */
+/* Reads a number in `base` that ends with `end`, and moves `*p` behind it. */
 static bool manifest_number(char **p, int base, char end, uint64_t *out)
 {
     char *stop;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "manifest/verify.h"
 
 #include <errno.h>
@@ -144,7 +145,7 @@ static int verify_all(struct check *c, struct manifest_reader *m, struct error *
             verify_note(c, &own, err);
         }
         if (c->v->wrong && c->v->report == NULL) {
-            return -1; /* the first difference is enough */
+            return -1; /* nobody wants to hear of the others */
         }
     }
     return got < 0 || c->v->wrong ? -1 : 0;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "nodes/nodes.h"
 
 #include <sched.h>
@@ -19,7 +20,8 @@ static int nodes_usable_cores(void)
     return n > 0 ? n : 1;
 }
 
-/* Is this rank the first of its node, as MPI sees nodes? Blocks and spins: see nodes_elect_by_directory. */
+/* Is this rank the first of its node, as MPI sees nodes? Blocks and spins inside MPI (see
+ * nodes_elect_by_directory()). */
 static bool nodes_is_first(void)
 {
     MPI_Comm node;
@@ -79,10 +81,10 @@ uint64_t nodes_machine(void)
     return fi_hash(id, n, 0);
 }
 
-/* What each rank tells the others. */
+/* What each rank sends to all others. */
 struct claim {
     struct destination_id directory;
-    uint64_t stands; /* 1: this rank may become a leader */
+    uint64_t stands; /* 1: this rank may become a leader; 0: it may not */
 };
 
 static bool nodes_same_directory(const struct destination_id *a, const struct destination_id *b)
@@ -108,7 +110,7 @@ static bool nodes_any_unknown(const struct claim *all, int n)
     }
     return false;
 }
-/* Is claim `i` the first of those for its place? */
+/* Is claim `i` the first one for its directory? */
 static bool nodes_is_first_claim(const struct claim *all, int i)
 {
     for (int before = 0; before < i; before++) {
@@ -158,8 +160,8 @@ void nodes_elect_by_directory(struct nodes *n, const struct destination_id *mine
     nodes_number(n);
 }
 
-/* A message through a tree of ranks takes several naps in a row, so they start short; they grow
- * with the time waited, of which they add at most an eighth. */
+/* A message that passes through a tree of ranks meets one nap on each level, so the first naps are
+ * short. They grow with the time that this rank has waited, and add at most an eighth to it. */
 void nodes_wait(MPI_Request *r)
 {
     int done = 0;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "pack/examine.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@
 struct run {
     const struct examine *x;
     const char *prefixes[MANIFEST_PREFIXES];
-    struct pathmap *conda; /* path -> how conda's record wants it rewritten; read only here */
+    struct pathmap *conda; /* path -> the mode of conda's record; not changed here */
     _Atomic size_t next;
     pthread_mutex_t lock;
     struct error *error; /* under lock */
@@ -52,7 +53,7 @@ static bool examine_ends_with(const char *s, const char *end)
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-/* Byte code holds lengths before its strings: it cannot be rewritten, and need not be. */
+/* Byte code has the length of a string before it, so it cannot be rewritten. It need not be. */
 static char examine_choose_mode(struct run *r, const struct item *i, char mode)
 {
     struct pathmap_value *v = pathmap_get(r->conda, i->path);
@@ -82,7 +83,8 @@ static int examine_file(struct run *r, struct item *i, struct error *err)
     return 0;
 }
 
-/* Absolute links into the tree move with it; others stay; relative ones must not leave it. */
+/* An absolute link into the tree is relocated, any other stays. A relative link must not leave the
+ * tree. */
 static int examine_link(struct run *r, struct item *i, struct error *err)
 {
     const char *why = name_link(i->path, i->link);
@@ -125,7 +127,8 @@ static void *examine_some(void *arg)
     return NULL;
 }
 
-/* "a/__pycache__/m.cpython-311.pyc" comes from "a/m.py"; NULL for other names. The caller frees. */
+/* The source of byte code: "a/m.py" for "a/__pycache__/m.cpython-311.pyc"; NULL for other names.
+ * The caller frees the string. */
 static char *examine_source_of(const char *path)
 {
     static const char cache[] = "__pycache__/";

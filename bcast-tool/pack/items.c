@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "pack/items.h"
 
 #include <dirent.h>
@@ -43,7 +44,7 @@ static struct item *items_append(struct items *it, char *source, char *path, con
     return i;
 }
 
-/* An earlier name of the same file, or NULL; then this name is remembered. */
+/* An earlier name of the same file. If there is none, remembers this name and returns NULL. */
 static const char *items_other_name(struct items *it, const struct stat *st)
 {
     char key[64];
@@ -122,7 +123,8 @@ int items_add_one(struct items *it, const char *source, const char *path, struct
     return items_add(it, io_strdup(source), io_strdup(path), &st, err);
 }
 
-/* Does the symlink lead out of `top` (its real path)? Dangling ones count as leading out. */
+/* Does the symlink lead out of `top`, which is a real path? A dangling one counts as leading out.
+ */
 static bool items_leads_out(const char *source, const char *top)
 {
     char real[PATH_MAX];
@@ -158,7 +160,7 @@ skip:
     return r;
 }
 
-/* strcmp, not strcoll: the same order everywhere. */
+/* strcmp(), not strcoll(): the order must be the same everywhere. */
 static int items_by_name(const struct dirent **a, const struct dirent **b)
 {
     return strcmp((*a)->d_name, (*b)->d_name);

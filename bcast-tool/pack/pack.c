@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "pack/pack.h"
 
 #include <archive.h>
@@ -21,7 +22,8 @@
 #include "pack/items.h"
 #include "pack/python.h"
 
-/* Version control, caches of tools, what NFS and editors leave. Nothing that is imported. */
+/* Left out by default: version control, caches of tools, and what NFS and editors leave. No Python
+ * program imports these. */
 static const char *const default_excludes[] = {
     ".git",  ".hg",       ".svn",       ".mypy_cache", ".pytest_cache", ".ruff_cache", ".cache",
     ".nfs*", ".DS_Store", "pkgs/cache", NULL};
@@ -29,7 +31,7 @@ static const char *const default_excludes[] = {
 struct packing {
     const struct pack_options *o;
     struct pack_result *result;
-    char prefix[PATH_MAX], real[PATH_MAX]; /* as given, made absolute; without links */
+    char prefix[PATH_MAX], real[PATH_MAX]; /* as the user gave it, but absolute; without symlinks */
     struct items items;
     struct manifest_head head;
     struct python python;
@@ -37,7 +39,7 @@ struct packing {
     const char **exclude;
     struct archive *tar;
     struct encoder *encoder;
-    struct error write_fault; /* of the encoder, seen through libarchive */
+    struct error write_fault; /* the encoder's, which libarchive passes on without details */
     char *temporary;
     int fd;
 };
@@ -88,8 +90,8 @@ static void pack_add_prefix(struct packing *p, const char *old, const char *subd
     p->head.prefix[p->head.prefixes++].subdir = io_strdup(subdir);
 }
 
-/* The prefix as the user names it (an environment keeps that name in its files), and its real path.
- */
+/* Finds the prefix as the user names it, which is the name in the environment's files, and its real
+ * path. */
 static int pack_find_prefix(struct packing *p, struct error *err)
 {
     char cwd[PATH_MAX] = "", normal[PATH_MAX];
@@ -98,7 +100,7 @@ static int pack_find_prefix(struct packing *p, struct error *err)
         return error_set_errno(err, given, "cannot read");
     }
     if (given[0] != '/' && getcwd(cwd, sizeof cwd) == NULL) {
-        return error_set_errno(err, NULL, "cannot tell the current directory");
+        return error_set_errno(err, NULL, "cannot find out the current directory");
     }
     char *absolute = io_format("%s/%s", cwd, given);
     const char *start = absolute + strspn(absolute, "/");
@@ -214,7 +216,8 @@ static int pack_put_header(struct packing *p, const struct record *r, struct err
     struct archive_entry *a = archive_entry_new();
     archive_entry_copy_pathname(a, *e->path ? e->path : "./");
     archive_entry_set_mode(a, types[e->type] | e->mode);
-    archive_entry_set_mtime(a, e->mtime.tv_sec, 0); /* whole seconds; the manifest has the rest */
+    archive_entry_set_mtime(a, e->mtime.tv_sec,
+                            0); /* whole seconds; the manifest has the fraction */
     archive_entry_set_size(a, (la_int64_t)e->size);
     if (e->type == ENTRY_SYMLINK) {
         archive_entry_copy_symlink(a, e->link);
@@ -224,7 +227,8 @@ static int pack_put_header(struct packing *p, const struct record *r, struct err
     }
     int code = archive_write_header(p->tar, a);
     archive_entry_free(a);
-    /* A warning: the name is no UTF-8; it is stored as the bytes it is (hdrcharset=BINARY). */
+    /* libarchive warns of a name that is not UTF-8. It stores the name as bytes
+     * (hdrcharset=BINARY). */
     return code == ARCHIVE_OK || code == ARCHIVE_WARN ? 0 : pack_tar_failed(p, e->path, err);
 }
 
@@ -306,7 +310,7 @@ static int pack_put_items(struct packing *p, struct error *err)
 static int pack_open_output(struct packing *p, enum framing framing, struct error *err)
 {
     char real[PATH_MAX];
-    uint64_t number; /* nobody can have put something there */
+    uint64_t number; /* so that nobody can have put something there */
     if (getrandom(&number, sizeof number, 0) != sizeof number) {
         return error_set_errno(err, NULL, "cannot get a random number");
     }
@@ -315,8 +319,8 @@ static int pack_open_output(struct packing *p, enum framing framing, struct erro
     if (p->fd < 0) {
         return error_set_errno(err, p->temporary, "cannot create");
     }
-    if (realpath(p->temporary, real) !=
-        NULL) { /* so that it is recognised if it lies in the tree */
+    /* The real path, so that pack_collect() recognises it if it is inside the tree. */
+    if (realpath(p->temporary, real) != NULL) {
         free(p->temporary);
         p->temporary = io_strdup(real);
     }

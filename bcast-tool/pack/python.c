@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "pack/python.h"
 
 #include <limits.h>
@@ -19,7 +20,7 @@ static const char question[] =
     "print(s.get_path('platstdlib', vars={'platbase': s.get_config_var('installed_platbase')}))\n"
     "print(lib if v('Py_ENABLE_SHARED') and os.path.exists(lib) else '-')\n";
 
-/* Runs `python -I -c question` with its output in a pipe. */
+/* Runs `python -I -c question`, with its output in a pipe. */
 static FILE *python_ask(const char *python, pid_t *child)
 {
     int ends[2];
@@ -87,7 +88,7 @@ static int python_add_dir(struct items *it, const char *like, const char *path, 
     return items_add_one(it, like, path, err);
 }
 
-/* `dir` at the same place below PYTHON_BASE as it has below the base prefix. */
+/* Adds `dir` below PYTHON_BASE at the place that it has below the base prefix. */
 static int python_add_library(const struct python *p, struct items *it, const char *dir,
                               struct error *err)
 {

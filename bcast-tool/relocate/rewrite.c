@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "relocate/rewrite.h"
 
 #include <ctype.h>
@@ -16,12 +17,12 @@ enum {
 struct rewriter {
     enum rewrite_mode mode;
     struct rewrite_map maps[REWRITE_MAPS];
-    size_t from[REWRITE_MAPS], to[REWRITE_MAPS]; /* lengths */
+    size_t from[REWRITE_MAPS], to[REWRITE_MAPS]; /* lengths of the strings of maps */
     int n;
     size_t longest;
     rewrite_emit *emit;
     void *context;
-    bool started; /* the first line was seen to */
+    bool started; /* the first line has been handled */
     size_t used;
     char *buffer, *string; /* ROOM bytes each */
 };
@@ -75,8 +76,8 @@ static bool rewrite_matches(const char *p, const char *end, const char *prefix, 
            (p + n == end || p[n] == '\0' || !rewrite_is_name_byte((unsigned char)p[n]));
 }
 
-/* The first match that starts in [p, stop), where `end` is the end of what is known. Its map's
- * number goes to `*which`; the longest prefix wins. */
+/* Finds the first match that starts in [p, stop); the bytes up to `end` are known. The number of
+ * its map goes to `*which`; the longest prefix wins. */
 static const char *rewrite_find(const struct rewriter *r, const char *p, const char *stop,
                                 const char *end, int *which)
 {
@@ -100,8 +101,8 @@ static int rewrite_emit_bytes(struct rewriter *r, const char *p, const char *end
     return p >= end ? 0 : r->emit(r->context, p, (size_t)(end - p), err);
 }
 
-/* Emits text from p, with every match that starts before `stop` replaced. Returns where it stopped.
- */
+/* Emits the text from `p` on, and replaces every match that starts before `stop`. Returns where it
+ * has stopped. */
 static const char *rewrite_text(struct rewriter *r, const char *p, const char *stop,
                                 const char *end, struct error *err)
 {
@@ -120,7 +121,7 @@ static const char *rewrite_text(struct rewriter *r, const char *p, const char *s
     return p > stop ? p : stop;
 }
 
-/* The string [p, nul) replaced and padded to its own length. */
+/* Emits the string [p, nul) with its matches replaced, padded to its old length. */
 static int rewrite_padded(struct rewriter *r, const char *p, const char *nul, struct error *err)
 {
     size_t size = (size_t)(nul - p), used = 0;
@@ -147,7 +148,8 @@ static int rewrite_padded(struct rewriter *r, const char *p, const char *nul, st
     return r->emit(r->context, r->string, size, err);
 }
 
-/* As text(), for binary data; stops early at a string whose NUL is not there yet. */
+/* The same as rewrite_text() for binary data. It stops early at a string whose NUL has not come
+ * yet. */
 static const char *rewrite_binary(struct rewriter *r, const char *p, const char *stop,
                                   const char *end, struct error *err)
 {
@@ -172,8 +174,8 @@ static const char *rewrite_binary(struct rewriter *r, const char *p, const char 
     return p > stop ? p : stop;
 }
 
-/* "#! /old/bin/python3.11 -u" -> "#!/usr/bin/env python3.11 -u", if it gets too long otherwise.
- * Returns the bytes of the old interpreter line that were replaced, 0 if it stays. */
+/* Changes "#! /old/bin/python3.11 -u" to "#!/usr/bin/env python3.11 -u" if the line would get too
+ * long with the new prefix. Returns how many bytes the result stands for; 0 if the line stays. */
 static size_t rewrite_shebang(struct rewriter *r, const char *p, const char *end,
                               char out[PATH_MAX])
 {
@@ -203,7 +205,8 @@ static int rewrite_start_text(struct rewriter *r, const char **p, const char *en
     return skip ? r->emit(r->context, line, strlen(line), err) : 0;
 }
 
-/* Up to where a match can be told from what is in the buffer: a prefix and the byte after it. */
+/* The end of the bytes in which a match can be recognised: that takes a prefix and the byte behind
+ * it. */
 static const char *known_end(const struct rewriter *r, bool last)
 {
     size_t open = last ? 0 : r->longest + 1;
@@ -216,7 +219,7 @@ static void rewrite_keep(struct rewriter *r, const char *from)
     memmove(r->buffer, from, r->used);
 }
 
-/* Emits all that is known; the rest moves to the buffer's start. */
+/* Emits all bytes up to known_end(), and moves the rest to the start of the buffer. */
 static int rewrite_process(struct rewriter *r, bool last, struct error *err)
 {
     const char *p = r->buffer, *stop = known_end(r, last), *end = r->buffer + r->used;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "relocate/unlisted.h"
 
 #include <errno.h>
@@ -84,7 +85,7 @@ static int unlisted_rewrite(int dir, const char *name, int in, enum rewrite_mode
     return result;
 }
 
-/* `mode` 0: by what the file is. */
+/* `mode`: 0 means to choose it by the file's bytes. */
 static int unlisted_relocate(struct tree *t, const char *path, char mode,
                              const struct rewrite_map *map, struct pathmap *changed,
                              struct error *err)
@@ -132,7 +133,8 @@ static FILE *unlisted_open_text(struct tree *t, const char *path)
     return fd < 0 ? NULL : fdopen(fd, "r");
 }
 
-/* One record of conda-unpack: ('bin/x', '/placeholder', 'text'), as Python writes it. */
+/* Takes one record of conda-unpack's list, as Python writes it: ('bin/x', '/placeholder', 'text'),
+ */
 static int unlisted_conda_record(struct tree *t, char *line, const char *dir,
                                  struct pathmap *changed, struct error *err)
 {
@@ -175,7 +177,7 @@ int unlisted_conda_pack(struct tree *t, const char *dir, struct pathmap *changed
     return r < 0 ? -1 : 1;
 }
 
-/* VIRTUAL_ENV=/p, VIRTUAL_ENV="/p" or 'p': at the start of a line or after "export ". */
+/* Finds VIRTUAL_ENV=/p, with or without quotes, at the start of a line or behind "export ". */
 char *unlisted_prefix(struct tree *t)
 {
     char line[PATH_MAX], *found = NULL;

@@ -1,7 +1,10 @@
-/* Relocation of trees that came without our manifest: conda-pack's archives and plain tarballs.
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * unlisted.h - relocates trees that came without a manifest: archives of conda-pack, and plain
+ * tarballs.
  *
- * Works on files that are already there; each is replaced by a rewritten copy with the same mode
- * and time. The new sizes and checksums go to `changed`.
+ * The files are there already. Each one that changes is replaced by a rewritten copy with the same
+ * mode and time; its new size and checksum go to `changed`.
  */
 #ifndef BCAST_RELOCATE_UNLISTED_H
 #define BCAST_RELOCATE_UNLISTED_H
@@ -10,16 +13,17 @@
 #include "base/pathmap.h"
 #include "tree/tree.h"
 
-/* If bin/conda-unpack is there, does what it would do. 1 if so, 0 if it is not there, -1 with `err`.
- */
+/* Does what the tree's bin/conda-unpack would do. Returns 1; 0 if there is no such file; -1 with
+ * `err` set. */
 int unlisted_conda_pack(struct tree *t, const char *dir, struct pathmap *changed,
                         struct error *err);
 
-/* The prefix that a virtual environment's bin/activate names, or NULL. The caller frees. */
+/* The prefix that the bin/activate of a virtual environment names, or NULL. The caller frees the
+ * string. */
 char *unlisted_prefix(struct tree *t);
 
-/* Rewrites `path` if it holds `from`: as text if it has no NUL, as binary if it is ELF; anything
- * else (byte code, data) stays. */
+/* Rewrites the file `path` if it holds `from`: as text if it has no NUL byte, as binary if it is an
+ * ELF file. All other files (byte code, data) stay. */
 int unlisted_file(struct tree *t, const char *path, const char *from, const char *to,
                   struct pathmap *changed, struct error *err);
 

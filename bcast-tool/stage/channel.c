@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "stage/channel.h"
 
 #include <pthread.h>
@@ -14,11 +15,10 @@ struct header {
     uint64_t number;
 };
 
-/* Chunk number i lives in slot i % CHANNEL_WINDOW. The counters say how many chunks have been ...
- * Leader 0: produced (`ready`), broadcast (`moved`), consumed here.
- * Others: received (`ready` and `moved`), consumed.
- * The last chunk is followed by CHANNEL_WINDOW - 1 empty ones: that is how far ahead another leader
- * may have posted when it learns of the end. */
+/* Chunk number i is in slot i % CHANNEL_WINDOW. The counters say how many chunks have been, at
+ * leader 0: produced (`ready`), broadcast (`moved`), consumed here; at other leaders: received
+ * (`ready` and `moved`), consumed. The producer puts CHANNEL_WINDOW - 1 empty chunks behind the
+ * last one: another leader may have posted so many broadcasts more when it learns of the end. */
 struct channel {
     const struct nodes *nodes;
     bool root;
@@ -27,10 +27,10 @@ struct channel {
     pthread_mutex_t lock;
     pthread_cond_t change;
     uint64_t ready, moved, consumed; /* under lock */
-    uint64_t total;                  /* under lock; chunks in all, 0 while unknown */
+    uint64_t total;                  /* under lock; number of all chunks, 0 while it is not known */
     bool stop;                       /* under lock */
-    _Atomic bool failed;             /* this node */
-    uint64_t posted;                 /* MPI thread only, as all below */
+    _Atomic bool failed;             /* this node has failed */
+    uint64_t posted;                 /* for the MPI thread alone, as all that follows */
     MPI_Request requests[CHANNEL_WINDOW];
     uint64_t notes_sent, notes_taken;
 };
@@ -156,7 +156,7 @@ void channel_stop(struct channel *c)
     pthread_mutex_unlock(&c->lock);
 }
 
-/* How many chunks may be posted by now? */
+/* The number of chunks that may be posted by now. */
 static uint64_t channel_postable(struct channel *c)
 {
     pthread_mutex_lock(&c->lock);
@@ -182,7 +182,7 @@ static bool channel_post(struct channel *c)
     return any;
 }
 
-/* The oldest posted chunk has moved: tell the threads. */
+/* The chunk that was posted first has moved: wakes the threads. */
 static void channel_advance(struct channel *c)
 {
     struct header *h = channel_header(c, c->moved);
@@ -214,7 +214,8 @@ static bool channel_test(struct channel *c)
 static void channel_send_note(struct channel *c)
 {
     c->notes_sent = 1;
-    MPI_Send(NULL, 0, MPI_BYTE, 0, TAG_FAILED, c->nodes->leaders); /* empty: does not wait */
+    MPI_Send(NULL, 0, MPI_BYTE, 0, TAG_FAILED,
+             c->nodes->leaders); /* an empty message: MPI_Send() does not wait for its receiver */
 }
 
 static void channel_take_note(struct channel *c)
@@ -250,8 +251,8 @@ static bool channel_is_finished(struct channel *c)
     return all;
 }
 
-/* Microseconds. Each look costs a turn of MPI's progress engine on a core that the node needs for
- * unpacking, and with several chunks in flight a late look delays nobody. */
+/* Microseconds. Each look at the requests runs MPI's progress engine, on a core that the node needs
+ * for unpacking. With several chunks in flight a late look delays nobody. */
 enum { NAP_MIN = 500, NAP_MAX = 2000 };
 
 void channel_pump(struct channel *c, void (*tick)(void *), void *context)

@@ -1,8 +1,10 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "stage/clean.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +21,9 @@
 #include "tree/tree.h"
 
 struct cleaning {
-    struct pathmap *listed; /* paths of the manifest */
+    struct pathmap *listed; /* the paths of the manifest */
     uint64_t kept;
-    char first[4096]; /* of the kept ones */
+    char first[PATH_MAX]; /* the first path that is kept */
 };
 
 static int clean_read_manifest(int top, struct pathmap *listed, struct error *err)
@@ -47,7 +49,7 @@ static bool clean_is_byte_code(const char *path)
     return strstr(path, "__pycache__/") != NULL && n > 4 && strcmp(path + n - 4, ".pyc") == 0;
 }
 
-/* Was it made by `stage`, or by Python from what `stage` made? */
+/* Did `stage` make it, or Python from what `stage` made? */
 static bool clean_is_ours(const struct cleaning *s, const char *path)
 {
     return pathmap_get(s->listed, path) != NULL || clean_is_byte_code(path);
@@ -113,7 +115,7 @@ static int clean_dir(struct cleaning *s, int fd, const char *path, struct error 
     return r;
 }
 
-/* Our own directory last: until then the rest can still be cleaned. */
+/* The tool's own directory goes last: until then the rest can still be cleaned. */
 static int clean_staged(struct destination *p, int top, struct error *err)
 {
     struct cleaning s = {.listed = pathmap_new()};

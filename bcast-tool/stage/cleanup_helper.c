@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "stage/cleanup_helper.h"
 
 #include <fcntl.h>
@@ -11,7 +12,7 @@
 #include "stage/partial.h"
 #include "stage/trust.h"
 
-/* A dying process closes its end of the pipe before the kernel releases its lock. */
+/* A process that dies closes its end of the pipe before the kernel releases its lock. */
 enum {
     DEATH_WAIT_SECONDS = 2,
     DEATH_NAP = 2000 /* microseconds */
@@ -34,7 +35,7 @@ static enum partial_state cleanup_helper_wait_for_death(const struct order *o, i
     return s;
 }
 
-/* One that was made but not marked yet is empty. */
+/* A copy without a mark is empty: the leader died right after it made the directory. */
 static void cleanup_helper_clean(const struct order *o)
 {
     struct error err = {0};
@@ -43,10 +44,10 @@ static void cleanup_helper_clean(const struct order *o)
     if (s == PARTIAL_LIVE) {
         return;
     }
-    if (s == PARTIAL_DEAD && o->speak) /* at once: the launcher is about to close stderr */
-    {
+    /* before removing: the launcher is about to close stderr */
+    if (s == PARTIAL_DEAD && o->speak) {
         fprintf(stderr,
-                "python-mpi-bcast: the job was killed before it was done: nothing was staged, "
+                "python-mpi-bcast: the job was killed before it was complete: nothing was staged; "
                 "%s/%s is removed\n",
                 o->parent, o->partial);
     }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "stage/consumer.h"
 
 #include <string.h>
@@ -11,7 +12,7 @@ static void consumer_let_go(struct consumer *in)
     in->left = 0;
 }
 
-/* Makes a chunk with data current. False at the archive's end. */
+/* Gets the next chunk with data. False at the end of the archive. */
 static bool consumer_next_chunk(struct consumer *in)
 {
     consumer_let_go(in);
@@ -34,7 +35,7 @@ static ssize_t consumer_archive_end(const struct consumer *in, struct error *err
     return in->aborted ? error_set(err, NULL, "the stream was stopped") : 0;
 }
 
-/* A decoder_pull. */
+/* A decoder_pull; `context` is the consumer. */
 static ssize_t consumer_pull(void *context, void *buffer, size_t n, struct error *err)
 {
     struct consumer *in = context;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "stage/destination.h"
 
 #include <errno.h>
@@ -18,12 +19,12 @@
 
 #define MAGIC "python-mpi-bcast-state 1"
 
-/* DIR as an absolute normal path, split into parent and last component. */
+/* Makes DIR absolute and normal, and splits it into its parent and its last component. */
 static int destination_split(struct destination *p, const char *dir, struct error *err)
 {
     char cwd[PATH_MAX] = "", normal[PATH_MAX];
     if (dir[0] != '/' && getcwd(cwd, sizeof cwd) == NULL) {
-        return error_set_errno(err, dir, "cannot tell the current directory");
+        return error_set_errno(err, dir, "cannot find out the current directory");
     }
     char *absolute = io_format("%s/%s", cwd, dir);
     const char *why = name_normal(absolute + strspn(absolute, "/"), normal, sizeof normal - 1);
@@ -173,7 +174,7 @@ enum destination_state destination_state(struct destination *p,
     p->replaces = true;
     int top = openat(p->parent_fd, p->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (top < 0) {
-        error_set(err, p->dir, "it exists and is not a directory of `stage`");
+        error_set(err, p->dir, "it exists and is not a directory that `stage` made");
         return DESTINATION_ALIEN;
     }
     enum destination_state s = destination_look_inside(p, top, label, err);
@@ -186,7 +187,7 @@ int destination_space(const struct destination *p, uint64_t bytes, uint64_t file
 {
     struct statvfs v;
     if (fstatvfs(p->parent_fd, &v) < 0) {
-        return error_set_errno(err, p->parent, "cannot tell the free space");
+        return error_set_errno(err, p->parent, "cannot find out the free space");
     }
     uint64_t free_bytes = (uint64_t)v.f_bavail * v.f_frsize;
     if (bytes > free_bytes) {
@@ -205,8 +206,8 @@ static int destination_rename(struct destination *p, unsigned flags)
     return renameat2(p->parent_fd, p->partial, p->parent_fd, p->base, flags);
 }
 
-/* What is replaced will have the partial name, and if this job dies it must be known as left over.
- */
+/* The tree that is replaced gets the partial copy's name. It is marked, so that a later job
+ * recognises it if this job dies. */
 static int destination_mark_old(struct destination *p, struct error *err)
 {
     int top = openat(p->parent_fd, p->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -221,7 +222,7 @@ static int destination_mark_old(struct destination *p, struct error *err)
     return r;
 }
 
-/* DIR's own mark. */
+/* Removes the mark of DIR, which is complete now. */
 static void destination_unmark(const struct destination *p)
 {
     int top = openat(p->parent_fd, p->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -231,7 +232,7 @@ static void destination_unmark(const struct destination *p)
     }
 }
 
-/* What was not there when the job began is not replaced: another has put it there. */
+/* A DIR that did not exist when the job began is not replaced: somebody else has made it since. */
 int destination_commit(struct destination *p, const struct destination_label *label,
                        struct error *err)
 {
@@ -259,7 +260,7 @@ void destination_rollback(struct destination *p)
     }
 }
 
-/* After an exchange, the partial name holds what was replaced. */
+/* After the exchange the partial copy's name is that of the old tree. */
 void destination_finish(struct destination *p)
 {
     struct error ignored = {0};

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "stage/finalize.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@
 struct work {
     const struct finalize *s;
     struct tree *tree;
-    const char *old_prefix;  /* to look for; NULL: unknown */
+    const char *old_prefix;  /* the prefix to look for; NULL: not known */
     struct pathmap *changed; /* path -> size and checksum after relocation */
     struct manifest_writer *out;
     struct late *late;
@@ -24,7 +25,7 @@ struct work {
     struct timespec top_time;
 };
 
-/* A directory whose mode must wait until those below it have theirs. */
+/* A directory that gets its mode only after those below it have theirs. */
 struct late {
     struct late *next;
     char *path;
@@ -79,7 +80,8 @@ static int finalize_relocate(struct work *w, struct record *r, int layer, struct
                : 0;
 }
 
-/* Archives without a manifest: conda-pack's own list, or a scan for the prefix if it is known. */
+/* Relocates what came without a manifest: by conda-pack's own list, or else by a search for the old
+ * prefix, if it is known. */
 static int finalize_relocate_unlisted(struct work *w, struct error *err)
 {
     char name[64];
@@ -120,7 +122,7 @@ static int finalize_copy_head(struct work *w, struct manifest_head *h, struct er
     if (m != NULL) {
         *h = *manifest_head(m);
     }
-    h->prefixes = 0; /* everything is relocated: the tree's prefix is where it stands */
+    h->prefixes = 0; /* all files are relocated, and name DIR itself */
     manifest_close(m);
     if (in != NULL) {
         fclose(in);
@@ -132,8 +134,8 @@ static int finalize_write_manifest(struct work *w, struct error *err)
 {
     char name[64];
     struct manifest_head h;
-    if (w->s->layers == 1 && !w->s->unlisted) /* nothing to merge */
-    {
+    /* there is nothing to merge */
+    if (w->s->layers == 1 && !w->s->unlisted) {
         return renameat(w->s->top, finalize_layer_name(0, name), w->s->top, NAME_MANIFEST) < 0
                    ? error_set_errno(err, NAME_MANIFEST, "cannot write")
                    : 0;
@@ -201,7 +203,8 @@ static int finalize_set_directory(struct work *w, struct record *r, int layer, s
     return 0;
 }
 
-/* Those that shut out their owner, from the last to the first: parents come first in a listing. */
+/* Sets the modes of directories that shut their owner out, from the last to the first: parents come
+ * first in a listing. */
 static int finalize_set_late(struct work *w, struct error *err)
 {
     int r = 0;
@@ -218,7 +221,7 @@ static int finalize_set_late(struct work *w, struct error *err)
     return r;
 }
 
-/* Last, as everything done in it changes its time. */
+/* This comes last, as each change in the directory changes its time. */
 static int finalize_set_top(struct work *w, struct error *err)
 {
     struct timespec times[2] = {{0, UTIME_OMIT}, w->top_time};

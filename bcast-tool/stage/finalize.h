@@ -1,5 +1,7 @@
-/* What is left to do once all entries of all layers are there: relocate what came without a
- * manifest, write one manifest of what is there now, give the directories their modes and times. */
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* finalize.h - the last steps, once all entries of all layers are there: relocates what came
+ * without a manifest, writes one manifest of the tree, and gives the directories their modes and
+ * times. */
 #ifndef BCAST_STAGE_FINALIZE_H
 #define BCAST_STAGE_FINALIZE_H
 
@@ -8,15 +10,15 @@
 #include "base/error.h"
 #include "base/pathmap.h"
 
-#define FINALIZE_DIRS ".python-mpi-bcast/directories" /* a manifest of directories only */
+#define FINALIZE_DIRS ".python-mpi-bcast/directories" /* a manifest of the directories alone */
 
 struct finalize {
-    int top; /* the partial tree; NAME_OWN "/layer.N" and FINALIZE_DIRS are in it */
+    int top; /* the partial copy; it holds NAME_OWN "/layer.N" and FINALIZE_DIRS */
     int layers;
     struct pathmap *replaced; /* path -> number of the last layer that holds it */
-    const char *dir;          /* new prefix */
-    const char *old_prefix;   /* or NULL */
-    bool unlisted;            /* some layer had no manifest */
+    const char *dir;          /* the new prefix */
+    const char *old_prefix;   /* NULL: find out */
+    bool unlisted;            /* a layer had no manifest */
 };
 
 int finalize_tree(const struct finalize *s, struct error *err);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "stage/partial.h"
 
 #include <dirent.h>
@@ -49,7 +50,8 @@ static bool partial_is_name(const char *base, const char *name)
            strspn(name + n + strlen(INFIX), "0123456789abcdef") == DIGITS;
 }
 
-/* The content comes last: an unlocked mark is never read as one. */
+/* The content is written after the file is locked. A file that is not locked and has no content is
+ * therefore not taken for a mark. */
 int partial_mark(int dir, const char *token)
 {
     char text[sizeof MAGIC + PARTIAL_TOKEN];
@@ -112,7 +114,7 @@ enum partial_state partial_look(int parent, const char *base, const char *name,
 typedef bool use(void *context, int parent, const char *name, enum partial_state s,
                  const char *token);
 
-/* Calls `each` for all partial copies of DIR, until it says false. */
+/* Calls `each` for all partial copies of DIR until it returns false. */
 static void partial_walk(int parent, const char *base, use *each, void *context)
 {
     char token[PARTIAL_TOKEN];
@@ -135,8 +137,8 @@ static void partial_walk(int parent, const char *base, use *each, void *context)
 
 struct search {
     const char *mine, *token;
-    bool same;            /* look for this job's */
-    bool found, is_first; /* is_first: one of them comes before mine */
+    bool same;            /* look for copies of this job, else of others */
+    bool found, is_first; /* is_first: the name of one of them comes before mine */
 };
 
 static bool partial_compare(void *context, int parent, const char *name, enum partial_state s,
@@ -159,8 +161,9 @@ bool partial_other(int parent, const char *base, const char *mine, const char *t
     return s.found;
 }
 
-/* Of two that see each other the one whose name comes first wins. One that sees a later name waits
- * for it to go: it does not if it looked before this one's was there, and has won. */
+/* If two jobs see each other, the one whose name comes first wins. A job that sees a later name
+ * waits until that is gone. It stays if its job looked before this one's copy existed; that job has
+ * won then. */
 bool partial_claim(int parent, const char *base, const char *mine, const char *token)
 {
     for (double end = io_now() + CLAIM_WAIT_SECONDS;; io_nap(CLAIM_NAP)) {
@@ -183,7 +186,7 @@ static bool partial_is_any_of(const char *name, const char *const *list)
     return *list;
 }
 
-/* Takes over `fd`. */
+/* Removes all but `kept` from a directory. Closes `fd`. */
 static int partial_empty_but(int fd, const char *const *kept, struct error *err)
 {
     struct dirent *e;

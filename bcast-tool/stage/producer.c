@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "stage/producer.h"
 
 #include <string.h>
@@ -5,7 +6,7 @@
 #include "archive/source.h"
 
 struct filling {
-    uint8_t *chunk; /* claimed, or NULL */
+    uint8_t *chunk; /* the chunk that is being filled, or NULL */
     size_t used, room;
 };
 
@@ -31,7 +32,7 @@ static int producer_put(struct channel *c, struct filling *to, const uint8_t *by
     return 0;
 }
 
-/* 0, or -1 if the archive is bad (fault set) or the stream was stopped. */
+/* Returns 0; -1 if the archive is bad (then the error is set) or the stream must stop. */
 static int producer_send_archive(struct producer *producer, int i, uint64_t before)
 {
     const uint8_t *block;

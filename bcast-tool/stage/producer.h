@@ -1,4 +1,6 @@
-/* Leader 0's producer: reads the archives once and puts them into the channel. Its own thread. */
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* producer.h - the thread at leader 0 that reads the archives, once, and puts their bytes into the
+ * channel. */
 #ifndef BCAST_STAGE_PRODUCER_H
 #define BCAST_STAGE_PRODUCER_H
 
@@ -11,12 +13,12 @@ struct producer {
     struct channel *channel;
     const struct request *request;
     const char *const *paths;
-    int threads;           /* for decompression */
-    _Atomic uint64_t read; /* bytes of the archives, for progress */
-    struct error error;    /* for the caller, after the thread has ended */
+    int threads;           /* number of threads that decompress */
+    _Atomic uint64_t read; /* bytes of the archives read so far, for the progress bar */
+    struct error error;    /* valid when the thread has ended */
 };
 
-/* A thread's main function; `arg` is a struct producer. */
+/* The thread's main function; `arg` is a struct producer. */
 void *producer_run(void *arg);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "stage/request.h"
 
 #include <stdio.h>
@@ -12,7 +13,7 @@ static ssize_t request_next_block(void *context, const uint8_t **block, struct e
     return source_plain(context, block, err);
 }
 
-/* The head of the manifest is in its first bytes. */
+/* The first bytes of the manifest hold its head. */
 static int request_take_head(struct request_archive *a, struct tar *t, struct error *err)
 {
     const uint8_t *data;

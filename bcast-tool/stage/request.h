@@ -1,5 +1,6 @@
-/* What leader 0 tells the others before the stream begins. Plain bytes, so that it can be
- * broadcast. */
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* request.h - what leader 0 tells the other leaders before the stream begins. It is plain bytes, so
+ * that MPI can broadcast it. */
 #ifndef BCAST_STAGE_REQUEST_H
 #define BCAST_STAGE_REQUEST_H
 
@@ -13,12 +14,13 @@
 enum { REQUEST_ARCHIVES = 16 };
 
 struct request_archive {
-    uint64_t size;         /* of the archive file */
-    uint64_t files, bytes; /* what it will take: from its manifest, or a lower bound */
+    uint64_t size;  /* size of the archive file */
+    uint64_t files; /* inodes that it will take: from its manifest, or a lower bound */
+    uint64_t bytes; /* the same: bytes */
     enum framing framing;
-    bool listed;  /* has a manifest */
-    bool stored;  /* travels as it is stored, and every node decompresses it */
-    char how[16]; /* unpack_layer's `framing` */
+    bool listed;  /* the archive has a manifest */
+    bool stored;  /* the chunks hold the file as it is stored; every node decompresses it */
+    char how[16]; /* the parameter `framing` of unpack_layer() */
 };
 
 struct request {
@@ -26,10 +28,11 @@ struct request {
     struct request_archive archive[REQUEST_ARCHIVES];
     struct destination_label label;
     struct tar_policy policy;
-    char partial[PARTIAL_NAME]; /* leader 0's; its number is the job's token */
+    char partial
+        [PARTIAL_NAME]; /* name of leader 0's partial copy; its random part is the job's token */
 };
 
-/* Opens each archive, reads its head. Leader 0 only. */
+/* Opens each archive and reads its head. Leader 0 only. */
 int request_describe(struct request *j, const char *const *paths, int n, struct error *err);
 
 #endif

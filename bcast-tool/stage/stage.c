@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "stage/stage.h"
 
 #include <errno.h>
@@ -23,10 +24,12 @@ enum {
     WRITERS_MAX = 4,
     DECODERS_MAX = 6,
     DEFAULT_FILES = 10000000,
-    DEFAULT_RATIO = 64 /* bytes unpacked for each byte of the archives */
+    DEFAULT_RATIO = 64 /* bytes that may be unpacked for each byte of the archives */
 };
 #define DEFAULT_BYTES ((uint64_t)8 << 30)
-#define FATAL         ((uint64_t)1 << 32) /* in a status's value: the job must end, whatever may fail */
+#define FATAL                                                                                      \
+    ((uint64_t)1                                                                                   \
+     << 32) /* in the value of a status: the job must end, however many nodes may fail */
 
 struct run {
     struct nodes *nodes;
@@ -36,10 +39,10 @@ struct run {
     struct request request;
     struct destination destination;
     struct channel *channel;
-    struct error error;  /* this node's, main thread */
-    struct error unpack; /* this node's, consumer thread */
-    bool intact;         /* DIR is already what it should be */
-    bool active;         /* the consumer unpacks */
+    struct error error;  /* this node's error, of the main thread */
+    struct error unpack; /* this node's error, of the consumer's thread */
+    bool intact;         /* DIR holds already what it should hold */
+    bool active;         /* the consumer unpacks here */
     bool fatal;
     double start;
     _Atomic uint64_t bytes, files;
@@ -58,7 +61,7 @@ int stage_interrupted(void)
     return interrupted;
 }
 
-/* The node's verdict goes round; true if the job may go on. */
+/* The leaders exchange their status. True if the job may go on. */
 static bool stage_may_go_on(struct run *r, uint64_t value, struct status_summary *a)
 {
     struct stage_result *result = r->result;
@@ -88,7 +91,7 @@ static void stage_choose_policy(struct run *r)
     r->result->stored = size;
 }
 
-/* Leader 0 looks at the archives and tells all. */
+/* Leader 0 reads the heads of the archives and tells all leaders. */
 static bool stage_describe(struct run *r)
 {
     struct status_summary a;
@@ -105,9 +108,9 @@ static bool stage_describe(struct run *r)
     return stage_may_go_on(r, 0, &a);
 }
 
-/* Compressed blocks are the smaller load for the network, and a node with cores of its own
- * decompresses them faster than one rank could for all. On few cores, or several leaders on one
- * machine, the work is done once, at leader 0. */
+/* Decides where the archives are decompressed. Compressed blocks are less work for the network, and
+ * a node with cores of its own decompresses them faster than one rank could do it for all. With few
+ * cores, or several leaders on one machine, leader 0 does the work once. */
 static void stage_choose_travel(struct run *r)
 {
     int fewest = r->nodes->cores;
@@ -121,7 +124,7 @@ static void stage_choose_travel(struct run *r)
     }
 }
 
-/* What must hold on this node before the first byte. */
+/* Checks what must hold on this node before the first byte arrives. */
 static int stage_check_destination(struct run *r)
 {
     uint64_t bytes = 0, files = 8;
@@ -153,7 +156,8 @@ static void stage_check_private(struct run *r)
     }
 }
 
-/* The names of the partial copies differ, so that check_private() tells them apart. */
+/* Each node's partial copy has a name of its own, so that stage_check_private() can tell them
+ * apart. */
 static bool stage_begin_destination(struct run *r)
 {
     char own[PARTIAL_NAME];
@@ -167,8 +171,8 @@ static bool stage_begin_destination(struct run *r)
            0;
 }
 
-/* Leader 0 begins first: of two jobs on the same nodes one gets it, and the other all of
- * nothing. */
+/* Leader 0 begins before the others: of two jobs on the same nodes one gets leader 0's node, and
+ * the other gets no node. */
 static bool stage_prepare(struct run *r)
 {
     struct status_summary a;
@@ -191,11 +195,11 @@ static bool stage_prepare(struct run *r)
         return false;
     }
     r->result->outcome = STAGE_FAILED;
-    stage_check_private(r); /* all have made theirs */
+    stage_check_private(r); /* all leaders have made their partial copies by now */
     return stage_may_go_on(r, 0, &a);
 }
 
-/* On one core, threads of their own only add copies. */
+/* On one core, threads that write would only add copies. */
 static int stage_writer_threads(int cores)
 {
     if (cores == 1) {
@@ -204,7 +208,8 @@ static int stage_writer_threads(int cores)
     return cores < WRITERS_MAX ? cores : WRITERS_MAX;
 }
 
-/* The consumer: one thread a leader. A node that has failed, or has nothing to do, only takes. */
+/* The main function of the consumer, one thread at each leader. On a node that has failed, or has
+ * nothing to do, it only takes chunks. */
 static void *stage_consume(void *arg)
 {
     struct run *r = arg;
@@ -228,7 +233,7 @@ static void *stage_consume(void *arg)
             unpack_layer(u, consumer_block, &in, r->request.archive[i].how, &r->unpack) < 0) {
             well = false;
             if (in.aborted) {
-                r->unpack = (struct error){0}; /* not this node's fault */
+                r->unpack = (struct error){0}; /* the node is not to blame */
             } else {
                 channel_fail(r->channel);
             }
@@ -258,7 +263,7 @@ static void stage_tick(void *arg)
     }
 }
 
-/* Threads are as good as memory: without them nothing works. */
+/* Without threads nothing works: a failure ends the job, as one to get memory does. */
 static void stage_spawn_thread(pthread_t *t, void *(*main)(void *), void *arg)
 {
     sigset_t all, old;
@@ -299,7 +304,7 @@ static void stage_stream(struct run *r)
     }
 }
 
-/* After the stream: have all that count unpacked everything? */
+/* After the stream: have all nodes that count unpacked everything? */
 static bool stage_all_unpacked(struct run *r)
 {
     struct status_summary a;
@@ -344,7 +349,7 @@ static void stage_run_leader(struct run *r)
     }
 }
 
-/* What every rank should know. */
+/* Sends to all ranks what they must know. */
 static void stage_tell_all(struct stage_result *result)
 {
     struct stage_result shared = *result;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "stage/trust.h"
 
 #include <errno.h>
@@ -13,10 +14,10 @@
 #include "archive/name.h"
 #include "base/io.h"
 
-enum { LINKS_MAX = 40 }; /* as the kernel's limit */
+enum { LINKS_MAX = 40 }; /* the kernel's own limit */
 
 struct walk {
-    int at; /* the directory that was reached */
+    int at; /* the directory that was reached so far */
     int links;
     struct error *err;
 };
@@ -32,7 +33,7 @@ static long trust_read_number(const char *file)
     return n > 0 ? strtol(text, NULL, 10) : -1;
 }
 
-/* In a user namespace, in a container say, the owner of / may have no number of his own. */
+/* In a user namespace, such as a container's, the owner of / may have no number of its own. */
 static bool trust_is_hidden_root(uid_t uid)
 {
     unsigned long inside = 1, outside = 1, n = 0;
@@ -56,7 +57,7 @@ static int trust_refuse_owner(const char *path, uid_t uid, struct error *err)
                      (unsigned)uid);
 }
 
-/* On the way: names in it cannot be replaced by others. */
+/* For a directory on the way: other users cannot replace names in it. */
 static int trust_check_way(const struct stat *st, const char *path, struct error *err)
 {
     if (!trust_is_safe_owner(st->st_uid) && !trust_is_hidden_root(st->st_uid)) {
@@ -71,7 +72,7 @@ static int trust_check_way(const struct stat *st, const char *path, struct error
     return 0;
 }
 
-/* Takes over `fd`. */
+/* Continues in the directory `fd`, and closes the one before. */
 static int trust_enter(struct walk *w, int fd, const char *name)
 {
     struct stat st;
@@ -120,7 +121,7 @@ static int trust_follow_link(struct walk *w, const char *name, const char *shown
     return trust_follow(w, target, shown);
 }
 
-/* O_DIRECTORY makes an automounter mount what is there. */
+/* O_DIRECTORY makes an automounter mount what belongs there. */
 static int trust_step(struct walk *w, const char *name, const char *shown)
 {
     int fd = openat(w->at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -133,7 +134,7 @@ static int trust_step(struct walk *w, const char *name, const char *shown)
     return error_set_errno(w->err, shown, "cannot open");
 }
 
-/* `shown`: the path for messages; NULL: the part of this one that was reached. */
+/* `shown` is the path for messages; NULL: the part of `path` that was reached. */
 static int trust_follow(struct walk *w, const char *path, const char *shown)
 {
     char name[NAME_MAX + 1], reached[PATH_MAX];
@@ -162,7 +163,7 @@ int trust_open(const char *path, struct error *err)
     struct walk w = {.at = -1, .err = err};
     int fd = -1;
     if (path[0] != '/' && getcwd(cwd, sizeof cwd) == NULL) {
-        return error_set_errno(err, path, "cannot tell the current directory");
+        return error_set_errno(err, path, "cannot find out the current directory");
     }
     if ((path[0] == '/' || trust_follow(&w, cwd, NULL) == 0) && trust_follow(&w, path, NULL) == 0) {
         fd = openat(w.at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -194,7 +195,7 @@ static int trust_check_inside(int fd, const char *path, struct error *err)
     return 0;
 }
 
-/* What is not there says nothing. */
+/* A file that does not exist proves nothing. */
 static int trust_check_below(int top, const char *dir, const char *name, struct error *err)
 {
     int fd = openat(top, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);

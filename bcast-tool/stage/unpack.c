@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "stage/unpack_private.h"
 
 #include <errno.h>
@@ -168,7 +169,8 @@ static int unpack_begin_listing(struct unpack *u, struct error *err)
     return 0;
 }
 
-/* The manifest's next record must be this entry; it brings the exact time and what to relocate. */
+/* The next record of the manifest must be this entry. It has the exact time, and says what to
+ * relocate. */
 static int unpack_expect(struct unpack *u, struct record *r, struct error *err)
 {
     struct record want;
@@ -189,8 +191,8 @@ static int unpack_expect(struct unpack *u, struct record *r, struct error *err)
     return 0;
 }
 
-/* Our own directory in a foreign archive: someone packed a staged tree. Not part of the
- * environment. */
+/* The tool's own directory in an archive without a manifest: somebody has packed a staged tree. It
+ * is no part of the environment. */
 static bool unpack_is_own(const struct entry *e)
 {
     return name_below(e->path, NAME_OWN);
@@ -242,7 +244,7 @@ static int unpack_first_entry(struct unpack *u, struct tar *t, const char *frami
     return listed || unpack_is_own(&r.entry) ? 0 : unpack_make(u, t, &r, err);
 }
 
-/* All that the manifest lists must have come. */
+/* Everything that the manifest lists must have arrived. */
 static int unpack_complete_layer(struct unpack *u, struct error *err)
 {
     struct record r;

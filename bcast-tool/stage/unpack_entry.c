@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 
 #include "stage/unpack_private.h"
 
-/* The maps that a record's numbers name. */
+/* The maps that a record names by numbers. */
 static int unpack_chosen_maps(const struct unpack *u, const char *reloc, struct rewrite_map *out)
 {
     int n = 0;
@@ -19,7 +20,7 @@ static int unpack_chosen_maps(const struct unpack *u, const char *reloc, struct 
     return n;
 }
 
-/* Passes a file's bytes on, after relocation if there is any. */
+/* A rewrite_emit: takes the bytes of a file after relocation. */
 static int unpack_rewritten(void *context, const void *data, size_t n, struct error *err)
 {
     struct unpack *u = context;
@@ -39,7 +40,7 @@ static void unpack_skip_hole(struct unpack *u, uint64_t n)
     }
 }
 
-/* Reads the file's data; `rewrite` says whether it goes through the rewriter. */
+/* Copies the data of a file; `rewrite`: through the rewriter. */
 static int unpack_copy_data(struct unpack *u, struct tar *t, const struct entry *e, bool rewrite,
                             struct error *err)
 {
@@ -156,7 +157,7 @@ out:
     return result;
 }
 
-/* The target must be there and be a regular file of this tree. */
+/* The target must exist and be a regular file of this tree. */
 static int unpack_make_hardlink(struct unpack *u, struct record *r, struct error *err)
 {
     const char *name, *target;
@@ -171,7 +172,7 @@ static int unpack_make_hardlink(struct unpack *u, struct record *r, struct error
     int result = -1;
     if (to != NULL && (fstatat(tree_dir_fd(from), target, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
                        !S_ISREG(st.st_mode))) {
-        error_set(err, r->entry.path, "the hardlink's target %s is no file of the archive",
+        error_set(err, r->entry.path, "the hardlink's target %s is not a file of the archive",
                   r->entry.link);
     } else if (to != NULL && linkat(tree_dir_fd(from), target, tree_dir_fd(to), name, 0) < 0) {
         error_set_errno(err, r->entry.path, "cannot make the hardlink");
@@ -182,8 +183,7 @@ static int unpack_make_hardlink(struct unpack *u, struct record *r, struct error
     return result;
 }
 
-/* A later layer may replace files and links, but not directories; no layer may hold a name twice.
- */
+/* A later layer may replace files and links, but no directories. No layer may have a name twice. */
 static int unpack_replace(struct unpack *u, const struct entry *e, struct error *err)
 {
     const char *name;

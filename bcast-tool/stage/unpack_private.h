@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* unpack_private.h - what unpack.c (layers) and unpack_entry.c (their entries) share; nobody else
  * includes it. */
 #ifndef BCAST_STAGE_UNPACK_PRIVATE_H
@@ -19,21 +20,20 @@ struct unpack {
     struct tree *tree;
     struct writer *writer;
     struct rewriter *rewriter;
-    XXH3_state_t *in, *out; /* of the current file, before and after relocation */
+    XXH3_state_t *in, *out; /* checksums of the current file before and after relocation */
     uint64_t out_size;
-    struct pathmap
-        *replaced;        /* paths that a later layer holds: the number of the last such layer */
-    struct pathmap *seen; /* paths of this layer, from the second layer on */
+    struct pathmap *replaced; /* path -> number of the last layer that holds it, if not the first */
+    struct pathmap *seen;     /* paths of this layer; NULL in the first layer */
     int layers;
-    bool unlisted; /* any layer without a manifest */
-    /* of the current layer: */
-    FILE *incoming; /* its manifest, spooled; NULL if it has none */
+    bool unlisted; /* a layer had no manifest */
+    /* The directories of all layers, whose modes and times are set last. */
+    struct manifest_writer *dirs;
+    FILE *dirs_file;
+    /* The current layer: */
+    FILE *incoming; /* its manifest, in a file without a name; NULL: it has none */
     struct manifest_reader *expected;
     struct manifest_writer *listing;
     FILE *listing_file;
-    struct manifest_writer
-        *dirs; /* of all layers: the directories, whose modes and times come last */
-    FILE *dirs_file;
     struct rewrite_map maps[REWRITE_MAPS];
     int n_maps;
 };

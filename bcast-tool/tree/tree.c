@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "tree/tree.h"
 
 #include <dirent.h>
@@ -21,10 +22,10 @@ struct tree_dir {
     _Atomic int users;
 };
 
-/* The directories from the top down to the last parent asked for. */
+/* The open directories from the top down to the parent of the last path. */
 struct level {
     struct tree_dir *dir;
-    size_t end; /* of this component in `path` */
+    size_t end; /* end of this component in `path` */
 };
 
 struct tree {
@@ -125,7 +126,7 @@ static void tree_push(struct tree *t, int fd, const char *path, size_t end)
     t->path[end] = '\0';
 }
 
-/* Opens path[0, end) below the deepest level, which is its parent. */
+/* Opens the directory path[0, end), whose parent is the deepest open one. */
 static int tree_descend(struct tree *t, const char *path, size_t start, size_t end, bool make,
                         struct error *err)
 {

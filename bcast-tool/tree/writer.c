@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "tree/writer.h"
 
 #include <errno.h>
@@ -14,26 +15,26 @@
 
 enum { FILES_MAX = 128 }; /* in a batch */
 
-/* A file being made. The pieces of a large one are written by several threads in any order; the one
- * that drops the last reference completes it. */
+/* A file that is being written. Several threads may write pieces of a large file, in any order.
+ * Whoever drops the last reference completes it. */
 struct output {
     struct writer *writer;
     struct tree_dir *dir;
     char *name, *path;
     mode_t mode;
     struct timespec mtime;
-    uint64_t size; /* final once the caller has dropped its reference */
+    uint64_t size; /* final when the caller has dropped its reference */
     bool sparse;
-    pthread_mutex_t lock; /* for opening */
-    int fd;               /* -1 until the first piece */
+    pthread_mutex_t lock; /* held while the file is opened */
+    int fd;               /* -1 until the first piece is written */
     bool bad;             /* under lock */
     _Atomic int users;
 };
 
 struct piece {
     struct output *output;
-    size_t start, n; /* in the batch's room */
-    uint64_t offset; /* in the file */
+    size_t start, n; /* position and size in the batch's room */
+    uint64_t offset; /* position in the file */
 };
 
 struct batch {
@@ -45,11 +46,11 @@ struct batch {
 
 struct writer {
     struct batch *batches[WRITER_BATCHES];
-    struct thread_pool *pool; /* NULL: no threads, the caller's data goes straight into the files */
-    struct batch *filling;    /* claimed */
-    struct output *output;    /* begun and not ended */
+    struct thread_pool *pool; /* NULL: no threads; the caller's data goes straight into the files */
+    struct batch *filling;    /* the batch that is being filled, or NULL */
+    struct output *output;    /* the file between writer_begin() and writer_end(), or NULL */
     pthread_mutex_t lock;
-    struct error error; /* the first; under lock */
+    struct error error; /* the first error; under lock */
     _Atomic bool failed;
 };
 
@@ -64,7 +65,7 @@ static void writer_blame(struct output *o, const char *what)
     atomic_store(&w->failed, true);
 }
 
-/* The file's descriptor, opened by whoever comes first; -1 if the file has failed. */
+/* The descriptor of the file, which the first caller opens. -1 if the file has failed. */
 static int writer_descriptor(struct output *o)
 {
     pthread_mutex_lock(&o->lock);
@@ -180,7 +181,7 @@ void writer_free(struct writer *w)
     free(w);
 }
 
-/* A batch with room for one more piece and at least one byte. */
+/* A batch that has room for one more piece and for at least one byte. */
 static struct batch *writer_batch(struct writer *w)
 {
     if (w->filling != NULL && (w->filling->n == FILES_MAX || w->filling->used == WRITER_ROOM)) {
@@ -220,7 +221,7 @@ void writer_begin(struct writer *w, struct tree_dir *dir, const char *name, cons
     w->output = o;
 }
 
-/* The piece that the next byte continues, if it is still in the batch being filled. */
+/* The piece that the next byte continues; NULL if it is not in the batch that is being filled. */
 static struct piece *writer_current_piece(struct writer *w)
 {
     struct batch *b = w->filling;
@@ -268,10 +269,8 @@ void writer_hole(struct writer *w, uint64_t n)
 void writer_end(struct writer *w)
 {
     struct output *o = w->output;
-    if (w->pool != NULL &&
-        writer_current_piece(w) ==
-            NULL) /* a piece without data: the last reference is dropped in a worker, if possible */
-    {
+    if (w->pool != NULL && writer_current_piece(w) == NULL) {
+        /* A piece without data: a thread of the pool, if possible, drops the last reference. */
         writer_add_piece(w);
     }
     w->output = NULL;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # The staging tool's tests: modules with cmocka, the tool on one node, the tool on four emulated nodes.
 
 PMB_TESTS := name rewrite archive manifest tree

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* archive/frame.h, encoder.h, decoder.h, seal.h: what goes in comes out, and nothing damaged does.
  */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* manifest/manifest.h: records with any name survive; no damaged line does. */
 #include <setjmp.h>
 #include <stdarg.h>

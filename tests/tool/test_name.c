@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* archive/name.h: which names and link targets pass. */
 #include <setjmp.h>
 #include <stdarg.h>

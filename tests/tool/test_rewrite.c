@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* relocate/rewrite.h: text and binary replacement in a stream, cut at every place. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* tree/tree.h and tree/writer.h: never outside, whatever links are there. */
 #include <fcntl.h>
 #include <setjmp.h>
