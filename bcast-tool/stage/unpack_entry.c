@@ -172,7 +172,7 @@ static int unpack_make_hardlink(struct unpack *u, struct record *r, struct error
     int result = -1;
     if (to != NULL && (fstatat(tree_dir_fd(from), target, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
                        !S_ISREG(st.st_mode))) {
-        error_set(err, r->entry.path, "the hardlink's target %s is not a file of the archive",
+        error_set(err, r->entry.path, "the hardlink's target %s is no file of the archive",
                   r->entry.link);
     } else if (to != NULL && linkat(tree_dir_fd(from), target, tree_dir_fd(to), name, 0) < 0) {
         error_set_errno(err, r->entry.path, "cannot make the hardlink");
