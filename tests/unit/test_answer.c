@@ -13,10 +13,11 @@
 
 #include "answer/answer.h"
 #include "answer/directory.h"
-#include "dlopen/load.h"
 #include "base/held.h"
-#include "faults.h"
+#include "cache/library_record.h"
 #include "dlopen/closure.h"
+#include "dlopen/load.h"
+#include "faults.h"
 #include "report/report.h"
 #include "samples.h"
 
@@ -127,7 +128,7 @@ static void items_that_make_no_sense_end_the_list(void **state)
         struct library_item item;
         size_t at = 0;
 
-        assert_false(closure_next_item(r, &at, &item));
+        assert_false(library_record_next(r, &at, &item));
         free(r);
     }
 }

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broadcast/exit_stats.h"
 #include "cache/unserved.h"
 #include "report/libraries.h"
 #include "samples.h"
-#include "broadcast/exit_stats.h"
 
 enum { CAPACITY = 16 << 20, RANKS = 3, PLANNED = 11 };
 

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "answer/answer.h"
+#include "base/fs_view.h"
 #include "base/held.h"
 #include "base/path.h"
-#include "base/fs_view.h"
 #include "cache/mirror.h"
 #include "faults.h"
 #include "fill/lookup.h"

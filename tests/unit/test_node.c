@@ -13,9 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/dirtree.h"
 #include "base/held.h"
 #include "cache/mirror.h"
-#include "base/dirtree.h"
 #include "faults.h"
 
 static struct node_cache node;

@@ -12,11 +12,11 @@
 #include "base/held.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "broadcast/stream.h"
 #include "cache/mirror.h"
 #include "faults.h"
 #include "fill/lookup.h"
 #include "samples.h"
-#include "broadcast/stream.h"
 
 static struct node_cache from;
 static struct node_cache to;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "faults.h"
 #include "broadcast/tree.h"
+#include "faults.h"
 
 enum { MOST_NODES = 1000, MOST_MESSAGES = 1 << 16 };
 
