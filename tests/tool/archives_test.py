@@ -18,8 +18,8 @@ SYMLINK, HARDLINK = {"type": tarfile.SYMTYPE}, {"type": tarfile.LNKTYPE}
 
 
 def tar_extract(archive, place, *options):
-    return subprocess.run(["tar", *options, "-xf", archive, "-C", place], stdin=subprocess.DEVNULL, capture_output=True, check=False,
-                          env={**os.environ, "LC_ALL": "C"})
+    return subprocess.run(["tar", *options, "-xf", archive, "-C", place], stdin=subprocess.DEVNULL, capture_output=True,
+                          check=False, env={**os.environ, "LC_ALL": "C"})
 
 
 # --- fidelity ---
@@ -63,8 +63,8 @@ def test_standard_tools_read_our_archives(tool, odd_tree, suffix, options, check
 def test_plain_tarballs(tool, odd_tree, form, option, suffix):
     archive = f"{tool.work}/plain.tar{suffix}"
     too_long = ["--exclude=ddd*", "--exclude=nnn*"] if form == "ustar" else []
-    subprocess.run(["tar", f"--format={form}", *too_long, *filter(None, [option]), "-cf", archive, "-C", odd_tree, "."], check=True,
-                   env={**os.environ, "LC_ALL": "C"})
+    options = [f"--format={form}", *too_long, *filter(None, [option])]
+    subprocess.run(["tar", *options, "-cf", archive, "-C", odd_tree, "."], check=True, env={**os.environ, "LC_ALL": "C"})
     place = tool.fresh_directory("plain") + "/env"
     tool.run("stage", archive, "--to", place)
     got, want = snapshot(place), snapshot(odd_tree)
@@ -101,7 +101,8 @@ def small(tool, request):
 def test_flipped_byte_anywhere(tool, small):
     suffix, data = small
     rnd = random.Random(3)
-    places = [*range(48), *(len(data) - 1 - i for i in range(0, 48, 3)), *(rnd.randrange(len(data)) for _ in range(2000 if tool.long else 40))]
+    ends = [*range(48), *(len(data) - 1 - i for i in range(0, 48, 3))]
+    places = ends + [rnd.randrange(len(data)) for _ in range(2000 if tool.long else 40)]
     for at in places:
         bit = 1 << rnd.randrange(8)
         bad = bytearray(data)
@@ -168,7 +169,10 @@ def victim(tool):
     ("twice", [("f", b"x", {}), ("f", b"y", {})]),
     ("longer than 255", [("n" * 256, b"x", {})])])
 def test_hostile_archives(tool, victim, pattern, entries):
-    named = [(name.replace("VICTIM", victim), data, {k: v.replace("VICTIM", victim) if k == "linkname" else v for k, v in fields.items()})
+    def of_victim(value):
+        return value.replace("VICTIM", victim) if isinstance(value, str) else value
+
+    named = [(of_victim(name), data, {key: of_victim(value) for key, value in fields.items()})
              for name, data, fields in entries]
     tool.refuses(make_tar(f"{tool.work}/hostile.tar", *named), pattern)
 
@@ -180,7 +184,8 @@ def test_links_accepted_on_request_are_never_written_through(tool, victim):
 
 def test_limits(tool):
     tool.refuses(make_tar(f"{tool.work}/bomb.tar", ("bomb", bytes(2 << 20), {})), "max-bytes", options=("--max-bytes", "1M"))
-    tool.refuses(make_tar(f"{tool.work}/many.tar", *((f"f{i}", b"", {}) for i in range(20))), "max-files", options=("--max-files", "10"))
+    many = make_tar(f"{tool.work}/many.tar", *((f"f{i}", b"", {}) for i in range(20)))
+    tool.refuses(many, "max-files", options=("--max-files", "10"))
 
 
 def test_default_limit_stops_a_bomb(tool):
@@ -253,8 +258,8 @@ def test_memory_does_not_grow_with_the_archive(tool, suffix):
     archive = f"{tool.work}/large.{suffix}"
     tool.run("pack", "-q", top, "-o", archive, "-l", "1")
     for how in "once", "nodes":
-        done = subprocess.run(["/usr/bin/python3", "-c", MEASURE, tool.program, "stage", "-q", archive, "--to", tool.fresh("out"), "--decompress", how],
-                              capture_output=True, check=False)
+        stage = [tool.program, "stage", "-q", archive, "--to", tool.fresh("out"), "--decompress", how]
+        done = subprocess.run(["/usr/bin/python3", "-c", MEASURE, *stage], capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
         peak = int(done.stdout.split()[-1]) / 1024
         assert "build-san" in str(tool.program) or peak <= 64

@@ -19,7 +19,8 @@ from trees import SECOND, read, write
 def make_elf(path, text, room):
     """A real ELF file with `text` in a string of `room` bytes, and in its RPATH."""
     source = f'const char s[{room}] = "{text}"; const char after[] = "after"; const char *f(int i) {{ return i ? s : after; }}'
-    subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", path, f"-Wl,-rpath,{text}/lib"], input=source.encode(), check=True)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", path, f"-Wl,-rpath,{text}/lib"], input=source.encode(),
+                   check=True)
 
 
 def make_conda_layout(top):
@@ -172,7 +173,8 @@ def test_activate(tool, greeter, shell):
     if not shutil.which(shell):
         pytest.skip(f"needs the program {shell}")
     lines = tool.run("activate", greeter, "--shell", shell).stdout.decode()
-    done = subprocess.run([shell, "-c", lines + "\nhello"], capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin", "HOME": tool.work})
+    done = subprocess.run([shell, "-c", lines + "\nhello"], capture_output=True, text=True, check=False,
+                          env={"PATH": "/usr/bin:/bin", "HOME": tool.work})
     assert done.stdout.strip() == f"hello {greeter}", (lines, done)
 
 
@@ -184,7 +186,8 @@ def test_run(tool, greeter):
 
 @pytest.mark.parametrize("words", [
     [], ["nonsense"], ["stage", "x"], ["stage", "--to", "/x"], ["pack", "x"], ["stage", "a", "--to", "b", "--max-bytes", "z"],
-    ["stage", "a", "--to", "b", "--frobnicate"], ["pack", "x", "-o", "y.tar", "--force"], ["stage", "a", "--to", "b", "--decompress", "x"]])
+    ["stage", "a", "--to", "b", "--frobnicate"], ["pack", "x", "-o", "y.tar", "--force"],
+    ["stage", "a", "--to", "b", "--decompress", "x"]])
 def test_wrong_use(tool, words):
     done = tool.run(*words, status=2)
     assert done.stderr.count(b"\n") == 1, done.stderr

@@ -163,8 +163,8 @@ class Nodes:
 
     def run(self, n, *words, **environment):
         """Runs the tool on n nodes and returns the CompletedProcess. environment: variables of tests/tool/nodes."""
-        return subprocess.run(self.argv(n, *words), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=150,
-                              env={**os.environ, **environment}, **BYTES)
+        return subprocess.run(self.argv(n, *words), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                              timeout=150, env={**os.environ, **environment}, **BYTES)
 
     def start(self, n, *words):
         """Starts the tool on n nodes and returns the Popen object."""

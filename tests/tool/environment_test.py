@@ -87,8 +87,8 @@ def here(staged, request):
 @pytest.mark.needs("strace")
 def test_it_runs_without_the_original(here, original, area, program):
     (area / "probe.py").write_text(PROBE)
-    done = call("strace", "-f", "-e", "trace=file", "-o", area / "strace", program, "run", here, "--", "python", area / "probe.py",
-                cwd="/", env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+    done = call("strace", "-f", "-e", "trace=file", "-o", area / "strace", program, "run", here, "--", "python",
+                area / "probe.py", cwd="/", env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert (said["prefix"], said["base"]) == (str(here), f"{here}/.base")

@@ -127,7 +127,8 @@ def test_a_read_only_node(readonly, archive, assert_refused):
 
 
 def test_allow_failed_goes_on_without_it(readonly, area, archive, assert_staged):
-    done = readonly.run(4, "stage", archive("tar.zst"), "--to", readonly.dir, "--allow-failed", 1, "--failed-nodes", area / "bad")
+    done = readonly.run(4, "stage", archive("tar.zst"), "--to", readonly.dir, "--allow-failed", 1,
+                        "--failed-nodes", area / "bad")
     assert done.returncode == 0, done.stderr
     assert "rank 3" in (area / "bad").read_text()
     assert_staged(0, 1, 2)
@@ -136,7 +137,8 @@ def test_allow_failed_goes_on_without_it(readonly, area, archive, assert_staged)
 
 def test_two_bad_nodes_are_more_than_one(readonly, archive, assert_refused, assert_next_succeeds):
     readonly.remount(1, "ro")
-    assert_refused(readonly.run(4, "stage", archive("tar.gz"), "--to", readonly.dir, "--allow-failed", 1), "and 1 more of 4 nodes")
+    done = readonly.run(4, "stage", archive("tar.gz"), "--to", readonly.dir, "--allow-failed", 1)
+    assert_refused(done, "and 1 more of 4 nodes")
     assert readonly.left() == []
     readonly.remount(1, "rw")
     readonly.remount(3, "rw")
@@ -173,7 +175,8 @@ def leader_of_node(number, area):
             words, variables = ((entry / name).read_bytes().split(b"\0") for name in ("cmdline", "environ"))
         except OSError:
             continue
-        if words[0].endswith(b"/python-mpi-bcast") and os.fsencode(area / "big.tar") in words and b"PMI_RANK=%d" % number in variables:
+        stages_big = words[0].endswith(b"/python-mpi-bcast") and os.fsencode(area / "big.tar") in words
+        if stages_big and b"PMI_RANK=%d" % number in variables:
             return int(entry.name)
     raise AssertionError(f"rank {number} does not run")
 
@@ -378,7 +381,8 @@ def test_no_parent_directory_on_one_node_is_one_failed_node(nodes, archive):
     """However many ranks the node has."""
     (nodes.node(0) / "sub").mkdir()  # and not on node 1, of which two ranks see that
     failed = nodes.area / "failed"
-    done = nodes.run(2, "stage", archive("tar.gz"), "--to", nodes.local / "sub/env", "--allow-failed", 1, "--failed-nodes", failed, PPN="2")
+    done = nodes.run(2, "stage", archive("tar.gz"), "--to", nodes.local / "sub/env", "--allow-failed", 1,
+                     "--failed-nodes", failed, PPN="2")
     assert done.returncode == 0, done.stderr
     assert len(failed.read_text().splitlines()) == 1
     assert (nodes.node(0) / "sub/env/d1/data").exists()

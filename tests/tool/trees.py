@@ -30,7 +30,8 @@ def make_odd_tree(top):
     b = os.fsencode(top)
     rnd = random.Random(1)
     for i in range(60):
-        write(f"{top}/pkg{i % 7}/m{i}.py", rnd.randbytes(rnd.choice([0, 1, 511, 512, 513, 4096, 70000])), mtime=1_600_000_000_123456789 + i)
+        size = rnd.choice([0, 1, 511, 512, 513, 4096, 70000])
+        write(f"{top}/pkg{i % 7}/m{i}.py", rnd.randbytes(size), mtime=1_600_000_000_123456789 + i)
     write(f"{top}/big.bin", rnd.randbytes(3 << 20) + bytes(2 << 20))
     write(f"{top}/bin/tool", b"#!/bin/sh\n", 0o755)
     write(f"{top}/secret", b"x", 0o600)
@@ -78,7 +79,8 @@ def snapshot(top):
 
 
 def hardlink_groups(seen):
-    return sorted(sorted(path for path in seen if seen[path][4] == group) for group in {facts[4] for facts in seen.values() if facts[4]})
+    groups = {facts[4] for facts in seen.values() if facts[4]}
+    return sorted(sorted(path for path in seen if seen[path][4] == group) for group in groups)
 
 
 def assert_same_tree(a, b):

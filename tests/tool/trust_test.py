@@ -31,7 +31,8 @@ class Users:
         self.archives.chmod(0o1777)
         shutil.copy(program, self.program)
         self.program.chmod(0o755)
-        self.good, self.evil = (self.pack(user, self.make_environment(name)) for user, name in ((VICTIM, "good"), (ATTACKER, "evil")))
+        self.good = self.pack(VICTIM, self.make_environment("good"))
+        self.evil = self.pack(ATTACKER, self.make_environment("evil"))
 
     def make_environment(self, name):
         top = self.area / name
@@ -93,7 +94,8 @@ def planted(users):
 
 
 @pytest.mark.parametrize("command", [
-    "stage GOOD --to DIR", "stage GOOD --to DIR --force", "run DIR -- python", "activate DIR", "verify DIR", "clean DIR", "clean DIR --force"])
+    "stage GOOD --to DIR", "stage GOOD --to DIR --force", "run DIR -- python", "activate DIR", "verify DIR",
+    "clean DIR", "clean DIR --force"])
 def test_another_users_dir(planted, assert_refused, command):
     done = planted.run(VICTIM, *command.replace("GOOD", str(planted.good)).replace("DIR", str(planted.dir)).split())
     assert_refused(done, "belongs to another user")
@@ -158,8 +160,8 @@ def test_others_cannot_write_what_is_staged(users, loose, name):
 
 @pytest.fixture
 def ways(users):
-    """Directories in `tmp`: open (everybody's), open/sticky, his (the attacker's), mine (the victim's). Symlinks to mine: hislink,
-    mylink; to hislink: tohislink."""
+    """Directories in `tmp`: open (everybody's), open/sticky, his (the attacker's), mine (the victim's). Symlinks to mine:
+    hislink, mylink; to hislink: tohislink."""
     for name, mode in ("open", 0o777), ("his", 0o1777), ("mine", 0o755), ("open/sticky", 0o1777):
         (users.tmp / name).mkdir()
         (users.tmp / name).chmod(mode)
