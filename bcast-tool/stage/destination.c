@@ -71,7 +71,7 @@ int destination_begin(struct destination *p, const char *name, const char *token
     if (mkdirat(p->parent_fd, name, 0700) < 0) {
         return error_set_errno(err, p->parent, "cannot write there");
     }
-    snprintf(p->partial, sizeof p->partial, "%s", name);
+    memccpy(p->partial, name, 0, sizeof p->partial - 1); /* the field was zeroed */
     p->partial_fd = openat(p->parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (p->partial_fd < 0) {
         return error_set_errno(err, p->parent, "cannot open the partial directory");
