@@ -24,6 +24,7 @@
 #include "mpi/presence.h"
 #include "policy/roots.h"
 #include "process/config.h"
+#include "process/launcher_args.h"
 #include "process/role.h"
 #include "process/signals.h"
 #include "resolve.h"
@@ -172,7 +173,7 @@ static bool main_join(const struct service_input *input, bool in_init)
     }
     pthread_atfork(NULL, NULL, after_fork_in_child);
     count_add(&fi_count->init_ns, (uint64_t)(sys_now_ns() - start));
-    serving_start(result.node, result.fill, result.policy);
+    serving_start(result.node, result.fill, result.policy, (int64_t)config.wait_ms * 1000000);
     return true;
 }
 
@@ -310,7 +311,7 @@ static void start_attached(const struct role_facts *role)
         return;
     }
     policy_load(&policy, record_payload(roots), roots->payload_size - 1);
-    serving_start(&node, NULL, &policy);
+    serving_start(&node, NULL, &policy, (int64_t)config.wait_ms * 1000000);
 }
 
 /* Its ranks find what it has seen in their environment. They are a job of their own, also where a
@@ -330,6 +331,7 @@ static void start_launcher(const struct role_facts *role)
     }
     unsetenv(ROLE_NODE_VARIABLE);
     free(text);
+    launcher_args_want();
 }
 
 static void tell_of_spawn(const struct role_facts *role)

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "cache/changes.h"
 #include "cache/query.h"
 
 enum { LARGEST_RECORD = 256 << 20 };
@@ -207,6 +208,12 @@ static void stream_publish(struct stream_reader *reader, int error)
         fi_log_once(LOG_WARN,
                     "%s: cannot keep %s (%s): such files are read from their own file system",
                     reader->node->directory, r->path, strerror(-error));
+    }
+    if (r->kind == RECORD_LIVE) {
+        if (!change_note_live(reader->node, r->path, r->path_length, (ino_t)r->argument)) {
+            change_lost(reader->node);
+        }
+        reader->announced++;
     }
     segment_insert(&reader->node->index, r);
     reader->have = 0;

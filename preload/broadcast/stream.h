@@ -48,7 +48,8 @@ struct stream_reader {
     uint64_t file_left; /* bytes of the current file that are still to come */
     struct mirror_writer file;
     int file_error;
-    bool broken; /* a record made no sense: all that follows is ignored */
+    uint32_t announced; /* RECORD_LIVEs that have come */
+    bool broken;        /* a record made no sense: all that follows is ignored */
 };
 
 void stream_reader_init(struct stream_reader *reader, struct node_cache *node);

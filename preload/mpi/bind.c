@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "ldso/dynamic.h"
+#include "mpi/node_id.h"
 
 struct mpi_functions mpi;
 struct mpi_constants mpi_is;
@@ -130,24 +131,18 @@ static bool is_below(const char *prefix, const char *library)
     return sys_access(name, F_OK, false) == 0;
 }
 
-/* Signs that the program will load Open MPI: MPICH beside that would be a second MPI in the
- * process. (PMIx is what Open MPI is started with; the MPICHs that speak it set PMI_RANK, too, or
- * are linked to the program.) */
-static const char *sign_of_open_mpi(const char *prefix)
+/* Signs that the program will load Open MPI, where both could be found: MPICH beside that would be a
+ * second MPI in the process. (PMIx is what Open MPI is started with; the MPICHs that speak it set
+ * PMI_RANK, too, or are linked to the program. With both wheels in one environment mpi4py takes
+ * MPICH, whatever launched the job.) */
+static bool expects_open_mpi(const char *prefix)
 {
     if (prefix != NULL && is_below(prefix, "libmpi.so.12")) {
-        return NULL;
+        return false;
     }
-    if (getenv("OMPI_COMM_WORLD_SIZE") != NULL) {
-        return "the job was started by Open MPI";
-    }
-    if (prefix != NULL && is_below(prefix, "libmpi.so.40")) {
-        return "the environment holds Open MPI (libmpi.so.40)";
-    }
-    if (getenv("PMIX_RANK") != NULL && getenv("PMI_RANK") == NULL) {
-        return "the launcher offers PMIx only, as for Open MPI";
-    }
-    return NULL;
+    return getenv("OMPI_COMM_WORLD_SIZE") != NULL ||
+           (prefix != NULL && is_below(prefix, "libmpi.so.40")) ||
+           (getenv("PMIX_RANK") != NULL && getenv("PMI_RANK") == NULL);
 }
 
 static void *open_mapped(const struct mapped *mapped, const char *explicit_name, char *why,
@@ -160,24 +155,49 @@ static void *open_mapped(const struct mapped *mapped, const char *explicit_name,
     return try_open(mapped->name, why, size);
 }
 
-static void *open_found(const char *prefix, char *why, size_t size)
+static void *open_below(const char *prefix, const char *library, char *why, size_t size)
 {
-    const char *sign = sign_of_open_mpi(prefix);
-    void *library = NULL;
     char name[FI_PATH_MAX];
 
-    if (sign != NULL) {
-        snprintf(why, size, "%s, which fastimport does not serve", sign);
-        return NULL;
+    snprintf(name, sizeof name, "%s/lib/%s", prefix, library);
+    return try_open(name, why, size);
+}
+
+static void *search(const char *library, char *why, size_t size)
+{
+    return is_surely_nowhere != NULL && is_surely_nowhere(library) ? NULL
+                                                                   : try_open(library, why, size);
+}
+
+/* OPAL_PREFIX: where Open MPI's own launcher is installed, as it tells its ranks. */
+static void *open_open_mpi(const char *prefix, char *why, size_t size)
+{
+    const char *launcher = getenv("OPAL_PREFIX");
+    void *library = NULL;
+
+    if (prefix != NULL && is_below(prefix, "libmpi.so.40")) {
+        library = open_below(prefix, "libmpi.so.40", why, size);
     }
-    if (prefix != NULL) {
-        snprintf(name, sizeof name, "%s/lib/libmpi.so.12", prefix);
-        library = try_open(name, why, size);
+    if (library == NULL && launcher != NULL && launcher[0] == '/') {
+        library = open_below(launcher, "libmpi.so.40", why, size);
     }
-    if (library == NULL && (is_surely_nowhere == NULL || !is_surely_nowhere("libmpi.so.12"))) {
-        library = try_open("libmpi.so.12", why, size);
+    return library != NULL ? library : search("libmpi.so.40", why, size);
+}
+
+static void *open_mpich(const char *prefix, char *why, size_t size)
+{
+    void *library = prefix == NULL ? NULL : open_below(prefix, "libmpi.so.12", why, size);
+
+    if (library == NULL) {
+        library = search("libmpi.so.12", why, size);
     }
     return library != NULL ? library : try_open("libmpich.so.12", why, size);
+}
+
+static void *open_found(const char *prefix, char *why, size_t size)
+{
+    return expects_open_mpi(prefix) ? open_open_mpi(prefix, why, size)
+                                    : open_mpich(prefix, why, size);
 }
 
 static void *open_library(const char *explicit_name, const char *prefix, char *why, size_t size)
@@ -224,6 +244,37 @@ static bool has_standard_abi(void *library)
     return get != NULL && get(&major, &minor) == MPI_SUCCESS && major > 0;
 }
 
+/* Open MPI's handles are the addresses of objects. An executable may have copies of them (a copy
+ * relocation, R_X86_64_COPY), which then are the handles for all. */
+static bool find_objects(void *library, struct mpi_constants *is)
+{
+    const struct {
+        const char *name;
+        uintptr_t *handle;
+    } objects[] = {{"ompi_mpi_comm_world", &is->comm_world},
+                   {"ompi_mpi_comm_null", &is->comm_null},
+                   {"ompi_mpi_info_null", &is->info_null},
+                   {"ompi_request_null", &is->request_null},
+                   {"ompi_mpi_byte", &is->byte},
+                   {"ompi_mpi_int", &is->integer},
+                   {"ompi_mpi_op_max", &is->max},
+                   {"ompi_mpi_errors_return", &is->errors_return}};
+
+    for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
+        void *object = dlsym(RTLD_DEFAULT, objects[i].name);
+
+        *objects[i].handle = (uintptr_t)(object != NULL ? object : dlsym(library, objects[i].name));
+        if (*objects[i].handle == 0) {
+            return false;
+        }
+    }
+    is->abi = "Open MPI";
+    is->any_source = -1;
+    is->thread_multiple = 3;
+    is->comm_type_shared = 0;
+    return true;
+}
+
 static void find_constants(void *library)
 {
     static const struct mpi_constants mpich = {"MPICH",    0x44000000, 0x04000000, 0x1c000000,
@@ -232,11 +283,13 @@ static void find_constants(void *library)
     static const struct mpi_constants standard = {"MPI-5", 0x101, 0x100, 0x130, 0x180, 0x247,
                                                   0x209,   0x23,  0x143, -1,    4096,  221};
 
-    mpi_is = has_standard_abi(library) ? standard : mpich;
+    if (!is_open_mpi(library) || !find_objects(library, &mpi_is)) {
+        mpi_is = has_standard_abi(library) ? standard : mpich;
+    }
 }
 
 /* Intel MPI (2021.18) has Sessions, but says MPI_Initialized and refuses the program's MPI_Init
- * once there is one. */
+ * once there is one. Open MPI's (5.0) know no communicators from groups over UCX. */
 static bool has_sound_sessions(void *library)
 {
     char version[MPI_MAX_LIBRARY_VERSION_STRING] = "";
@@ -244,7 +297,7 @@ static bool has_sound_sessions(void *library)
 
     return bind_all(library, sessions) == NULL &&
            mpi.Get_library_version(version, &length) == MPI_SUCCESS &&
-           strncmp(version, "Intel", 5) != 0;
+           strncmp(version, "Intel", 5) != 0 && !is_open_mpi(library);
 }
 
 /* A profiling library, whose MPI_Init the program calls, and which does not reach MPI's by name:
@@ -301,9 +354,10 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
     if (library == NULL) {
         return false;
     }
-    if (is_open_mpi(library)) {
+    if (is_open_mpi(library) && launcher_pmix_server() == NULL) {
         snprintf(why, size,
-                 "the program's MPI library is Open MPI, which fastimport does not serve");
+                 "the program's MPI library is Open MPI, and its launcher has not started this job "
+                 "(no PMIx server)");
         return false;
     }
     missing = bind_library(library);

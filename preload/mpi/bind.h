@@ -5,10 +5,12 @@
  * fastimport is not linked against MPI: a process should use one MPI library only, and which one
  * is the program's choice. An MPI library is known by what it exports (MPI_Init and
  * MPI_Get_library_version), not by its file's name, which vendors choose. Order: the one that is
- * mapped already; FASTIMPORT_MPI; MPI4PY_LIBMPI, by which mpi4py is told; the one below the
- * interpreter's prefix; what ld.so finds as libmpi.so.12 or libmpich.so.12. Served are the MPICH
- * ABI and the standard ABI (abi.h). Where the program's MPI is or will be Open MPI, nothing is
- * bound.
+ * mapped already; FASTIMPORT_MPI; MPI4PY_LIBMPI, by which mpi4py is told; where Open MPI is expected
+ * (its launcher, or the environment has it alone) libmpi.so.40 below the interpreter's prefix, below
+ * OPAL_PREFIX, and as ld.so finds it; else libmpi.so.12 below the prefix, and what ld.so finds as
+ * libmpi.so.12 or libmpich.so.12. Served are the MPICH ABI, the standard ABI and Open MPI (abi.h).
+ * Open MPI's MPI_Init aborts where it fails, so it is bound only where a PMIx server has started
+ * this process.
  *
  * Thread rules: mpi_bind() once, in the service thread, with the guard held (it calls dlopen).
  */

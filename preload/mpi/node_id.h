@@ -21,13 +21,20 @@
 /* False: not known. */
 bool node_id(uint64_t *id);
 
-/* The launcher's daemon: the process at the other end of the PMI descriptor. 0: not known, or in
- * another PID namespace. */
+/* The PMIx server that has started this process, as the environment names it; NULL: none has. */
+const char *launcher_pmix_server(void);
+
+/* The launcher's daemon: the process at the other end of the PMI descriptor; with PMIx the nearest
+ * one above this process that has no PMIX_RANK in its environment. 0: not known, or in another PID
+ * namespace. */
 pid_t launcher_daemon(void);
 
 /* The launcher's daemon that this slot belongs to, and a key that no other daemon of this machine
  * has or will have. False: not known. */
 bool launcher_daemon_id(pid_t *daemon, uint64_t *key);
+/* When the launcher's daemon was started, in seconds of time(2); 0: not known. */
+int64_t launcher_started(void);
+
 /* How many ranks it started on this node, and which of them this is, from 0, by the launcher's
  * variables (hydra's MPI_LOCALNRANKS, Slurm's SLURM_STEP_TASKS_PER_NODE, ...); 0: not known. */
 int launcher_local_ranks(pid_t daemon, int *rank);

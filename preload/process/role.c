@@ -40,7 +40,8 @@ static bool is_tool(void)
 /* By the name under which it was started; their daemons on the nodes are none. */
 static bool is_launcher(void)
 {
-    static const char *const names[] = {"srun", "aprun", "mpiexec", "mpirun"};
+    static const char *const names[] = {"srun",    "aprun",   "mpiexec", "mpirun",
+                                        "orterun", "prterun", "prun"};
     const char *name = program_invocation_short_name;
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct node_cache;
 struct fill;
@@ -21,13 +22,15 @@ struct resolver {
     struct node_cache *node;
     struct fill *fill;
     const struct policy *policy;
+    int64_t wait_ns; /* the wait budget for an announcement (invalidate/announce.h) */
 };
 
 extern struct resolver resolver;
 extern _Atomic bool resolve_active; /* wrappers answer */
 extern _Atomic bool resolve_begun;  /* descriptors and libraries may be the mirror's */
 
-void serving_start(struct node_cache *node, struct fill *fill, const struct policy *policy);
+void serving_start(struct node_cache *node, struct fill *fill, const struct policy *policy,
+                   int64_t wait_ns);
 /* Nothing is answered any more: names name other files (base/fs_view.h). resolve_begun stays. */
 void serving_end(void);
 /* In the child of a fork: it reads the cache, and fills nothing. */

@@ -6,6 +6,7 @@
 #include "base/fs_view.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "broadcast/announced.h"
 #include "broadcast/exit_stats.h"
 #include "broadcast/stream.h"
 #include "broadcast/tree.h"
@@ -15,6 +16,7 @@ struct leader {
     struct service *service;
     struct stream_reader reader;
     struct tree tree;
+    struct announced announced;
     bool ended;
     bool more; /* the last frame was full */
     char requests[WIRE_REQUESTS];
@@ -145,6 +147,7 @@ static struct leader *leader_new(struct service *s)
     l->service = s;
     stream_reader_init(&l->reader, s->has_cache ? &s->node : NULL);
     service_check(s, tree_open(&l->tree, &s->job), "relay");
+    service_check(s, announced_open(&l->announced, &s->job), "receive");
     return l;
 }
 
@@ -170,6 +173,14 @@ static void give_node_up(struct leader *l)
     segment_announce(&node->index);
 }
 
+/* A node without a cache has nothing that a change could make stale. */
+static void acknowledge(struct leader *l)
+{
+    uint32_t here = l->reader.node == NULL ? UINT32_MAX : l->reader.announced;
+
+    service_check(l->service, announced_work(&l->announced, here), "send");
+}
+
 /* After END, too, until the children have it. */
 void leader_serve(struct service *s)
 {
@@ -182,10 +193,14 @@ void leader_serve(struct service *s)
             give_node_up(l);
         }
         worked |= forward(l);
+        acknowledge(l);
         if (!s->exit_stats.said && service_node_leaves(s)) {
             leader_send_exit_stats(s);
         }
         service_rest(s, worked);
+    }
+    if (l != NULL && !s->broken) {
+        announced_close(&l->announced);
     }
     s->root_lost = l != NULL && !s->broken && !l->ended;
     s->unfinished = l != NULL && (!l->ended || l->sending);

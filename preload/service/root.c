@@ -16,6 +16,7 @@
 #include "fill/prefetch.h"
 #include "mpi/bind.h"
 #include "report/report.h"
+#include "service/announcements.h"
 #include "service/internal.h"
 #include "service/lookup_pool.h"
 #include "service/tell.h"
@@ -37,6 +38,8 @@ struct root {
     char requests[RECEIVES][WIRE_REQUESTS];
     struct job_request receives[RECEIVES];
     int listening; /* so many of them are posted */
+
+    struct announcements announcements;
 
     bool bulk; /* the plan is not done yet */
     int64_t bulk_began;
@@ -118,7 +121,9 @@ static void root_listen(struct root *r, int i)
 static void take_request(struct root *r, const struct fi_query *q)
 {
     count_add(&fi_count->requests_seen, 1);
-    if (query_is_allowed(q, &r->service->policy)) {
+    if (q->kind == RECORD_LIVE) {
+        announcements_take(&r->announcements, q);
+    } else if (query_is_allowed(q, &r->service->policy)) {
         lookup_pool_put(LOOKUP_REQUEST, q);
     } else {
         fi_log_once(LOG_WARN, "a request that no rank of a sound job makes is not answered");
@@ -206,14 +211,6 @@ static bool take_exit_stats(struct root *r)
 static bool all_leave(const struct root *r)
 {
     return r->nodes_gone == r->service->job.n_nodes - 1 && service_node_leaves(r->service);
-}
-
-static bool is_quiet(const struct root *r)
-{
-    const struct service *s = r->service;
-
-    return sys_now_ns() - s->last_work > (int64_t)s->input.config->idle_ms * 1000000 &&
-           lookup_pool_idle();
 }
 
 /* A rank is lost, and with it, perhaps, the farewell of its node. */
@@ -314,6 +311,7 @@ static bool root_prepare(struct root *r, struct service *s)
         }
         expect_exit_stats(r);
     }
+    announcements_open(&r->announcements, s);
     lookup_pool_start(&s->fill, s->plan.n > 0 ? PLAN_HELPERS : HELPERS);
     prefetch_start(&s->fill, &s->policy, give_to_helper);
     begin_bulk(r);
@@ -333,9 +331,10 @@ void root_serve(struct service *s)
         worked |= take_requests(root);
         worked |= take_local_requests(root);
         worked |= take_exit_stats(root);
+        worked |= announcements_work(&root->announcements);
         end_bulk(root);
         s->in_flight = tree_in_flight(&root->tree);
-        if (!worked && (all_leave(root) || is_quiet(root) || waits_in_vain(root))) {
+        if (!worked && (all_leave(root) || waits_in_vain(root))) {
             break;
         }
         /* the ranks of this node have no broadcasts to tell them that somebody is there */
@@ -343,6 +342,7 @@ void root_serve(struct service *s)
         service_rest(s, worked);
     }
     lookup_pool_stop();
+    announcements_close(&root->announcements);
     say_end(root);
     s->unfinished = tree_in_flight(&root->tree);
     if (!s->broken && !all_leave(root)) {

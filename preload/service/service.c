@@ -26,8 +26,9 @@ enum {
     NAP_MIN_NS = 20000,
     NAP_BUSY_NS = 50000,
     NAP_MAX_NS = 1000000,
-    NAP_IDLE_NS = 5000000, /* when nothing has happened for IDLE_AFTER_NS */
-    WAIT_BUDGET = 6,       /* in units of FASTIMPORT_WAIT_MS */
+    NAP_IDLE_NS = 5000000,      /* when nothing has happened for IDLE_AFTER_NS */
+    NAP_DORMANT_NS = 100000000, /* when nothing has happened for FASTIMPORT_IDLE_MS */
+    WAIT_BUDGET = 6,            /* in units of FASTIMPORT_WAIT_MS */
 };
 
 static const int64_t idle_after_ns = 1000000000;
@@ -112,11 +113,22 @@ void service_may_stop(struct service *s)
     }
 }
 
+/* Others wait for what a node answers, so naps are short as long as something happens. The ranks of
+ * a node wake its service; what comes from other nodes it finds when it looks. */
+static int64_t longest_nap_ns(const struct service *s, int64_t now)
+{
+    int64_t quiet = now - s->last_work;
+
+    if (atomic_load(&s->leaving) || quiet <= idle_after_ns) {
+        return NAP_MAX_NS;
+    }
+    return quiet <= (int64_t)s->input.config->idle_ms * 1000000 ? NAP_IDLE_NS : NAP_DORMANT_NS;
+}
+
 void service_rest(struct service *s, bool worked)
 {
     int64_t now = sys_now_ns();
-    int64_t most =
-        now - s->last_work > idle_after_ns && !atomic_load(&s->leaving) ? NAP_IDLE_NS : NAP_MAX_NS;
+    int64_t most = longest_nap_ns(s, now);
 
     announce_exec(s);
     service_may_stop(s);
@@ -190,6 +202,7 @@ static bool service_open_cache(struct service *s)
                    s->input.config->dir, strerror(-error));
         } else {
             introduce_leader(s->node.index.header);
+            atomic_store(&s->node.index.header->announces, s->job.n_nodes > 1);
             s->has_cache = true; /* to be left, whatever comes */
             place.usable = 1;
             place.nonce = s->node.index.header->nonce;

