@@ -190,6 +190,11 @@ int sys_link(const char *from, const char *to)
     return (int)CALL5(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
+int sys_chmod(const char *path, mode_t mode)
+{
+    return (int)CALL3(SYS_fchmodat, AT_FDCWD, path, mode);
+}
+
 int sys_fchmod(int fd, mode_t mode)
 {
     return (int)CALL2(SYS_fchmod, fd, mode);

@@ -57,6 +57,7 @@ int sys_unlinkat(int dirfd, const char *path, int flags);
 int sys_unlink(const char *path);
 int sys_rename(const char *from, const char *to);
 int sys_link(const char *from, const char *to);
+int sys_chmod(const char *path, mode_t mode);
 int sys_fchmod(int fd, mode_t mode);
 int sys_futimens(int fd, const struct timespec times[2]);
 int sys_ftruncate(int fd, off_t size);
