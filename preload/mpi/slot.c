@@ -49,13 +49,22 @@ static void find_keeper(void)
     }
 }
 
+/* A variable outlives its job, and its number may be that of a file of the program by now. MPI would
+ * write into that. */
+static bool is_launchers_socket(int fd)
+{
+    struct stat st;
+
+    return fd > STDERR_FILENO && sys_fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 void slot_prepare(void)
 {
     const char *text = getenv("PMI_FD");
 
     find_keeper();
     slot.number = text == NULL ? -1 : (int)strtol(text, NULL, 10);
-    slot.held = held_add(slot.number, HELD_PMI);
+    slot.held = is_launchers_socket(slot.number) ? held_add(slot.number, HELD_PMI) : -1;
 }
 
 /* -1: there is none, or the program has closed it, and may use its number for something else. */
@@ -71,8 +80,9 @@ bool slot_claim(void)
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
     slot_prepare();
-    return slot.number < 0 ||
-           (!pmi_is_closed(slot.number) && syscall(SYS_fcntl, slot.number, F_SETLK, &lock) == 0);
+    return getenv("PMI_FD") == NULL ||
+           (is_launchers_socket(slot.number) && !pmi_is_closed(slot.number) &&
+            syscall(SYS_fcntl, slot.number, F_SETLK, &lock) == 0);
 }
 
 void slot_finalize(void)
