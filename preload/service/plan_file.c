@@ -1,6 +1,7 @@
 /* plan_file.c - see plan_file.h */
 #include "service/plan_file.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -42,7 +43,8 @@ static bool unescape(char *text)
 
         if (*text != '%') {
             *out++ = *text;
-        } else if (sscanf(text + 1, "%2x", &value) == 1 && value != 0) {
+        } else if (isxdigit((unsigned char)text[1]) && isxdigit((unsigned char)text[2]) &&
+                   sscanf(text + 1, "%2x", &value) == 1 && value != 0) {
             *out++ = (char)value;
             text += 2;
         } else {
