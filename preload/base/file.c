@@ -199,6 +199,16 @@ int file_put(const char *name, const void *bytes, size_t size, mode_t mode)
 
 /* --- appending --- */
 
+/* A file of another user's, or one of our own that has a second name (fs.protected_hardlinks may be
+ * off), may have been put there by somebody else. */
+static bool may_be_appended_to(int fd)
+{
+    struct stat st;
+
+    return sys_fstat(fd, &st) == 0 &&
+           (S_ISCHR(st.st_mode) || (is_trusted(&st) && (!S_ISREG(st.st_mode) || st.st_nlink <= 1)));
+}
+
 /* O_NONBLOCK: a FIFO without a reader is an error, one whose reader has stopped loses lines. A link
  * that is swapped between the two looks is the kernel's to refuse (fs.protected_symlinks). */
 int file_open_to_append(const char *name, mode_t mode)
@@ -214,6 +224,10 @@ int file_open_to_append(const char *name, mode_t mode)
     fd = sys_open(name, flags | O_NOFOLLOW, mode);
     if (fd == -ELOOP && sys_lstat(name, &st) == 0 && is_trusted(&st)) {
         fd = sys_open(name, flags, mode);
+    }
+    if (fd >= 0 && !may_be_appended_to(fd)) {
+        sys_close(fd);
+        fd = -EPERM;
     }
     return fd;
 }
