@@ -15,6 +15,7 @@
 #include "base/held.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "base/trust.h"
 #include "cache/tree.h"
 
 enum {
@@ -130,8 +131,18 @@ static int populate(struct node_cache *node, uint32_t n_ranks, uint64_t nonce)
     return error;
 }
 
+/* The name of the directory in which caches are made: without symlinks, which could be made anew,
+ * and not to be replaced by others, who would have us load their libraries. */
+static int find_base(const char *base, char real[FI_PATH_MAX])
+{
+    int error = sys_canonical(base, real, FI_PATH_MAX);
+
+    return error != 0 ? error : trust_way(real, strlen(real));
+}
+
 int node_create(struct node_cache *node, const char *base, uint32_t n_ranks)
 {
+    char real[FI_PATH_MAX];
     uint64_t nonce;
     struct stat st;
     int error;
@@ -139,7 +150,10 @@ int node_create(struct node_cache *node, const char *base, uint32_t n_ranks)
     if (getrandom(&nonce, sizeof nonce, 0) != sizeof nonce) {
         return -EIO;
     }
-    error = make_directory(node, base, nonce);
+    error = find_base(base, real);
+    if (error == 0) {
+        error = make_directory(node, real, nonce);
+    }
     if (error != 0) {
         return error;
     }
@@ -177,7 +191,8 @@ int node_visit(struct node_cache *node, const char *directory, uint64_t nonce)
     }
     sound = is_private(fd, (uid_t)getauxval(AT_EUID)); /* at the start: nothing has changed it */
     sys_close(fd);
-    if (!sound || strlen(directory) >= sizeof node->directory) {
+    if (!sound || strlen(directory) >= sizeof node->directory ||
+        trust_way(directory, path_parent_length(directory, strlen(directory))) != 0) {
         return -EPERM;
     }
     strcpy(node->directory, directory);
@@ -303,8 +318,9 @@ static bool sweep_one(void *context, const char *name, unsigned char type)
 
 int node_sweep(const char *base)
 {
-    struct sweep sweep = {.base = base};
-    int fd = sys_open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    char real[FI_PATH_MAX];
+    struct sweep sweep = {.base = real};
+    int fd = find_base(base, real) != 0 ? -1 : sys_open(real, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 
     if (fd < 0) {
         return 0;

@@ -186,7 +186,8 @@ static bool open_cache(struct service *s)
             fi_log(LOG_WARN,
                    "cannot make a node cache in %s: %s; this node goes on without (FASTIMPORT_DIR "
                    "names another place)",
-                   s->input.config->dir, strerror(-error));
+                   s->input.config->dir,
+                   error == -EPERM ? "other users could replace it there" : strerror(-error));
         } else {
             introduce_leader(s->node.index.header);
             s->has_cache = true; /* to be left, whatever comes */
