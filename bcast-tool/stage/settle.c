@@ -151,8 +151,11 @@ static int set_mode(struct work *w, const char *path, mode_t mode, struct fault 
     struct tree_dir *d = tree_parent(w->tree, path, &name, false, f);
     if (!d)
         return -1;
-    return fchmodat(tree_dir_fd(d), name, mode, 0) < 0 ? fault_errno(f, path, "cannot set the mode")
-                                                       : 0;
+    int fd = tree_open_dir(tree_dir_fd(d), name); /* follows no link */
+    int r = fd < 0 || fchmod(fd, mode) < 0 ? fault_errno(f, path, "cannot set the mode") : 0;
+    if (fd >= 0)
+        close(fd);
+    return r;
 }
 
 static int set_directory(struct work *w, struct record *r, int layer, struct fault *f)

@@ -422,6 +422,8 @@ static int entries(struct unpack *u, struct tar *t, struct fault *f)
         strcpy(r.reloc, "-");
         if (own(&r.entry) && !u->expected)
             continue;
+        if (own(&r.entry)) /* `pack` writes none, and what is there is believed */
+            return fault_set(f, r.entry.path, "the name is one of python-mpi-bcast's own");
         if (u->expected && expect(u, &r, f) < 0)
             return -1;
         if (make(u, t, &r, f) < 0)

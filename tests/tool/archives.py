@@ -3,7 +3,7 @@
 
 Usage: archives.py BINARY [--long]
 """
-import glob, gzip, io, json, os, random, re, shutil, stat, subprocess, sys, tarfile, traceback
+import ctypes, glob, gzip, io, json, os, random, re, shutil, stat, subprocess, sys, tarfile, traceback
 
 sys.dont_write_bytecode = True
 from staging import ENV, LONG, PMB, WORK, Skip, fresh, refused, run, same_tree, snapshot, write
@@ -216,6 +216,51 @@ def test_hostile_archives():
     refused(hostile(through), "leads through a link", options=("--external-links",))
     assert os.listdir(victim) == ["file"] and open(victim + "/file").read() == "precious"
     assert os.stat(victim + "/file").st_nlink == 1
+
+
+def xxh3(data):
+    function = ctypes.CDLL("libxxhash.so.0").XXH3_64bits
+    function.restype, function.argtypes = ctypes.c_uint64, [ctypes.c_char_p, ctypes.c_size_t]
+    return function(data, len(data))
+
+
+def manifest(*lines):
+    """As `pack` writes it, for any tar; a line: type, mode, size, contents, name, target."""
+    text = "python-mpi-bcast-manifest 1\nkind unknown\nframing foreign\nfiles 9\nbytes 9\nentries\n"
+    for kind, mode, data, *names in lines:
+        text += f"{kind} {mode:04o} 1600000000.000000000 {len(data)} {xxh3(data):016x} - {' '.join(names)}\n"
+    return (text + f"end {len(lines)} {xxh3(text.encode()):016x}\n").encode()
+
+
+OWN = ".python-mpi-bcast"
+
+
+def listed(name, *lines):
+    """An archive that says itself what is in it."""
+    with tarfile.open(f"{WORK}/{name}", "w", format=tarfile.PAX_FORMAT) as t:
+        add(t, f"{OWN}/manifest", manifest(*lines))
+        for kind, mode, data, path, *link in lines:
+            types = {"f": tarfile.REGTYPE, "d": tarfile.DIRTYPE, "l": tarfile.SYMTYPE}
+            add(t, path, data, type=types[kind], mode=mode, linkname=link[0] if link else "")
+    return f"{WORK}/{name}"
+
+
+def test_an_archive_cannot_write_what_stage_believes():
+    """A later layer that brings another list of directories, whose modes are set: through a link to the user's file."""
+    victim = fresh("secrets")
+    write(victim + "/key", b"precious", 0o600)
+    good = listed("good.tar", ("f", 0o644, b"x", "a"), ("l", 0o777, b"", "link", victim + "/key"))
+    forged = manifest(("d", 0o744, b"", "link"))
+    for name in (OWN + "/directories", OWN + "/state", OWN + "/partial", OWN):
+        bad = listed("evil.tar", ("d", 0o755, b"", name) if name == OWN else ("f", 0o644, forged, name))
+        for archives in ([good, bad], [bad]):
+            place = fresh("refused")
+            os.mkdir(place)
+            p = run("stage", *archives, "--to", place + "/env", status=None)
+            assert stat.S_IMODE(os.stat(victim + "/key").st_mode) == 0o600, (archives, p)
+            assert p.returncode == 1 and b"python-mpi-bcast's own" in p.stderr, (archives, p)
+            assert os.listdir(place) == []
+    run("stage", good, "--to", fresh("listed"))
 
 
 def test_default_limit_stops_a_bomb():
