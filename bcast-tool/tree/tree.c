@@ -125,6 +125,10 @@ static int descend(struct tree *t, const char *path, size_t start, size_t end, b
 {
     char name[NAME_MAX + 1];
     int above = tree_dir_fd(deepest(t));
+    if (end - start > NAME_MAX || end >= sizeof t->path) {
+        errno = ENAMETOOLONG;
+        return fault_errno(f, path, "cannot open its directory");
+    }
     memcpy(name, path + start, end - start);
     name[end - start] = '\0';
     int fd = openat(above, name, DIR_FLAGS);

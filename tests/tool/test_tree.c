@@ -54,6 +54,25 @@ static void parents(void **state)
     tree_close(t);
 }
 
+/* Of a manifest: names as no file system has them. */
+static void long_names_are_refused(void **state)
+{
+    struct fault f = {0};
+    const char *name;
+    char path[8192];
+    struct tree *t = tree_open(top);
+    (void)state;
+    memset(path, 'x', sizeof path);
+    strcpy(path + 5000, "/file");
+    assert_null(tree_parent(t, path, &name, true, &f));
+    for (int i = 0; i < 8000; i += 2)
+        path[i + 1] = '/';
+    strcpy(path + 7999, "file");
+    f = (struct fault){0};
+    assert_null(tree_parent(t, path, &name, true, &f));
+    tree_close(t);
+}
+
 static void links_are_not_followed(void **state)
 {
     struct fault f = {0};
@@ -134,7 +153,8 @@ static void files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parents), cmocka_unit_test(links_are_not_followed),
+        cmocka_unit_test(parents), cmocka_unit_test(long_names_are_refused),
+        cmocka_unit_test(links_are_not_followed),
         cmocka_unit_test(removal_spares_what_links_point_to), cmocka_unit_test(files)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
