@@ -1,8 +1,12 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -116,15 +120,42 @@ static void print_result(const struct settings *s, const struct stage_result *r)
                (double)r->bytes / 1048576, rate(r));
 }
 
-static int write_failed(const char *file, const struct stage_result *r)
+/* What takes a stream; all else is replaced. */
+static bool is_stream(const char *file)
 {
-    struct fault f = {0};
-    FILE *out = fopen(file, "w");
+    struct stat st;
+    return strncmp(file, "/dev/", 5) == 0 && stat(file, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+static int put_failed(const char *file, int flags, const struct stage_result *r)
+{
+    int fd = open(file, O_WRONLY | O_CLOEXEC | flags, 0666);
+    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
     for (int i = 0; out && r->reports && i < r->nodes; i++)
         if (r->reports[i].fault.set)
             fprintf(out, "%s\n", r->reports[i].node);
-    if (out && fclose(out) == 0)
+    return out && fclose(out) == 0 ? 0 : -1;
+}
+
+/* Beside it, and renamed: a link that somebody has put there is replaced, not followed. */
+static int write_failed(const char *file, const struct stage_result *r)
+{
+    uint64_t number;
+    struct fault f = {0};
+    if (is_stream(file) && put_failed(file, 0, r) == 0)
         return 0;
+    if (!is_stream(file) && getrandom(&number, sizeof number, 0) == sizeof number) {
+        char *temporary = io_format("%s.partial-%016" PRIx64, file, number);
+        int done = put_failed(temporary, O_CREAT | O_EXCL | O_NOFOLLOW, r) == 0 &&
+                   rename(temporary, file) == 0;
+        int error = errno;
+        if (!done)
+            unlink(temporary);
+        free(temporary);
+        if (done)
+            return 0;
+        errno = error;
+    }
     fault_errno(&f, file, "cannot write the list of failed nodes");
     return complain(NULL, &f);
 }

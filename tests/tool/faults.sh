@@ -66,7 +66,9 @@ mount -o remount,ro "$W/n3"
 on_nodes 4 stage "$W/a.tar.zst" --to "$W/local/env"
 check "a read-only node" refused 'rank 3.*Read-only'
 check "... and nothing is left" nothing_left 0 1 2 3
+echo precious >"$W/precious"; ln -s precious "$W/bad"
 on_nodes 4 stage "$W/a.tar.zst" --to "$W/local/env" --allow-failed 1 --failed-nodes "$W/bad"
+check "a link where the list of nodes goes is replaced" test "$(cat "$W/precious")" = precious -a ! -L "$W/bad"
 check "--allow-failed 1 goes on without it" test $rc -eq 0
 check "... names it" grep -q 'rank 3' "$W/bad"
 for i in 0 1 2; do check "... node $i has the tree" same $i; done
