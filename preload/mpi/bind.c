@@ -124,6 +124,22 @@ static bool is_below(const char *prefix, const char *library)
     return sys_access(name, F_OK, false) == 0;
 }
 
+static bool is_anybodys(const char *directory)
+{
+    struct stat st;
+
+    return sys_stat(directory, &st) == 0 && (st.st_mode & S_IWOTH) != 0;
+}
+
+/* Of a program in /tmp/job the prefix would be /tmp, and there anybody may have put a library. */
+static bool is_environment(const char *prefix)
+{
+    char name[FI_PATH_MAX];
+
+    snprintf(name, sizeof name, "%s/lib", prefix);
+    return !is_anybodys(prefix) && !is_anybodys(name);
+}
+
 /* Signs that the program will load Open MPI: MPICH beside that would be a second MPI in the
  * process. (PMIx is what Open MPI is started with; the MPICHs that speak it set PMI_RANK, too, or
  * are linked to the program.) */
@@ -181,6 +197,9 @@ static void *open_library(const char *explicit_name, const char *prefix, char *w
 
     if (is_mapped(&mapped)) {
         return open_mapped(&mapped, explicit_name, why, size);
+    }
+    if (prefix != NULL && !is_environment(prefix)) {
+        prefix = NULL;
     }
     return named != NULL && named[0] != '\0' ? try_open(named, why, size)
                                              : open_found(prefix, why, size);
