@@ -79,7 +79,7 @@ struct fi_elf_loaded *companion_loaded(const struct linkmap_list *map, const cha
 int companion_map(const char *name, struct fi_elf_bytes *out)
 {
     struct stat st;
-    int fd = sys_open(name, O_RDONLY | O_CLOEXEC, 0);
+    int fd = sys_open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
     int error = fd < 0 ? fd : sys_fstat(fd, &st);
 
     if (fd < 0) {

@@ -279,6 +279,16 @@ static void write_text(FILE *f, const struct report_facts *facts, const struct f
     }
 }
 
+/* A name may have been chosen by somebody else: it tells a terminal nothing. */
+static void make_printable(char *text)
+{
+    for (; text != NULL && *text != '\0'; text++) {
+        if (((unsigned char)*text < 0x20 && strchr("\n\t", *text) == NULL) || *text == 0x7f) {
+            *text = '?';
+        }
+    }
+}
+
 /* The report as text; NULL: no memory. */
 static char *compose(const struct report_facts *facts, const struct fi_counters *ranks, size_t n,
                      bool for_people, size_t *size)
@@ -299,6 +309,9 @@ static char *compose(const struct report_facts *facts, const struct fi_counters 
     }
     whole = ferror(f) == 0;
     if (fclose(f) == 0 && whole) {
+        if (for_people) {
+            make_printable(text);
+        }
         return text;
     }
     free(text);
