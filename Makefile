@@ -51,11 +51,11 @@ include tests/rules.mk
 
 all: $(PROGRAMS)
 
-# Objects: build/obj/<path>.o; a room may set target-specific CFLAGS_ROOM / CPPFLAGS_ROOM.
+# Objects: build/obj/<path>.o; a room may set target-specific COMPONENT_CFLAGS / COMPONENT_CPPFLAGS.
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CPPFLAGS) $(CPPFLAGS_ROOM) $(ALL_CFLAGS) $(CFLAGS_ROOM) -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(COMPONENT_CPPFLAGS) $(ALL_CFLAGS) $(COMPONENT_CFLAGS) -c $< -o $@
 
 deps:
 	$(Q).ci/deps

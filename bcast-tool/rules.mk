@@ -9,7 +9,7 @@ PMB_LIBS := -larchive -lz -lzstd -lxxhash -ljansson -lpthread
 
 PROGRAMS += $(B)/python-mpi-bcast
 
-$(B)/obj/bcast-tool/%.o: CPPFLAGS_ROOM = -Ibcast-tool $(PMB_MPI_CFLAGS)
+$(B)/obj/bcast-tool/%.o: COMPONENT_CPPFLAGS = -Ibcast-tool $(PMB_MPI_CFLAGS)
 
 $(B)/python-mpi-bcast: $(B)/obj/bcast-tool/main.o $(PMB_OBJ)
 	$(call say,LINK,$@)

@@ -6,7 +6,7 @@ SHAREDFS_OBJ := $(patsubst %,$(B)/obj/bench/emulator/sharedfs/%.o,main serve fs 
 
 PROGRAMS += $(B)/sharedfs
 
-$(SHAREDFS_OBJ): CPPFLAGS_ROOM = $(FUSE_CFLAGS)
+$(SHAREDFS_OBJ): COMPONENT_CPPFLAGS = $(FUSE_CFLAGS)
 
 $(B)/sharedfs: $(SHAREDFS_OBJ)
 	$(call say,LD,$@)
@@ -23,7 +23,7 @@ PROGRAMS += $(B)/execonly.so
 
 # Without sanitizers: the programs that preload it have none.
 $(B)/obj/bench/startup/execonly.o $(B)/execonly.so: SAN :=
-$(B)/obj/bench/startup/execonly.o: CFLAGS_ROOM = -fPIC
+$(B)/obj/bench/startup/execonly.o: COMPONENT_CFLAGS = -fPIC
 $(B)/execonly.so: $(B)/obj/bench/startup/execonly.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $^ $(LDFLAGS) -o $@

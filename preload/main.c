@@ -6,29 +6,30 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/dirtree.h"
+#include "base/fs_view.h"
 #include "base/guard.h"
 #include "base/held.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "base/view.h"
-#include "cache/tree.h"
-#include "config.h"
+#include "cache/counters.h"
+#include "early/dlopen.h"
 #include "early/libpath.h"
-#include "early/open.h"
 #include "intercept/mpi.h"
+#include "mpi/bind.h"
 #include "mpi/init.h"
-#include "mpi/place.h"
+#include "mpi/launcher_shell.h"
+#include "mpi/pmi_slot.h"
 #include "mpi/presence.h"
-#include "mpi/slot.h"
-#include "report/counters.h"
+#include "policy/roots.h"
+#include "process/config.h"
+#include "process/role.h"
+#include "process/signals.h"
 #include "resolve.h"
-#include "role.h"
-#include "roots.h"
 #include "service/service.h"
 #include "service/tell.h"
-#include "signals.h"
 
-static const char told_variable[] = "FASTIMPORT_TOLD";
+static const char warned_variable[] = "FASTIMPORT_TOLD";
 
 static struct fi_config config;
 
@@ -68,7 +69,7 @@ static void tell_descendants(const struct service_result *r)
     if (r->node != NULL) {
         snprintf(value, sizeof value, "%d:%llx:%llx:%s", (int)sys_getpid(),
                  (unsigned long long)r->node->index.header->nonce,
-                 (unsigned long long)(r->differs ? 0 : view_identity()), r->node->directory);
+                 (unsigned long long)(r->differs ? 0 : fs_view_identity()), r->node->directory);
     } else {
         snprintf(value, sizeof value, "%d", (int)sys_getpid());
     }
@@ -79,7 +80,7 @@ static void tell_descendants(const struct service_result *r)
 
 static void after_fork_in_child(void)
 {
-    resolve_detach_fill();
+    serving_detach_fill();
 }
 
 /* --- what MPI has opened for us --- */
@@ -105,7 +106,7 @@ static void look_at_descriptors(struct open_numbers *numbers)
 
     memset(numbers, 0, sizeof *numbers);
     if (fd >= 0) {
-        tree_each(fd, note_number, numbers);
+        dirtree_each(fd, note_number, numbers);
         if (fd < HELD_NUMBERS) { /* this one */
             numbers->bits[fd / 64] &= ~(1ULL << (fd % 64));
         }
@@ -170,7 +171,7 @@ static bool join(const struct service_input *input, bool in_init)
     }
     pthread_atfork(NULL, NULL, after_fork_in_child);
     count_add(&fi_count->init_ns, (uint64_t)(sys_now_ns() - start));
-    resolve_start(result.node, result.fill, result.policy);
+    serving_start(result.node, result.fill, result.policy);
     return true;
 }
 
@@ -223,18 +224,18 @@ static bool has_what_we_serve(const struct service_input *in)
  * MPI is known when one initialises it; before, we must not. */
 static bool must_wait(void)
 {
-    return config.join == FI_AT_INIT && place_below_shell(below.shell, sizeof below.shell);
+    return config.join == FI_AT_INIT && launcher_shell_above(below.shell, sizeof below.shell);
 }
 
 /* What is to be said is said when the program calls MPI_Init, or ends without it. */
 static void wait_for_init(const struct service_input *in)
 {
-    bool may_tell = in->role.rank == 0 && getenv(told_variable) == NULL;
+    bool may_warn = in->role.rank == 0 && getenv(warned_variable) == NULL;
 
-    below.tells = may_tell && has_what_we_serve(in) && setenv(told_variable, "1", 1) == 0;
+    below.tells = may_warn && has_what_we_serve(in) && setenv(warned_variable, "1", 1) == 0;
     if (remember(in)) {
         init_join_late(join_late);
-        if (may_tell) {
+        if (may_warn) {
             tell_expected(&config, below.shell, below.tells);
         }
     }
@@ -264,6 +265,7 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
         return;
     }
     early_prepare();
+    mpi_ask_before_searching(early_is_nowhere);
     unsetenv(LIBPATH_VARIABLE); /* children have no use for it */
     mpi_calls_begin();
     if (must_wait()) {
@@ -276,7 +278,7 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
 /* In another container, say, or behind chroot, the cache's names are those of other files. */
 static bool sees_the_same(const struct role_facts *role)
 {
-    return role->view != 0 && role->view == view_identity();
+    return role->view != 0 && role->view == fs_view_identity();
 }
 
 /* False: there is no cache, or it cannot be used. Children of ranks have nothing to give back, and
@@ -307,7 +309,7 @@ static void start_attached(const struct role_facts *role)
         return;
     }
     policy_load(&policy, record_payload(roots), roots->payload_size - 1);
-    resolve_start(&node, NULL, &policy);
+    serving_start(&node, NULL, &policy);
 }
 
 /* Its ranks find what it has seen in their environment. They are a job of their own, also where a

@@ -8,35 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "affected.h"
 #include "base/sys.h"
-#include "cache/change.h"
-#include "fill/ahead.h"
-
-struct resolver resolver;
-_Atomic bool resolve_active;
-_Atomic bool resolve_begun;
+#include "cache/changes.h"
+#include "fill/prefetch.h"
+#include "invalidate/stale.h"
 
 /* The working directory neither is below a root nor has one below it. Only ever makes a call real
  * that could have been served, so it need not follow what a raw system call does. */
 static bool cwd_is_foreign;
-
-void resolve_start(struct node_cache *node, struct fill *fill, const struct policy *policy)
-{
-    resolver = (struct resolver){node, fill, policy};
-    atomic_store_explicit(&resolve_begun, true, memory_order_release);
-    atomic_store_explicit(&resolve_active, true, memory_order_release);
-}
-
-void resolve_end(void)
-{
-    atomic_store_explicit(&resolve_active, false, memory_order_release);
-}
-
-void resolve_detach_fill(void)
-{
-    resolver.fill = NULL;
-}
 
 void resolve_fell_back(enum fallback_reason reason)
 {
@@ -185,7 +164,7 @@ static const struct record *get_or_imply(const struct fi_query *q, int *error,
     }
     is_listed = n == 0 || segment_find(&resolver.node->index, &listing) != NULL;
     if (resolver.fill != NULL) {
-        ahead_of(q);
+        prefetch_after(q);
     }
     r = get(q, is_listed ? NULL : &listing, why);
     if (r == NULL || r->hash == q->hash) {
@@ -209,12 +188,12 @@ static const struct record *look(const char *path, size_t length, int *error)
     return get_prefix(RECORD_STAT, 0, path, length);
 }
 
-bool resolve_affected(const char *path, size_t length)
+bool resolve_is_stale(const char *path, size_t length)
 {
-    const struct affected by = {resolver.node, resolver.policy, look};
+    const struct stale_context by = {resolver.node, resolver.policy, look};
 
     return change_any(resolver.node) &&
-           (change_unnoted(resolver.node) || path_affected(&by, path, length));
+           (changes_lost(resolver.node) || stale_path(&by, path, length));
 }
 
 /* --- paths --- */
@@ -252,7 +231,7 @@ static bool is_plain_directory(void *unused, const char *path, size_t length)
     const struct record_stat *s;
 
     (void)unused;
-    if (policy_verdict(resolver.policy, path, length) != OURS || resolve_affected(path, length)) {
+    if (policy_verdict(resolver.policy, path, length) != OURS || resolve_is_stale(path, length)) {
         return false;
     }
     r = get_prefix(RECORD_STAT, 0, path, length);
@@ -401,8 +380,8 @@ static bool resolve_slowly(enum call_family family, enum record_kind kind, uint6
         return false;
     }
     count_add(&fi_count->intercepted[family], 1);
-    if (resolve_affected(s.path, s.length)) {
-        return fall_back(FALLBACK_BYPASS);
+    if (resolve_is_stale(s.path, s.length)) {
+        return fall_back(FALLBACK_STALE);
     }
     q = query_make(kind, argument, s.path, s.length);
     r = segment_find(&resolver.node->index, &q);

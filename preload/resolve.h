@@ -13,26 +13,8 @@
 #include "base/path.h"
 #include "cache/node.h"
 #include "fill/fill.h"
-#include "policy.h"
-
-/* What the flow works on; set once, before resolve_active is. fill is NULL in attached processes.
- */
-struct resolver {
-    struct node_cache *node;
-    struct fill *fill;
-    const struct policy *policy;
-};
-
-extern struct resolver resolver;
-extern _Atomic bool resolve_active;
-extern _Atomic bool
-    resolve_begun; /* descriptors and libraries of this process may be the mirror's */
-
-void resolve_start(struct node_cache *node, struct fill *fill, const struct policy *policy);
-/* Nothing is answered any more: names name other files (base/view.h). resolve_begun stays. */
-void resolve_end(void);
-/* In the child of a fork: it reads the cache, and fills nothing. */
-void resolve_detach_fill(void);
+#include "policy/policy.h"
+#include "process/serving.h"
 
 struct answer {
     const struct record *record; /* NULL with an error that follows from other records */
@@ -59,7 +41,7 @@ bool resolve(enum call_family family, enum record_kind kind, uint64_t argument, 
              struct answer *answer);
 
 /* Has this node changed what a path (normal) is answered with? */
-bool resolve_affected(const char *path, size_t length);
+bool resolve_is_stale(const char *path, size_t length);
 
 /* The answer could not be turned into a result after all. */
 void resolve_fell_back(enum fallback_reason reason);

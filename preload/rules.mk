@@ -1,6 +1,6 @@
 # preload: build/libfastimport.so
 
-PRELOAD_SRC := $(wildcard preload/*.c $(foreach d,answer base cache early fill intercept mpi report service,preload/$(d)/*.c))
+PRELOAD_SRC := $(wildcard preload/*.c $(foreach d,answer base broadcast cache dlopen early fill intercept invalidate ldso mpi plan policy process report service,preload/$(d)/*.c))
 PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$(B)/obj/%.o)
 # What unit tests link: all but the constructor and the wrappers.
 PRELOAD_CORE_OBJ := $(filter-out $(B)/obj/preload/main.o $(B)/obj/preload/intercept/%,$(PRELOAD_OBJ))
@@ -8,10 +8,10 @@ PRELOAD_CORE_OBJ := $(filter-out $(B)/obj/preload/main.o $(B)/obj/preload/interc
 PROGRAMS += $(B)/libfastimport.so
 PRELOAD_CPPFLAGS := -Ipreload
 
-$(B)/obj/preload/%.o: CPPFLAGS_ROOM := $(PRELOAD_CPPFLAGS)
-$(B)/obj/preload/%.o: CFLAGS_ROOM := -fPIC -fvisibility=hidden -ftls-model=initial-exec
+$(B)/obj/preload/%.o: COMPONENT_CPPFLAGS := $(PRELOAD_CPPFLAGS)
+$(B)/obj/preload/%.o: COMPONENT_CFLAGS := -fPIC -fvisibility=hidden -ftls-model=initial-exec
 # A wrapper may not be turned into a call of itself, nor a fortified name be added behind its back.
-$(B)/obj/preload/intercept/%.o: CFLAGS_ROOM += -fno-builtin -U_FORTIFY_SOURCE
+$(B)/obj/preload/intercept/%.o: COMPONENT_CFLAGS += -fno-builtin -U_FORTIFY_SOURCE
 
 # The export map is anonymous: with a named version node none of the interposed calls would bind.
 $(B)/exports.map: preload/intercept/symbols.def
@@ -25,4 +25,4 @@ $(B)/libfastimport.so: $(PRELOAD_OBJ) $(B)/exports.map
 	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-soname,libfastimport.so -Wl,--version-script=$(B)/exports.map \
 	  -o $@ $(PRELOAD_OBJ) -pthread
 
-include preload/elf/rules.mk preload/keeper/rules.mk
+include preload/elf/rules.mk

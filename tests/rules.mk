@@ -14,7 +14,7 @@ TESTS_LONG += $(FUZZERS:%=test-%-long)
 $(FUZZERS:%=test-%-long): test-%-long: all
 	@B=$(B) TEST_TIMEOUT=900 tests/run $*-long $(MAKE) --no-print-directory $* SEED=$$(date +%Y%m%d) FUZZ_SECONDS=$(FUZZ_LONG)
 
-include tests/house/rules.mk
+include tests/architecture/rules.mk
 include tests/unit/rules.mk
 include tests/elf/rules.mk
 include tests/interpose/rules.mk

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-#include "cache/change.h"
+#include "cache/changes.h"
 #include "cache/mirror.h"
 
 int answer_stat(const struct record *r, bool follow, struct stat *st)

@@ -9,7 +9,7 @@
 
 static const uint64_t magic = 0xfa57d1a4fa57d1a4;
 
-enum { STREAMS = 64, PATIENCE = 1000 };
+enum { STREAMS = 64, WAIT_BUDGET = 1000 };
 
 /* Streams that are open, as far as there is room. A slot in use by directory_hold_all() holds
  * `busy`. */
@@ -32,7 +32,7 @@ static int enter(struct directory *d)
  * back. */
 static bool leave(struct directory *d)
 {
-    for (int i = 0; d->slot >= 0 && i < PATIENCE; i++) {
+    for (int i = 0; d->slot >= 0 && i < WAIT_BUDGET; i++) {
         struct directory *expected = d;
 
         if (atomic_compare_exchange_strong(&streams[d->slot], &expected, NULL)) {

@@ -59,7 +59,7 @@ int mirror_begin(struct mirror_writer *w, struct node_cache *node, uint64_t size
 
     snprintf(w->temporary, sizeof w->temporary, "%s/tmp/%d.%u", node->directory, (int)sys_getpid(),
              atomic_fetch_add(&serial, 1));
-    w->written = 0;
+    w->note_change = 0;
     w->fd = sys_open(w->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (w->fd < 0) {
         return w->fd;
@@ -73,10 +73,10 @@ int mirror_begin(struct mirror_writer *w, struct node_cache *node, uint64_t size
 
 int mirror_append(struct mirror_writer *w, const void *bytes, size_t size)
 {
-    int error = sys_pwrite_all(w->fd, bytes, size, (off_t)w->written);
+    int error = sys_pwrite_all(w->fd, bytes, size, (off_t)w->note_change);
 
     if (error == 0) {
-        w->written += size;
+        w->note_change += size;
     }
     return error;
 }
@@ -144,12 +144,12 @@ static int describe(struct node_cache *node, uint64_t inode, const struct stat *
 }
 
 /* Gives a copy, of which so much was written, its mode, its size and its times. */
-static int dress(int fd, uint64_t written, const struct stat *original)
+static int dress(int fd, uint64_t note_change, const struct stat *original)
 {
     struct timespec times[2] = {original->st_atim, original->st_mtim};
     int error = sys_fchmod(fd, (original->st_mode & 0777) | 0400);
 
-    if (error == 0 && written < (uint64_t)original->st_size) {
+    if (error == 0 && note_change < (uint64_t)original->st_size) {
         error = sys_ftruncate(fd, original->st_size);
     }
     return error == 0 ? sys_futimens(fd, times) : error;
@@ -180,16 +180,16 @@ static int write_into(const struct mirror_writer *w, const char *target, int fd)
 {
     int error = sys_fchmod(fd, 0600);
     int to = error != 0 ? error : sys_open(target, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0);
-    void *bytes = to < 0 ? NULL : sys_mmap(w->written, PROT_READ, MAP_SHARED, w->fd, 0);
+    void *bytes = to < 0 ? NULL : sys_mmap(w->note_change, PROT_READ, MAP_SHARED, w->fd, 0);
 
     if (to >= 0) {
-        error = bytes == NULL ? -ENOMEM : sys_pwrite_all(to, bytes, w->written, 0);
+        error = bytes == NULL ? -ENOMEM : sys_pwrite_all(to, bytes, w->note_change, 0);
         sys_close(to);
     } else {
         error = to;
     }
     if (bytes != NULL) {
-        sys_munmap(bytes, w->written);
+        sys_munmap(bytes, w->note_change);
     }
     return error;
 }
@@ -201,7 +201,7 @@ static bool complete(const struct mirror_writer *w, const struct node_cache *nod
 {
     const struct stat *known;
     struct stat st;
-    int fd = w->written == 0 ? -1 : sys_open(target, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+    int fd = w->note_change == 0 ? -1 : sys_open(target, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
     bool done = false;
 
     if (fd < 0) {
@@ -210,7 +210,7 @@ static bool complete(const struct mirror_writer *w, const struct node_cache *nod
     known = sys_fstat(fd, &st) == 0 ? mirror_original(node, &st) : NULL;
     if (known != NULL && is_same_version(known, original)) {
         done = write_into(w, target, fd) == 0;
-        dress(fd, w->written, original);
+        dress(fd, w->note_change, original);
     }
     sys_close(fd);
     return done;
@@ -221,7 +221,7 @@ static bool complete(const struct mirror_writer *w, const struct node_cache *nod
 static int put_in_place(struct mirror_writer *w, struct node_cache *node, const char *path,
                         const struct stat *original)
 {
-    bool whole = w->written >= (uint64_t)original->st_size;
+    bool whole = w->note_change >= (uint64_t)original->st_size;
     char target[FI_PATH_MAX + 512];
     struct stat st;
     int error = sys_fstat(w->fd, &st);
@@ -249,7 +249,7 @@ static int put_in_place(struct mirror_writer *w, struct node_cache *node, const 
 int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *path,
                   const struct stat *original)
 {
-    int error = dress(w->fd, w->written, original);
+    int error = dress(w->fd, w->note_change, original);
 
     if (error == 0) {
         error = put_in_place(w, node, path, original);
@@ -258,7 +258,7 @@ int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *
         mirror_abandon(w);
         return error == -EEXIST ? 0 : error;
     }
-    atomic_fetch_add(&node->index.header->content_bytes, w->written);
+    atomic_fetch_add(&node->index.header->content_bytes, w->note_change);
     sys_close(w->fd);
     w->fd = -1;
     return 0;

@@ -18,7 +18,7 @@
 
 struct mirror_writer {
     int fd;
-    uint64_t written;
+    uint64_t note_change;
     char temporary[512];
 };
 

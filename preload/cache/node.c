@@ -12,11 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/dirtree.h"
 #include "base/held.h"
 #include "base/path.h"
 #include "base/sys.h"
 #include "base/trust.h"
-#include "cache/tree.h"
 
 enum {
     GRACE_SECONDS = 60
@@ -159,7 +159,7 @@ int node_create(struct node_cache *node, const char *base, uint32_t n_ranks)
     }
     error = populate(node, n_ranks, nonce);
     if (error != 0) {
-        if (tree_remove(AT_FDCWD, node->directory) != 0) { /* no descriptors: it is empty */
+        if (dirtree_remove(AT_FDCWD, node->directory) != 0) { /* no descriptors: it is empty */
             sys_unlinkat(AT_FDCWD, node->directory, AT_REMOVEDIR);
         }
         return error;
@@ -243,7 +243,7 @@ void node_leave(struct node_cache *node)
     bool last = node->lock >= 0 && is_last(node);
 
     /* a helper of this process may be about to put a file there */
-    for (int i = 0; last && i < REMOVALS && tree_remove(AT_FDCWD, node->directory) != 0; i++) {
+    for (int i = 0; last && i < REMOVALS && dirtree_remove(AT_FDCWD, node->directory) != 0; i++) {
         sys_nap_ns(REMOVAL_NAP_NS);
     }
     held_close(node->lock);
@@ -310,7 +310,7 @@ static bool sweep_one(void *context, const char *name, unsigned char type)
         return true;
     }
     if (is_private(fd, geteuid()) && !in_use(fd)) {
-        sweep->removed += tree_remove(AT_FDCWD, path) == 0;
+        sweep->removed += dirtree_remove(AT_FDCWD, path) == 0;
     }
     sys_close(fd);
     return true;
@@ -326,7 +326,7 @@ int node_sweep(const char *base)
         return 0;
     }
     prefix_of(sweep.prefix);
-    tree_each(fd, sweep_one, &sweep);
+    dirtree_each(fd, sweep_one, &sweep);
     sys_close(fd);
     return sweep.removed;
 }

@@ -95,7 +95,7 @@ static bool payload_valid(const struct record *r)
         return r->payload_size == sizeof(struct stat);
     case RECORD_ORIGIN:
     case RECORD_ROOTS:
-    case RECORD_LEFT:
+    case RECORD_UNSERVED:
         return text_valid(r);
     default:
         break;

@@ -328,8 +328,8 @@ static void link_in(struct segment *s, struct record *r)
     uint32_t at = (uint32_t)((uint64_t)((char *)r - (char *)h) / 8);
     uint32_t head = atomic_load(bucket);
 
-    if (r->kind == RECORD_BYPASS) {
-        atomic_fetch_add(&h->bypasses, 1);
+    if (r->kind == RECORD_STALE) {
+        atomic_fetch_add(&h->invalidations, 1);
     }
     do {
         atomic_store_explicit(&r->next, head, memory_order_relaxed);

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dirtree.h"
 #include "base/hash.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "cache/tree.h"
-#include "mounts.h"
+#include "policy/mounts.h"
 
 enum { KEY_DIGITS = 16, NAME_DIGITS = 6, NAME_BITS = 24 };
 
@@ -137,7 +137,7 @@ static bool list(struct telling *t, const char *path, uint64_t key)
 {
     struct listing l = {.telling = t, .key = key};
     int fd = sys_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    int error = fd < 0 ? fd : tree_each(fd, tell_name, &l);
+    int error = fd < 0 ? fd : dirtree_each(fd, tell_name, &l);
 
     if (fd >= 0) {
         sys_close(fd);

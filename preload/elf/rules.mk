@@ -3,8 +3,8 @@
 ELF_OBJS := $(patsubst %.c,$(B)/obj/%.o,$(wildcard preload/elf/*.c))
 PROGRAMS += $(B)/libfastimport-elf.so
 
-$(ELF_OBJS): CPPFLAGS_ROOM := -Ipreload
-$(ELF_OBJS): CFLAGS_ROOM := -fPIC
+$(ELF_OBJS): COMPONENT_CPPFLAGS := -Ipreload
+$(ELF_OBJS): COMPONENT_CFLAGS := -fPIC
 
 # Its own needs are found where they were when it was built, before LD_LIBRARY_PATH (so DT_RPATH): every rank would
 # search that, and the program's libelf is nothing to us.

@@ -20,7 +20,7 @@ void fill_init(struct fill *f, struct node_cache *node, bool is_root, uint64_t m
     f->is_root = is_root;
     f->planned = false;
     f->wait_ns = (int64_t)wait_ms * 1000000;
-    atomic_init(&f->patience_ns, PATIENCE_START_NS);
+    atomic_init(&f->first_wait_ns, PATIENCE_START_NS);
 }
 
 static enum service_state state_of(const struct fill *f)
@@ -67,7 +67,7 @@ static const struct record *look(struct fill *f, const struct fi_query *q, uint8
 }
 
 /* Tracks signs of life of the service while a rank waits. */
-struct patience {
+struct wait_budget {
     int64_t started;
     int64_t last_sign;
     uint64_t progress;
@@ -79,7 +79,7 @@ static bool is_full(const struct fill *f)
 }
 
 /* (An answer that has no room in the index will never come.) */
-static bool still_hopes(const struct fill *f, struct patience *p)
+static bool still_hopes(const struct fill *f, struct wait_budget *p)
 {
     uint64_t progress =
         atomic_load_explicit(&f->node->index.header->progress, memory_order_relaxed);
@@ -94,12 +94,12 @@ static bool still_hopes(const struct fill *f, struct patience *p)
 }
 
 /* What is waited for: an answer, or the listing from which it may follow (NULL: none). */
-struct hope {
+struct awaited {
     const struct fi_query *answer;
     const struct fi_query *listing;
 };
 
-static const struct record *arrived(const struct segment *s, const struct hope *h)
+static const struct record *arrived(const struct segment *s, const struct awaited *h)
 {
     const struct record *r = segment_find(s, h->answer);
 
@@ -107,7 +107,7 @@ static const struct record *arrived(const struct segment *s, const struct hope *
 }
 
 /* Sleeps until the record is there, `until` is over, or the service has changed its state. */
-static const struct record *await(struct fill *f, const struct hope *h, int64_t until)
+static const struct record *await(struct fill *f, const struct awaited *h, int64_t until)
 {
     struct segment *s = &f->node->index;
     bool before = served(f);
@@ -126,17 +126,17 @@ static const struct record *await(struct fill *f, const struct hope *h, int64_t 
 
 static void learn(struct fill *f, const struct record *r)
 {
-    int64_t patience = atomic_load_explicit(&f->patience_ns, memory_order_relaxed);
+    int64_t wait_budget = atomic_load_explicit(&f->first_wait_ns, memory_order_relaxed);
 
     if ((record_flags(r) & RECORD_BY_REQUEST) != 0) {
-        patience /= 4;
+        wait_budget /= 4;
     } else {
-        patience *= 2;
+        wait_budget *= 2;
     }
-    patience = patience < PATIENCE_MIN_NS   ? PATIENCE_MIN_NS
-               : patience > PATIENCE_MAX_NS ? PATIENCE_MAX_NS
-                                            : patience;
-    atomic_store_explicit(&f->patience_ns, patience, memory_order_relaxed);
+    wait_budget = wait_budget < PATIENCE_MIN_NS   ? PATIENCE_MIN_NS
+                  : wait_budget > PATIENCE_MAX_NS ? PATIENCE_MAX_NS
+                                                  : wait_budget;
+    atomic_store_explicit(&f->first_wait_ns, wait_budget, memory_order_relaxed);
 }
 
 static void give_up(struct fill *f)
@@ -175,9 +175,9 @@ static bool ask_once(struct fill *f, const struct fi_query *q, bool mine)
 
 /* Waits in slices of at most 100 ms, so that a dead service is noticed; in short ones while the
  * request could not be made. */
-static const struct record *await_answer(struct fill *f, const struct hope *h, bool mine)
+static const struct record *await_answer(struct fill *f, const struct awaited *h, bool mine)
 {
-    struct patience p = {sys_now_ns(), sys_now_ns(), 0};
+    struct wait_budget p = {sys_now_ns(), sys_now_ns(), 0};
     const struct record *r = NULL;
     bool asked = false;
 
@@ -192,12 +192,12 @@ static const struct record *await_answer(struct fill *f, const struct hope *h, b
 }
 
 /* The way of a rank that is not the root: first the stream, then a request. */
-static const struct record *ask(struct fill *f, const struct hope *h)
+static const struct record *ask(struct fill *f, const struct awaited *h)
 {
     bool bulk = bulk_is_coming(f);
-    int64_t patience =
-        bulk ? PATIENCE_BULK_NS : atomic_load_explicit(&f->patience_ns, memory_order_relaxed);
-    const struct record *r = await(f, h, sys_now_ns() + patience);
+    int64_t wait_budget =
+        bulk ? PATIENCE_BULK_NS : atomic_load_explicit(&f->first_wait_ns, memory_order_relaxed);
+    const struct record *r = await(f, h, sys_now_ns() + wait_budget);
     bool mine;
 
     if (r != NULL) {
@@ -218,12 +218,12 @@ static const struct record *ask(struct fill *f, const struct hope *h)
 static const struct record *get_here(struct fill *f, const struct fi_query *q, uint8_t flags)
 {
     struct segment *s = &f->node->index;
-    const struct hope hope = {q, NULL};
+    const struct awaited awaited = {q, NULL};
     const struct record *r;
 
     if (!segment_claim(s, q->hash)) {
         if (segment_claimed(s, q->hash)) {
-            r = await(f, &hope, sys_now_ns() + f->wait_ns);
+            r = await(f, &awaited, sys_now_ns() + f->wait_ns);
             if (r != NULL) {
                 return r;
             }
@@ -236,7 +236,7 @@ static const struct record *get_here(struct fill *f, const struct fi_query *q, u
 }
 
 /* A listing that has come meanwhile, or that somebody is just reading. */
-static const struct record *await_listing(struct fill *f, const struct hope *h)
+static const struct record *await_listing(struct fill *f, const struct awaited *h)
 {
     if (h->listing == NULL) {
         return NULL;
@@ -250,7 +250,7 @@ static const struct record *await_listing(struct fill *f, const struct hope *h)
 const struct record *fill_get(struct fill *f, const struct fi_query *q,
                               const struct fi_query *listing, enum fallback_reason *why)
 {
-    const struct hope hope = {q, listing};
+    const struct awaited awaited = {q, listing};
     const struct record *r;
 
     *why = FALLBACK_TIMEOUT;
@@ -261,13 +261,13 @@ const struct record *fill_get(struct fill *f, const struct fi_query *q,
     if (!looks_itself(f)) {
         int64_t start = sys_now_ns();
 
-        r = ask(f, &hope);
+        r = ask(f, &awaited);
         count_add(&fi_count->waiting_ns, (uint64_t)(sys_now_ns() - start));
         if (r != NULL || !looks_itself(f)) {
             return r;
         }
     }
-    r = await_listing(f, &hope);
+    r = await_listing(f, &awaited);
     if (r == NULL) {
         r = get_here(f, q, flags_now(f));
     }

@@ -30,7 +30,7 @@ struct fill {
     bool is_root;
     bool planned; /* there is a plan, so expect its bulk even before the leader has begun */
     int64_t wait_ns;
-    _Atomic int64_t patience_ns; /* before asking */
+    _Atomic int64_t first_wait_ns; /* before asking */
 };
 
 void fill_init(struct fill *fill, struct node_cache *node, bool is_root, uint64_t max_file,

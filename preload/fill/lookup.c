@@ -9,14 +9,21 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/fs_view.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "base/view.h"
 #include "cache/mirror.h"
-#include "fill/library.h"
+#include "fill/listing.h"
 #include "fill/mapped.h"
+
+static lookup_library_fn *look_up_library; /* set once, before there are threads that ask */
+
+void lookup_set_library(lookup_library_fn *look_up)
+{
+    look_up_library = look_up;
+}
 
 struct lookup {
     struct node_cache *node;
@@ -44,7 +51,7 @@ static const struct record *unavailable(const struct lookup *l, int reason);
 /* What was found while the view changed may be another file of that name, and is no answer. */
 static const struct record *finish(const struct lookup *l, struct record *r)
 {
-    if (!view_is_certain() && (r->flags & RECORD_UNAVAILABLE) == 0) {
+    if (!fs_view_is_certain() && (r->flags & RECORD_UNAVAILABLE) == 0) {
         segment_abandon(&l->node->index, r);
         return l->query->kind == RECORD_ORIGIN ? NULL : unavailable(l, 0);
     }
@@ -175,90 +182,7 @@ static const struct record *look_realpath(const struct lookup *l)
 
 /* --- directory listings --- */
 
-struct kernel_dirent { /* getdents64(2) */
-    uint64_t d_ino;
-    int64_t d_off;
-    unsigned short d_reclen;
-    unsigned char d_type;
-    char d_name[];
-};
-
-struct raw_listing {
-    char *bytes;
-    size_t size;
-    size_t room;
-};
-
-static int read_directory(int fd, struct raw_listing *raw)
-{
-    for (;;) {
-        ssize_t n;
-
-        if (raw->room - raw->size < 65536) {
-            char *more = realloc(raw->bytes, raw->room + 131072);
-
-            if (more == NULL) {
-                return -ENOMEM;
-            }
-            raw->bytes = more;
-            raw->room += 131072;
-        }
-        n = sys_getdents64(fd, raw->bytes + raw->size, raw->room - raw->size);
-        if (n <= 0) {
-            return (int)n;
-        }
-        raw->size += (size_t)n;
-    }
-}
-
-static size_t entry_size(size_t name_length)
-{
-    return record_round8(offsetof(struct record_list_entry, name) + name_length + 1);
-}
-
-static void measure(const struct raw_listing *raw, uint32_t *entries, size_t *bytes)
-{
-    *entries = 0;
-    *bytes = 0;
-    for (size_t at = 0; at < raw->size;) {
-        const struct kernel_dirent *d = (const void *)(raw->bytes + at);
-
-        at += d->d_reclen;
-        *bytes += entry_size(strlen(d->d_name));
-        (*entries)++;
-    }
-}
-
-static void add_slot(struct record_list *list, const char *name, uint32_t offset)
-{
-    uint32_t slot = (uint32_t)fi_hash(name, strlen(name), 0);
-
-    while (list->slots[slot & (list->n_slots - 1)] != 0) {
-        slot++;
-    }
-    list->slots[slot & (list->n_slots - 1)] = offset;
-}
-
-static void encode(const struct raw_listing *raw, struct record_list *list, size_t head)
-{
-    size_t to = head;
-
-    for (size_t at = 0; at < raw->size;) {
-        const struct kernel_dirent *d = (const void *)(raw->bytes + at);
-        struct record_list_entry *e = (void *)((char *)list + to);
-        size_t length = strlen(d->d_name);
-
-        at += d->d_reclen;
-        e->inode = d->d_ino;
-        e->type = d->d_type;
-        e->length = (uint8_t)length;
-        memcpy(e->name, d->d_name, length + 1);
-        add_slot(list, d->d_name, (uint32_t)to);
-        to += entry_size(length);
-    }
-}
-
-static const struct record *publish_listing(const struct lookup *l, const struct raw_listing *raw)
+static const struct record *publish_listing(const struct lookup *l, const struct listing *raw)
 {
     uint32_t entries;
     uint32_t slots = 8;
@@ -267,7 +191,7 @@ static const struct record *publish_listing(const struct lookup *l, const struct
     struct record *r;
     struct record_list *list;
 
-    measure(raw, &entries, &bytes);
+    listing_measure(raw, &entries, &bytes);
     while (slots < entries * 2) {
         slots *= 2;
     }
@@ -282,13 +206,13 @@ static const struct record *publish_listing(const struct lookup *l, const struct
     list = (struct record_list *)record_payload(r);
     list->n_entries = entries;
     list->n_slots = slots;
-    encode(raw, list, head);
+    listing_encode(raw, list, head);
     return finish(l, r);
 }
 
 static const struct record *look_list(const struct lookup *l)
 {
-    struct raw_listing raw = {0};
+    struct listing raw = {0};
     const struct record *r;
     int fd = sys_open(l->query->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK, 0);
     int error;
@@ -296,7 +220,7 @@ static const struct record *look_list(const struct lookup *l)
     if (fd < 0) {
         return answer(l, -fd, 0);
     }
-    error = read_directory(fd, &raw);
+    error = listing_read(fd, &raw);
     sys_close(fd);
     r = error != 0 ? unavailable(l, 0) : publish_listing(l, &raw);
     free(raw.bytes);
@@ -315,9 +239,9 @@ static int copy_bytes(int fd, struct mirror_writer *w, uint64_t size)
     void *buffer = room == 0 ? NULL : malloc(room);
     int error = room != 0 && buffer == NULL ? -ENOMEM : 0;
 
-    while (error == 0 && w->written < size) {
-        uint64_t left = size - w->written;
-        ssize_t n = sys_pread_all(fd, buffer, left < room ? left : room, (off_t)w->written);
+    while (error == 0 && w->note_change < size) {
+        uint64_t left = size - w->note_change;
+        ssize_t n = sys_pread_all(fd, buffer, left < room ? left : room, (off_t)w->note_change);
 
         error = n == 0 ? -EIO : n < 0 ? (int)n : mirror_append(w, buffer, (size_t)n);
     }
@@ -487,7 +411,7 @@ const struct record *lookup_real(struct node_cache *node, const struct fi_query 
         r = look_content(&l);
         break;
     case RECORD_LIBRARY:
-        r = library_lookup(node, query, flags);
+        r = look_up_library != NULL ? look_up_library(node, query, flags) : unavailable(&l, 0);
         break;
     default:
         r = unavailable(&l, 0);

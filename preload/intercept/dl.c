@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-#include "answer/library.h"
-#include "answer/loaded.h"
-#include "bare_name.h"
-#include "early/open.h"
+#include "dlopen/by_name.h"
+#include "dlopen/load.h"
+#include "dlopen/loaded.h"
+#include "early/dlopen.h"
 #include "mpi/redirect.h"
 #include "resolve.h"
 
@@ -19,13 +19,13 @@ static struct library_calls calls(void)
 static bool obtain(const char *path, const void *caller, struct answer *a)
 {
     bool got = caller == NULL ? resolve(CALL_DL, RECORD_LIBRARY, 0, path, a)
-                              : bare_name_resolve(path, caller, 0, a);
+                              : by_name_resolve(path, caller, 0, a);
 
-    if (!got || a->error != 0 || answer_library_fits(a->record)) {
+    if (!got || a->error != 0 || load_fits(a->record)) {
         return got && a->error == 0;
     }
     got = caller == NULL ? resolve(CALL_DL, RECORD_LIBRARY, LIBRARY_FROM_START, path, a)
-                         : bare_name_resolve(path, caller, LIBRARY_FROM_START, a);
+                         : by_name_resolve(path, caller, LIBRARY_FROM_START, a);
     return got && a->error == 0;
 }
 
@@ -50,7 +50,7 @@ static void *load_from_cache(const char *path, bool is_path, int flags, const vo
     }
     handle = segment_is_filtered(&resolver.node->index) /* files are made and removed there */
                  ? NULL
-                 : answer_library(resolver.node, a.record, is_path ? path : NULL, flags, libc);
+                 : load_library(resolver.node, a.record, is_path ? path : NULL, flags, libc);
     if (handle == NULL && (flags & RTLD_NOLOAD) == 0) {
         resolve_fell_back(FALLBACK_LIBRARY);
     }
@@ -71,7 +71,7 @@ static void *serve_dlopen(const char *path, int flags, const void *caller,
     }
     is_path = strchr(path, '/') != NULL;
     handle = load_from_cache(path, is_path, flags, caller, libc);
-    return handle == NULL && is_path ? answer_loaded(resolver.node, path, flags, libc) : handle;
+    return handle == NULL && is_path ? loaded_open(resolver.node, path, flags, libc) : handle;
 }
 
 static char unanswered; /* make the real call */
@@ -135,7 +135,7 @@ FI_EXPORT int dlclose(void *handle)
 {
     struct library_calls libc = calls();
 
-    return answer_library_close(handle, &libc);
+    return load_close(handle, &libc);
 }
 
 /* A library's $ORIGIN is the directory of the original, not of its copy. */
@@ -144,7 +144,7 @@ FI_EXPORT int dlinfo(void *handle, int request, void *info)
     int result = real()->dlinfo(handle, request, info);
 
     if (result == 0 && request == RTLD_DI_ORIGIN && resolve_begun) {
-        answer_original_name(resolver.node, info);
+        load_original_name(resolver.node, info);
     }
     return result;
 }

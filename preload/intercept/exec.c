@@ -14,12 +14,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/fs_view.h"
 #include "base/guard.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "base/view.h"
+#include "process/exec_target.h"
 #include "service/service.h"
-#include "successor.h"
 
 extern char **environ;
 
@@ -30,9 +30,10 @@ static void leave(const char *path, char *const environment[])
 
     fi_enter();
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* exec is no cancellation point */
-    if (successor_exists(path)) {
+    if (exec_target_exists(path)) {
         /* with another view it finds no cache in which to say what must be said */
-        service_before_exec(!view_is_other() && successor_is_ours(path, environment), environment);
+        service_before_exec(!fs_view_is_other() && exec_target_is_ours(path, environment),
+                            environment);
     }
     pthread_setcancelstate(state, &state);
     fi_leave();
@@ -45,7 +46,7 @@ static void leave_searched(const char *name, char *const environment[])
     char *path = sys_mmap(FI_PATH_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (path != NULL) {
-        if (successor_search(name, path, FI_PATH_MAX)) {
+        if (exec_target_search(name, path, FI_PATH_MAX)) {
             leave(path, environment);
         }
         sys_munmap(path, FI_PATH_MAX);

@@ -20,7 +20,7 @@ static int (*program_main)(int, char **, char **);
 static void leave(int status, void *unused)
 {
     (void)unused;
-    tell_never_joined();
+    tell_never_joined(service_is_here());
     service_finish(status, false);
 }
 
@@ -49,7 +49,7 @@ FI_EXPORT void _exit(int status)
     if (service_is_here()) {
         service_finish(status, true);
     } else if (init_joins_late()) {
-        tell_never_joined();
+        tell_never_joined(service_is_here());
     }
     real()->_exit(status);
     __builtin_unreachable();

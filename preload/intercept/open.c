@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "answer/answer.h"
+#include "invalidate/note.h"
 #include "resolve.h"
-#include "written.h"
 
 /* The flags that only say how to read: all others are the kernel's business. */
 static bool reads_only(int flags)
@@ -64,9 +64,9 @@ static int serve_open(const char *path, int flags, bool *served)
 static void note_open(int fd, int dirfd, const char *path, int flags)
 {
     if ((flags & O_CREAT) != 0) {
-        written_created(fd, dirfd, path, (flags & O_EXCL) != 0);
+        note_created(fd, dirfd, path, (flags & O_EXCL) != 0);
     } else {
-        written(dirfd, path, CHANGE_OBJECT);
+        note_change(dirfd, path, CHANGE_OBJECT);
     }
 }
 
@@ -223,7 +223,7 @@ static void note_descriptor(FILE *file)
 {
     int error = errno;
 
-    written_through(fileno(file));
+    note_change_by_fd(fileno(file));
     errno = error;
 }
 

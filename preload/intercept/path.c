@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "answer/answer.h"
+#include "intercept/parents.h"
 #include "resolve.h"
-#include "ways.h"
 
 static bool serve_readlink(const char *path, char *buf, size_t size, ssize_t *result)
 {
@@ -20,7 +20,7 @@ static bool serve_readlink(const char *path, char *buf, size_t size, ssize_t *re
         return false;
     }
     if (!resolve_wanted(path) || !resolve(CALL_PATH, RECORD_STAT, 0, path, &a)) {
-        return ways_readlink(path, buf, size, result);
+        return parents_readlink(path, buf, size, result);
     }
     *result = a.error != 0 ? -a.error : answer_readlink(a.record, buf, size);
     if (*result < 0) {

@@ -12,10 +12,10 @@
 #include <string.h>
 #include <sys/fsuid.h>
 
-#include "base/view.h"
+#include "base/fs_view.h"
+#include "invalidate/note.h"
 #include "resolve.h"
 #include "service/service.h"
-#include "written.h"
 
 enum { GROUPS = 64 };
 
@@ -52,7 +52,7 @@ static void begin(struct rights *before, uid_t user)
 {
     look(before);
     if (resolve_active) {
-        written_hold_all();
+        note_reopen_all();
     }
     view_begin_user_change();
     if (before->user == 0 && user != (uid_t)-1 && user != 0) {
@@ -69,7 +69,7 @@ static int end(int result, const struct rights *before)
     look(&now);
     is_other = differ(before, &now);
     if (is_other) {
-        resolve_end();
+        serving_end();
     }
     view_end_user_change(is_other);
     errno = error;
@@ -116,7 +116,7 @@ CHANGE(initgroups, (const char *user, gid_t group), (user, group), (uid_t)-1)
         former = real()->name(id);                                                                 \
         is_other = (type)former != id && (type)real()->name((type)-1) == id;                       \
         if (is_other) {                                                                            \
-            resolve_end();                                                                         \
+            serving_end();                                                                         \
         }                                                                                          \
         view_end_user_change(is_other);                                                            \
         return former;                                                                             \

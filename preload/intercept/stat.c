@@ -5,9 +5,9 @@
 #include <fcntl.h>
 
 #include "answer/answer.h"
+#include "intercept/parents.h"
+#include "invalidate/note.h"
 #include "resolve.h"
-#include "ways.h"
-#include "written.h"
 
 _Static_assert(sizeof(struct stat) == sizeof(struct stat64),
                "one layout serves both (64-bit ABIs)");
@@ -35,7 +35,7 @@ static bool serve_stat(const char *path, bool follow, void *st, int *result)
     if (!resolve_wanted(path) || (size_t)st < 4096 ||
         !resolve(CALL_STAT, RECORD_STAT, 0, path, &a)) {
         *result = 0;
-        return ways_stat(path, follow, st);
+        return parents_stat(path, follow, st);
     }
     return is_served(a.error != 0 ? a.error : answer_stat(a.record, follow, st), result);
 }
@@ -163,7 +163,7 @@ static int statx_of_fd(int fd, int flags, unsigned mask, struct statx *stx)
 {
     char path[FI_PATH_MAX];
 
-    if (!written_original(fd, path)) {
+    if (!note_original_path(fd, path)) {
         answer_fstatx(resolver.node, stx);
         return 0;
     }

@@ -6,17 +6,15 @@
 #include "intercept/real.h"
 
 #include <fcntl.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/un.h>
 
-#include "written.h"
+#include "invalidate/note.h"
 
 /* Success: note what was changed. */
 static int noted(int result, int dirfd, const char *path, enum change_extent extent)
 {
     if (result >= 0) {
-        written(dirfd, path, extent);
+        note_change(dirfd, path, extent);
     }
     return result;
 }
@@ -24,7 +22,7 @@ static int noted(int result, int dirfd, const char *path, enum change_extent ext
 static int noted_fd(int result, int fd)
 {
     if (result == 0) {
-        written_fd(fd);
+        note_change_of_fd(fd);
     }
     return result;
 }
@@ -72,7 +70,7 @@ static bool is_itself(const char *path, int flags)
 static void about_itself(int dirfd, const char *path, int flags)
 {
     if (is_itself(path, flags)) {
-        written_through(dirfd);
+        note_change_by_fd(dirfd);
     }
 }
 
@@ -80,12 +78,12 @@ static void about_itself(int dirfd, const char *path, int flags)
 #define CLOSE_PATH(name, parameters, arguments)                                                    \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
-        struct written_before before;                                                              \
+        struct change_before before;                                                               \
         int result;                                                                                \
-        written_closing(&before, AT_FDCWD, path);                                                  \
+        before_chmod(&before, AT_FDCWD, path);                                                     \
         result = real()->name arguments;                                                           \
         if (result == 0) {                                                                         \
-            written_closed(&before);                                                               \
+            after_chmod(&before);                                                                  \
         }                                                                                          \
         return result;                                                                             \
     }
@@ -93,13 +91,13 @@ static void about_itself(int dirfd, const char *path, int flags)
 #define CLOSE_AT(name, parameters, arguments)                                                      \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
-        struct written_before before;                                                              \
+        struct change_before before;                                                               \
         int result;                                                                                \
         about_itself(dirfd, path, flags);                                                          \
-        written_closing(&before, dirfd, is_itself(path, flags) ? "." : path);                      \
+        before_chmod(&before, dirfd, is_itself(path, flags) ? "." : path);                         \
         result = real()->name arguments;                                                           \
         if (result == 0) {                                                                         \
-            written_closed(&before);                                                               \
+            after_chmod(&before);                                                                  \
         }                                                                                          \
         return result;                                                                             \
     }
@@ -145,12 +143,12 @@ FI_EXPORT int utimensat(int dirfd, const char *path, const struct timespec times
 #define REMOVE(function, at, parameters, arguments)                                                \
     FI_EXPORT int function parameters                                                              \
     {                                                                                              \
-        struct written_before before;                                                              \
+        struct change_before before;                                                               \
         int result;                                                                                \
-        written_remember(&before, at, path);                                                       \
+        before_remove(&before, at, path);                                                          \
         result = real()->function arguments;                                                       \
         if (result == 0) {                                                                         \
-            written_over(&before);                                                                 \
+            after_remove(&before);                                                                 \
         }                                                                                          \
         return result;                                                                             \
     }
@@ -165,15 +163,15 @@ REMOVE(unlinkat, dirfd, (int dirfd, const char *path, int flags), (dirfd, path, 
 #define RENAME(function, from_at, to_at, parameters, arguments)                                    \
     FI_EXPORT int function parameters                                                              \
     {                                                                                              \
-        struct written_before source;                                                              \
-        struct written_before target;                                                              \
+        struct change_before source;                                                               \
+        struct change_before target;                                                               \
         int result;                                                                                \
-        written_remember(&source, from_at, from);                                                  \
-        written_remember(&target, to_at, to);                                                      \
+        before_remove(&source, from_at, from);                                                     \
+        before_remove(&target, to_at, to);                                                         \
         result = real()->function arguments;                                                       \
         if (result == 0) {                                                                         \
-            written_over(&source);                                                                 \
-            written_over(&target);                                                                 \
+            after_remove(&source);                                                                 \
+            after_remove(&target);                                                                 \
         }                                                                                          \
         return result;                                                                             \
     }
@@ -209,7 +207,7 @@ FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char 
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
         char path[FI_PATH_MAX];                                                                    \
-        if (written_original(fd, path)) {                                                          \
+        if (note_original_path(fd, path)) {                                                        \
             return by_path;                                                                        \
         }                                                                                          \
         return noted_fd(real()->name arguments, fd);                                               \
@@ -218,15 +216,15 @@ FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char 
 #define CLOSE_FD(name, parameters, arguments, by_path)                                             \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
-        struct written_before before;                                                              \
+        struct change_before before;                                                               \
         int result;                                                                                \
-        if (written_original(fd, before.path.text)) {                                              \
+        if (note_original_path(fd, before.path.text)) {                                            \
             return by_path;                                                                        \
         }                                                                                          \
-        written_closing_fd(&before, fd);                                                           \
+        before_chmod_by_fd(&before, fd);                                                           \
         result = real()->name arguments;                                                           \
         if (result == 0) {                                                                         \
-            written_closed_fd(&before, fd);                                                        \
+            after_chmod_by_fd(&before, fd);                                                        \
         }                                                                                          \
         return result;                                                                             \
     }
@@ -260,37 +258,7 @@ FI_EXPORT char *mkdtemp(char *name)
     char *made = real()->mkdtemp(name);
 
     if (made != NULL) {
-        written(AT_FDCWD, made, CHANGE_TREE);
+        note_change(AT_FDCWD, made, CHANGE_TREE);
     }
     return made;
-}
-
-/* --- a socket's name --- */
-
-/* The path as the kernel has taken it, which needs no NUL at its end. An abstract name begins with
- * one. */
-static bool socket_path(const struct sockaddr *address, socklen_t length,
-                        char path[sizeof(struct sockaddr_un)])
-{
-    size_t skip = offsetof(struct sockaddr_un, sun_path);
-    size_t n;
-
-    if (length <= skip || length > sizeof(struct sockaddr_un) || address->sa_family != AF_UNIX) {
-        return false;
-    }
-    n = strnlen((const char *)address + skip, length - skip);
-    memcpy(path, (const char *)address + skip, n);
-    path[n] = '\0';
-    return n > 0;
-}
-
-FI_EXPORT int bind(int fd, const struct sockaddr *address, socklen_t length)
-{
-    char path[sizeof(struct sockaddr_un)];
-    int result = real()->bind(fd, address, length);
-
-    if (result == 0 && socket_path(address, length, path)) {
-        written(AT_FDCWD, path, CHANGE_TREE);
-    }
-    return result;
 }

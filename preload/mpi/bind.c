@@ -9,11 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/dynamic.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "early/open.h"
+#include "ldso/dynamic.h"
 
 struct mpi_functions mpi;
 struct mpi_constants mpi_is;
@@ -24,6 +23,12 @@ static struct {
 } bound;
 
 static const void *_Atomic preferred;
+static bool (*is_surely_nowhere)(const char *name);
+
+void mpi_ask_before_searching(bool (*is_nowhere)(const char *name))
+{
+    is_surely_nowhere = is_nowhere;
+}
 
 struct function {
     const char *name;
@@ -184,7 +189,7 @@ static void *open_found(const char *prefix, char *why, size_t size)
         snprintf(name, sizeof name, "%s/lib/libmpi.so.12", prefix);
         library = try_open(name, why, size);
     }
-    if (library == NULL && !early_is_nowhere("libmpi.so.12")) {
+    if (library == NULL && (is_surely_nowhere == NULL || !is_surely_nowhere("libmpi.so.12"))) {
         library = try_open("libmpi.so.12", why, size);
     }
     return library != NULL ? library : try_open("libmpich.so.12", why, size);

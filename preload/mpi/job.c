@@ -10,7 +10,7 @@
 #include "mpi/bind.h"
 #include "mpi/init.h"
 #include "mpi/job_private.h"
-#include "mpi/place.h"
+#include "mpi/node_id.h"
 
 _Static_assert(sizeof(MPI_Request) <= sizeof(int64_t), "a request fits into struct job_request");
 
@@ -142,26 +142,26 @@ static int wait_napping(MPI_Request request)
 
 /* --- who is where --- */
 
-struct member {
+struct rank_facts {
     uint64_t place;
     int32_t has_place;
     int32_t candidate; /* for the root */
 };
 
-static int gather_members(struct job *job, bool candidate, struct member *members)
+static int gather_rank_facts(struct job *job, bool candidate, struct rank_facts *members)
 {
-    struct member mine = {.candidate = candidate};
+    struct rank_facts mine = {.candidate = candidate};
     MPI_Request request = MPI_REQUEST_NULL;
     int e;
 
-    mine.has_place = place_key(&mine.place);
+    mine.has_place = node_id(&mine.place);
     e = mpi.Iallgather(&mine, sizeof mine, MPI_BYTE, members, sizeof mine, MPI_BYTE, job->p->world,
                        &request);
     return e == MPI_SUCCESS ? wait_napping(request) : e;
 }
 
 /* The lowest rank that may be; else rank 0. */
-static int choose_root(const struct job *job, const struct member *members)
+static int choose_root(const struct job *job, const struct rank_facts *members)
 {
     for (int i = 0; i < job->size; i++) {
         if (members[i].candidate) {
@@ -173,9 +173,9 @@ static int choose_root(const struct job *job, const struct member *members)
 
 /* Without keys of places MPI is asked; the world rank of a node's first rank then serves as its
  * key. */
-static int ask_mpi_for_places(struct job *job, struct member *members)
+static int ask_mpi_for_nodes(struct job *job, struct rank_facts *members)
 {
-    struct member mine = members[job->rank];
+    struct rank_facts mine = members[job->rank];
     MPI_Request request = MPI_REQUEST_NULL;
     MPI_Comm node;
     int first = job->rank;
@@ -195,7 +195,7 @@ static int ask_mpi_for_places(struct job *job, struct member *members)
     return e == MPI_SUCCESS ? wait_napping(request) : e;
 }
 
-static bool all_have_places(const struct job *job, const struct member *members)
+static bool all_know_their_node(const struct job *job, const struct rank_facts *members)
 {
     for (int i = 0; i < job->size; i++) {
         if (!members[i].has_place) {
@@ -205,15 +205,15 @@ static bool all_have_places(const struct job *job, const struct member *members)
     return true;
 }
 
-struct seat {
+struct node_member {
     uint64_t place;
     int rank;
 };
 
-static int by_place_then_rank(const void *a, const void *b)
+static int by_node_then_rank(const void *a, const void *b)
 {
-    const struct seat *x = a;
-    const struct seat *y = b;
+    const struct node_member *x = a;
+    const struct node_member *y = b;
 
     return x->place != y->place ? (x->place > y->place) - (x->place < y->place) : x->rank - y->rank;
 }
@@ -225,7 +225,7 @@ static int by_rank(const void *a, const void *b)
 
 /* The ranks of this node, the leader first: the root, or the lowest. The leaders of all nodes, the
  * root first. */
-static void take_seats(struct job *job, const struct seat *seats, int *leaders)
+static void group_by_node(struct job *job, const struct node_member *seats, int *leaders)
 {
     struct job_private *p = job->p;
 
@@ -252,9 +252,9 @@ static void take_seats(struct job *job, const struct seat *seats, int *leaders)
     leaders[0] = job->root;
 }
 
-static int seat_all(struct job *job, const struct member *members, int *leaders)
+static int group_ranks(struct job *job, const struct rank_facts *members, int *leaders)
 {
-    struct seat *seats = calloc((size_t)job->size, sizeof *seats);
+    struct node_member *seats = calloc((size_t)job->size, sizeof *seats);
 
     job->p->node = calloc((size_t)job->size, sizeof *job->p->node);
     if (seats == NULL || job->p->node == NULL) {
@@ -262,10 +262,10 @@ static int seat_all(struct job *job, const struct member *members, int *leaders)
         return MPI_ERR_NO_MEM;
     }
     for (int i = 0; i < job->size; i++) {
-        seats[i] = (struct seat){members[i].place, i};
+        seats[i] = (struct node_member){members[i].place, i};
     }
-    qsort(seats, (size_t)job->size, sizeof *seats, by_place_then_rank);
-    take_seats(job, seats, leaders);
+    qsort(seats, (size_t)job->size, sizeof *seats, by_node_then_rank);
+    group_by_node(job, seats, leaders);
     free(seats);
     while (job->p->node[job->node_rank] != job->rank) {
         job->node_rank++;
@@ -291,16 +291,16 @@ static int open_leaders(struct job *job, const int *leaders)
     return e == MPI_SUCCESS ? mpi.Comm_rank(p->leaders, &job->leader) : e;
 }
 
-static int meet(struct job *job, bool candidate, struct member *members, int *leaders)
+static int meet(struct job *job, bool candidate, struct rank_facts *members, int *leaders)
 {
-    int e = gather_members(job, candidate, members);
+    int e = gather_rank_facts(job, candidate, members);
 
-    if (e == MPI_SUCCESS && !all_have_places(job, members)) {
-        e = ask_mpi_for_places(job, members);
+    if (e == MPI_SUCCESS && !all_know_their_node(job, members)) {
+        e = ask_mpi_for_nodes(job, members);
     }
     if (e == MPI_SUCCESS) {
         job->root = choose_root(job, members);
-        e = seat_all(job, members, leaders);
+        e = group_ranks(job, members, leaders);
     }
     return e == MPI_SUCCESS ? open_leaders(job, leaders) : e;
 }
@@ -315,7 +315,7 @@ static int meet_nobody(struct job *job)
 
 static int meet_all(struct job *job, bool candidate)
 {
-    struct member *members;
+    struct rank_facts *members;
     int *leaders;
     int e;
 

@@ -58,13 +58,13 @@ uint64_t job_signs_of_life(void);
 /* At the end: a rank that is lost (killed, or it has called exec) will never come to job_meet().
  * Looks whether another rank says so, and sets *lost; once *lost is set, here or by another thread,
  * tells some others, who tell others: all ranks that look hear of it, whichever is the lost one. */
-int job_heed(struct job *job, _Atomic bool *lost);
+int job_poll_lost(struct job *job, _Atomic bool *lost);
 
 /* This rank will be lost: it is about to call exec. Tells others, as job_heed() does, and waits a
  * moment for MPI to send it. */
-int job_depart(struct job *job, _Atomic bool *lost);
+int job_announce_exec(struct job *job, _Atomic bool *lost);
 
-struct job_meeting {
+struct job_shutdown {
     bool mine;
     bool any;           /* is `mine` true in one of them? */
     int64_t limit_ns;   /* after so long, a rank is taken for lost; 0: never */
@@ -73,7 +73,7 @@ struct job_meeting {
 
 /* Waits (napping) until every rank is here. When one is lost it does not return: the process ends
  * meanwhile. */
-int job_meet(struct job *job, struct job_meeting *meeting);
+int job_shutdown_barrier(struct job *job, struct job_shutdown *shutdown);
 /* Closes everything, after job_meet(). May call back into the program, for the attributes of its
  * communicators, and needs all ranks. */
 int job_close(struct job *job);

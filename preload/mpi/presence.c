@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
-#include "mpi/place.h"
+#include "mpi/node_id.h"
 
 enum answer { COUNTING, ALL_HERE, SOME_MISSING };
 
@@ -397,10 +397,10 @@ bool presence_await(const char *directory, uint64_t limit_ms)
     struct presence in = {.directory = directory, .limit_ms = limit_ms};
     pid_t daemon;
 
-    if (!place_daemon(&daemon, &in.key)) {
+    if (!launcher_daemon_id(&daemon, &in.key)) {
         return true;
     }
     in.daemon = daemon;
-    in.ranks = place_ranks(daemon, &in.rank);
+    in.ranks = launcher_local_ranks(daemon, &in.rank);
     return in.ranks < 2 || presence_count(&in);
 }

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/dynamic.h"
 #include "base/guard.h"
 #include "base/hash.h"
-#include "base/linkmap.h"
+#include "ldso/dynamic.h"
+#include "ldso/linkmap.h"
 
 enum { CALLERS = 256 };
 

@@ -20,7 +20,7 @@
 
 #include <stdbool.h>
 
-#include "base/imports.h"
+#include "ldso/imports.h"
 
 /* Both names of each: Fortran's MPI_INIT and profiling libraries call PMPI_Init. */
 enum redirected_call {

@@ -335,12 +335,12 @@ void report_write(const char *where, const struct report_facts *facts,
 
 void report_write_idle(const char *where, const char *why)
 {
-    static atomic_flag written = ATOMIC_FLAG_INIT;
+    static atomic_flag note_change = ATOMIC_FLAG_INIT;
     static const struct report_libraries none;
     struct report_facts facts = {
         .why = why, .mpi_library = "", .roots = "", .plan = {.file = ""}, .left = &none};
 
-    if (where != NULL && !atomic_flag_test_and_set(&written)) {
+    if (where != NULL && !atomic_flag_test_and_set(&note_change)) {
         report_write(where, &facts, NULL, 0);
     }
 }

@@ -11,7 +11,7 @@
 
 #include <stddef.h>
 
-#include "report/counters.h"
+#include "cache/counters.h"
 #include "report/libraries.h"
 
 struct report_plan {

@@ -8,7 +8,7 @@
 #include "base/sys.h"
 #include "mpi/bind.h"
 #include "mpi/init.h"
-#include "mpi/slot.h"
+#include "mpi/pmi_slot.h"
 #include "service/internal.h"
 
 enum {
@@ -48,17 +48,18 @@ bool service_wait_past(struct service *s, enum service_phase from, uint64_t ms)
     return error == 0;
 }
 
-void service_depart(struct service *s)
+void service_announce_exec(struct service *s)
 {
     struct timespec until = after_ms(DEPARTURE_MS);
     int error = 0;
 
     pthread_mutex_lock(&s->lock);
-    if (atomic_load(&s->departure) == STAYS) {
-        atomic_store(&s->departure, DEPARTS);
+    if (atomic_load(&s->exec_announcement) == NOT_ANNOUNCED) {
+        atomic_store(&s->exec_announcement, ANNOUNCING);
     }
     pthread_cond_broadcast(&s->changed);
-    while (error == 0 && s->phase == PHASE_SERVING && atomic_load(&s->departure) == DEPARTS) {
+    while (error == 0 && s->phase == PHASE_SERVING &&
+           atomic_load(&s->exec_announcement) == ANNOUNCING) {
         error = pthread_cond_timedwait(&s->changed, &s->lock, &until);
     }
     pthread_mutex_unlock(&s->lock);
@@ -124,10 +125,10 @@ static void await_close(struct service *s, uint64_t ms)
             signs = signs_of_life(s);
             last_sign = now;
         }
-        if (now - last_sign > service_patience_ns(s)) {
+        if (now - last_sign > service_wait_budget_ns(s)) {
             fi_log(is_hopeless(s) ? LOG_INFO : LOG_WARN,
                    "the service thread has been stuck in MPI for %lld ms: not waiting for it",
-                   (long long)(service_patience_ns(s) / 1000000));
+                   (long long)(service_wait_budget_ns(s) / 1000000));
             return;
         }
         if (ms != 0 && now - start > (int64_t)ms * 1000000) {
@@ -212,7 +213,7 @@ void service_lose_mpi(void)
         fi_log(LOG_INFO, "the program takes the numbers of MPI's descriptors: this rank closes "
                          "MPI without the others");
         leave_unclosed(s);
-        service_depart(s);
+        service_announce_exec(s);
     }
     pthread_mutex_lock(&s->lock);
     atomic_store(&s->has_lost_mpi, true);
@@ -232,12 +233,13 @@ void service_leave_cache(void)
     }
 }
 
-/* The launcher would take the new program for a crashed one, and end the job without a word: the
- * keeper finalises PMI when that program has ended, unless it is the program's own affair. */
-static void keep_slot(const struct service *s)
+/* The launcher would take the new program for a crashed one, and end the job without a word, since
+ * we have opened PMI and nobody in the new program closes it. So PMI is finalised now, unless the
+ * program itself uses MPI. (The new program cannot start MPI in this slot then.) */
+static void finalize_slot(const struct service *s)
 {
     if ((s->phase == PHASE_ABANDONED || mpi_is_bound()) && !program_uses_mpi(s)) {
-        slot_keep();
+        slot_finalize();
     }
 }
 
@@ -247,14 +249,14 @@ static void hand_over(struct service *s)
     if (s->phase != PHASE_ABANDONED) {
         leave_unclosed(s);
     }
-    keep_slot(s);
+    finalize_slot(s);
     if (s->has_cache) {
         node_leave(&s->node);
     }
     s->has_left = true;
 }
 
-void service_before_exec(bool successor_is_ours, char *const environment[])
+void service_before_exec(bool exec_target_is_ours, char *const environment[])
 {
     struct service *s = &the_service;
 
@@ -262,12 +264,12 @@ void service_before_exec(bool successor_is_ours, char *const environment[])
         return;
     }
     if (s->phase == PHASE_SERVING) {
-        service_depart(s);
+        service_announce_exec(s);
     }
-    if (!successor_is_ours) {
+    if (!exec_target_is_ours) {
         hand_over(s);
     } else if (!slot_is_named_in(environment)) {
-        keep_slot(s);
+        finalize_slot(s);
     }
 }
 
@@ -277,7 +279,7 @@ static bool begin_leaving(struct service *s, bool abrupt)
     int before = NOT_LEAVING;
 
     return atomic_compare_exchange_strong(
-        &s->leaving, &before, abrupt && init_program_initialized() ? LEAVING_ABRUPTLY : LEAVING);
+        &s->leaving, &before, abrupt && init_program_initialized() ? LEAVING_BY__EXIT : LEAVING);
 }
 
 /* Tells the service that this rank leaves, and waits until it has closed. */

@@ -4,10 +4,10 @@
 
 #include <pthread.h>
 
+#include "broadcast/wire.h"
 #include "mpi/job.h"
-#include "service/plan.h"
+#include "plan/plan.h"
 #include "service/service.h"
-#include "service/wire.h"
 
 enum service_phase {
     PHASE_JOINING,
@@ -20,10 +20,10 @@ enum service_phase {
 };
 
 /* Abruptly: the program's MPI must not be called back any more. */
-enum leaving { NOT_LEAVING, LEAVING, LEAVING_ABRUPTLY };
+enum leaving { NOT_LEAVING, LEAVING, LEAVING_BY__EXIT };
 
 /* By exec: the service thread tells the others. */
-enum departure { STAYS, DEPARTS, HAS_DEPARTED };
+enum exec_announcement { NOT_ANNOUNCED, ANNOUNCING, ANNOUNCED };
 
 struct service {
     struct service_input input;
@@ -41,11 +41,11 @@ struct service {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     _Atomic enum service_phase phase; /* changes with the lock held, for those that wait */
-    _Atomic int leaving;   /* enum leaving: at the exit, or in MPI_Finalize (mpi/init.h) */
-    _Atomic int finished;  /* this rank is at its exit */
-    _Atomic int departure; /* enum departure */
-    _Atomic bool serving;  /* in one of the loops, which end by themselves */
-    _Atomic bool lost;     /* a rank will never come to close the session */
+    _Atomic int leaving;           /* enum leaving: at the exit, or in MPI_Finalize (mpi/init.h) */
+    _Atomic int finished;          /* this rank is at its exit */
+    _Atomic int exec_announcement; /* enum departure */
+    _Atomic bool serving;          /* in one of the loops, which end by themselves */
+    _Atomic bool lost;             /* a rank will never come to close the session */
 
     /* how the serving loops rest */
     int64_t nap_ns;
@@ -60,11 +60,11 @@ struct service {
         bool sent; /* and MPI has the text */
         char *text;
         struct job_request request;
-    } farewell; /* leader */
+    } exit_stats; /* leader */
 
     bool broken;     /* an MPI call failed: nothing is served any more */
     bool unfinished; /* MPI still has messages of ours: it would complain of them if closed */
-    bool forsaken;   /* leader: the root was silent for too long */
+    bool root_lost;  /* leader: the root was silent for too long */
     _Atomic bool nobody_closes; /* a rank is abrupt, or unfinished: all leave MPI open */
     _Atomic bool closed;        /* the session was closed in order */
     _Atomic bool has_lost_mpi;  /* MPI must not be called any more */
@@ -73,7 +73,7 @@ struct service {
 };
 
 /* Silence after which something that must answer at the exit is taken for dead. */
-int64_t service_patience_ns(const struct service *service);
+int64_t service_wait_budget_ns(const struct service *service);
 
 extern struct service the_service;
 
@@ -90,13 +90,13 @@ void leader_serve(struct service *service);
 
 /* After the loop, at the exit: the leaders' counters reach the root, which writes the report. */
 void root_collect(struct service *service);
-void leader_farewell(struct service *service);
+void leader_send_exit_stats(struct service *service);
 /* When the root has met the leaders: it has the farewell, or will never take it. */
-void leader_farewell_over(struct service *service);
+void leader_end_exit_stats(struct service *service);
 
 /* After job_open(): the launcher has started more tasks than MPI has ranks; says so, once a step.
  */
-bool service_is_cut_off(const struct service *service);
+bool service_step_is_split(const struct service *service);
 
 /* All ranks of this node are at their exit, or have called exec. */
 bool service_node_leaves(const struct service *service);
@@ -110,12 +110,17 @@ void service_may_stop(struct service *service);
 bool service_waits_in_vain(struct service *service);
 
 /* For the program's threads, before exec: the service thread tells the other ranks. */
-void service_depart(struct service *service);
+void service_announce_exec(struct service *service);
 
 /* Between rounds of a loop: at once again after work, else naps that grow. */
 void service_rest(struct service *service, bool worked);
 
 /* Notes a failed MPI call. */
 bool service_check(struct service *service, int error, const char *what);
+
+/* At level info, once a job: it is served. */
+void tell_active(struct service *service);
+/* `what` has failed. */
+void tell_broken(const struct service *service, int error, const char *what);
 
 #endif

@@ -2,18 +2,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs_view.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "base/view.h"
-#include "service/farewell.h"
+#include "broadcast/exit_stats.h"
+#include "broadcast/stream.h"
+#include "broadcast/tree.h"
 #include "service/internal.h"
-#include "service/relay.h"
-#include "service/stream.h"
 
 struct leader {
     struct service *service;
     struct stream_reader reader;
-    struct relay relay;
+    struct tree tree;
     bool ended;
     bool more; /* the last frame was full */
     char requests[WIRE_REQUESTS];
@@ -47,18 +47,18 @@ static bool receive(struct leader *l)
     const struct wire_frame *frame;
     bool is_news;
 
-    if (!service_check(s, relay_work(&l->relay), "relay")) {
+    if (!service_check(s, tree_progress(&l->tree), "relay")) {
         return false;
     }
-    frame = relay_next(&l->relay);
+    frame = tree_next(&l->tree);
     if (frame == NULL) {
-        s->in_flight = l->more || relay_in_flight(&l->relay);
+        s->in_flight = l->more || tree_in_flight(&l->tree);
         return false;
     }
     take(l, frame);
     is_news = frame->type != WIRE_HEARTBEAT;
     l->more = frame->size == WIRE_FRAME - sizeof *frame;
-    relay_taken(&l->relay);
+    tree_taken(&l->tree);
     return is_news;
 }
 
@@ -93,42 +93,43 @@ static bool forward(struct leader *l)
 
 /* Tells the root, once, that all ranks here are at their exit, with what they counted and used.
  * Does not wait for it: a root that has failed takes no farewells any more. */
-void leader_farewell(struct service *s)
+void leader_send_exit_stats(struct service *s)
 {
     size_t size = 0;
 
-    s->farewell.said = true;
+    s->exit_stats.said = true;
     if (s->has_cache) {
-        s->farewell.text = malloc(farewell_room(s->node.index.header->n_ranks, s->hello.planned));
+        s->exit_stats.text =
+            malloc(exit_stats_room(s->node.index.header->n_ranks, s->hello.planned));
     }
-    if (s->farewell.text != NULL) {
-        size = farewell_write(&s->node.index, s->farewell.text);
+    if (s->exit_stats.text != NULL) {
+        size = exit_stats_write(&s->node.index, s->exit_stats.text);
     }
-    s->farewell.sent = service_check(
-        s,
-        job_post_send(&s->job, s->farewell.text, size, 0, WIRE_TAG_FAREWELL, &s->farewell.request),
-        "send");
+    s->exit_stats.sent = service_check(s,
+                                       job_post_send(&s->job, s->exit_stats.text, size, 0,
+                                                     WIRE_TAG_EXIT_STATS, &s->exit_stats.request),
+                                       "send");
 }
 
-void leader_farewell_over(struct service *s)
+void leader_end_exit_stats(struct service *s)
 {
     bool done = false;
 
-    if (!s->farewell.sent ||
-        !service_check(s, job_done(&s->farewell.request, &done, NULL), "send")) {
+    if (!s->exit_stats.sent ||
+        !service_check(s, job_done(&s->exit_stats.request, &done, NULL), "send")) {
         return;
     }
     if (done) {
-        free(s->farewell.text);
+        free(s->exit_stats.text);
     } else { /* MPI may still read it */
-        job_cancel(&s->farewell.request);
+        job_cancel(&s->exit_stats.request);
     }
 }
 
 static void leader_free(struct leader *l)
 {
     stream_reader_end(&l->reader);
-    relay_close(&l->relay);
+    tree_close(&l->tree);
     free(l);
 }
 
@@ -142,18 +143,18 @@ static struct leader *leader_new(struct service *s)
     }
     l->service = s;
     stream_reader_init(&l->reader, s->has_cache ? &s->node : NULL);
-    service_check(s, relay_open(&l->relay, &s->job), "relay");
+    service_check(s, tree_open(&l->tree, &s->job), "relay");
     return l;
 }
 
 /* Nobody of the node needs anything more, and the root, which sends signs of life, is silent: its
  * END will not come. */
-static bool is_forsaken(const struct leader *l)
+static bool is_root_lost(const struct leader *l)
 {
     const struct service *s = l->service;
     int64_t last = s->last_work > l->last_sign ? s->last_work : l->last_sign;
 
-    return s->farewell.said && sys_now_ns() - last > service_patience_ns(s);
+    return s->exit_stats.said && sys_now_ns() - last > service_wait_budget_ns(s);
 }
 
 /* This process has become another user (setuid(2)), and cannot write there any more: the others of
@@ -173,19 +174,19 @@ void leader_serve(struct service *s)
 {
     struct leader *l = leader_new(s);
 
-    while (!s->broken && !is_forsaken(l) && !(l->ended && !relay_in_flight(&l->relay))) {
+    while (!s->broken && !is_root_lost(l) && !(l->ended && !tree_in_flight(&l->tree))) {
         bool worked = receive(l);
 
-        if (view_is_other() && l->reader.node != NULL) {
+        if (fs_view_is_other() && l->reader.node != NULL) {
             give_node_up(l);
         }
         worked |= forward(l);
-        if (!s->farewell.said && service_node_leaves(s)) {
-            leader_farewell(s);
+        if (!s->exit_stats.said && service_node_leaves(s)) {
+            leader_send_exit_stats(s);
         }
         service_rest(s, worked);
     }
-    s->forsaken = l != NULL && !s->broken && !l->ended;
+    s->root_lost = l != NULL && !s->broken && !l->ended;
     s->unfinished = l != NULL && (!l->ended || l->sending);
     if (l != NULL && !s->unfinished) { /* else MPI may still use what it was given */
         leader_free(l);

@@ -3,20 +3,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs_view.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "base/view.h"
-#include "cache/left.h"
-#include "fill/ahead.h"
+#include "broadcast/exit_stats.h"
+#include "broadcast/stream.h"
+#include "broadcast/tree.h"
+#include "cache/query.h"
+#include "cache/unserved.h"
+#include "dlopen/closure.h"
+#include "fill/prefetch.h"
 #include "mpi/bind.h"
 #include "report/report.h"
-#include "service/farewell.h"
 #include "service/internal.h"
-#include "service/query.h"
-#include "service/relay.h"
-#include "service/stream.h"
+#include "service/lookup_pool.h"
 #include "service/tell.h"
-#include "service/work.h"
 
 enum {
     RECEIVES = 8,         /* receives for requests that are posted */
@@ -30,7 +31,7 @@ static const int64_t heartbeat_ns = 500000000;
 struct root {
     struct service *service;
     struct stream_writer writer;
-    struct relay relay;
+    struct tree tree;
     int64_t last_broadcast;
     char requests[RECEIVES][WIRE_REQUESTS];
     struct job_request receives[RECEIVES];
@@ -42,10 +43,10 @@ struct root {
     uint64_t bulk_bytes;
 
     /* farewells */
-    char *farewell; /* receive buffer */
-    size_t farewell_room;
+    char *exit_stats; /* receive buffer */
+    size_t exit_stats_room;
     bool complete; /* all nodes have said what they used of the plan */
-    struct job_request farewell_request;
+    struct job_request exit_stats_request;
     struct fi_counters *counters; /* of all ranks that left */
     size_t n_counters;
     struct report_libraries left;
@@ -57,7 +58,7 @@ static struct root *root; /* between root_serve and root_collect */
 static void post(struct root *r, struct wire_frame *frame, enum wire_type type)
 {
     frame->type = type;
-    service_check(r->service, relay_send(&r->relay, frame), "relay");
+    service_check(r->service, tree_send(&r->tree, frame), "relay");
     r->last_broadcast = sys_now_ns();
     count_add(&fi_count->blocks_broadcast, 1);
     count_add(&fi_count->bytes_broadcast, frame->size);
@@ -65,7 +66,7 @@ static void post(struct root *r, struct wire_frame *frame, enum wire_type type)
 
 static bool post_empty(struct root *r, enum wire_type type)
 {
-    struct wire_frame *frame = relay_room(&r->relay);
+    struct wire_frame *frame = tree_room(&r->tree);
 
     if (frame != NULL) {
         frame->size = 0;
@@ -80,10 +81,10 @@ static bool broadcast(struct root *r)
     struct wire_frame *frame;
 
     if (r->service->job.n_nodes == 1 ||
-        !service_check(r->service, relay_work(&r->relay), "relay")) {
+        !service_check(r->service, tree_progress(&r->tree), "relay")) {
         return false;
     }
-    frame = relay_room(&r->relay);
+    frame = tree_room(&r->tree);
     if (frame == NULL) {
         return false;
     }
@@ -117,7 +118,7 @@ static void take_request(struct root *r, const struct fi_query *q)
 {
     count_add(&fi_count->requests_seen, 1);
     if (query_is_allowed(q, &r->service->policy)) {
-        work_put(WORK_REQUEST, q);
+        lookup_pool_put(LOOKUP_REQUEST, q);
     } else {
         fi_log_once(LOG_WARN, "a request that no rank of a sound job makes is not answered");
     }
@@ -160,13 +161,13 @@ static bool take_local_requests(struct root *r)
     return worked;
 }
 
-static void expect_farewell(struct root *r)
+static void expect_exit_stats(struct root *r)
 {
     struct service *s = r->service;
 
     service_check(s,
-                  job_post_receive(&s->job, r->farewell, r->farewell_room, JOB_ANYONE,
-                                   WIRE_TAG_FAREWELL, &r->farewell_request),
+                  job_post_receive(&s->job, r->exit_stats, r->exit_stats_room, JOB_ANYONE,
+                                   WIRE_TAG_EXIT_STATS, &r->exit_stats_request),
                   "receive");
 }
 
@@ -179,23 +180,24 @@ static void add_counters(struct root *r, const struct fi_counters *c, size_t n)
     r->n_counters += n;
 }
 
-static bool take_farewells(struct root *r)
+static bool take_exit_stats(struct root *r)
 {
     struct service *s = r->service;
-    struct farewell farewell;
+    struct exit_stats exit_stats;
     size_t size = 0;
     bool done = false;
 
     if (r->nodes_gone == s->job.n_nodes - 1 ||
-        !service_check(s, job_done(&r->farewell_request, &done, &size), "receive") || !done) {
+        !service_check(s, job_done(&r->exit_stats_request, &done, &size), "receive") || !done) {
         return false;
     }
-    farewell_read(&s->node.index, r->farewell, size, &farewell);
-    add_counters(r, farewell.counters, farewell.n_counters);
-    report_libraries_add(&r->left, farewell.left, farewell.left_size, farewell.left_omitted);
-    r->complete = r->complete && farewell.knows_plan;
+    exit_stats_read(&s->node.index, r->exit_stats, size, &exit_stats);
+    add_counters(r, exit_stats.counters, exit_stats.n_counters);
+    report_libraries_add(&r->left, exit_stats.left, exit_stats.unserved_size,
+                         exit_stats.unserved_omitted);
+    r->complete = r->complete && exit_stats.knows_plan;
     if (++r->nodes_gone < s->job.n_nodes - 1) {
-        expect_farewell(r);
+        expect_exit_stats(r);
     }
     return true;
 }
@@ -209,7 +211,8 @@ static bool is_quiet(const struct root *r)
 {
     const struct service *s = r->service;
 
-    return sys_now_ns() - s->last_work > (int64_t)s->input.config->idle_ms * 1000000 && work_idle();
+    return sys_now_ns() - s->last_work > (int64_t)s->input.config->idle_ms * 1000000 &&
+           lookup_pool_idle();
 }
 
 /* A rank is lost, and with it, perhaps, the farewell of its node. */
@@ -222,13 +225,13 @@ static bool waits_in_vain(const struct root *r)
  * be written before the others give up. */
 static int64_t silence_ns(const struct service *s)
 {
-    return atomic_load(&s->lost) ? service_patience_ns(s) / 4 : service_patience_ns(s);
+    return atomic_load(&s->lost) ? service_wait_budget_ns(s) / 4 : service_wait_budget_ns(s);
 }
 
 /* By name, as the report: not into another root directory. */
 static void save_plan(struct service *s)
 {
-    if (!view_is_other()) {
+    if (!fs_view_is_other()) {
         plan_save(&s->plan);
     }
 }
@@ -240,9 +243,9 @@ static void say_end(struct root *r)
     int64_t start = sys_now_ns();
     bool said = s->job.n_nodes == 1;
 
-    while (!s->broken && (!said || relay_in_flight(&r->relay))) {
+    while (!s->broken && (!said || tree_in_flight(&r->tree))) {
         said = said || post_empty(r, WIRE_END);
-        service_check(s, relay_work(&r->relay), "relay");
+        service_check(s, tree_progress(&r->tree), "relay");
         if (sys_now_ns() - start > silence_ns(s)) {
             if (!atomic_load(&s->lost)) {
                 service_check(s, -1, "broadcast to a silent node");
@@ -266,7 +269,7 @@ static void begin_bulk(struct root *r)
 
         if (query_is_allowed(&q, &r->service->policy) &&
             policy_verdict(&r->service->policy, e->path, e->length) != NOT_OURS) {
-            work_put(q.kind == RECORD_LIBRARY ? WORK_LIBRARY : WORK_PLAN, &q);
+            lookup_pool_put(q.kind == RECORD_LIBRARY ? LOOKUP_LIBRARY : LOOKUP_PLAN, &q);
         }
     }
 }
@@ -277,7 +280,7 @@ static void end_bulk(struct root *r)
     struct service *s = r->service;
     bool alone = s->job.n_nodes == 1;
 
-    if (!r->bulk || !work_idle() || (!alone && !stream_is_drained(&r->writer)) ||
+    if (!r->bulk || !lookup_pool_idle() || (!alone && !stream_is_drained(&r->writer)) ||
         (!alone && !post_empty(r, WIRE_BULK_DONE))) {
         return;
     }
@@ -289,7 +292,7 @@ static void end_bulk(struct root *r)
 
 static bool give_to_helper(const struct fi_query *q)
 {
-    return work_put(WORK_AHEAD, q);
+    return lookup_pool_put(LOOKUP_PREFETCH, q);
 }
 
 static bool prepare(struct root *r, struct service *s)
@@ -297,21 +300,21 @@ static bool prepare(struct root *r, struct service *s)
     r->service = s;
     stream_writer_init(&r->writer, &s->node);
     r->complete = true;
-    r->farewell_room = farewell_room(MOST_COUNTERS, s->hello.planned);
-    r->farewell = malloc(r->farewell_room);
+    r->exit_stats_room = exit_stats_room(MOST_COUNTERS, s->hello.planned);
+    r->exit_stats = malloc(r->exit_stats_room);
     r->counters = calloc((size_t)s->job.size, sizeof *r->counters);
-    if (r->farewell == NULL || r->counters == NULL) {
+    if (r->exit_stats == NULL || r->counters == NULL) {
         return false;
     }
     if (s->job.n_nodes > 1) {
-        service_check(s, relay_open(&r->relay, &s->job), "relay");
+        service_check(s, tree_open(&r->tree, &s->job), "relay");
         while (r->listening < RECEIVES) {
             listen(r, r->listening++);
         }
-        expect_farewell(r);
+        expect_exit_stats(r);
     }
-    work_start(&s->fill, s->plan.n > 0 ? PLAN_HELPERS : HELPERS);
-    ahead_start(&s->fill, &s->policy, give_to_helper);
+    lookup_pool_start(&s->fill, s->plan.n > 0 ? PLAN_HELPERS : HELPERS);
+    prefetch_start(&s->fill, &s->policy, give_to_helper);
     begin_bulk(r);
     return true;
 }
@@ -323,14 +326,14 @@ void root_serve(struct service *s)
         service_check(s, -1, "allocation");
         return;
     }
-    while (!s->broken && !view_is_other()) { /* else it has no answers any more */
+    while (!s->broken && !fs_view_is_other()) { /* else it has no answers any more */
         bool worked = broadcast(root);
 
         worked |= take_requests(root);
         worked |= take_local_requests(root);
-        worked |= take_farewells(root);
+        worked |= take_exit_stats(root);
         end_bulk(root);
-        s->in_flight = relay_in_flight(&root->relay);
+        s->in_flight = tree_in_flight(&root->tree);
         if (!worked && (all_leave(root) || is_quiet(root) || waits_in_vain(root))) {
             break;
         }
@@ -338,9 +341,9 @@ void root_serve(struct service *s)
         atomic_fetch_add_explicit(&s->node.index.header->progress, 1, memory_order_relaxed);
         service_rest(s, worked);
     }
-    work_stop();
+    lookup_pool_stop();
     say_end(root);
-    s->unfinished = relay_in_flight(&root->relay);
+    s->unfinished = tree_in_flight(&root->tree);
     if (!s->broken && !all_leave(root)) {
         plan_merge(&s->plan, &s->node.index, false);
         save_plan(s);
@@ -358,9 +361,9 @@ static void cancel_receives(struct root *r)
 static void release(struct root *r)
 {
     cancel_receives(r);
-    relay_close(&r->relay);
+    tree_close(&r->tree);
     stream_writer_end(&r->writer);
-    free(r->farewell);
+    free(r->exit_stats);
     free(r->counters);
     report_libraries_free(&r->left);
 }
@@ -370,10 +373,10 @@ static void add_own(struct root *r)
 {
     const struct segment *index = &r->service->node.index;
     uint32_t omitted;
-    size_t size = left_write(index, r->farewell, r->farewell_room, &omitted);
+    size_t size = unserved_write(index, r->exit_stats, r->exit_stats_room, &omitted);
 
     add_counters(r, index->header->counters, index->header->n_ranks);
-    report_libraries_add(&r->left, r->farewell, size, omitted);
+    report_libraries_add(&r->left, r->exit_stats, size, omitted);
 }
 
 static void write_report(struct root *r)
@@ -401,7 +404,7 @@ static void write_report(struct root *r)
 void root_collect(struct service *s)
 {
     while (root != NULL && !s->broken && !all_leave(root) && !service_waits_in_vain(s)) {
-        service_rest(s, take_farewells(root));
+        service_rest(s, take_exit_stats(root));
     }
     if (root == NULL) {
         return;
@@ -413,9 +416,10 @@ void root_collect(struct service *s)
         return;
     }
     add_own(root);
+    closure_mark_used_files(&s->node.index);
     plan_merge(&s->plan, &s->node.index, root->complete && all_leave(root));
     save_plan(s);
-    if (s->input.config->report != NULL && !view_is_other()) {
+    if (s->input.config->report != NULL && !fs_view_is_other()) {
         write_report(root);
     }
     if (all_leave(root)) {

@@ -9,15 +9,15 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include "base/fs_view.h"
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "base/view.h"
-#include "fill/library.h"
+#include "dlopen/closure.h"
 #include "mpi/bind.h"
 #include "mpi/init.h"
-#include "mpi/slot.h"
-#include "roots.h"
+#include "mpi/pmi_slot.h"
+#include "policy/roots.h"
 #include "service/internal.h"
 #include "service/tell.h"
 
@@ -26,7 +26,7 @@ enum {
     NAP_BUSY_NS = 50000,
     NAP_MAX_NS = 1000000,
     NAP_IDLE_NS = 5000000, /* when nothing has happened for IDLE_AFTER_NS */
-    PATIENCE = 6,          /* in units of FASTIMPORT_WAIT_MS */
+    WAIT_BUDGET = 6,       /* in units of FASTIMPORT_WAIT_MS */
 };
 
 static const int64_t idle_after_ns = 1000000000;
@@ -65,28 +65,28 @@ bool service_waits_in_vain(struct service *s)
     int64_t now = sys_now_ns();
 
     if (!s->broken) {
-        service_check(s, job_heed(&s->job, &s->lost), "receive");
+        service_check(s, job_poll_lost(&s->job, &s->lost), "receive");
     }
     if (s->lost_since == 0 && atomic_load(&s->lost)) {
         s->lost_since = now;
     }
-    return s->lost_since != 0 && now - s->lost_since > service_patience_ns(s) / 2;
+    return s->lost_since != 0 && now - s->lost_since > service_wait_budget_ns(s) / 2;
 }
 
-int64_t service_patience_ns(const struct service *s)
+int64_t service_wait_budget_ns(const struct service *s)
 {
-    return (int64_t)s->input.config->wait_ms * 1000000 * PATIENCE;
+    return (int64_t)s->input.config->wait_ms * 1000000 * WAIT_BUDGET;
 }
 
 /* In the service thread: exec waits for this. */
-static void heed_departure(struct service *s)
+static void announce_exec(struct service *s)
 {
-    if (atomic_load(&s->departure) != DEPARTS) {
+    if (atomic_load(&s->exec_announcement) != ANNOUNCING) {
         return;
     }
-    job_depart(&s->job, &s->lost); /* whatever becomes of it */
+    job_announce_exec(&s->job, &s->lost); /* whatever becomes of it */
     pthread_mutex_lock(&s->lock);
-    atomic_store(&s->departure, HAS_DEPARTED);
+    atomic_store(&s->exec_announcement, ANNOUNCED);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
 }
@@ -117,7 +117,7 @@ void service_rest(struct service *s, bool worked)
     int64_t most =
         now - s->last_work > idle_after_ns && !atomic_load(&s->leaving) ? NAP_IDLE_NS : NAP_MAX_NS;
 
-    heed_departure(s);
+    announce_exec(s);
     service_may_stop(s);
     atomic_fetch_add_explicit(&s->rounds, 1, memory_order_relaxed);
     if (worked) {
@@ -232,14 +232,13 @@ static bool greet(struct service *s)
                       s->job.rank, s->input.config->dir);
         }
         s->hello.usable = s->has_cache;
-        s->hello.nonce = s->has_cache ? s->node.index.header->nonce : 0;
         s->hello.max_file = s->input.config->max_file;
         s->hello.roots_size = (uint32_t)roots_compute(&in, s->hello.roots, sizeof s->hello.roots);
         if (s->hello.roots_size == 0) {
             tell_idle(s->input.config, true, LOG_INFO, "%s", tell_nothing_of_ours);
         }
         policy_load(&s->policy, s->hello.roots, s->hello.roots_size);
-        mounted_look(&s->policy, &s->hello.mounted);
+        mount_check_look(&s->policy, &s->hello.mount_check);
         open_plan(s);
     }
     return service_check(s, job_share_all(&s->job, &s->hello, sizeof s->hello), "broadcast");
@@ -249,15 +248,15 @@ static bool greet(struct service *s)
  * and symlinks lead from one to another. */
 static void load_policy(struct service *s)
 {
-    bool same_node = s->has_cache && s->node.index.header->nonce == s->hello.nonce;
-
     policy_load(&s->policy, s->hello.roots, s->hello.roots_size);
     if (s->job.rank != s->job.root) {
-        s->differs = mounted_exclude(&s->policy, &s->hello.mounted, same_node) > 0;
+        s->differs = mount_check_exclude(&s->policy, &s->hello.mount_check) > 0;
     }
     if (s->differs) {
         fi_log(s->job.node_rank == 0 ? LOG_WARN : LOG_INFO,
-               "what the root serves is another directory here: this rank is not served");
+               "a served directory is a different mount here than on the root rank "
+               "(FASTIMPORT_LOG=info "
+               "names it): this rank reads it from the file system");
     }
 }
 
@@ -294,7 +293,7 @@ static bool join(struct service *s)
     if (!join_job(s)) {
         return false;
     }
-    if (service_is_cut_off(s)) { /* MPI is closed in order all the same */
+    if (service_step_is_split(s)) { /* MPI is closed in order all the same */
         return true;
     }
     if (!open_cache(s) || !greet(s)) {
@@ -311,7 +310,7 @@ static bool join(struct service *s)
                   s->input.config->wait_ms);
         s->fill.planned = s->hello.planned > 0;
         if (s->job.rank == s->job.root) {
-            library_prepare(&s->fill, &s->policy);
+            closure_prepare(&s->fill, &s->policy);
             tell_active(s);
         }
         if (s->job.node_rank == 0) {
@@ -328,12 +327,12 @@ static void wait_until_leaving(struct service *s)
 {
     pthread_mutex_lock(&s->lock);
     while (!atomic_load(&s->leaving)) {
-        if (atomic_load(&s->departure) != DEPARTS && !atomic_load(&s->has_lost_mpi)) {
+        if (atomic_load(&s->exec_announcement) != ANNOUNCING && !atomic_load(&s->has_lost_mpi)) {
             pthread_cond_wait(&s->changed, &s->lock);
             continue;
         }
         pthread_mutex_unlock(&s->lock);
-        heed_departure(s);
+        announce_exec(s);
         service_may_stop(s);
         pthread_mutex_lock(&s->lock);
     }
@@ -368,8 +367,8 @@ static void collect(struct service *s)
     }
     if (s->job.rank == s->job.root) {
         root_collect(s);
-    } else if (!s->farewell.said) {
-        leader_farewell(s);
+    } else if (!s->exit_stats.said) {
+        leader_send_exit_stats(s);
     }
 }
 
@@ -378,20 +377,20 @@ static void collect(struct service *s)
  * the patience: a node whose root is silent comes after one.) */
 static void leave(struct service *s)
 {
-    struct job_meeting meeting = {.lost = &s->lost};
+    struct job_shutdown shutdown = {.lost = &s->lost};
 
     if (s->job.node_rank == 0 && s->hello.usable && s->hello.roots_size > 0) {
         collect(s);
     }
-    meeting.mine = atomic_load(&s->leaving) == LEAVING_ABRUPTLY || s->unfinished || slot_is_lost();
-    meeting.limit_ns = s->broken || s->forsaken ? 2 * service_patience_ns(s) : 0;
-    if (service_check(s, job_meet(&s->job, &meeting), "close")) {
-        leader_farewell_over(s);
-        s->nobody_closes = meeting.any;
-        s->closed = !meeting.any && service_check(s, job_close(&s->job), "close");
+    shutdown.mine = atomic_load(&s->leaving) == LEAVING_BY__EXIT || s->unfinished || slot_is_lost();
+    shutdown.limit_ns = s->broken || s->root_lost ? 2 * service_wait_budget_ns(s) : 0;
+    if (service_check(s, job_shutdown_barrier(&s->job, &shutdown), "close")) {
+        leader_end_exit_stats(s);
+        s->nobody_closes = shutdown.any;
+        s->closed = !shutdown.any && service_check(s, job_close(&s->job), "close");
     } else { /* the others wait for this rank */
         atomic_store(&s->lost, true);
-        job_heed(&s->job, &s->lost);
+        job_poll_lost(&s->job, &s->lost);
     }
 }
 
@@ -402,8 +401,8 @@ static void *service_thread(void *argument)
     fi_enter();
     prctl(PR_SET_NAME, "fastimport");
     prctl(PR_SET_TIMERSLACK, 1000UL);
-    view_keep();
-    if (s->input.directory != NULL && view_kept) {
+    fs_view_keep();
+    if (s->input.directory != NULL && fs_view_kept) {
         sys_chdir(s->input.directory);
     }
     if (!join(s)) {

@@ -15,10 +15,10 @@
 #ifndef FASTIMPORT_SERVICE_SERVICE_H
 #define FASTIMPORT_SERVICE_SERVICE_H
 
-#include "config.h"
 #include "fill/fill.h"
-#include "policy.h"
-#include "role.h"
+#include "policy/policy.h"
+#include "process/config.h"
+#include "process/role.h"
 
 struct service_result {
     struct node_cache *node; /* NULL: there is none */
@@ -53,10 +53,10 @@ void service_abandoned(const struct node_cache *node);
 /* The program is about to be replaced by exec, with this environment: others are told, a tenth of a
  * second at most, that this rank will not close the session with them. successor_is_ours: its
  * service_abandoned() does the rest; else the cache is given up here, and the launcher will be told
- * of the new program's end (mpi/slot.h). Should exec fail, the program goes on, and its MPI works;
+ * of the new program's end (mpi/pmi_slot.h). Should exec fail, the program goes on, and its MPI works;
  * the others may find at their exit that they do not wait for it. Takes no lock of ld.so's. Does
  * nothing in a forked child. */
-void service_before_exec(bool successor_is_ours, char *const environment[]);
+void service_before_exec(bool exec_target_is_ours, char *const environment[]);
 
 /* The program is about to have the number of a descriptor by which MPI, initialised for us, speaks:
  * MPI is not called any more here. As if this rank had called exec, the others are told, and do not

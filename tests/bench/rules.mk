@@ -8,7 +8,7 @@ $(B)/tests/sharedfs_state: $(B)/obj/tests/bench/sharedfs_state.o $(B)/obj/bench/
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ $(LDFLAGS) -lcmocka -pthread -o $@
 
-$(B)/obj/tests/bench/sharedfs_state.o: CPPFLAGS_ROOM = -Ibench/emulator/sharedfs
+$(B)/obj/tests/bench/sharedfs_state.o: COMPONENT_CPPFLAGS = -Ibench/emulator/sharedfs
 
 test-sharedfs-state: $(B)/tests/sharedfs_state
 	$(Q)B=$(B) tests/run sharedfs-state $<

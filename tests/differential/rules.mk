@@ -6,9 +6,9 @@ DIFFERENTIAL_OBJ := $(patsubst tests/differential/%.c,$(B)/obj/tests/differentia
 PROGRAMS += $(DIFFERENTIAL)
 TESTS += test-differential
 
-$(B)/obj/tests/differential/%.o: CPPFLAGS_ROOM = -I.
+$(B)/obj/tests/differential/%.o: COMPONENT_CPPFLAGS = -I.
 # UBSan would report the arguments that are wrong on purpose.
-$(B)/obj/tests/differential/%.o: CFLAGS_ROOM = $(if $(SANITIZE),-fno-sanitize=nonnull-attribute)
+$(B)/obj/tests/differential/%.o: COMPONENT_CFLAGS = $(if $(SANITIZE),-fno-sanitize=nonnull-attribute)
 
 $(DIFFERENTIAL): $(DIFFERENTIAL_OBJ) $(B)/obj/tests/interpose/transcript.o
 	@mkdir -p $(@D)

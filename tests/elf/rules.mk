@@ -1,8 +1,8 @@
 # tests/elf: the dependency closure against ld.so, from memory, and against malformed files.
 
 ELF_T := $(B)/obj/tests/elf
-$(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/elf/*.c)): CPPFLAGS_ROOM := -Ipreload
-$(ELF_T)/probe.o: CFLAGS_ROOM := -fPIC
+$(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/elf/*.c)): COMPONENT_CPPFLAGS := -Ipreload
+$(ELF_T)/probe.o: COMPONENT_CFLAGS := -fPIC
 
 TESTS += test-elf-unit test-elf-rules test-elf-fuzz
 .PHONY: test-elf-unit test-elf-rules test-elf-fuzz test-elf-tree fuzz-elf

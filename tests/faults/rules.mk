@@ -2,7 +2,7 @@
 
 PROGRAMS += $(B)/faults.so
 
-$(B)/obj/tests/faults/%.o: CFLAGS_ROOM = -fPIC -fno-builtin -Wno-nonnull
+$(B)/obj/tests/faults/%.o: COMPONENT_CFLAGS = -fPIC -fno-builtin -Wno-nonnull
 $(B)/faults.so: $(B)/obj/tests/faults/faults.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -shared -o $@ $<

@@ -12,12 +12,12 @@ JUDGE_RUN = B=$(B) tests/run $@ /usr/bin/python3 -B
 PROGRAMS += $(JUDGE_PROGRAMS)
 TESTS += test-interpose
 
-$(B)/obj/tests/interpose/%.o: CPPFLAGS_ROOM = -I.
+$(B)/obj/tests/interpose/%.o: COMPONENT_CPPFLAGS = -I.
 # UBSan would report the arguments that are wrong on purpose.
-$(B)/obj/tests/interpose/%.o: CFLAGS_ROOM = $(if $(SANITIZE),-fno-sanitize=nonnull-attribute)
-$(B)/obj/tests/interpose/fortified.o: CPPFLAGS_ROOM = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
-$(B)/obj/tests/interpose/fortified.o: CFLAGS_ROOM = -O2
-$(B)/obj/tests/interpose/liar.o $(B)/obj/tests/interpose/around.o: CFLAGS_ROOM = -fPIC
+$(B)/obj/tests/interpose/%.o: COMPONENT_CFLAGS = $(if $(SANITIZE),-fno-sanitize=nonnull-attribute)
+$(B)/obj/tests/interpose/fortified.o: COMPONENT_CPPFLAGS = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+$(B)/obj/tests/interpose/fortified.o: COMPONENT_CFLAGS = -O2
+$(B)/obj/tests/interpose/liar.o $(B)/obj/tests/interpose/around.o: COMPONENT_CFLAGS = -fPIC
 
 $(JUDGE)/open: $(B)/obj/tests/interpose/fortified.o
 

@@ -14,6 +14,9 @@ sys.dont_write_bytecode = True
 import jobs  # noqa: E402
 from jobs import (BUILD, ROOT, LIBRARY, MPIEXEC, PYTHON, IMPORTS, ALLREDUCE, script, shared_job, local_job, plain_job, python_job, cache_place, caches, check, check_done, sharedjob)  # noqa: E402
 
+SUM = "from mpi4py import MPI; print(MPI.COMM_WORLD.allreduce(1)); import decimal, email.mime.text"
+
+
 def test_bad_settings_are_named_once():
     done = python_job("import json", env={"FASTIMPORT_WAIT_MS": "soon", "FASTIMPORT_FS": "some"})
     check(done.returncode == 0, done.stderr)

@@ -7,7 +7,7 @@ PMB_TEST_BIN := $(PMB_TESTS:%=$(B)/tests/tool/test_%)
 TESTS += $(PMB_TESTS:%=test-tool-%) test-tool-archives test-tool-environment test-tool-faults test-tool-trust
 TESTS_LONG += test-tool-archives-long
 
-$(B)/obj/tests/tool/%.o: CPPFLAGS_ROOM = -Ibcast-tool
+$(B)/obj/tests/tool/%.o: COMPONENT_CPPFLAGS = -Ibcast-tool
 
 $(PMB_TEST_BIN): $(B)/tests/tool/%: $(B)/obj/tests/tool/%.o $(PMB_CORE)
 	@mkdir -p $(@D)

@@ -19,7 +19,7 @@
 
 #include "cache/mirror.h"
 #include "cache/segment.h"
-#include "policy.h"
+#include "policy/policy.h"
 #include "samples.h"
 
 enum { NONCE = 4711, ARENA = 65536, MOST_RECORDS = 64 };
@@ -195,7 +195,7 @@ static void write_too(struct segment *s)
     struct record *r = segment_allocate(s, 5, 0);
 
     if (r != NULL) {
-        r->kind = RECORD_BYPASS;
+        r->kind = RECORD_STALE;
         memcpy(r->path, "/a/b/", 5);
         record_seal(r);
         segment_publish(s, r);

@@ -9,7 +9,7 @@ TESTS += $(UNIT_TESTS:%=test-unit-%)
 .PHONY: $(UNIT_TESTS:%=test-unit-%) test-unit
 test-unit: $(UNIT_TESTS:%=test-unit-%)
 
-$(UNIT_OBJ)/%.o: CPPFLAGS_ROOM = $(PRELOAD_CPPFLAGS)
+$(UNIT_OBJ)/%.o: COMPONENT_CPPFLAGS = $(PRELOAD_CPPFLAGS)
 
 $(UNIT_TESTS:%=$(B)/tests/unit/%): $(B)/tests/unit/%: $(UNIT_OBJ)/test_%.o $(UNIT_OBJ)/scratch.o $(UNIT_OBJ)/faults.o $(UNIT_OBJ)/samples.o $(PRELOAD_CORE_OBJ)
 	@mkdir -p $(@D)
@@ -20,7 +20,7 @@ $(B)/tests/unit/roots $(B)/tests/unit/libpath: LDFLAGS += -Wl,--wrap=sys_read_fi
 $(B)/tests/unit/base: LDFLAGS += -Wl,--wrap=syscall
 # Libraries that call each other, bound lazily and at once.
 UNIT_LIBS := $(B)/tests/unit/libs
-$(UNIT_OBJ)/test_imports.o: CPPFLAGS_ROOM = $(PRELOAD_CPPFLAGS) -DLIBRARIES='"$(abspath $(UNIT_LIBS))"'
+$(UNIT_OBJ)/test_imports.o: COMPONENT_CPPFLAGS = $(PRELOAD_CPPFLAGS) -DLIBRARIES='"$(abspath $(UNIT_LIBS))"'
 $(B)/tests/unit/imports: | $(UNIT_LIBS)/caller-lazy.so $(UNIT_LIBS)/caller-now.so
 $(UNIT_LIBS)/callee.so: tests/unit/libs/callee.c
 	@mkdir -p $(@D)
@@ -28,7 +28,7 @@ $(UNIT_LIBS)/callee.so: tests/unit/libs/callee.c
 $(UNIT_LIBS)/caller-%.so: tests/unit/libs/caller.c $(UNIT_LIBS)/callee.so
 	$(Q)$(CC) $(WARN) -shared -fPIC -Wl,-z,relro,-z,$* -Wl,-rpath,'$$ORIGIN' -o $@ $< $(UNIT_LIBS)/callee.so
 # The network is simulated.
-$(B)/tests/unit/relay: LDFLAGS += $(addprefix -Wl$(COMMA)--wrap=job_,post_handover post_receive done cancel)
+$(B)/tests/unit/tree: LDFLAGS += $(addprefix -Wl$(COMMA)--wrap=job_,post_handover post_receive done cancel)
 
 $(UNIT_TESTS:%=test-unit-%): test-unit-%: $(B)/tests/unit/%
 	@B=$(B) TEST_TIMEOUT=60 tests/run unit-$* $<

@@ -7,7 +7,7 @@
 #include "answer/answer.h"
 #include "answer/directory.h"
 #include "base/hash.h"
-#include "fill/library.h"
+#include "cache/library_record.h"
 
 struct record *sample_make(enum record_kind kind, const char *path, size_t path_length,
                            size_t payload_size)
@@ -117,7 +117,7 @@ struct record *sample_record(enum record_kind kind, const char *path)
     case RECORD_REALPATH:
     case RECORD_ORIGIN:
     case RECORD_ROOTS:
-    case RECORD_LEFT:
+    case RECORD_UNSERVED:
         r = sample_bytes(kind, path, "/some/path", 11);
         break;
     default:
@@ -172,7 +172,7 @@ static uint64_t use_library(const struct record *r)
     size_t at = 0;
     uint64_t n = 0;
 
-    while (library_next(r, &at, &item)) {
+    while (library_record_next(r, &at, &item)) {
         n += item.bits + strlen(item.path) + strlen(item.soname);
         for (const char *name = item.names; *name != '\0'; name += strlen(name) + 1) {
             n += strlen(name);
@@ -187,7 +187,7 @@ uint64_t sample_use(const struct record *r)
     uint64_t n = sum(r->path, r->path_length + 1u) + sum(record_payload(r), r->payload_size);
 
     if (r->kind == RECORD_MIRROR || r->kind == RECORD_ORIGIN || r->kind == RECORD_ROOTS ||
-        r->kind == RECORD_LEFT) {
+        r->kind == RECORD_UNSERVED) {
         return n +
                (r->kind == RECORD_MIRROR ? sum(c, sizeof(struct stat)) : strlen(record_payload(r)));
     }

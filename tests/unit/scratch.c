@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cache/tree.h"
+#include "base/dirtree.h"
 #include "faults.h"
 
 static char directory[64];
@@ -41,7 +41,7 @@ int scratch_teardown(void **state)
     if (captured != NULL) { /* the test has failed in between: its own words matter now */
         print_message("%s", capture_end());
     }
-    return tree_remove(AT_FDCWD, directory);
+    return dirtree_remove(AT_FDCWD, directory);
 }
 
 const char *scratch(void)

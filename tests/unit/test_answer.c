@@ -13,10 +13,11 @@
 
 #include "answer/answer.h"
 #include "answer/directory.h"
-#include "answer/library.h"
 #include "base/held.h"
+#include "cache/library_record.h"
+#include "dlopen/closure.h"
+#include "dlopen/load.h"
 #include "faults.h"
-#include "fill/library.h"
 #include "report/report.h"
 #include "samples.h"
 
@@ -100,15 +101,15 @@ static void a_library_that_cannot_be_loaded_is_left_to_ld_so(void **state)
     const struct library_calls calls = {.dlopen = fake_dlopen};
     struct node_cache node = {.directory = "/nowhere", .directory_length = 8, .may_execute = false};
     struct record *r = library_record(alone, sizeof alone);
-    struct fi_query left = query_make(RECORD_LEFT, 0, "/root/x.so", 10);
+    struct fi_query left = query_make(RECORD_UNSERVED, 0, "/root/x.so", 10);
 
     (void)state;
     assert_int_equal(segment_create(&node.index, scratch_path("index"), 1 << 20, 1, 1), 0);
-    assert_null(answer_library(&node, r, "/root/x.so", RTLD_NOW, &calls));
+    assert_null(load_library(&node, r, "/root/x.so", RTLD_NOW, &calls));
     assert_int_equal(opened, 0); /* mounted noexec: not even tried */
     node.may_execute = true;
-    assert_null(answer_library(&node, r, "/root/x.so", RTLD_NOLOAD | RTLD_NOW, &calls));
-    assert_null(answer_library(&node, r, "/root/x.so", RTLD_NOW, &calls));
+    assert_null(load_library(&node, r, "/root/x.so", RTLD_NOLOAD | RTLD_NOW, &calls));
+    assert_null(load_library(&node, r, "/root/x.so", RTLD_NOW, &calls));
     assert_non_null(segment_find(&node.index, &left));
     segment_detach(&node.index);
     free(r);
@@ -127,7 +128,7 @@ static void items_that_make_no_sense_end_the_list(void **state)
         struct library_item item;
         size_t at = 0;
 
-        assert_false(library_next(r, &at, &item));
+        assert_false(library_record_next(r, &at, &item));
         free(r);
     }
 }
@@ -145,14 +146,14 @@ static void without_the_companion_libraries_are_left_alone(void **state)
     assert_int_equal(node_create(&node, scratch(), 1), 0);
     fill_init(&fill, &node, true, 1, 1);
     capture_begin();
-    assert_false(library_prepare(&fill, &policy)); /* there is none beside this program */
+    assert_false(closure_prepare(&fill, &policy)); /* there is none beside this program */
     text = capture_end();
 #ifndef __SANITIZE_ADDRESS__
     assert_int_equal(occurrences(text, "libraries are left to ld.so"), 1);
 #else
     (void)text; /* not even looked for */
 #endif
-    r = library_lookup(&node, &q, 0);
+    r = closure_lookup(&node, &q, 0);
     assert_true((r->flags & RECORD_UNAVAILABLE) != 0);
     segment_detach(&node.index);
     held_close(node.lock);

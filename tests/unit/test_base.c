@@ -12,12 +12,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/linkmap.h"
+#include "base/fs_view.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "base/view.h"
 #include "faults.h"
+#include "ldso/linkmap.h"
 
 static const struct {
     const char *path, *normal; /* NULL: refused */
@@ -332,26 +332,26 @@ enum { CANNOT = 77 };
 
 static int in_another_namespace(void *before)
 {
-    return unshare(CLONE_NEWNS) != 0 ? CANNOT : view_identity() != *(uint64_t *)before;
+    return unshare(CLONE_NEWNS) != 0 ? CANNOT : fs_view_identity() != *(uint64_t *)before;
 }
 
 static int in_another_root(void *before)
 {
-    return chroot(scratch()) != 0 ? CANNOT : view_identity() != *(uint64_t *)before;
+    return chroot(scratch()) != 0 ? CANNOT : fs_view_identity() != *(uint64_t *)before;
 }
 
 static int in_the_same_root(void *before)
 {
-    return chroot("/") != 0 ? CANNOT : view_identity() == *(uint64_t *)before;
+    return chroot("/") != 0 ? CANNOT : fs_view_identity() == *(uint64_t *)before;
 }
 
 static void a_view_is_a_namespace_and_a_root(void **state)
 {
-    uint64_t before = view_identity();
+    uint64_t before = fs_view_identity();
 
     (void)state;
     assert_int_not_equal(before, 0);
-    assert_int_equal(view_identity(), before);
+    assert_int_equal(fs_view_identity(), before);
     if (geteuid() == 0) {
         assert_int_equal(in_child(in_another_namespace, &before), 1);
         assert_int_equal(in_child(in_another_root, &before), 1);

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config.h"
 #include "faults.h"
+#include "process/config.h"
 
 /* The values live as long as the process, by contract. */
 const char *__lsan_default_suppressions(void);

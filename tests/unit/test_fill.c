@@ -16,7 +16,7 @@
 #include "faults.h"
 #include "fill/fill.h"
 #include "samples.h"
-#include "service/work.h"
+#include "service/lookup_pool.h"
 
 enum { MS = 1000000, WAIT_MS = 600 };
 
@@ -149,7 +149,7 @@ static void what_the_stream_brings_is_not_asked_for(void **state)
     char path[4096];
 
     (void)state;
-    atomic_store(&asker.patience_ns, 500 * MS);
+    atomic_store(&asker.first_wait_ns, 500 * MS);
     assert_int_equal(pthread_create(&thread, NULL, stream_soon, &q), 0);
     assert_non_null(fill_get(&asker, &q, NULL, &why));
     pthread_join(thread, NULL);
@@ -180,7 +180,7 @@ static void a_listing_that_comes_first_is_returned(void **state)
     char path[4096];
 
     (void)state;
-    atomic_store(&asker.patience_ns, 500 * MS);
+    atomic_store(&asker.first_wait_ns, 500 * MS);
     assert_int_equal(pthread_create(&thread, NULL, list_soon, &listing), 0);
     r = fill_get(&asker, &q, &listing, &why);
     pthread_join(thread, NULL);
@@ -209,7 +209,7 @@ static void the_root_waits_for_a_listing_that_is_being_read(void **state)
 static void a_request_is_answered(void **state)
 {
     enum fallback_reason why;
-    int64_t patience = asker.patience_ns;
+    int64_t wait_budget = asker.first_wait_ns;
     int seen;
     const struct record *r = get_with(answer_it, "file", &seen, &why);
 
@@ -217,7 +217,7 @@ static void a_request_is_answered(void **state)
     assert_non_null(r);
     assert_int_equal(r->flags, RECORD_BY_REQUEST);
     assert_int_equal(seen, 1);
-    assert_true(asker.patience_ns < patience); /* goes its own way: asks sooner next time */
+    assert_true(asker.first_wait_ns < wait_budget); /* goes its own way: asks sooner next time */
     assert_int_equal(node.index.header->state, SERVICE_RUNNING);
 }
 
@@ -290,7 +290,7 @@ static void many_that_want_the_same_ask_once(void **state)
     pthread_t thread;
 
     (void)state;
-    atomic_store(&asker.patience_ns, 0);
+    atomic_store(&asker.first_wait_ns, 0);
     for (int i = 0; i < 8; i++) {
         crowd[i].wants = &q;
         pthread_create(&crowd[i].thread, NULL, ask_too, &crowd[i]);
@@ -375,15 +375,15 @@ static int helpers_work(void *unused)
     char name[16];
 
     (void)unused;
-    work_start(&root, 2);
+    lookup_pool_start(&root, 2);
     fault_arm(FAULT_malloc, 1, 0, 1);
     q = query("dropped");
-    work_put(WORK_REQUEST, &q); /* no memory */
+    lookup_pool_put(LOOKUP_REQUEST, &q); /* no memory */
     fault_arm(FAULT_pthread_create, 1, 0, 2);
     for (int i = 0; i < 50; i++) {
         snprintf(name, sizeof name, "w%d", i);
         q = query(name);
-        work_put((enum work_queue)(i % WORK_QUEUES), &q);
+        lookup_pool_put((enum lookup_queue)(i % LOOKUP_QUEUES), &q);
     }
     for (int i = 0; i < 50; i++) {
         snprintf(name, sizeof name, "w%d", i);
@@ -391,14 +391,14 @@ static int helpers_work(void *unused)
             return 1;
         }
     }
-    for (int i = 0; i < 2000 && !work_idle(); i++) {
+    for (int i = 0; i < 2000 && !lookup_pool_idle(); i++) {
         sys_nap_ns(MS);
     }
     q = query("dropped");
-    if (!work_idle() || segment_find(&node.index, &q) != NULL) {
+    if (!lookup_pool_idle() || segment_find(&node.index, &q) != NULL) {
         return 2;
     }
-    work_stop();
+    lookup_pool_stop();
     return 0;
 }
 

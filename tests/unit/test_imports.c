@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/dynamic.h"
-#include "base/imports.h"
+#include "ldso/dynamic.h"
+#include "ldso/imports.h"
 
 #ifndef LIBRARIES
 #error "the folder of the libraries"

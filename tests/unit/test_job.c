@@ -24,7 +24,7 @@ static int play_session_init(MPI_Info info, MPI_Errhandler handler, MPI_Session 
 {
     (void)info;
     (void)handler;
-    *session = MPI_SESSION_NULL;
+    *session = 1;
     opened++;
     return MPI_SUCCESS;
 }
@@ -43,7 +43,7 @@ static int play_comm_create(MPI_Group group, const char *tag, MPI_Info info, MPI
     (void)tag;
     (void)info;
     (void)handler;
-    *comm = MPI_COMM_SELF;
+    *comm = 1;
     return MPI_SUCCESS;
 }
 
@@ -89,7 +89,7 @@ static int play(void **state)
 static void one_rank_opens_and_closes_without_traffic(void **state)
 {
     static _Atomic bool lost;
-    struct job_meeting meeting = {.mine = true, .limit_ns = 1, .lost = &lost};
+    struct job_shutdown shutdown = {.mine = true, .limit_ns = 1, .lost = &lost};
     struct job job;
     char bytes[8] = "kept";
     int sum = 0;
@@ -106,10 +106,10 @@ static void one_rank_opens_and_closes_without_traffic(void **state)
     assert_string_equal(bytes, "kept");
     assert_int_equal(job_sum_node(&job, 3, &sum), 0);
     assert_int_equal(sum, 3);
-    assert_int_equal(job_heed(&job, &lost), 0);
-    assert_int_equal(job_meet(&job, &meeting), 0);
-    assert_true(meeting.any);
-    assert_int_equal(job_depart(&job, &lost), 0);
+    assert_int_equal(job_poll_lost(&job, &lost), 0);
+    assert_int_equal(job_shutdown_barrier(&job, &shutdown), 0);
+    assert_true(shutdown.any);
+    assert_int_equal(job_announce_exec(&job, &lost), 0);
     assert_int_equal(opened, 1);
     assert_int_equal(job_close(&job), 0);
     assert_int_equal(opened, 0);

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "answer/answer.h"
+#include "base/fs_view.h"
 #include "base/held.h"
 #include "base/path.h"
-#include "base/view.h"
 #include "cache/mirror.h"
 #include "faults.h"
 #include "fill/lookup.h"
@@ -283,7 +283,7 @@ static void leaves_out_what_is_no_file(void **state)
     assert_int_equal(look(RECORD_CONTENT, 0, "big")->error, EFBIG);
     scratch_write("tree/fits", big, 1000, 0644);
     assert_false(unavailable(look(RECORD_CONTENT, 0, "fits")));
-    assert_true(unavailable(look(RECORD_BYPASS, 0, "file"))); /* nobody may ask for such a thing */
+    assert_true(unavailable(look(RECORD_STALE, 0, "file"))); /* nobody may ask for such a thing */
 }
 
 /* A program without section that is longer than what ld.so maps of it, first as a library, then as
@@ -406,15 +406,15 @@ static void a_full_index_is_no_crash(void **state)
 static void what_is_found_in_a_changing_view_is_no_answer(void **state)
 {
     (void)state;
-    view_begin_change();
+    fs_view_begin_change();
     assert_true(unavailable(look(RECORD_STAT, 0, "file")));
     assert_true(unavailable(look(RECORD_STAT, 0, "none")));
     assert_true(unavailable(look(RECORD_LIST, 0, "dir")));
     assert_true(unavailable(look(RECORD_CONTENT, 0, "file")));
-    view_end_change(false);
+    fs_view_end_change(false);
     assert_false(unavailable(look(RECORD_CONTENT, 0, "dir/inside")));
     assert_false(unavailable(look(RECORD_STAT, 0, "dir")));
-    assert_false(view_is_other());
+    assert_false(fs_view_is_other());
 }
 
 #define lookup_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

@@ -13,9 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/dirtree.h"
 #include "base/held.h"
 #include "cache/mirror.h"
-#include "cache/tree.h"
 #include "faults.h"
 
 static struct node_cache node;
@@ -285,9 +285,9 @@ static void removal_follows_no_symlink(void **state)
     scratch_text("tree/sub/file", "x");
     assert_int_equal(symlink("../victim", scratch_path("tree/link")), 0);
     assert_int_equal(symlink("victim", scratch_path("top")), 0);
-    assert_int_equal(tree_remove(AT_FDCWD, scratch_path("tree")), 0);
-    assert_int_equal(tree_remove(AT_FDCWD, scratch_path("top")), 0);
-    assert_int_equal(tree_remove(AT_FDCWD, scratch_path("none")), -ENOENT);
+    assert_int_equal(dirtree_remove(AT_FDCWD, scratch_path("tree")), 0);
+    assert_int_equal(dirtree_remove(AT_FDCWD, scratch_path("top")), 0);
+    assert_int_equal(dirtree_remove(AT_FDCWD, scratch_path("none")), -ENOENT);
     assert_true(scratch_has("victim/file"));
     assert_false(scratch_has("tree"));
     assert_false(scratch_has("top"));

@@ -12,10 +12,10 @@
 
 #include "base/hash.h"
 #include "base/path.h"
+#include "cache/query.h"
 #include "faults.h"
-#include "service/plan.h"
-#include "service/plan_file.h"
-#include "service/query.h"
+#include "plan/plan.h"
+#include "plan/plan_file.h"
 
 enum { SOMEBODY = 65534 };
 
@@ -116,11 +116,11 @@ static const struct {
     {RECORD_CONTENT, 0, "/sw/env/lib/../../../tmp/x", false},
     {RECORD_ACCESS, 15, "/sw/a", true},
     {RECORD_ACCESS, 16, "/sw/a", false},
-    {RECORD_BYPASS, 0, "/sw/a", false},
+    {RECORD_STALE, 0, "/sw/a", false},
     {RECORD_MIRROR, 0, "/sw/a", false},
     {RECORD_ORIGIN, 0, "/sw/a", false},
     {RECORD_ROOTS, 0, "/", false},
-    {RECORD_LEFT, 0, "/sw/a", false},
+    {RECORD_UNSERVED, 0, "/sw/a", false},
     {0, 0, "/sw/a", false},
     {RECORD_KINDS, 0, "/sw/a", false},
     {255, 0, "/sw/a", false},
@@ -299,7 +299,7 @@ static void waits_for_nothing_that_is_no_file(void **state)
 static void has_a_bound(void **state)
 {
     static const char line[] = "1 0 0 0 /\n";
-    size_t n = PLAN_FILE_ENTRIES + 1;
+    size_t n = PLAN_MAX_ENTRIES + 1;
     char *lines = malloc(n * (sizeof line - 1) + 1);
 
     (void)state;
@@ -313,9 +313,9 @@ static void has_a_bound(void **state)
     }
     write_plan("plan", lines);
     is_refused("a million entries");
-    lines[PLAN_FILE_ENTRIES * (sizeof line - 1)] = '\0';
+    lines[PLAN_MAX_ENTRIES * (sizeof line - 1)] = '\0';
     write_plan("plan", lines);
-    assert_int_equal(open_plan(), PLAN_FILE_ENTRIES);
+    assert_int_equal(open_plan(), PLAN_MAX_ENTRIES);
     free(lines);
 }
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "policy.h"
+#include "policy/policy.h"
 
 static const char table[] = "A/sw/env\n"
                             "A/sw/env2/lib\n"

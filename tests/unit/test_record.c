@@ -125,12 +125,12 @@ static void impossible_contents_are_refused(void **state)
     REFUSED(RECORD_LIBRARY, char, p[r->payload_size - 1] = 'x');
     REFUSED(RECORD_ROOTS, char, p[10] = 'x');
     REFUSED(RECORD_ORIGIN, char, p[10] = 'x');
-    REFUSED(RECORD_LEFT, char, p[10] = 'x');
+    REFUSED(RECORD_UNSERVED, char, p[10] = 'x');
     REFUSED(RECORD_STAT, struct record_stat, r->kind = RECORD_KINDS);
     REFUSED(RECORD_STAT, struct record_stat, r->kind = 0);
     REFUSED(RECORD_STAT, struct record_stat, r->kind = RECORD_MIRROR); /* of another size */
-    REFUSED(RECORD_BYPASS, char, r->kind = RECORD_ROOTS);              /* has no text */
-    REFUSED(RECORD_BYPASS, char, (r->kind = RECORD_MIRROR, r->error = 2));
+    REFUSED(RECORD_STALE, char, r->kind = RECORD_ROOTS);               /* has no text */
+    REFUSED(RECORD_STALE, char, (r->kind = RECORD_MIRROR, r->error = 2));
 }
 
 static void finds_names_in_a_listing(void **state)

@@ -15,7 +15,7 @@
 #include "base/path.h"
 #include "cache/mirror.h"
 #include "faults.h"
-#include "reopen.h"
+#include "invalidate/reopen.h"
 
 enum { WORDS = 4096, ROUNDS = 300 };
 
@@ -65,7 +65,7 @@ static void becomes_the_original_at_the_same_offset(void **state)
     (void)state;
     assert_int_equal(lseek(fd, 40, SEEK_SET), 40);
     assert_false(is_original(fd));
-    reopen_file(&node, &original, path);
+    reopen_on_original(&node, &original, path);
     assert_true(is_original(fd));
     assert_int_equal(read(fd, &word, sizeof word), sizeof word);
     assert_int_equal(word, 10);
@@ -78,7 +78,7 @@ static void shared(int flags)
     int twin = dup(fd);
     int other = open(mirror, O_RDONLY);
 
-    reopen_file(&node, &original, path);
+    reopen_on_original(&node, &original, path);
     assert_true(is_original(fd) && is_original(twin) && is_original(other));
     assert_int_equal(lseek(fd, 12, SEEK_CUR), 12);
     assert_int_equal(lseek(twin, 0, SEEK_CUR), 12);
@@ -139,7 +139,7 @@ static void a_thread_that_reads_meanwhile_reads_what_is_there(void **state)
 
         reading = fd;
         usleep(100 + (unsigned)round % 300);
-        reopen_file(&node, &original, path);
+        reopen_on_original(&node, &original, path);
         assert_true(is_original(fd) && is_original(twin));
         while (reading >= 0) {
             usleep(100);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "role.h"
+#include "process/role.h"
 
 void Py_Initialize(void);
 void Py_Initialize(void)

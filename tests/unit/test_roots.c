@@ -2,6 +2,7 @@
  * /proc/self/mountinfo. */
 #include "scratch.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +10,10 @@
 #include <unistd.h>
 
 #include "base/sys.h"
-#include "mounts.h"
-#include "policy.h"
-#include "roots.h"
+#include "faults.h"
+#include "policy/mounts.h"
+#include "policy/policy.h"
+#include "policy/roots.h"
 
 static char mountinfo[8192]; /* what is read instead of /proc/self/mountinfo, unless empty */
 static char text[POLICY_TEXT];
@@ -265,6 +267,52 @@ static void finds_the_prefix(void **state)
     assert_true(roots_prefix(NULL, out, sizeof out)); /* what execve(2) was given */
 }
 
+static bool none(enum fi_fs fs, const char *nfs, const char *pythonpath, char *script)
+{
+    struct fi_config config = {.fs = fs, .exclude = "/some/where"};
+    char *argv[] = {"/usr/bin/python3", script, NULL};
+    struct roots_input in = {&config, script == NULL ? 1 : 2, argv, true, false};
+
+    snprintf(mountinfo, sizeof mountinfo,
+             "1 0 0:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / %s rw - nfs4 s:/x rw\n", nfs);
+    if (pythonpath == NULL) {
+        unsetenv("PYTHONPATH");
+    } else {
+        setenv("PYTHONPATH", pythonpath, 1);
+    }
+    return roots_are_none(&in);
+}
+
+static void knows_that_there_is_nothing(void **state)
+{
+    char app[600], linked[600], list[1300];
+
+    (void)state;
+    snprintf(app, sizeof app, "%s", scratch_path("app"));
+    snprintf(linked, sizeof linked, "%s", scratch_path("linked"));
+    snprintf(list, sizeof list, "/usr/lib:%s", app);
+    assert_int_equal(symlink(app, linked), 0);
+    assert_true(none(FI_FS_NETWORK, "/nowhere", NULL, NULL));
+    assert_true(none(FI_FS_NETWORK, "/nowhere", list, app));
+    assert_false(none(FI_FS_NETWORK, app, list, NULL));
+    assert_false(none(FI_FS_NETWORK, app, NULL, app));
+    assert_false(none(FI_FS_NETWORK, app, linked, NULL)); /* by name it is not there */
+    assert_false(none(FI_FS_NETWORK, "/usr", NULL, NULL));
+    assert_false(none(FI_FS_ALL, "/nowhere", NULL, NULL));
+}
+
+/* Where a name is on a network file system, nothing is asked of any. */
+static void looks_at_names_first(void **state)
+{
+    (void)state;
+    fault_arm(FAULT_sys_open, -EIO, 0, ALWAYS);
+    fault_arm(FAULT_sys_stat, -EIO, 0, ALWAYS);
+    fault_arm(FAULT_sys_access, -EIO, 0, ALWAYS);
+    assert_false(none(FI_FS_NETWORK, "/no/server", "/no/server/lib", NULL));
+    assert_true(none(FI_FS_NETWORK, "/nowhere", "/no/server/lib", NULL));
+    fault_clear();
+}
+
 #define roots_test(f) cmocka_unit_test_setup_teardown(f, setup, scratch_teardown)
 
 /* One line for each element that is not what its user meant, and only where it is wanted. */
@@ -310,6 +358,8 @@ int main(void)
         roots_test(too_much_is_left_out),
         roots_test(finds_the_prefix),
         roots_test(names_what_is_not_there),
+        roots_test(knows_that_there_is_nothing),
+        roots_test(looks_at_names_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,11 +12,11 @@
 #include "base/held.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "broadcast/stream.h"
 #include "cache/mirror.h"
 #include "faults.h"
 #include "fill/lookup.h"
 #include "samples.h"
-#include "service/stream.h"
 
 static struct node_cache from;
 static struct node_cache to;
@@ -272,8 +272,8 @@ static void takes_nothing_that_does_not_travel(void **state)
                  {"/sw/../a", RECORD_ACCESS, 0, false},
                  {"sw/a", RECORD_ACCESS, 0, false},
                  {"/sw//a", RECORD_ACCESS, 0, false},
-                 {"/sw/b", RECORD_BYPASS, 0, false},
-                 {"/sw/b", RECORD_BYPASS, RECORD_LOCAL, false},
+                 {"/sw/b", RECORD_STALE, 0, false},
+                 {"/sw/b", RECORD_STALE, RECORD_LOCAL, false},
                  {"/sw/c", RECORD_ACCESS, RECORD_LOCAL, false}};
     union {
         struct record r;

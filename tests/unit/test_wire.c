@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "service/wire.h"
+#include "broadcast/wire.h"
 
 static void requests_make_the_round_trip(void **state)
 {

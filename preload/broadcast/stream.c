@@ -1,0 +1,331 @@
+/* stream.c - see stream.h */
+#include "broadcast/stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "cache/query.h"
+
+enum { LARGEST_RECORD = 256 << 20 };
+
+/* For a record that is not whole. Between its allocation and its publication there is nothing but
+ * copying in memory, so only a maker that was killed or stopped, or that has not had a core, takes
+ * so long; ranks that wait for an answer behind it wait FASTIMPORT_WAIT_MS. */
+static const int64_t unfinished_limit_ns = 1000000000;
+
+/* Do the bytes of a file follow this record? Then how many. */
+static uint64_t bytes_behind(const struct record *r)
+{
+    const struct record_content *c = record_payload(r);
+
+    if (r->kind != RECORD_CONTENT || r->error != 0 || (r->flags & RECORD_UNAVAILABLE) != 0 ||
+        c->same_as) {
+        return 0;
+    }
+    return c->size;
+}
+
+/* --- writer --- */
+
+void stream_writer_init(struct stream_writer *w, struct node_cache *node)
+{
+    *w = (struct stream_writer){
+        .node = node, .position = segment_arena_start(&node->index), .file = -1};
+}
+
+void stream_writer_end(struct stream_writer *w)
+{
+    if (w->file >= 0) {
+        sys_close(w->file);
+    }
+    free(w->instead);
+}
+
+static bool open_file(struct stream_writer *w, const char *path, uint64_t size)
+{
+    char name[FI_PATH_MAX + 512];
+
+    if (!mirror_path(w->node, path, name, sizeof name)) {
+        return false;
+    }
+    w->file = sys_open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+    w->file_size = size;
+    w->file_sent = 0;
+    return w->file >= 0;
+}
+
+static void close_file(struct stream_writer *w)
+{
+    if (w->file >= 0) {
+        sys_close(w->file);
+        w->file = -1;
+    }
+}
+
+/* The same record, but not to be had: so that nobody waits for it. NULL: no memory. */
+static const struct record *unavailable(struct stream_writer *w, const struct record *r)
+{
+    struct record *copy = realloc(w->instead, r->size);
+
+    fi_log(LOG_ERROR, "the copy of %s cannot be read back: other nodes read the original", r->path);
+    if (copy != NULL) {
+        memcpy(copy, r, r->size);
+        copy->flags |= RECORD_UNAVAILABLE;
+        record_seal(copy);
+        w->instead = copy;
+    }
+    return copy;
+}
+
+/* When the walk has stopped: does it go on, because what it stopped at was given up? Several in a
+ * row are waited for once. */
+static bool give_up_unfinished(struct stream_writer *w)
+{
+    struct segment *s = &w->node->index;
+    struct record *r = segment_unfinished(s, w->position);
+
+    if (r != NULL && w->position >= w->waiting_to) {
+        w->waiting_to = atomic_load(&s->header->tail);
+        w->waiting_since = sys_now_ns();
+    }
+    if (r == NULL || sys_now_ns() - w->waiting_since < unfinished_limit_ns) {
+        return false;
+    }
+    segment_abandon(s, r);
+    return true;
+}
+
+static const struct record *next_whole(struct stream_writer *w)
+{
+    const struct record *r;
+
+    do {
+        r = segment_walk(&w->node->index, &w->position);
+    } while (r == NULL && give_up_unfinished(w));
+    return r;
+}
+
+/* Takes up the next record that others should have. A file is opened before its record goes out, so
+ * that what is promised can be sent. */
+static bool next_record(struct stream_writer *w)
+{
+    const struct record *r;
+
+    close_file(w);
+    while ((r = next_whole(w)) != NULL) {
+        uint64_t behind = bytes_behind(r);
+
+        if ((r->flags & RECORD_LOCAL) != 0) {
+            continue;
+        }
+        if (behind > 0 && !open_file(w, r->path, behind)) {
+            r = unavailable(w, r);
+        }
+        if (r != NULL) {
+            w->pending = (const char *)r;
+            w->pending_size = r->size;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Bytes of the current file. So many are expected behind its record that nothing else can be sent
+ * if they cannot be read. */
+static size_t file_bytes(struct stream_writer *w, char *bytes, size_t room)
+{
+    size_t n = w->file_size - w->file_sent < room ? (size_t)(w->file_size - w->file_sent) : room;
+
+    if (sys_pread_all(w->file, bytes, n, (off_t)w->file_sent) != (ssize_t)n) {
+        w->broken = true;
+        return 0;
+    }
+    w->file_sent += n;
+    return n;
+}
+
+static size_t record_bytes(struct stream_writer *w, char *bytes, size_t room)
+{
+    size_t n = w->pending_size < room ? w->pending_size : room;
+
+    memcpy(bytes, w->pending, n);
+    w->pending += n;
+    w->pending_size -= n;
+    return n;
+}
+
+size_t stream_write(struct stream_writer *w, char *bytes, size_t room)
+{
+    size_t done = 0;
+
+    while (done < room && !w->broken) {
+        if (w->pending_size > 0) {
+            done += record_bytes(w, bytes + done, room - done);
+        } else if (w->file >= 0 && w->file_sent < w->file_size) {
+            done += file_bytes(w, bytes + done, room - done);
+        } else if (!next_record(w)) {
+            break;
+        }
+    }
+    return done;
+}
+
+bool stream_is_drained(const struct stream_writer *w)
+{
+    return w->pending_size == 0 && (w->file < 0 || w->file_sent == w->file_size) &&
+           w->position >= atomic_load(&w->node->index.header->tail);
+}
+
+/* --- reader --- */
+
+void stream_reader_init(struct stream_reader *reader, struct node_cache *node)
+{
+    *reader = (struct stream_reader){.node = node};
+}
+
+static const struct record *current(const struct stream_reader *reader)
+{
+    return (const struct record *)reader->buffer;
+}
+
+/* Publishes the record in the buffer, marked as not to be had here if its file could not be kept.
+ */
+static void publish(struct stream_reader *reader, int error)
+{
+    struct record *r = (struct record *)reader->buffer;
+
+    if (error != 0) {
+        r->flags |= RECORD_UNAVAILABLE;
+        r->error = -error;
+        record_seal(r);
+        fi_log_once(LOG_WARN,
+                    "%s: cannot keep %s (%s): such files are read from their own file system",
+                    reader->node->directory, r->path, strerror(-error));
+    }
+    segment_insert(&reader->node->index, r);
+    reader->have = 0;
+}
+
+static void finish_file(struct stream_reader *reader)
+{
+    const struct record *r = current(reader);
+    const struct record_content *c = record_payload(r);
+
+    if (reader->file_error == 0) {
+        reader->file_error = mirror_finish(&reader->file, reader->node, r->path, &c->st);
+    }
+    publish(reader, reader->file_error);
+}
+
+/* A record has come whole. */
+static void take_record(struct stream_reader *reader)
+{
+    const struct record *r = current(reader);
+    const struct record_content *c = record_payload(r);
+    uint64_t behind = bytes_behind(r);
+    bool is_file =
+        r->kind == RECORD_CONTENT && r->error == 0 && (r->flags & RECORD_UNAVAILABLE) == 0;
+
+    if (!is_file) {
+        publish(reader, 0);
+    } else if (c->same_as) {
+        publish(reader, mirror_link(reader->node, c->first, r->path));
+    } else {
+        reader->file_left = behind;
+        reader->file_error = mirror_begin(&reader->file, reader->node, behind);
+        if (behind == 0) {
+            finish_file(reader);
+        }
+    }
+}
+
+static size_t take_file_bytes(struct stream_reader *reader, const char *bytes, size_t size)
+{
+    size_t n = reader->file_left < size ? (size_t)reader->file_left : size;
+
+    if (reader->file_error == 0) {
+        reader->file_error = mirror_append(&reader->file, bytes, n);
+        if (reader->file_error != 0) {
+            mirror_abandon(&reader->file);
+        }
+    }
+    reader->file_left -= n;
+    if (reader->file_left == 0) {
+        finish_file(reader);
+    }
+    return n;
+}
+
+static bool make_room(struct stream_reader *reader, size_t need)
+{
+    char *more;
+
+    if (need <= reader->room) {
+        return true;
+    }
+    more = need > LARGEST_RECORD ? NULL : realloc(reader->buffer, need);
+    if (more == NULL) {
+        return false;
+    }
+    reader->buffer = more;
+    reader->room = need;
+    return true;
+}
+
+/* Collects the bytes of a record: first its head, then the rest. */
+static size_t take_record_bytes(struct stream_reader *reader, const char *bytes, size_t size)
+{
+    size_t want = sizeof(struct record);
+    size_t n;
+
+    if (reader->have >= want) {
+        want = current(reader)->size;
+    }
+    if (want < sizeof(struct record) || !make_room(reader, want)) {
+        reader->broken = true;
+        return size;
+    }
+    n = want - reader->have < size ? want - reader->have : size;
+    memcpy(reader->buffer + reader->have, bytes, n);
+    reader->have += n;
+    if (reader->have >= sizeof(struct record) && reader->have == current(reader)->size) {
+        if (record_valid(current(reader), reader->have) && query_has_answer(current(reader))) {
+            take_record(reader);
+        } else {
+            reader->broken = true;
+        }
+    }
+    return n;
+}
+
+void stream_read(struct stream_reader *reader, const char *bytes, size_t size)
+{
+    while (size > 0 && !reader->broken && reader->node != NULL) {
+        size_t n = reader->file_left > 0 ? take_file_bytes(reader, bytes, size)
+                                         : take_record_bytes(reader, bytes, size);
+
+        bytes += n;
+        size -= n;
+    }
+    if (reader->broken) {
+        fi_log_once(LOG_ERROR,
+                    "the stream from the root is damaged: this node asks the file system itself");
+        atomic_store(&reader->node->index.header->state,
+                     SERVICE_DEAD); /* whoever waits, waits in vain */
+        segment_announce(&reader->node->index);
+    }
+}
+
+void stream_reader_end(struct stream_reader *reader)
+{
+    if (reader->file_left > 0 && reader->file_error == 0) {
+        mirror_abandon(&reader->file);
+    }
+    free(reader->buffer);
+    reader->buffer = NULL;
+}

@@ -1,0 +1,81 @@
+/* unserved.c - see unserved.h */
+#include "cache/unserved.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/path.h"
+
+void unserved_note(struct segment *segment, const char *path, const char *why)
+{
+    size_t length = strlen(path);
+    size_t size = strlen(why) + 1;
+    struct fi_query q = query_make(RECORD_UNSERVED, 0, path, length);
+    struct record *r =
+        segment_find(segment, &q) != NULL ? NULL : segment_allocate(segment, length, size);
+
+    if (r == NULL) {
+        return;
+    }
+    r->kind = RECORD_UNSERVED;
+    r->flags = RECORD_LOCAL;
+    memcpy(r->path, path, length);
+    memcpy((char *)record_payload(r), why, size);
+    record_seal(r);
+    segment_publish(segment, r);
+}
+
+const char *left_reason(const struct segment *segment, const char *path)
+{
+    struct fi_path name;
+    struct fi_query q;
+    const struct record *r;
+
+    if (!path_normalise(&name, "/", path) || !path_fold(&name, path_any_directory, NULL)) {
+        return NULL;
+    }
+    q = query_make(RECORD_CONTENT, RECORD_MAPPED, name.text, name.length);
+    r = segment_find(segment, &q);
+    if (r == NULL || (record_flags(r) & RECORD_UNAVAILABLE) == 0 || r->error == 0) {
+        return NULL;
+    }
+    return r->error == EFBIG ? "is larger than FASTIMPORT_MAX_FILE"
+                             : "could not be kept in the node cache";
+}
+
+/* Attached children write, too. */
+static bool is_sound(const struct segment *segment, const struct record *r)
+{
+    return record_valid(r, segment->mapped -
+                               (size_t)((const char *)r - (const char *)segment->header));
+}
+
+/* Two ranks may have noted the same at the same time; the newest is the one that is found. */
+static bool is_duplicate(const struct segment *segment, const struct record *r)
+{
+    struct fi_query q = query_make(RECORD_UNSERVED, 0, r->path, r->path_length);
+
+    return segment_find(segment, &q) != r;
+}
+
+size_t unserved_write(const struct segment *segment, char *out, size_t room, uint32_t *omitted)
+{
+    uint64_t position = segment_arena_start(segment);
+    const struct record *r;
+    size_t at = 0;
+
+    *omitted = 0;
+    while ((r = segment_walk_whole(segment, &position)) != NULL) {
+        if (r->kind != RECORD_UNSERVED || !is_sound(segment, r) || is_duplicate(segment, r)) {
+            continue;
+        }
+        if (r->path_length + 1 + r->payload_size > room - at) {
+            ++*omitted;
+            continue;
+        }
+        memcpy(out + at, r->path, r->path_length + 1);
+        memcpy(out + at + r->path_length + 1, record_payload(r), r->payload_size);
+        at += r->path_length + 1 + r->payload_size;
+    }
+    return at;
+}

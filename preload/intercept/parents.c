@@ -1,0 +1,137 @@
+/* parents.c - see parents.h */
+#include "intercept/parents.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/sys.h"
+#include "resolve.h"
+
+enum { KEPT = 64, TEXT_MAX = 224, WORDS = 32 };
+
+enum question { ASK_LSTAT = 1, ASK_STAT, ASK_READLINK };
+
+/* What the kernel said. */
+struct said {
+    uint64_t key;     /* hash of question and path; 0: nothing */
+    uint64_t changes; /* of the node, before it was asked */
+    int64_t until;
+    int64_t length; /* of the text */
+    union {
+        struct stat st;
+        char text[TEXT_MAX];
+    };
+};
+
+_Static_assert(sizeof(struct said) <= WORDS * sizeof(uint64_t), "it fits in the words");
+
+/* An odd sequence: it is being written. Whoever finds that asks the kernel instead of waiting: it
+ * may be the thread that a signal has interrupted, or one that the fork has left behind. */
+static struct slot {
+    _Atomic uint64_t sequence;
+    _Atomic uint64_t words[WORDS];
+} slots[KEPT];
+
+static uint64_t changes(void)
+{
+    return atomic_load(&resolver.node->index.header->changes_above);
+}
+
+static bool take(struct slot *slot, struct said *out)
+{
+    uint64_t words[WORDS];
+    uint64_t sequence = atomic_load(&slot->sequence);
+
+    for (size_t i = 0; i < WORDS; i++) {
+        words[i] = atomic_load_explicit(&slot->words[i], memory_order_acquire);
+    }
+    memcpy(out, words, sizeof *out);
+    return sequence % 2 == 0 &&
+           atomic_load_explicit(&slot->sequence, memory_order_relaxed) == sequence;
+}
+
+static void put(struct slot *slot, const struct said *said)
+{
+    uint64_t words[WORDS] = {0};
+    uint64_t sequence = atomic_load(&slot->sequence);
+
+    if (sequence % 2 != 0 ||
+        !atomic_compare_exchange_strong(&slot->sequence, &sequence, sequence + 1)) {
+        return;
+    }
+    memcpy(words, said, sizeof *said);
+    for (size_t i = 0; i < WORDS; i++) {
+        atomic_store_explicit(&slot->words[i], words[i], memory_order_release);
+    }
+    atomic_store(&slot->sequence, sequence + 2);
+}
+
+/* 0, or it cannot be kept: what is no directory and no symlink is not asked for again and again,
+ * and an error may pass. */
+static int ask(enum question question, const char *path, struct said *out)
+{
+    ssize_t n;
+
+    if (question != ASK_READLINK) {
+        int error = question == ASK_STAT ? sys_stat(path, &out->st) : sys_lstat(path, &out->st);
+
+        return error != 0 || !(S_ISDIR(out->st.st_mode) || S_ISLNK(out->st.st_mode)) ? -1 : 0;
+    }
+    n = sys_readlink(path, out->text, sizeof out->text);
+    out->length = n;
+    return n > 0 && n < (ssize_t)sizeof out->text ? 0 : -1;
+}
+
+static bool look_up(enum question question, enum call_family family, const char *path,
+                    struct said *out)
+{
+    uint64_t key;
+    uint64_t now;
+    int64_t at;
+    struct slot *slot;
+
+    if (!resolve_active || fi_inside() || (size_t)path < 4096 ||
+        !policy_is_above(resolver.policy, path)) {
+        return false;
+    }
+    key = fi_hash(path, strlen(path), (uint64_t)question) | 1;
+    slot = &slots[key / 2 % KEPT];
+    now = changes();
+    at = sys_now_ns();
+    if (take(slot, out) && out->key == key && out->changes == now && at < out->until) {
+        count_add(&fi_count->intercepted[family], 1);
+        count_add(&fi_count->served[family], 1);
+        return true;
+    }
+    *out = (struct said){
+        .key = key, .changes = now, .until = at + (int64_t)PARENTS_AGE_MS * 1000 * 1000};
+    if (ask(question, path, out) != 0) {
+        return false;
+    }
+    put(slot, out);
+    return true;
+}
+
+bool parents_stat(const char *path, bool follow, struct stat *st)
+{
+    struct said said;
+
+    if ((size_t)st < 4096 || !look_up(follow ? ASK_STAT : ASK_LSTAT, CALL_STAT, path, &said)) {
+        return false;
+    }
+    *st = said.st;
+    return true;
+}
+
+bool parents_readlink(const char *path, char *buf, size_t size, ssize_t *result)
+{
+    struct said said;
+
+    if (!look_up(ASK_READLINK, CALL_PATH, path, &said)) {
+        return false;
+    }
+    *result = said.length < (ssize_t)size ? said.length : (ssize_t)size;
+    memcpy(buf, said.text, (size_t)*result);
+    return true;
+}

@@ -1,0 +1,224 @@
+/* plan_file.c - see plan_file.h */
+#include "plan/plan_file.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "cache/query.h"
+
+static const char head[] = "fastimport plan 1";
+
+/* --- lines --- */
+
+/* Bytes that would break the lines of the file stand as %XX. */
+static void escape(FILE *f, const char *path)
+{
+    for (; *path != '\0'; path++) {
+        unsigned char c = (unsigned char)*path;
+
+        if (c < 0x20 || c == '%') {
+            fprintf(f, "%%%02X", c);
+        } else {
+            fputc(c, f);
+        }
+    }
+}
+
+static bool unescape(char *text)
+{
+    char *out = text;
+
+    for (; *text != '\0'; text++) {
+        unsigned value;
+
+        if (*text != '%') {
+            *out++ = *text;
+        } else if (isxdigit((unsigned char)text[1]) && isxdigit((unsigned char)text[2]) &&
+                   sscanf(text + 1, "%2x", &value) == 1 && value != 0) {
+            *out++ = (char)value;
+            text += 2;
+        } else {
+            return false;
+        }
+    }
+    *out = '\0';
+    return true;
+}
+
+static bool parse_entry(struct plan *plan, char *line)
+{
+    struct plan_entry e = {0};
+    struct fi_query q;
+    unsigned kind;
+    unsigned age;
+    int at = 0;
+
+    if (sscanf(line, "%u %" SCNx64 " %u %" SCNu64 " %n", &kind, &e.argument, &age, &e.size, &at) !=
+            4 ||
+        at == 0) {
+        return false;
+    }
+    e.path = line + at;
+    if (kind >= RECORD_KINDS || age > PLAN_MAX_AGE || !unescape(e.path)) {
+        return false;
+    }
+    e.kind = (uint8_t)kind;
+    e.age = (uint16_t)age;
+    e.length = (uint32_t)strlen(e.path);
+    q = query_make((enum record_kind)kind, e.argument, e.path, e.length);
+    return query_is_sound(&q) && plan_add(plan, &e);
+}
+
+/* The last line is "end <checksum of all before it>". Returns where it begins, or NULL. */
+static char *check_end(char *text, size_t size)
+{
+    char *end = text == NULL || size < 2 ? NULL : memrchr(text, '\n', size - 1);
+    uint64_t sum;
+
+    if (end == NULL || sscanf(++end, "end %" SCNx64, &sum) != 1 ||
+        sum != fi_hash(text, (size_t)(end - text), 0)) {
+        return NULL;
+    }
+    return end;
+}
+
+/* NULL, or what is wrong. */
+static const char *parse(struct plan *plan, char *text, size_t size)
+{
+    char *end = check_end(text, size);
+    uint64_t key;
+    char *line;
+    char *save;
+
+    if (strncmp(text, head, sizeof head - 1) != 0) {
+        return "it is no plan, or of another version";
+    }
+    if (end == NULL) {
+        return "it is truncated or damaged";
+    }
+    *end = '\0';
+    (void)strtok_r(text, "\n", &save); /* the head */
+    line = strtok_r(NULL, "\n", &save);
+    if (line == NULL || sscanf(line, "key %" SCNx64, &key) != 1 || key != plan->key) {
+        return "it was made for another environment";
+    }
+    while ((line = strtok_r(NULL, "\n", &save)) != NULL) {
+        if (plan->n == PLAN_MAX_ENTRIES) {
+            return "it has more than a million entries";
+        }
+        if (!parse_entry(plan, line)) {
+            return "it has a line that makes no sense";
+        }
+    }
+    return NULL;
+}
+
+/* --- reading --- */
+
+/* Of what was opened, whatever stands under the name by now. NULL, or what is wrong. */
+static const char *judge(const struct stat *st, struct plan *plan)
+{
+    if (!S_ISREG(st->st_mode)) {
+        plan->save = false;
+        return "it is no regular file";
+    }
+    if (st->st_uid != 0 && st->st_uid != geteuid()) {
+        plan->save = false;
+        return "it belongs to another user";
+    }
+    if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return "others may write to it (chmod go-w)";
+    }
+    return st->st_size > PLAN_FILE_BYTES ? "it is larger than 64 MiB" : NULL;
+}
+
+static const char *read_whole(int fd, size_t size, struct plan *plan)
+{
+    char *text = malloc(size + 1);
+    ssize_t n = text == NULL ? -ENOMEM : sys_pread_all(fd, text, size, 0);
+    const char *wrong;
+
+    if (n >= 0) {
+        text[n] = '\0';
+        wrong = parse(plan, text, (size_t)n);
+    } else {
+        wrong = strerror((int)-n);
+    }
+    free(text);
+    return wrong;
+}
+
+static const char *read_file(int fd, struct plan *plan)
+{
+    struct stat st;
+    int error = sys_fstat(fd, &st);
+    const char *wrong = error != 0 ? strerror(-error) : judge(&st, plan);
+
+    return wrong != NULL ? wrong : read_whole(fd, (size_t)st.st_size, plan);
+}
+
+/* O_NONBLOCK: a FIFO has no writer, perhaps, and a device may do anything. */
+const char *plan_file_read(struct plan *plan)
+{
+    int fd = sys_open(plan->file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+    const char *wrong;
+
+    if (fd == -ENOENT && plan->save) {
+        return NULL; /* the first run */
+    }
+    if (fd < 0) {
+        return strerror(-fd);
+    }
+    wrong = read_file(fd, plan);
+    sys_close(fd);
+    return wrong;
+}
+
+/* --- writing --- */
+
+static char *format(const struct plan *plan, size_t *size)
+{
+    char *text = NULL;
+    FILE *f = open_memstream(&text, size);
+
+    if (f == NULL) {
+        return NULL;
+    }
+    fprintf(f, "%s\nkey %016" PRIx64 "\n", head, plan->key);
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct plan_entry *e = &plan->entries[i];
+
+        if (e->age < PLAN_MAX_AGE && ftell(f) < PLAN_FILE_BYTES - 4 * FI_PATH_MAX) {
+            fprintf(f, "%u %" PRIx64 " %u %" PRIu64 " ", e->kind, e->argument, e->age, e->size);
+            escape(f, e->path);
+            fputc('\n', f);
+        }
+    }
+    fflush(f);
+    fprintf(f, "end %016" PRIx64 "\n", fi_hash(text, *size, 0));
+    if (fclose(f) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+int plan_file_write(const struct plan *plan)
+{
+    size_t size = 0;
+    char *text = format(plan, &size);
+    int error = text == NULL ? -ENOMEM : file_replace(plan->file, text, size, 0600);
+
+    free(text);
+    return error;
+}

@@ -1,0 +1,43 @@
+/* mount_check.c - see mount_check.h */
+#include "policy/mount_check.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "policy/mounts.h"
+
+void mount_check_look(const struct policy *p, struct mount_check *out)
+{
+    char *mountinfo = mounts_read();
+
+    *out = (struct mount_check){0};
+    for (size_t i = 0; mountinfo != NULL && i < p->n_roots; i++) {
+        if (p->roots[i].scope != ROOT_EXCLUDE) {
+            out->roots[i] = mounts_identity(mountinfo, p->roots[i].path);
+        }
+    }
+    free(mountinfo);
+}
+
+static bool differ(uint64_t a, uint64_t b)
+{
+    return a != 0 && b != 0 && a != b;
+}
+
+int mount_check_exclude(struct policy *p, const struct mount_check *theirs)
+{
+    char *mountinfo = mounts_read();
+    int n = 0;
+
+    for (size_t i = 0; mountinfo != NULL && i < p->n_roots; i++) {
+        struct policy_root *r = &p->roots[i];
+
+        if (differ(theirs->roots[i], mounts_identity(mountinfo, r->path))) {
+            fi_log(LOG_INFO, "%s is another directory here than in the root: left alone", r->path);
+            r->scope = ROOT_EXCLUDE; /* also what lies below it in another root */
+            n++;
+        }
+    }
+    free(mountinfo);
+    return n;
+}

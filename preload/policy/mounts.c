@@ -1,0 +1,336 @@
+/* mounts.c - see mounts.h */
+#include "policy/mounts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/sys.h"
+
+enum { MOUNTINFO_MAX = 1 << 20 };
+
+/* The words of a line that matter, "36 35 98:0 /root /mount opts - type source ...": not yet
+ * unescaped, not terminated. */
+struct line {
+    long id;
+    long parent;
+    struct word {
+        const char *text;
+        size_t length;
+    } root, mount, type, source;
+};
+
+enum {
+    MOUNTS_ON_A_WAY = 64,
+    NOWHERE = 3 /* behind chroot(2), in a directory that is no mount point; an identity() is odd */
+};
+
+bool mounts_is_network(const char *type)
+{
+    static const char *const types[] = {
+        "nfs",    "nfs4",  "lustre", "gpfs",         "beegfs",      "ceph",    "panfs",
+        "afs",    "cifs",  "smb3",   "9p",           "orangefs",    "pvfs2",   "glusterfs",
+        "wekafs", "fuse",  "gfs2",   "ocfs2",        "cvmfs",       "quobyte", "virtiofs",
+        "dvs",    "mmfs",  "fhgfs",  "beegfs_nodev", "lustre_lite", "cvfs",    "cxfs",
+        "acfs",   "gfs",   "ibrix",  "parastor",     "yrfs",        "scoutfs", "auristorfs",
+        "coda",   "ncpfs", "smbfs",  "pvfs"};
+
+    if (strncmp(type, "fuse.", 5) == 0) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (strcmp(type, types[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+char *mounts_read(void)
+{
+    char *text = malloc(MOUNTINFO_MAX);
+
+    if (text != NULL && sys_read_file("/proc/self/mountinfo", text, MOUNTINFO_MAX) < 0) {
+        text[0] = '\0';
+    }
+    return text;
+}
+
+/* Moves on to the end of the word at *at, and behind the blank. */
+static struct word take_word(const char **at)
+{
+    struct word w = {*at, strcspn(*at, " \n")};
+
+    *at += w.length + ((*at)[w.length] == ' ');
+    return w;
+}
+
+static bool is_dash(const struct word *w)
+{
+    return w->length == 1 && w->text[0] == '-';
+}
+
+static bool parse(const char *at, struct line *out)
+{
+    struct word w;
+
+    out->id = strtol(take_word(&at).text, NULL, 10);
+    out->parent = strtol(take_word(&at).text, NULL, 10);
+    take_word(&at);
+    out->root = take_word(&at);
+    out->mount = take_word(&at);
+    do {
+        w = take_word(&at);
+    } while (w.length > 0 && !is_dash(&w));
+    out->type = take_word(&at);
+    out->source = take_word(&at);
+    return out->type.length > 0;
+}
+
+/* Undoes the kernel's escapes, "\\040" for a space. False: it does not fit. */
+static bool unescape(const struct word *w, char *out, size_t size)
+{
+    const char *at = w->text;
+    const char *end = at + w->length;
+    size_t n = 0;
+
+    for (; at < end && n + 1 < size; n++) {
+        if (end - at >= 4 && at[0] == '\\' && strspn(at + 1, "01234567") >= 3) {
+            out[n] = (char)((at[1] - '0') * 64 + (at[2] - '0') * 8 + at[3] - '0');
+            at += 4;
+        } else {
+            out[n] = *at++;
+        }
+    }
+    out[n] = '\0';
+    return at == end;
+}
+
+static bool describe(const struct line *l, const char *path, size_t mount_length,
+                     struct mount_place *out)
+{
+    char source[FI_PATH_MAX];
+    char root[FI_PATH_MAX];
+    const char *below = path + (mount_length == 1 ? 0 : mount_length);
+
+    if (!unescape(&l->type, out->type, sizeof out->type) ||
+        !unescape(&l->source, source, sizeof source) || !unescape(&l->root, root, sizeof root)) {
+        return false;
+    }
+    out->has_server = strpbrk(source, ":/") != NULL;
+    out->source_length = strlen(source);
+    snprintf(out->where, sizeof out->where, "%s %s%s", source, strcmp(root, "/") == 0 ? "" : root,
+             below);
+    return true;
+}
+
+/* Steps through the text; false at its end. What makes no sense is left out. */
+static bool next_line(const char **at, struct line *out)
+{
+    while (*at != NULL && **at != '\0') {
+        const char *line = *at;
+        const char *end = strchr(line, '\n');
+
+        *at = end == NULL ? NULL : end + 1;
+        if (parse(line, out)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How much of the path is this mount point; 0: it is elsewhere. */
+static size_t covers(const struct line *l, const char *path, size_t length)
+{
+    char mount[FI_PATH_MAX];
+
+    return unescape(&l->mount, mount, sizeof mount) &&
+                   path_has_prefix(path, length, mount, strlen(mount))
+               ? strlen(mount)
+               : 0;
+}
+
+/* The mounts on the way to a path, visible or not. */
+struct way {
+    size_t n;
+    struct line lines[MOUNTS_ON_A_WAY];
+    size_t lengths[MOUNTS_ON_A_WAY];
+};
+
+static void find_way(const char *mountinfo, const char *path, struct way *way)
+{
+    size_t length = strlen(path);
+
+    way->n = 0;
+    for (const char *at = mountinfo; way->n < MOUNTS_ON_A_WAY;) {
+        struct line *l = &way->lines[way->n];
+
+        if (!next_line(&at, l)) {
+            return;
+        }
+        way->lengths[way->n] = covers(l, path, length);
+        way->n += way->lengths[way->n] > 0;
+    }
+}
+
+static bool is_on(const struct way *way, long id)
+{
+    for (size_t i = 0; i < way->n; i++) {
+        if (way->lines[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of the mounts on this one (-1: on none that is listed) the one that is come to first; of several
+ * at one place, the last. */
+static int next_on_way(const struct way *way, int from)
+{
+    int best = -1;
+
+    for (size_t i = 0; i < way->n; i++) {
+        const struct line *l = &way->lines[i];
+        bool follows = from < 0 ? l->parent == l->id || !is_on(way, l->parent)
+                                : l->parent == way->lines[from].id && l->parent != l->id;
+
+        if (follows && (best < 0 || way->lengths[i] <= way->lengths[best])) {
+            best = (int)i;
+        }
+    }
+    return best;
+}
+
+/* The mount in which the kernel finds the path: one that was mounted over its way later hides the
+ * others. -1: not known. */
+static int end_of_way(const struct way *way)
+{
+    int at = next_on_way(way, -1);
+
+    for (size_t steps = 0; at >= 0 && steps < way->n; steps++) {
+        int next = next_on_way(way, at);
+
+        if (next < 0) {
+            break;
+        }
+        at = next;
+    }
+    return at;
+}
+
+void mounts_find(const char *mountinfo, const char *path, struct mount_place *out)
+{
+    struct way way;
+    int at;
+
+    *out = (struct mount_place){.type = "unknown"};
+    find_way(mountinfo, path, &way);
+    at = end_of_way(&way);
+    if (at >= 0 && describe(&way.lines[at], path, way.lengths[at], out)) {
+        out->mount_length = way.lengths[at];
+    }
+}
+
+/* --- is it the same elsewhere? --- */
+
+/* "server:/export", "a,b:/export", "//server/share", "server/share": without the server. Each node
+ * has its own name for a device (GFS2, OCFS2). */
+static const char *without_server(char *source)
+{
+    const char *colon;
+    const char *slash;
+
+    for (size_t n = strlen(source); n > 1 && source[n - 1] == '/'; n--) {
+        source[n - 1] = '\0';
+    }
+    colon = strrchr(source, ':');
+    if (strncmp(source, "/dev/", 5) == 0) {
+        return "";
+    }
+    if (colon != NULL) {
+        return colon + 1;
+    }
+    slash = strncmp(source, "//", 2) == 0 ? strchr(source + 2, '/')
+            : strchr(source, '=') == NULL ? strchr(source, '/')
+                                          : NULL;
+    return slash != NULL ? slash : source;
+}
+
+/* Of "fuse.x" the client has chosen the x, and which version of NFS it speaks. */
+static void fold_type(char *type)
+{
+    type[strcspn(type, ".")] = '\0';
+    if (strcmp(type, "nfs4") == 0) {
+        type[3] = '\0';
+    }
+}
+
+/* What the path, of which the mount point covers so much, is in this mount. 0: not known. */
+static uint64_t identity(const struct line *l, const char *path, size_t mount_length)
+{
+    struct mount_place place;
+    char text[sizeof place.type + sizeof place.where];
+    bool is_network;
+
+    if (!describe(l, path, mount_length, &place) || strcmp(place.type, "autofs") == 0) {
+        return 0;
+    }
+    is_network = mounts_is_network(place.type);
+    place.where[place.source_length] = '\0';
+    fold_type(place.type);
+    snprintf(text, sizeof text, "%s %s%s", is_network ? place.type : "local",
+             is_network ? without_server(place.where) : "", place.where + place.source_length + 1);
+    return fi_hash(text, strlen(text), 0) | 1;
+}
+
+static bool find_line(const char *mountinfo, long id, struct line *out)
+{
+    for (const char *at = mountinfo; next_line(&at, out);) {
+        if (out->id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A mount below the path: 0 if nothing else is there than would be without it, or if it comes and
+ * goes by itself. */
+static uint64_t identity_below(const char *mountinfo, const struct line *l, const char *mount)
+{
+    uint64_t here = identity(l, mount, strlen(mount));
+    struct line parent;
+    uint64_t without;
+
+    if (here == 0 || !find_line(mountinfo, l->parent, &parent)) {
+        return here;
+    }
+    without = identity(&parent, mount, covers(&parent, mount, strlen(mount)));
+    return without == 0 || without == here ? 0 : here;
+}
+
+uint64_t mounts_identity(const char *mountinfo, const char *path)
+{
+    size_t length = strlen(path);
+    char mount[FI_PATH_MAX];
+    struct way way;
+    struct line l;
+    uint64_t sum;
+    int at;
+
+    if (strlen(mountinfo) >= MOUNTINFO_MAX - 1) { /* there may be more */
+        return 0;
+    }
+    find_way(mountinfo, path, &way);
+    at = end_of_way(&way);
+    sum = at < 0 ? NOWHERE : identity(&way.lines[at], path, way.lengths[at]);
+    for (const char *text = mountinfo; sum != 0 && next_line(&text, &l);) {
+        if (unescape(&l.mount, mount, sizeof mount) && strlen(mount) > length &&
+            path_has_prefix(mount, strlen(mount), path, length)) {
+            uint64_t below = identity_below(mountinfo, &l, mount);
+
+            sum += below == 0 ? 0 : fi_hash(mount, strlen(mount), below) & ~1ULL;
+        }
+    }
+    return sum;
+}
