@@ -3,7 +3,7 @@
  * process is.
  *
  * launcher  mpiexec, srun and the like: tells its ranks what LD_LIBRARY_PATH's directories hold
- * passive   not ours: shells, compilers, setuid programs, FASTIMPORT=0
+ * passive   not ours: shells, compilers, setuid programs, FASTIMPORT=0, no LD_PRELOAD
  * rank      an MPI rank that is a Python or an MPI program, and no child of one; a Python of which
  *           nothing is to be served is idle: it does nothing, and its children are passive
  * attached  a descendant of a rank: uses the node cache that the environment names, never MPI
