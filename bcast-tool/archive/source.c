@@ -72,7 +72,7 @@ static void recognise(struct source *s)
 
 static int open_file(struct source *s, struct fault *f)
 {
-    s->fd = open(s->path, O_RDONLY | O_CLOEXEC);
+    s->fd = open(s->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC); /* a FIFO, perhaps */
     if (s->fd < 0 || fstat(s->fd, &s->st) < 0)
         return fault_errno(f, s->path, "cannot open the archive");
     if (!S_ISREG(s->st.st_mode))

@@ -218,6 +218,11 @@ def test_hostile_archives():
     assert os.stat(victim + "/file").st_nlink == 1
 
 
+def test_an_archive_that_is_no_file_is_not_waited_for():
+    os.mkfifo(f"{WORK}/fifo.tar.gz")
+    refused(f"{WORK}/fifo.tar.gz", "not a regular file")
+
+
 def xxh3(data):
     function = ctypes.CDLL("libxxhash.so.0").XXH3_64bits
     function.restype, function.argtypes = ctypes.c_uint64, [ctypes.c_char_p, ctypes.c_size_t]
