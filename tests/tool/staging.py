@@ -1,8 +1,9 @@
-"""For archives.py: runs the tool on one node, and compares trees."""
-import os, re, shutil, stat, subprocess, sys, tempfile
+"""For archives.py and hostile.py: runs the tool on one node, and compares trees."""
+import io, os, re, shutil, stat, subprocess, sys, tarfile, tempfile, traceback
 
 PMB = os.path.abspath(sys.argv[1])
 LONG = "--long" in sys.argv
+SANITIZED = "build-san" in PMB
 WORK = tempfile.mkdtemp(prefix="pmb-archives.", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
 ENV = dict(os.environ, LC_ALL="C")
 ENV.setdefault("ASAN_OPTIONS", "detect_leaks=0")  # MPI's own leaks
@@ -80,3 +81,42 @@ def write(path, data=b"", mode=0o644, mtime=None):
     os.chmod(path, mode)
     if mtime:
         os.utime(path, ns=(mtime, mtime))
+
+
+def add(t, name, data=b"", **fields):
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    info.mtime = 1_600_000_000
+    for k, v in fields.items():
+        setattr(info, k, v)
+    t.addfile(info, io.BytesIO(data))
+
+
+def hostile(build):
+    path = f"{WORK}/hostile.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as t:
+        build(t)
+    return path
+
+
+def run_all(tests):
+    passed = failed = skipped = 0
+    only = [a for a in sys.argv[2:] if not a.startswith("--")]
+    for name, test in list(tests.items()):
+        if not name.startswith("test_") or (only and name not in only):
+            continue
+        try:
+            test()
+            passed += 1
+            print("ok:", name)
+        except Skip as e:
+            skipped += 1
+            print("skipped:", name, e)
+        except Exception:
+            failed += 1
+            print("FAILED:", name)
+            traceback.print_exc(file=sys.stdout)
+    fresh(".")
+    shutil.rmtree(WORK, ignore_errors=True)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    sys.exit(failed > 0)

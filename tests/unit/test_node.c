@@ -313,11 +313,15 @@ static void knows_whether_it_may_execute(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        node_test(is_private_and_unguessable),       node_test(attaches_to_its_own_only),
+        node_test(is_private_and_unguessable),
+        node_test(attaches_to_its_own_only),
         node_test(attaches_where_nobody_can_replace_it_only),
-        node_test(attaching_survives_faults),        node_test(creation_fails_and_leaves_nothing),
-        node_test(the_last_one_out_removes_it),      node_test(a_forked_child_keeps_it_alive),
-        node_test(the_sweep_takes_dead_caches_only), scratch_test(removal_follows_no_symlink),
+        node_test(attaching_survives_faults),
+        node_test(creation_fails_and_leaves_nothing),
+        node_test(the_last_one_out_removes_it),
+        node_test(a_forked_child_keeps_it_alive),
+        node_test(the_sweep_takes_dead_caches_only),
+        scratch_test(removal_follows_no_symlink),
         node_test(knows_whether_it_may_execute),
     };
 

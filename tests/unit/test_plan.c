@@ -176,9 +176,9 @@ static void refuses_names_that_are_not_normal(void **state)
 /* What follows the name of the line, in memory, is not part of it. */
 static void refuses_escapes_that_are_cut_off(void **state)
 {
-    static const char *const lines[] = {"1 0 0 0 /sw/a%\n", "1 0 0 0 /sw/a%4\n",
-                                        "1 0 0 0 /sw/a%4\n1 0 0 0 /sw/b\n", "1 0 0 0 /sw/%-1\n",
-                                        "1 0 0 0 /sw/% 4x\n", "1 0 0 0 /sw/%00\n"};
+    static const char *const lines[] = {
+        "1 0 0 0 /sw/a%\n",  "1 0 0 0 /sw/a%4\n",  "1 0 0 0 /sw/a%4\n1 0 0 0 /sw/b\n",
+        "1 0 0 0 /sw/%-1\n", "1 0 0 0 /sw/% 4x\n", "1 0 0 0 /sw/%00\n"};
 
     (void)state;
     use("use:", "plan");

@@ -167,8 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         scratch_test(names_are_any_bytes),         scratch_test(says_that_it_was_active),
         scratch_test(says_why_nothing_was_served), scratch_test(overwrites_nothing_of_the_users),
-        scratch_test(a_failure_is_one_line),
-        cmocka_unit_test(text_tells_a_terminal_nothing),
+        scratch_test(a_failure_is_one_line),       cmocka_unit_test(text_tells_a_terminal_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
