@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* main.c - the constructor: which role this process has, and what is wired to what. */
 #include <fcntl.h>
 #include <pthread.h>
@@ -136,7 +137,7 @@ static void hold_new(const struct open_numbers *before)
 
 /* Is this rank served, from now on? in_init: in the program's MPI_Init, where what MPI does to
  * signal handlers is what the program has asked for. */
-static bool join(const struct service_input *input, bool in_init)
+static bool main_join(const struct service_input *input, bool in_init)
 {
     struct service_result result;
     struct open_numbers before;
@@ -150,7 +151,7 @@ static bool join(const struct service_input *input, bool in_init)
     if (!presence_await(config.dir, config.join_ms)) {
         role_isolate(); /* else its children would take the slot */
         tell_idle(&config, input->role.rank == 0, LOG_INFO,
-                  "some ranks of this node have not joined");
+                  "not all ranks have joined: some of this node are missing");
         return false;
     }
     if (!in_init) {
@@ -184,7 +185,7 @@ static struct {
 static void join_late(void)
 {
     fi_enter();
-    if (join(&late, true)) {
+    if (main_join(&late, true)) {
         fi_log(below.tells ? LOG_WARN : LOG_INFO,
                "this program is served from its MPI_Init on only: the shell that started it (%s) "
                "may start other MPI programs here; with 'exec' in the script, or "
@@ -195,7 +196,7 @@ static void join_late(void)
 }
 
 /* The program may change its arguments and its working directory until then. */
-static bool remember(const struct service_input *in)
+static bool main_remember(const struct service_input *in)
 {
     static char directory[FI_PATH_MAX];
     char **argv = calloc((size_t)in->argc + 1, sizeof *argv);
@@ -233,7 +234,7 @@ static void wait_for_init(const struct service_input *in)
     bool may_warn = in->role.rank == 0 && getenv(warned_variable) == NULL;
 
     below.tells = may_warn && has_what_we_serve(in) && setenv(warned_variable, "1", 1) == 0;
-    if (remember(in)) {
+    if (main_remember(in)) {
         init_join_late(join_late);
         if (may_warn) {
             tell_expected(&config, below.shell, below.tells);
@@ -271,7 +272,7 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
     if (must_wait()) {
         wait_for_init(&input);
     } else {
-        join(&input, false);
+        main_join(&input, false);
     }
 }
 
@@ -283,7 +284,7 @@ static bool sees_the_same(const struct role_facts *role)
 
 /* False: there is no cache, or it cannot be used. Children of ranks have nothing to give back, and
  * nothing to do at their end. */
-static bool attach(const struct role_facts *role, struct node_cache *node)
+static bool main_attach(const struct role_facts *role, struct node_cache *node)
 {
     bool known = role->node != NULL && sees_the_same(role);
     bool attached;
@@ -303,7 +304,7 @@ static void start_attached(const struct role_facts *role)
     static struct node_cache node;
     static struct policy policy;
     struct fi_query q = query_make(RECORD_ROOTS, 0, "/", 1);
-    const struct record *roots = attach(role, &node) ? segment_find(&node.index, &q) : NULL;
+    const struct record *roots = main_attach(role, &node) ? segment_find(&node.index, &q) : NULL;
 
     if (roots == NULL || !record_valid(roots, node.index.mapped)) {
         return;
@@ -325,7 +326,7 @@ static void start_launcher(const struct role_facts *role)
         unsetenv(LIBPATH_VARIABLE);
     }
     if (role->was_rank) {
-        attach(role, &node);
+        main_attach(role, &node);
     }
     unsetenv(ROLE_NODE_VARIABLE);
     free(text);

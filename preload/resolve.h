@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * resolve.h - the flow of one call: policy, node cache, fill.
  *

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # preload: build/libfastimport.so
 
 PRELOAD_SRC := $(wildcard preload/*.c $(foreach d,answer base broadcast cache dlopen early fill intercept invalidate ldso mpi plan policy process report service,preload/$(d)/*.c))

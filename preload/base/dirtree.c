@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* dirtree.c - see dirtree.h */
 #include "base/dirtree.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* dirtree.h - removal of a directory tree of ours, by descriptors, following no symlink. */
 #ifndef FASTIMPORT_BASE_DIRTREE_H
 #define FASTIMPORT_BASE_DIRTREE_H

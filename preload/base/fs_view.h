@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * fs_view.h - which files does a name name here? That is said by the mount namespace and the root
  * directory of a process (mount_namespaces(7), chroot(2)), and may differ between a rank and its

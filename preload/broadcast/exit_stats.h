@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * exit_stats.h - what a node tells the root at its end: the counters of its ranks, which of the
  * plan's records were used, and which libraries were left to ld.so.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * tree.h - the stream's way from the root to the leaders of all nodes: down a tree, frame by
  * frame.

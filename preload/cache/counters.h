@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * counters.h - what one process did: how many calls of each family were seen and served, and what
  * the rest cost.

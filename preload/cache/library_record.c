@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* library_record.c - see library_record.h */
 #include "cache/library_record.h"
 

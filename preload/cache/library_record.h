@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * library_record.h - what a RECORD_LIBRARY holds: the libraries that one dlopen brings in, in the
  * order in which ld.so maps them (breadth-first), the requested one first.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * record.h - what the node cache holds: one immutable answer of the file system.
  *

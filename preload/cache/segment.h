@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * segment.h - the index of a node cache: records that all processes of the node read without a
  * lock.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* by_name.c - see by_name.h */
 #include "dlopen/by_name.h"
 
@@ -95,7 +96,7 @@ static bool is_stale(const struct record *r)
     return false;
 }
 
-static bool fall_back(enum fallback_reason reason)
+static bool by_name_fall_back(enum fallback_reason reason)
 {
     resolve_fell_back(reason);
     return false;
@@ -117,10 +118,10 @@ bool by_name_resolve(const char *name, const void *caller, uint64_t question, st
         r = fill_get(resolver.fill, &q, NULL, &why);
     }
     if (r == NULL || (record_flags(r) & RECORD_UNAVAILABLE) != 0) {
-        return fall_back(r == NULL ? why : FALLBACK_UNAVAILABLE);
+        return by_name_fall_back(r == NULL ? why : FALLBACK_UNAVAILABLE);
     }
     if (is_stale(r)) {
-        return fall_back(FALLBACK_STALE);
+        return by_name_fall_back(FALLBACK_STALE);
     }
     record_mark_used(r);
     *answer = (struct answer){r, 0};

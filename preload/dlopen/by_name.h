@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * by_name.h - dlopen of a name without a slash: who calls, does the search touch a root, what
  * does the root find?

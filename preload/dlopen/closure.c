@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* closure.c - see closure.h */
 #include "dlopen/closure.h"
 
@@ -126,7 +127,7 @@ struct context {
 
 /* The link map as it is now, or as it was at the start; with `planned`, as it will be: what the
  * plan loads before comes behind it. */
-static bool describe_process(struct context *c, bool from_start, bool planned)
+static bool closure_describe_process(struct context *c, bool from_start, bool planned)
 {
     size_t more = planned && !from_start ? library.n_expected : 0;
     const struct linkmap_list *map = from_start ? &library.start : &c->map;
@@ -173,7 +174,7 @@ static bool parse_key(struct context *c, const struct fi_query *q)
 }
 
 /* The plan's next library will find these loaded. The strings live as long as the process. */
-static void expect(const struct fi_closure *closure)
+static void closure_expect(const struct fi_closure *closure)
 {
     for (size_t i = 0; i < closure->n_libs; i++) {
         const struct fi_closure_lib *l = &closure->libs[i];
@@ -228,8 +229,8 @@ static size_t put_item(char *out, size_t at, const struct fi_closure_lib *l)
 }
 
 /* Writes the payload, or with out NULL only measures it. `order`: libs[] as ld.so maps them. */
-static size_t encode(const struct fi_closure *closure, const struct fi_closure_lib *const *order,
-                     char *out)
+static size_t closure_encode(const struct fi_closure *closure,
+                             const struct fi_closure_lib *const *order, char *out)
 {
     size_t at = 0;
 
@@ -249,11 +250,11 @@ static const struct fi_closure_lib **order_of_mapping(const struct fi_closure *c
     return order;
 }
 
-static const struct record *publish(struct node_cache *node, const struct fi_query *q,
-                                    uint8_t flags, const struct fi_closure *closure)
+static const struct record *closure_publish(struct node_cache *node, const struct fi_query *q,
+                                            uint8_t flags, const struct fi_closure *closure)
 {
     const struct fi_closure_lib **order = closure == NULL ? NULL : order_of_mapping(closure);
-    size_t size = order == NULL ? 0 : encode(closure, order, NULL);
+    size_t size = order == NULL ? 0 : closure_encode(closure, order, NULL);
     struct record *r = segment_allocate(&node->index, q->length, size);
 
     if (r != NULL) {
@@ -262,7 +263,7 @@ static const struct record *publish(struct node_cache *node, const struct fi_que
         r->flags = flags | (order == NULL ? RECORD_UNAVAILABLE : 0);
         memcpy(r->path, q->path, q->length);
         if (order != NULL) {
-            encode(closure, order, (char *)record_payload(r));
+            closure_encode(closure, order, (char *)record_payload(r));
         }
         record_seal(r);
         segment_publish(&node->index, r);
@@ -297,15 +298,15 @@ struct computed {
     enum fi_closure_status status;
 };
 
-static void compute(struct node_cache *node, const struct fi_query *q, bool planned,
-                    struct computed *out)
+static void closure_compute(struct node_cache *node, const struct fi_query *q, bool planned,
+                            struct computed *out)
 {
     struct context *c = calloc(1, sizeof *c);
     bool by_name = (q->argument & LIBRARY_BY_NAME) != 0;
 
     *out = (struct computed){.context = c, .status = FI_CLOSURE_NO_MEMORY};
     if (c != NULL && (!by_name || parse_key(c, q)) &&
-        describe_process(c, (q->argument & LIBRARY_FROM_START) != 0, planned)) {
+        closure_describe_process(c, (q->argument & LIBRARY_FROM_START) != 0, planned)) {
         struct fi_closure_request request = {
             .path = by_name ? c->name : q->path,
             .loaders = c->loaders,
@@ -323,7 +324,7 @@ static void compute(struct node_cache *node, const struct fi_query *q, bool plan
     }
 }
 
-static void release(struct computed *computed)
+static void closure_release(struct computed *computed)
 {
     struct context *c = computed->context;
 
@@ -344,26 +345,26 @@ const struct record *closure_lookup(struct node_cache *node, const struct fi_que
     bool sound;
 
     if (library.closure_dso == NULL || (flags & RECORD_LOCAL) != 0) {
-        return publish(node, q, flags, NULL);
+        return closure_publish(node, q, flags, NULL);
     }
-    compute(node, q, planned, &computed);
+    closure_compute(node, q, planned, &computed);
     sound = computed.status == FI_CLOSURE_OK;
     if (sound) {
         remember_aliases(&computed.closure);
     }
     if (sound && planned) {
-        expect(&computed.closure);
+        closure_expect(&computed.closure);
     }
     /* What needs the requested library in turn would have its constructor run too late, behind a
      * stub. Before the program runs, a library may be missing that another will have brought by
      * then: ask again. */
     if (sound || !planned) {
-        r = publish(node, q, flags,
-                    sound && !computed.closure.root_is_needed && fs_view_is_certain()
-                        ? &computed.closure
-                        : NULL);
+        r = closure_publish(node, q, flags,
+                            sound && !computed.closure.root_is_needed && fs_view_is_certain()
+                                ? &computed.closure
+                                : NULL);
     }
-    release(&computed);
+    closure_release(&computed);
     return r;
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * closure.h - the root's answer to dlopen: which libraries, from where, in what order.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * load.h - dlopen from the mirror: the library and all that it needs, in one scope and one
  * order, as ld.so would have it.

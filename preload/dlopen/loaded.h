@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * loaded.h - one library, loaded from the mirror and opened where it is, in either order.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* listing.c - see listing.h */
 #include "fill/listing.h"
 
@@ -38,7 +39,7 @@ int listing_read(int fd, struct listing *raw)
     }
 }
 
-static size_t entry_size(size_t name_length)
+static size_t listing_entry_size(size_t name_length)
 {
     return record_round8(offsetof(struct record_list_entry, name) + name_length + 1);
 }
@@ -51,7 +52,7 @@ void listing_measure(const struct listing *raw, uint32_t *entries, size_t *bytes
         const struct kernel_dirent *d = (const void *)(raw->bytes + at);
 
         at += d->d_reclen;
-        *bytes += entry_size(strlen(d->d_name));
+        *bytes += listing_entry_size(strlen(d->d_name));
         (*entries)++;
     }
 }
@@ -81,6 +82,6 @@ void listing_encode(const struct listing *raw, struct record_list *list, size_t 
         e->length = (uint8_t)length;
         memcpy(e->name, d->d_name, length + 1);
         add_slot(list, d->d_name, (uint32_t)to);
-        to += entry_size(length);
+        to += listing_entry_size(length);
     }
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * listing.h - a directory's entries as the kernel gives them, and as a RECORD_LIST holds them.
  *

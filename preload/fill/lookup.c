@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* lookup.c - see lookup.h */
 #include "fill/lookup.h"
 
@@ -33,7 +34,7 @@ struct lookup {
 };
 
 /* Room for the answer, key filled in. */
-static struct record *begin(const struct lookup *l, size_t payload_size)
+static struct record *lookup_begin(const struct lookup *l, size_t payload_size)
 {
     struct record *r = segment_allocate(&l->node->index, l->query->length, payload_size);
 
@@ -46,14 +47,14 @@ static struct record *begin(const struct lookup *l, size_t payload_size)
     return r;
 }
 
-static const struct record *unavailable(const struct lookup *l, int reason);
+static const struct record *lookup_unavailable(const struct lookup *l, int reason);
 
 /* What was found while the view changed may be another file of that name, and is no answer. */
 static const struct record *finish(const struct lookup *l, struct record *r)
 {
     if (!fs_view_is_certain() && (r->flags & RECORD_UNAVAILABLE) == 0) {
         segment_abandon(&l->node->index, r);
-        return l->query->kind == RECORD_ORIGIN ? NULL : unavailable(l, 0);
+        return l->query->kind == RECORD_ORIGIN ? NULL : lookup_unavailable(l, 0);
     }
     record_seal(r);
     segment_publish(&l->node->index, r);
@@ -78,7 +79,7 @@ static bool is_of_the_path(int error)
 /* An answer without a payload: an errno, or 0. */
 static const struct record *answer(const struct lookup *l, int error, uint8_t more_flags)
 {
-    struct record *r = begin(l, 0);
+    struct record *r = lookup_begin(l, 0);
 
     if (r == NULL) {
         return NULL;
@@ -93,9 +94,9 @@ static const struct record *answer(const struct lookup *l, int error, uint8_t mo
 }
 
 /* reason: an errno for the user, or 0. */
-static const struct record *unavailable(const struct lookup *l, int reason)
+static const struct record *lookup_unavailable(const struct lookup *l, int reason)
 {
-    struct record *r = begin(l, 0);
+    struct record *r = lookup_begin(l, 0);
 
     if (r == NULL) {
         return NULL;
@@ -107,7 +108,7 @@ static const struct record *unavailable(const struct lookup *l, int reason)
 
 static const struct record *payload(const struct lookup *l, const void *bytes, size_t size)
 {
-    struct record *r = begin(l, size);
+    struct record *r = lookup_begin(l, size);
 
     if (r == NULL) {
         return NULL;
@@ -132,7 +133,7 @@ static const struct record *look_stat(const struct lookup *l)
         a.head.stat_error = -sys_stat(l->query->path, &a.head.target);
         n = sys_readlink(l->query->path, a.target, sizeof a.target);
         if (n < 0 || n == sizeof a.target || !is_of_the_path(a.head.stat_error)) {
-            return unavailable(l, 0);
+            return lookup_unavailable(l, 0);
         }
         a.head.target_length = (uint32_t)n;
     }
@@ -174,7 +175,7 @@ static const struct record *look_realpath(const struct lookup *l)
     n = sys_readlink(link, real, sizeof real - 1);
     sys_close(fd);
     if (n <= 0 || real[0] != '/') {
-        return unavailable(l, 0);
+        return lookup_unavailable(l, 0);
     }
     real[n] = '\0';
     return payload(l, real, (size_t)n + 1);
@@ -197,9 +198,9 @@ static const struct record *publish_listing(const struct lookup *l, const struct
     }
     head = record_round8(sizeof *list + slots * sizeof list->slots[0]);
     if (head + bytes > UINT32_MAX) {
-        return unavailable(l, 0);
+        return lookup_unavailable(l, 0);
     }
-    r = begin(l, head + bytes);
+    r = lookup_begin(l, head + bytes);
     if (r == NULL) {
         return NULL;
     }
@@ -222,7 +223,7 @@ static const struct record *look_list(const struct lookup *l)
     }
     error = listing_read(fd, &raw);
     sys_close(fd);
-    r = error != 0 ? unavailable(l, 0) : publish_listing(l, &raw);
+    r = error != 0 ? lookup_unavailable(l, 0) : publish_listing(l, &raw);
     free(raw.bytes);
     return r;
 }
@@ -255,7 +256,7 @@ static const struct record *publish_content(const struct lookup *l, const struct
                                             uint64_t size, const char *first)
 {
     size_t n = first == NULL ? 0 : strlen(first);
-    struct record *r = begin(l, sizeof(struct record_content) + n + 1);
+    struct record *r = lookup_begin(l, sizeof(struct record_content) + n + 1);
     struct record_content *c;
 
     if (r == NULL) {
@@ -305,7 +306,7 @@ static const struct record *mirror_file(const struct lookup *l, int fd, const st
                         "FASTIMPORT_DIR)",
                         l->node->directory);
         }
-        return unavailable(l, -error);
+        return lookup_unavailable(l, -error);
     }
     count_add(&fi_count->files_read, 1);
     count_add(&fi_count->bytes_read, size);
@@ -351,10 +352,10 @@ static const struct record *content_of(const struct lookup *l, int fd)
     bool mine;
 
     if (sys_fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        return unavailable(l, 0);
+        return lookup_unavailable(l, 0);
     }
     if ((uint64_t)st.st_size > l->limits->max_file) {
-        return unavailable(l, EFBIG);
+        return lookup_unavailable(l, EFBIG);
     }
     key[0] = st.st_dev;
     key[1] = st.st_ino;
@@ -411,10 +412,11 @@ const struct record *lookup_real(struct node_cache *node, const struct fi_query 
         r = look_content(&l);
         break;
     case RECORD_LIBRARY:
-        r = look_up_library != NULL ? look_up_library(node, query, flags) : unavailable(&l, 0);
+        r = look_up_library != NULL ? look_up_library(node, query, flags)
+                                    : lookup_unavailable(&l, 0);
         break;
     default:
-        r = unavailable(&l, 0);
+        r = lookup_unavailable(&l, 0);
     }
     count_add(&fi_count->fs_ns, (uint64_t)(sys_now_ns() - start));
     return r;

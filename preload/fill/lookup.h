@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * lookup.h - ask the real file system, and put its answer into the node cache.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * prefetch.h - what an import asks next, looked up while the program waits for what it asks now.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* dir.c - directory streams. Streams that libc has opened pass through. */
 #include "intercept/real.h"
 
@@ -40,7 +41,7 @@ FI_EXPORT DIR *opendir(const char *path)
 
 /* libc's stream takes over a directory that this node has changed; one that is gone has no names.
  */
-static void hand_over(struct directory *d)
+static void dir_hand_over(struct directory *d)
 {
     int fd = directory_fd(d);
 
@@ -62,7 +63,7 @@ static void refresh(struct directory *d)
 
     if (d->at == NULL && !d->ended && d->real == NULL && change_any(resolver.node) &&
         resolve_is_stale(d->list->path, d->list->path_length)) {
-        hand_over(d);
+        dir_hand_over(d);
     }
     errno = saved;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* dl.c - dlopen(3), dlclose(3), dlinfo(3). */
 #include "intercept/real.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * exit.c - the ways out of a rank: the service must be closed in order on each, and needs the exit
  * status.
@@ -17,7 +18,7 @@
 
 static int (*program_main)(int, char **, char **);
 
-static void leave(int status, void *unused)
+static void exit_leave(int status, void *unused)
 {
     (void)unused;
     tell_never_joined(service_is_here());
@@ -26,7 +27,7 @@ static void leave(int status, void *unused)
 
 static int main_with_handler(int argc, char **argv, char **environment)
 {
-    on_exit(leave, NULL);
+    on_exit(exit_leave, NULL);
     return program_main(argc, argv, environment);
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* path.c - readlink(2), realpath(3) and their other names; chdir(2). */
 #include "intercept/real.h"
 

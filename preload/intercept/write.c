@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * write.c - calls that change the file system. They go to the real one; what they changed bypasses
  * the node cache from then on, with the listing of its directory (design rule: a snapshot with an
@@ -11,7 +12,7 @@
 #include "invalidate/note.h"
 
 /* Success: note what was changed. */
-static int noted(int result, int dirfd, const char *path, enum change_extent extent)
+static int write_noted(int result, int dirfd, const char *path, enum change_extent extent)
 {
     if (result >= 0) {
         note_change(dirfd, path, extent);
@@ -30,7 +31,7 @@ static int noted_fd(int result, int fd)
 #define WRITE_PATH(name, extent, parameters, arguments)                                            \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
-        return noted(real()->name arguments, AT_FDCWD, path, extent);                              \
+        return write_noted(real()->name arguments, AT_FDCWD, path, extent);                        \
     }
 
 WRITE_PATH(mkdir, CHANGE_TREE, (const char *path, mode_t mode), (path, mode))
@@ -48,7 +49,7 @@ WRITE_PATH(truncate64, CHANGE_OBJECT, (const char *path, off64_t size), (path, s
 #define WRITE_AT(name, extent, parameters, arguments)                                              \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
-        return noted(real()->name arguments, dirfd, path, extent);                                 \
+        return write_noted(real()->name arguments, dirfd, path, extent);                           \
     }
 
 WRITE_AT(mkdirat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode), (dirfd, path, mode))
@@ -126,7 +127,7 @@ FI_EXPORT int futimesat(int dirfd, const char *path, const struct timeval times[
     if (is_null(path) && dirfd != AT_FDCWD) {
         return futimes(dirfd, times);
     }
-    return noted(real()->futimesat(dirfd, path, times), dirfd, path, CHANGE_OBJECT);
+    return write_noted(real()->futimesat(dirfd, path, times), dirfd, path, CHANGE_OBJECT);
 }
 
 FI_EXPORT int utimensat(int dirfd, const char *path, const struct timespec times[2], int flags)
@@ -135,7 +136,7 @@ FI_EXPORT int utimensat(int dirfd, const char *path, const struct timespec times
         return futimens(dirfd, times);
     }
     about_itself(dirfd, path, flags);
-    return noted(real()->utimensat(dirfd, path, times, flags), dirfd, path, CHANGE_OBJECT);
+    return write_noted(real()->utimensat(dirfd, path, times, flags), dirfd, path, CHANGE_OBJECT);
 }
 
 /* --- names that go --- */
@@ -186,9 +187,9 @@ RENAME(renameat2, from_dirfd, to_dirfd,
 
 FI_EXPORT int link(const char *from, const char *to)
 {
-    int result = noted(real()->link(from, to), AT_FDCWD, from, CHANGE_OBJECT);
+    int result = write_noted(real()->link(from, to), AT_FDCWD, from, CHANGE_OBJECT);
 
-    return noted(result, AT_FDCWD, to, CHANGE_TREE);
+    return write_noted(result, AT_FDCWD, to, CHANGE_TREE);
 }
 
 FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char *to, int flags)
@@ -196,9 +197,9 @@ FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char 
     int result;
 
     about_itself(from_dirfd, from, flags);
-    result = noted(real()->linkat(from_dirfd, from, to_dirfd, to, flags), from_dirfd, from,
-                   CHANGE_OBJECT);
-    return noted(result, to_dirfd, to, CHANGE_TREE);
+    result = write_noted(real()->linkat(from_dirfd, from, to_dirfd, to, flags), from_dirfd, from,
+                         CHANGE_OBJECT);
+    return write_noted(result, to_dirfd, to, CHANGE_TREE);
 }
 
 /* --- through a descriptor: one of a mirror file stands for the original --- */
@@ -241,7 +242,7 @@ WRITE_FD(futimes, (int fd, const struct timeval times[2]), (fd, times), utimes(p
 #define WRITE_TEMPORARY(function, parameters, arguments)                                           \
     FI_EXPORT int function parameters                                                              \
     {                                                                                              \
-        return noted(real()->function arguments, AT_FDCWD, name, CHANGE_TREE);                     \
+        return write_noted(real()->function arguments, AT_FDCWD, name, CHANGE_TREE);               \
     }
 
 WRITE_TEMPORARY(mkstemp, (char *name), (name))

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * reopen.h - descriptors of mirror files whose original is about to change, or to lose its name.
  *

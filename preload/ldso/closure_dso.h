@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * closure_dso.h - libfastimport-elf.so, which computes what a library needs (elf/closure.h).
  *

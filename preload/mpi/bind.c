@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* bind.c - see bind.h */
 #include "mpi/bind.h"
 
@@ -297,7 +298,7 @@ static const char *bind_library(void *library)
 }
 
 /* The object that has the function in it. */
-static int find_span(struct dl_phdr_info *info, size_t size, void *function)
+static int bind_find_span(struct dl_phdr_info *info, size_t size, void *function)
 {
     struct mapped span = {.found = true};
 
@@ -336,7 +337,7 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
                  profiler[0] == '\0' ? "the program" : profiler);
         return false;
     }
-    dl_iterate_phdr(find_span, dlsym(library, "MPI_Init"));
+    dl_iterate_phdr(bind_find_span, dlsym(library, "MPI_Init"));
     atomic_store(&bound.done, true);
     return true;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* launcher_shell.c - see launcher_shell.h */
 #include "mpi/launcher_shell.h"
 

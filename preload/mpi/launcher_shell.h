@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * launcher_shell.h - does a shell stand between the launcher's daemon and this process?
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* node_id.c - see node_id.h */
 #include "mpi/node_id.h"
 
@@ -98,7 +99,7 @@ bool launcher_daemon_id(pid_t *daemon, uint64_t *key)
     return true;
 }
 
-static int number_in(const char *variable)
+static int node_id_number_in(const char *variable)
 {
     const char *text = getenv(variable);
     char *end;
@@ -148,11 +149,11 @@ int launcher_local_ranks(pid_t daemon, int *rank)
     process_parent(daemon, name, sizeof name);
     if (strcmp(name, "slurmstepd") == 0) {
         n = number_by_slurm();
-        *rank = number_in("SLURM_LOCALID");
+        *rank = node_id_number_in("SLURM_LOCALID");
     } else {
         for (size_t i = 0; n < 0 && i < sizeof variables / sizeof *variables; i++) {
-            n = number_in(variables[i][0]);
-            *rank = number_in(variables[i][1]);
+            n = node_id_number_in(variables[i][0]);
+            *rank = node_id_number_in(variables[i][1]);
         }
     }
     return n > 0 && *rank >= 0 && *rank < n ? n : 0;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * node_id.h - on which node is this rank? A number that all ranks of the node share, and no others,
  * found without asking MPI; and which other ranks the launcher has started here.

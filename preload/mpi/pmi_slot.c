@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* pmi_slot.c - see pmi_slot.h */
 #include "mpi/pmi_slot.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * pmi_slot.h - a rank's slot at the launcher: the PMI descriptor (PMI_FD), as MPICH's hydra and Slurm's
  * PMI-2 give it.

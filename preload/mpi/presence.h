@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * presence.h - do all ranks of this node have fastimport? Known before MPI is touched.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* entries.c - see entries.h */
 #include "plan/entries.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* entries.h - what a plan is: a list of keys, and where it is kept. */
 #ifndef FASTIMPORT_PLAN_ENTRIES_H
 #define FASTIMPORT_PLAN_ENTRIES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* plan.c - see plan.h */
 #include "plan/plan.h"
 
@@ -108,7 +109,7 @@ static void choose_file(struct plan *plan, const char *setting, uint64_t program
 
 /* --- entries --- */
 
-static void forget(struct plan *plan)
+static void plan_forget(struct plan *plan)
 {
     while (plan->n > 0) {
         free(plan->entries[--plan->n].path);
@@ -117,14 +118,14 @@ static void forget(struct plan *plan)
 
 void plan_close(struct plan *plan)
 {
-    forget(plan);
+    plan_forget(plan);
     free(plan->entries);
     *plan = (struct plan){0};
 }
 
 /* --- reading --- */
 
-static void load(struct plan *plan)
+static void plan_plan_load(struct plan *plan)
 {
     const char *wrong = plan_file_read(plan);
 
@@ -132,7 +133,7 @@ static void load(struct plan *plan)
         fi_log(LOG_WARN, "the plan %s is not used: %s; this start is a cold one", plan->file,
                wrong);
         plan->refused = true;
-        forget(plan);
+        plan_forget(plan);
     }
     plan->loaded = plan->n;
 }
@@ -143,7 +144,7 @@ void plan_open(struct plan *plan, const struct fi_config *config,
     *plan = (struct plan){.key = identify_environment(identity->roots)};
     choose_file(plan, config->plan, identify_program(identity, plan->key));
     if (plan->file[0] != '\0' && plan->load) {
-        load(plan);
+        plan_plan_load(plan);
     }
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * plan.h - the startup plan: what a program asked for when it ran before, and will ask for again.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * plan_file.h - the file of a plan: FORMAT.md beside this one.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* mount_check.c - see mount_check.h */
 #include "policy/mount_check.h"
 
@@ -19,7 +20,7 @@ void mount_check_look(const struct policy *p, struct mount_check *out)
     free(mountinfo);
 }
 
-static bool differ(uint64_t a, uint64_t b)
+static bool mount_check_differ(uint64_t a, uint64_t b)
 {
     return a != 0 && b != 0 && a != b;
 }
@@ -32,7 +33,7 @@ int mount_check_exclude(struct policy *p, const struct mount_check *theirs)
     for (size_t i = 0; mountinfo != NULL && i < p->n_roots; i++) {
         struct policy_root *r = &p->roots[i];
 
-        if (differ(theirs->roots[i], mounts_identity(mountinfo, r->path))) {
+        if (mount_check_differ(theirs->roots[i], mounts_identity(mountinfo, r->path))) {
             fi_log(LOG_INFO, "%s is another directory here than in the root: left alone", r->path);
             r->scope = ROOT_EXCLUDE; /* also what lies below it in another root */
             n++;

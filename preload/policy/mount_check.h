@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * mount_check.h - is the same mounted at the served directories, in this rank as in the root?
  *

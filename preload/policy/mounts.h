@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * mounts.h - which file system is a path on? By /proc/self/mountinfo (proc_pid_mountinfo(5)), which
  * asks no server. Pure functions of its text, but for mounts_read().

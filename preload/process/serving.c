@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* serving.c - see serving.h */
 #include "process/serving.h"
 

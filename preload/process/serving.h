@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * serving.h - what this process answers from: set by main.c, read by every wrapper.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* finish.c - the end of a process that has joined the service, or attached to a cache; see
  * service.h. */
 #include <stdio.h>
@@ -244,7 +245,7 @@ static void finalize_slot(const struct service *s)
 }
 
 /* To a program that knows nothing of us. */
-static void hand_over(struct service *s)
+static void finish_hand_over(struct service *s)
 {
     if (s->phase != PHASE_ABANDONED) {
         leave_unclosed(s);
@@ -267,7 +268,7 @@ void service_before_exec(bool exec_target_is_ours, char *const environment[])
         service_announce_exec(s);
     }
     if (!exec_target_is_ours) {
-        hand_over(s);
+        finish_hand_over(s);
     } else if (!slot_is_named_in(environment)) {
         finalize_slot(s);
     }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* internal.h - shared by the files of the service only: its state, owned by the service thread. */
 #ifndef FASTIMPORT_SERVICE_INTERNAL_H
 #define FASTIMPORT_SERVICE_INTERNAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* leader.c - the loop of a node's leader: frames in and on, requests out. */
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ struct leader {
 };
 
 /* Takes a frame into the node cache. */
-static void take(struct leader *l, const struct wire_frame *frame)
+static void leader_take(struct leader *l, const struct wire_frame *frame)
 {
     struct service *s = l->service;
 
@@ -55,7 +56,7 @@ static bool receive(struct leader *l)
         s->in_flight = l->more || tree_in_flight(&l->tree);
         return false;
     }
-    take(l, frame);
+    leader_take(l, frame);
     is_news = frame->type != WIRE_HEARTBEAT;
     l->more = frame->size == WIRE_FRAME - sizeof *frame;
     tree_taken(&l->tree);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* root.c - the loop of the root: what it looks up is sent to all, what others ask for is looked up.
  */
 #include <stdlib.h>
@@ -55,7 +56,7 @@ struct root {
 
 static struct root *root; /* between root_serve and root_collect */
 
-static void post(struct root *r, struct wire_frame *frame, enum wire_type type)
+static void root_post(struct root *r, struct wire_frame *frame, enum wire_type type)
 {
     frame->type = type;
     service_check(r->service, tree_send(&r->tree, frame), "relay");
@@ -70,7 +71,7 @@ static bool post_empty(struct root *r, enum wire_type type)
 
     if (frame != NULL) {
         frame->size = 0;
-        post(r, frame, type);
+        root_post(r, frame, type);
     }
     return frame != NULL;
 }
@@ -94,7 +95,7 @@ static bool broadcast(struct root *r)
         return false;
     }
     if (frame->size > 0) {
-        post(r, frame, WIRE_DATA);
+        root_post(r, frame, WIRE_DATA);
         return true;
     }
     if (sys_now_ns() - r->last_broadcast > heartbeat_ns) {
@@ -103,7 +104,7 @@ static bool broadcast(struct root *r)
     return false;
 }
 
-static void listen(struct root *r, int i)
+static void root_listen(struct root *r, int i)
 {
     struct service *s = r->service;
 
@@ -141,7 +142,7 @@ static bool take_requests(struct root *r)
         while (wire_get(r->requests[i], size, &at, &q)) {
             take_request(r, &q);
         }
-        listen(r, i);
+        root_listen(r, i);
         worked = true;
     }
     return worked;
@@ -295,7 +296,7 @@ static bool give_to_helper(const struct fi_query *q)
     return lookup_pool_put(LOOKUP_PREFETCH, q);
 }
 
-static bool prepare(struct root *r, struct service *s)
+static bool root_prepare(struct root *r, struct service *s)
 {
     r->service = s;
     stream_writer_init(&r->writer, &s->node);
@@ -309,7 +310,7 @@ static bool prepare(struct root *r, struct service *s)
     if (s->job.n_nodes > 1) {
         service_check(s, tree_open(&r->tree, &s->job), "relay");
         while (r->listening < RECEIVES) {
-            listen(r, r->listening++);
+            root_listen(r, r->listening++);
         }
         expect_exit_stats(r);
     }
@@ -322,7 +323,7 @@ static bool prepare(struct root *r, struct service *s)
 void root_serve(struct service *s)
 {
     root = calloc(1, sizeof *root);
-    if (root == NULL || !prepare(root, s)) {
+    if (root == NULL || !root_prepare(root, s)) {
         service_check(s, -1, "allocation");
         return;
     }
@@ -358,7 +359,7 @@ static void cancel_receives(struct root *r)
 }
 
 /* A request that came too late may still be written into the buffers of *r: they stay. */
-static void release(struct root *r)
+static void root_release(struct root *r)
 {
     cancel_receives(r);
     tree_close(&r->tree);
@@ -423,6 +424,6 @@ void root_collect(struct service *s)
         write_report(root);
     }
     if (all_leave(root)) {
-        release(root);
+        root_release(root);
     }
 }

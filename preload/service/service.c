@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* service.c - see service.h */
 #include "service/service.h"
 
@@ -174,7 +175,7 @@ static void introduce_leader(struct segment_header *h)
 }
 
 /* The leader makes the node cache, the others attach to it. */
-static bool open_cache(struct service *s)
+static bool service_open_cache(struct service *s)
 {
     struct wire_node place = {0};
     int error = 0;
@@ -210,7 +211,7 @@ static bool open_cache(struct service *s)
     return !place.usable || count_absent(s);
 }
 
-static void open_plan(struct service *s)
+static void service_open_plan(struct service *s)
 {
     struct plan_identity identity = {s->input.argc, s->input.argv, s->hello.roots};
 
@@ -239,7 +240,7 @@ static bool greet(struct service *s)
         }
         policy_load(&s->policy, s->hello.roots, s->hello.roots_size);
         mount_check_look(&s->policy, &s->hello.mount_check);
-        open_plan(s);
+        service_open_plan(s);
     }
     return service_check(s, job_share_all(&s->job, &s->hello, sizeof s->hello), "broadcast");
 }
@@ -288,7 +289,7 @@ static void take_counters(struct service *s)
     fi_count = mine;
 }
 
-static bool join(struct service *s)
+static bool service_join(struct service *s)
 {
     if (!join_job(s)) {
         return false;
@@ -296,7 +297,7 @@ static bool join(struct service *s)
     if (service_step_is_split(s)) { /* MPI is closed in order all the same */
         return true;
     }
-    if (!open_cache(s) || !greet(s)) {
+    if (!service_open_cache(s) || !greet(s)) {
         return false;
     }
     if (!s->hello.usable || s->hello.roots_size == 0) {
@@ -360,7 +361,7 @@ static void serve(struct service *s)
 }
 
 /* The rest of the node, then the counters to the root. */
-static void collect(struct service *s)
+static void service_collect(struct service *s)
 {
     while (!service_node_leaves(s) && !service_waits_in_vain(s)) {
         service_rest(s, false);
@@ -375,12 +376,12 @@ static void collect(struct service *s)
 /* The exit, in order: counters to the root, then all ranks close the session together. After a
  * failure, too: the others wait for this rank, though not for ever: they may have given up. (Twice
  * the patience: a node whose root is silent comes after one.) */
-static void leave(struct service *s)
+static void service_leave(struct service *s)
 {
     struct job_shutdown shutdown = {.lost = &s->lost};
 
     if (s->job.node_rank == 0 && s->hello.usable && s->hello.roots_size > 0) {
-        collect(s);
+        service_collect(s);
     }
     shutdown.mine = atomic_load(&s->leaving) == LEAVING_BY__EXIT || s->unfinished || slot_is_lost();
     shutdown.limit_ns = s->broken || s->root_lost ? 2 * service_wait_budget_ns(s) : 0;
@@ -405,14 +406,14 @@ static void *service_thread(void *argument)
     if (s->input.directory != NULL && fs_view_kept) {
         sys_chdir(s->input.directory);
     }
-    if (!join(s)) {
+    if (!service_join(s)) {
         set_phase(s, PHASE_FAILED);
         return NULL;
     }
     set_phase(s, PHASE_SERVING);
     serve(s);
     wait_until_leaving(s);
-    leave(s);
+    service_leave(s);
     if (s->closed && s->has_cache && atomic_load(&s->finished)) {
         /* here: the program's thread may be under a filter of system calls */
         node_leave(&s->node);

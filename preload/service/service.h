@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * service.h - the one thread of a rank that speaks MPI.
  *

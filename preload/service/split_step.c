@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* split_step.c - tasks of a launcher that MPI cannot bring together; see internal.h */
 #include "service/internal.h"
 #include "service/tell.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* state_lines.c - what the service says of itself: that it serves, or that it has failed; see
  * internal.h. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* tell.c - see tell.h */
 #include "service/tell.h"
 

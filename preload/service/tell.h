@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * tell.h - what the user hears of a job as a whole: that it is served, or that it is not, and why.
  *

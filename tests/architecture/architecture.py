@@ -229,7 +229,7 @@ def test_files_are_short():
 def test_headers_say_what_they_promise():
     for path in tracked("preload/*.h"):
         text = text_of(path)
-        if not re.match(r"/\*\s*(\* )?" + re.escape(path.name) + " - ", text):
+        if not re.match(r"(/\* SPDX[^\n]*\n)?/\*\s*(\* )?" + re.escape(path.name) + " - ", text):
             yield f"{path} does not begin with a comment on what it is for"
         if not re.search(r"#ifndef (FASTIMPORT\w+)\n#define \1\n", text):
             yield f"{path} has no include guard"

@@ -14,6 +14,7 @@ sys.dont_write_bytecode = True
 import jobs  # noqa: E402
 from jobs import (BUILD, ROOT, LIBRARY, MPIEXEC, PYTHON, IMPORTS, ALLREDUCE, script, shared_job, local_job, plain_job, python_job, cache_place, caches, check, check_done, sharedjob)  # noqa: E402
 
+NO_INIT = "has not called MPI_Init, so nothing of it was served: until then the shell that started it (bash)"
 SUM = "from mpi4py import MPI; print(MPI.COMM_WORLD.allreduce(1)); import decimal, email.mime.text"
 
 
