@@ -77,7 +77,8 @@ static void source_recognise(struct source *s)
 
 static int source_open_file(struct source *s, struct error *err)
 {
-    s->fd = open(s->path, O_RDONLY | O_CLOEXEC);
+    /* O_NONBLOCK: a FIFO is not waited for */
+    s->fd = open(s->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (s->fd < 0 || fstat(s->fd, &s->st) < 0) {
         return error_set_errno(err, s->path, "cannot open the archive");
     }

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -130,16 +134,52 @@ static void stage_print_result(const struct settings *s, const struct stage_resu
     }
 }
 
-static int stage_write_failed(const char *file, const struct stage_result *r)
+/* Devices take a stream; any other file is replaced. */
+static bool stage_is_device(const char *file)
 {
-    struct error err = {0};
-    FILE *out = fopen(file, "w");
+    struct stat st;
+    return strncmp(file, "/dev/", 5) == 0 && stat(file, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+static int stage_put_failed(const char *file, int flags, const struct stage_result *r)
+{
+    int fd = open(file, O_WRONLY | O_CLOEXEC | flags, 0666);
+    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
     for (int i = 0; out != NULL && r->reports != NULL && i < r->nodes; i++) {
         if (r->reports[i].error.set) {
             fprintf(out, "%s\n", r->reports[i].node);
         }
     }
-    if (out != NULL && fclose(out) == 0) {
+    return out != NULL && fclose(out) == 0 ? 0 : -1;
+}
+
+/* Writes a new file beside it and renames that, so that a symlink is replaced, not followed. */
+static int stage_replace_failed(const char *file, const struct stage_result *r)
+{
+    uint64_t number;
+    if (getrandom(&number, sizeof number, 0) != sizeof number) {
+        return -1;
+    }
+    char *partial = io_format("%s.partial-%016" PRIx64, file, number);
+    int result = stage_put_failed(partial, O_CREAT | O_EXCL | O_NOFOLLOW, r);
+    if (result == 0) {
+        result = rename(partial, file);
+    }
+    int saved = errno;
+    if (result < 0) {
+        unlink(partial);
+    }
+    free(partial);
+    errno = saved;
+    return result;
+}
+
+static int stage_write_failed(const char *file, const struct stage_result *r)
+{
+    struct error err = {0};
+    int result =
+        stage_is_device(file) ? stage_put_failed(file, 0, r) : stage_replace_failed(file, r);
+    if (result == 0) {
         return 0;
     }
     error_set_errno(&err, file, "cannot write the list of failed nodes");

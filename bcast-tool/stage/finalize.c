@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "archive/name.h"
+#include "base/dirtree.h"
 #include "base/io.h"
 #include "manifest/manifest.h"
 #include "relocate/unlisted.h"
@@ -171,9 +172,14 @@ static int finalize_set_mode(struct work *w, const char *path, mode_t mode, stru
     if (d == NULL) {
         return -1;
     }
-    return fchmodat(tree_dir_fd(d), name, mode, 0) < 0
-               ? error_set_errno(err, path, "cannot set the mode")
-               : 0;
+    int fd = dirtree_open(tree_dir_fd(d), name); /* follows no symlink */
+    if (fd < 0) {
+        errno = -fd;
+        return error_set_errno(err, path, "cannot set the mode");
+    }
+    int r = fchmod(fd, mode) < 0 ? error_set_errno(err, path, "cannot set the mode") : 0;
+    close(fd);
+    return r;
 }
 
 static int finalize_set_directory(struct work *w, struct record *r, int layer, struct error *err)

@@ -208,6 +208,9 @@ static int unpack_entries(struct unpack *u, struct tar *t, struct error *err)
         if (unpack_is_own(&r.entry) && u->expected == NULL) {
             continue;
         }
+        if (unpack_is_own(&r.entry)) { /* `pack` writes none, and `stage` trusts what is there */
+            return error_set(err, r.entry.path, "the name is one of python-mpi-bcast's own");
+        }
         if (u->expected != NULL && unpack_expect(u, &r, err) < 0) {
             return -1;
         }

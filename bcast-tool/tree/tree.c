@@ -130,6 +130,10 @@ static int tree_descend(struct tree *t, const char *path, size_t start, size_t e
 {
     char name[NAME_MAX + 1];
     int above = tree_dir_fd(tree_deepest(t));
+    if (end - start > NAME_MAX || end >= sizeof t->path) {
+        errno = ENAMETOOLONG;
+        return error_set_errno(err, path, "cannot open its directory");
+    }
     memcpy(name, path + start, end - start);
     name[end - start] = '\0';
     int fd = openat(above, name, DIR_FLAGS);

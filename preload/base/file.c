@@ -201,6 +201,17 @@ int file_put(const char *name, const void *bytes, size_t size, mode_t mode)
 
 /* --- appending --- */
 
+/* A file of another user, or one of this user that has a second name (fs.protected_hardlinks may be
+ * off), may have been put there by somebody else. */
+static bool file_may_be_appended_to(int fd)
+{
+    struct stat st;
+
+    return sys_fstat(fd, &st) == 0 &&
+           (S_ISCHR(st.st_mode) ||
+            (file_is_trusted(&st) && (!S_ISREG(st.st_mode) || st.st_nlink <= 1)));
+}
+
 /* O_NONBLOCK: opening a FIFO without a reader is an error, and a FIFO whose reader has stopped
  * loses lines instead of blocking us. If somebody swaps the link between lstat() and open(),
  * fs.protected_symlinks (proc(5)) refuses it. */
@@ -217,6 +228,10 @@ int file_open_to_append(const char *name, mode_t mode)
     fd = sys_open(name, flags | O_NOFOLLOW, mode);
     if (fd == -ELOOP && sys_lstat(name, &st) == 0 && file_is_trusted(&st)) {
         fd = sys_open(name, flags, mode);
+    }
+    if (fd >= 0 && !file_may_be_appended_to(fd)) {
+        sys_close(fd);
+        fd = -EPERM;
     }
     return fd;
 }

@@ -68,6 +68,16 @@ enum log_level log_threshold(void)
     return logger.threshold;
 }
 
+/* A name may have been chosen by somebody else: it begins no line, and tells a terminal nothing. */
+static void make_printable(char *text, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (((unsigned char)text[i] < 0x20 && text[i] != '\t') || text[i] == 0x7f) {
+            text[i] = '?';
+        }
+    }
+}
+
 void log_line(enum log_level level, const char *format, ...)
 {
     static const char *const names[] = {"error", "warning", "info", "debug"};
@@ -88,6 +98,7 @@ void log_line(enum log_level level, const char *format, ...)
     if (n > (int)sizeof line - 2) {
         n = (int)sizeof line - 2;
     }
+    make_printable(line, n);
     line[n++] = '\n';
     fd = log_descriptor();
     if (fd < 0 || write(fd, line, (size_t)n) < 0) {

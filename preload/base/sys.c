@@ -433,7 +433,7 @@ int sys_pwrite_all(int fd, const void *buf, size_t size, off_t offset)
 
 ssize_t sys_read_file(const char *path, char *buf, size_t size)
 {
-    int fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+    int fd = sys_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0); /* it may be a FIFO */
     size_t length = 0;
     ssize_t n = 0;
 

@@ -17,6 +17,7 @@
 #include "base/path.h"
 #include "base/protected_fd.h"
 #include "base/sys.h"
+#include "base/trust.h"
 
 enum { GRACE_SECONDS = 60 }; /* older directories without a lock belong to a creator that died */
 
@@ -129,8 +130,18 @@ static int node_populate(struct node_cache *node, uint32_t n_ranks, uint64_t non
     return error;
 }
 
+/* Finds the real name of the directory in which caches are made. A symlink in the name could be
+ * turned elsewhere later, and who can replace a directory decides which libraries ranks load. */
+static int node_find_base(const char *base, char real[FI_PATH_MAX])
+{
+    int error = sys_canonical(base, real, FI_PATH_MAX);
+
+    return error != 0 ? error : trust_way(real, strlen(real));
+}
+
 int node_create(struct node_cache *node, const char *base, uint32_t n_ranks)
 {
+    char real[FI_PATH_MAX];
     uint64_t nonce;
     struct stat st;
     int error;
@@ -138,7 +149,10 @@ int node_create(struct node_cache *node, const char *base, uint32_t n_ranks)
     if (getrandom(&nonce, sizeof nonce, 0) != sizeof nonce) {
         return -EIO;
     }
-    error = node_make_directory(node, base, nonce);
+    error = node_find_base(base, real);
+    if (error == 0) {
+        error = node_make_directory(node, real, nonce);
+    }
     if (error != 0) {
         return error;
     }
@@ -178,7 +192,8 @@ int node_visit(struct node_cache *node, const char *directory, uint64_t nonce)
     /* the user of program start, which the program cannot have changed */
     sound = node_is_private(fd, (uid_t)getauxval(AT_EUID));
     sys_close(fd);
-    if (!sound || strlen(directory) >= sizeof node->directory) {
+    if (!sound || strlen(directory) >= sizeof node->directory ||
+        trust_way(directory, path_parent_length(directory, strlen(directory))) != 0) {
         return -EPERM;
     }
     strcpy(node->directory, directory);
@@ -306,8 +321,10 @@ static bool sweep_one(void *context, const char *name, unsigned char type)
 
 int node_sweep(const char *base)
 {
-    struct sweep sweep = {.base = base};
-    int fd = sys_open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    char real[FI_PATH_MAX];
+    struct sweep sweep = {.base = real};
+    int fd =
+        node_find_base(base, real) != 0 ? -1 : sys_open(real, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 
     if (fd < 0) {
         return 0;

@@ -81,7 +81,7 @@ struct fi_elf_loaded *closure_dso_loaded(const struct linkmap_list *map, const c
 int closure_dso_map(const char *name, struct fi_elf_bytes *out)
 {
     struct stat st;
-    int fd = sys_open(name, O_RDONLY | O_CLOEXEC, 0);
+    int fd = sys_open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
     int error = fd < 0 ? fd : sys_fstat(fd, &st);
 
     if (fd < 0) {

@@ -132,6 +132,22 @@ static bool is_below(const char *prefix, const char *library)
     return sys_access(name, F_OK, false) == 0;
 }
 
+static bool is_writable_by_anybody(const char *directory)
+{
+    struct stat st;
+
+    return sys_stat(directory, &st) == 0 && (st.st_mode & S_IWOTH) != 0;
+}
+
+/* The prefix of a program in /tmp/job would be /tmp, where anybody may have put a library. */
+static bool is_environment(const char *prefix)
+{
+    char name[FI_PATH_MAX];
+
+    snprintf(name, sizeof name, "%s/lib", prefix);
+    return !is_writable_by_anybody(prefix) && !is_writable_by_anybody(name);
+}
+
 /* Does anything tell that the program will load Open MPI? MPICH must not be loaded then, as it would
  * be a second MPI in the process. PMIx alone tells so: the MPICHs that support it set PMI_RANK, too,
  * or are linked to the program. Where an environment has both, mpi4py takes MPICH, whatever launched
@@ -208,6 +224,9 @@ static void *open_library(const char *explicit_name, const char *prefix, char *w
 
     if (is_mapped(&mapped)) {
         return open_mapped(&mapped, explicit_name, why, size);
+    }
+    if (prefix != NULL && !is_environment(prefix)) {
+        prefix = NULL;
     }
     return named != NULL && named[0] != '\0' ? try_open(named, why, size)
                                              : open_found(prefix, why, size);

@@ -114,12 +114,22 @@ static bool claim_pmix(void)
 
 /* --- the slot --- */
 
+/* PMI_FD may be left from an earlier job, and name a file of the program by now, into which MPI would
+ * write. */
+static bool is_launchers_socket(int fd)
+{
+    struct stat st;
+
+    return fd > STDERR_FILENO && sys_fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 void slot_prepare(void)
 {
     const char *text = getenv("PMI_FD");
 
     slot.number = text == NULL ? -1 : (int)strtol(text, NULL, 10);
-    slot.held = protected_fd_add(slot.number, PROTECTED_PMI);
+    slot.held =
+        is_launchers_socket(slot.number) ? protected_fd_add(slot.number, PROTECTED_PMI) : -1;
 }
 
 /* The PMI descriptor now. -1: there is none, or the program has closed it and may use its number
@@ -139,8 +149,9 @@ bool slot_claim(void)
     if (is_pmix()) {
         return claim_pmix();
     }
-    return slot.number < 0 ||
-           (!is_closed(slot.number) && syscall(SYS_fcntl, slot.number, F_SETLK, &lock) == 0);
+    return getenv("PMI_FD") == NULL ||
+           (is_launchers_socket(slot.number) && !is_closed(slot.number) &&
+            syscall(SYS_fcntl, slot.number, F_SETLK, &lock) == 0);
 }
 
 void slot_finalize(void)

@@ -2,6 +2,7 @@
 /* plan_file.c - see plan_file.h */
 #include "plan/plan_file.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -43,7 +44,8 @@ static bool plan_file_unescape(char *text)
 
         if (*text != '%') {
             *out++ = *text;
-        } else if (sscanf(text + 1, "%2x", &value) == 1 && value != 0) {
+        } else if (isxdigit((unsigned char)text[1]) && isxdigit((unsigned char)text[2]) &&
+                   sscanf(text + 1, "%2x", &value) == 1 && value != 0) {
             *out++ = (char)value;
             text += 2;
         } else {

@@ -74,6 +74,15 @@ static bool parse_node(const char *text, struct role_facts *facts)
     return *colon == ':' && facts->node[0] == '/';
 }
 
+/* su(1) and sudo(8) hand FASTIMPORT_* on, but not LD_PRELOAD. Whom /etc/ld.so.preload has brought
+ * into a process may have these variables from another user, and FASTIMPORT_MPI names code. */
+static bool is_preloaded_by_environment(void)
+{
+    const char *list = getenv("LD_PRELOAD");
+
+    return list != NULL && list[0] != '\0';
+}
+
 struct role_facts role_decide(void)
 {
     struct role_facts facts = {.role = ROLE_PASSIVE, .rank = -1};
@@ -81,7 +90,8 @@ struct role_facts role_decide(void)
     const char *node = getenv(ROLE_NODE_VARIABLE);
     bool attached;
 
-    if (getauxval(AT_SECURE) != 0 || (off != NULL && strcmp(off, "0") == 0)) {
+    if (getauxval(AT_SECURE) != 0 || !is_preloaded_by_environment() ||
+        (off != NULL && strcmp(off, "0") == 0)) {
         return facts;
     }
     facts.rank = rank_variables_read(&facts.size);

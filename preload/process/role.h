@@ -4,7 +4,7 @@
  * mapped.
  *
  * launcher  mpiexec, srun and the like: tells its ranks what is in LD_LIBRARY_PATH's directories
- * passive   nothing is done: shells, compilers, setuid programs, FASTIMPORT=0
+ * passive   nothing is done: shells, compilers, setuid programs, FASTIMPORT=0, no LD_PRELOAD
  * rank      an MPI rank that is a Python or an MPI program, and no descendant of one. A Python
  *           without anything to serve is idle: it does nothing, and its children are passive
  * attached  a descendant of a rank: uses the node cache that the environment names, and never MPI.

@@ -292,6 +292,16 @@ static void report_write_text(FILE *f, const struct report_facts *facts,
     }
 }
 
+/* The names in it may have been chosen by somebody else. They must not control a terminal. */
+static void report_make_printable(char *text)
+{
+    for (; text != NULL && *text != '\0'; text++) {
+        if (((unsigned char)*text < 0x20 && strchr("\n\t", *text) == NULL) || *text == 0x7f) {
+            *text = '?';
+        }
+    }
+}
+
 /* Returns the report as text, to be freed by the caller; NULL: no memory. */
 static char *report_compose(const struct report_facts *facts, const struct fi_counters *ranks,
                             size_t n, bool for_people, size_t *size)
@@ -312,6 +322,9 @@ static char *report_compose(const struct report_facts *facts, const struct fi_co
     }
     whole = ferror(f) == 0;
     if (fclose(f) == 0 && whole) {
+        if (for_people) {
+            report_make_printable(text);
+        }
         return text;
     }
     free(text);

@@ -205,7 +205,8 @@ static bool service_open_cache(struct service *s)
             fi_log(LOG_WARN,
                    "cannot make a node cache in %s: %s; this node reads the file system itself "
                    "(FASTIMPORT_DIR names another directory)",
-                   s->input.config->dir, strerror(-error));
+                   s->input.config->dir,
+                   error == -EPERM ? "other users could replace it there" : strerror(-error));
         } else {
             publish_leader(s->node.index.header);
             atomic_store(&s->node.index.header->announces, s->job.n_nodes > 1);

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-from jobs import BUILD, LIBRARY, MPIEXEC, PYTHON, Skipped, check, run_all
+from jobs import BUILD, LIBRARY, MPIEXEC, PYTHON, Skipped, check, local_job, run_all
 
 FLAGS = subprocess.check_output(["mpicc.mpich", "-compile_info"], text=True).split()[1:]
 INCLUDES = sorted({f for f in FLAGS if f.startswith("-I")})
@@ -166,6 +166,26 @@ def test_a_program_of_another_mpi_than_the_launchers():
     for first in ("", "import json, decimal, time; time.sleep(0.3); "):
         for ranks in (1, 2):
             compare(["/usr/bin/python3", "-c", first + ask], "1 Open\n", root, ranks)
+
+
+def test_a_library_that_anybody_may_have_planted():
+    """The prefix of /tmp/job/python would be /tmp, where another user makes lib/libmpi.so.12."""
+    evil = """
+        #include <fcntl.h>
+        #include <stdlib.h>
+        __attribute__((constructor)) static void run(void) { open(getenv("EVIL"), O_CREAT | O_WRONLY, 0600); }
+        """
+    for mode in (0o1777, 0o755):
+        with tempfile.TemporaryDirectory() as scratch:
+            place, seen = pathlib.Path(scratch, "tmp"), pathlib.Path(scratch, "seen")
+            (place / "job").mkdir(parents=True)
+            (place / "lib").mkdir()
+            place.chmod(mode)
+            (place / "job/python").symlink_to(PYTHON)
+            compile_c(place / "lib", "libmpi.so.12", evil, "-shared", "-fPIC")
+            done = local_job([place / "job/python", "-c", "print('went on')"], 1, {"EVIL": str(seen)})
+            check(done.stdout == "went on\n" and done.returncode == 0, f"{done}")
+            check(seen.exists() == (mode == 0o755), f"mode {mode:o}: loaded: {seen.exists()}")
 
 
 def test_a_profiling_library():

@@ -127,9 +127,12 @@ def test_a_read_only_node(readonly, archive, assert_refused):
 
 
 def test_allow_failed_goes_on_without_it(readonly, area, archive, assert_staged):
+    (area / "precious").write_text("precious")
+    (area / "bad").symlink_to("precious")
     done = readonly.run(4, "stage", archive("tar.zst"), "--to", readonly.dir, "--allow-failed", 1,
                         "--failed-nodes", area / "bad")
     assert done.returncode == 0, done.stderr
+    assert (area / "precious").read_text() == "precious"  # the symlink is replaced, not followed
     assert "rank 3" in (area / "bad").read_text()
     assert_staged(0, 1, 2)
     assert readonly.left(3) == []

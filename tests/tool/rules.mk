@@ -5,7 +5,7 @@ PMB_TESTS := name rewrite archive manifest tree
 PMB_CORE := $(filter-out $(B)/obj/bcast-tool/cli/% $(B)/obj/bcast-tool/nodes/% $(B)/obj/bcast-tool/stage/%,$(PMB_OBJ))
 
 PMB_TEST_BIN := $(PMB_TESTS:%=$(B)/tests/tool/test_%)
-PMB_PY_TESTS := archives commands environment faults trust
+PMB_PY_TESTS := archives hostile commands environment faults trust
 TESTS += $(PMB_TESTS:%=test-tool-%) $(PMB_PY_TESTS:%=test-tool-%)
 TESTS_LONG += test-tool-archives-long
 .PHONY: $(PMB_TESTS:%=test-tool-%) $(PMB_PY_TESTS:%=test-tool-%) test-tool-archives-long

@@ -56,6 +56,26 @@ static void tree_parents(void **state)
     tree_free(t);
 }
 
+/* A manifest may hold names that no file system allows. */
+static void long_names_are_refused(void **state)
+{
+    struct error err = {0};
+    const char *name;
+    char path[8192];
+    struct tree *t = tree_new(top);
+    (void)state;
+    memset(path, 'x', sizeof path);
+    strcpy(path + 5000, "/file");
+    assert_null(tree_parent(t, path, &name, true, &err));
+    for (int i = 0; i < 8000; i += 2) {
+        path[i + 1] = '/';
+    }
+    strcpy(path + 7999, "file");
+    err = (struct error){0};
+    assert_null(tree_parent(t, path, &name, true, &err));
+    tree_free(t);
+}
+
 static void links_are_not_followed(void **state)
 {
     struct error err = {0};
@@ -139,7 +159,8 @@ static void tree_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tree_parents), cmocka_unit_test(links_are_not_followed),
+        cmocka_unit_test(tree_parents), cmocka_unit_test(long_names_are_refused),
+        cmocka_unit_test(links_are_not_followed),
         cmocka_unit_test(removal_spares_what_links_point_to), cmocka_unit_test(tree_files)};
     return cmocka_run_group_tests(tests, tree_setup, tree_teardown);
 }

@@ -187,6 +187,9 @@ static void logs_to_a_file(void **state)
     capture_begin();
     fi_log(LOG_ERROR, "number %d", 6);
     assert_string_equal(capture_end(), "fastimport: error: number 6\n");
+    capture_begin();
+    fi_log(LOG_ERROR, "%s", "a\nb\x1b[2Jc\x7f\xc3\xa9");
+    assert_string_equal(capture_end(), "fastimport: error: a?b?[2Jc?\xc3\xa9\n");
     assert_int_equal(log_configure(LOG_WARN, scratch_path("log"), -1), 0);
     fi_log(LOG_ERROR, "number %d", 7);
     text = scratch_read(scratch_path("log"), &size);
@@ -265,6 +268,10 @@ static void system_calls_leave_errno_alone(void **state)
     assert_int_equal(sys_read_file(scratch_path("f"), buf, 4), 3);
     assert_string_equal(buf, "012");
     assert_int_equal(sys_read_file(scratch_path("none"), buf, 4), -ENOENT);
+    assert_int_equal(mkfifo(scratch_path("fifo"), 0600), 0);
+    alarm(20); /* nobody writes into it */
+    assert_int_equal(sys_read_file(scratch_path("fifo"), buf, 4), 0);
+    alarm(0);
     fd = sys_open(scratch_path("f"), O_RDWR, 0);
     assert_int_equal(sys_pread_all(fd, buf, 16, 4), 6); /* short at the end */
     assert_int_equal(sys_pread_all(-1, buf, 16, 4), -EBADF);

@@ -293,6 +293,20 @@ static void appends_behind_no_planted_link(void **state)
     assert_text("victim", "precious");
 }
 
+static void appends_to_no_planted_file(void **state)
+{
+    (void)state;
+    scratch_text("mine", "precious");
+    assert_int_equal(link(scratch_path("mine"), scratch_path("log")), 0);
+    assert_int_equal(append("log"), -EPERM);
+    assert_text("mine", "precious");
+    needs_root();
+    scratch_text("theirs", "");
+    assert_int_equal(chown(scratch_path("theirs"), SOMEBODY, SOMEBODY), 0);
+    assert_int_equal(append("theirs"), -EPERM);
+    assert_text("theirs", "");
+}
+
 static void makes_directories(void **state)
 {
     mode_t before = umask(0);
@@ -323,6 +337,7 @@ int main(void)
         scratch_test(a_fault_leaves_the_old_one),
         scratch_test(appends),
         scratch_test(appends_behind_no_planted_link),
+        scratch_test(appends_to_no_planted_file),
         scratch_test(makes_directories),
     };
 

@@ -98,6 +98,46 @@ static void attaches_to_its_own_only(void **state)
     assert_int_equal(try_attach(node.directory, nonce()), 0);
 }
 
+/* The directory itself is private, but its name is not. */
+static void way(const char *above, char directory[300])
+{
+    snprintf(directory, 300, "%s%s", above, strrchr(node.directory, '/'));
+}
+
+static void attaches_where_nobody_can_replace_it_only(void **state)
+{
+    static const mode_t modes[] = {0777, 0770, 0702, 01777, 0755};
+    struct node_cache second;
+    char directory[300];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        int expected = i < 3 ? -EPERM : 0;
+
+        assert_int_equal(chmod(scratch(), modes[i]), 0);
+        assert_int_equal(try_attach(node.directory, nonce()), expected);
+        assert_int_equal(node_create(&second, scratch(), 1), expected);
+        if (expected == 0) {
+            segment_detach(&second.index);
+            protected_fd_close(second.lock);
+        }
+    }
+    assert_int_equal(symlink(".", scratch_path("link")), 0);
+    way(scratch_path("link"), directory);
+    assert_int_equal(try_attach(directory, nonce()), -EPERM);
+    assert_int_equal(node_create(&second, scratch_path("link"), 1), 0);
+    assert_null(strstr(second.directory, "/link"));
+    segment_detach(&second.index);
+    protected_fd_close(second.lock);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(scratch(), 12345, 12345), 0);
+        assert_int_equal(try_attach(node.directory, nonce()), -EPERM);
+        assert_int_equal(node_create(&second, scratch(), 1), -EPERM);
+        assert_int_equal(node_sweep(scratch()), 0);
+        assert_int_equal(chown(scratch(), 0, 0), 0);
+    }
+}
+
 static void attaching_survives_faults(void **state)
 {
     (void)state;
@@ -273,10 +313,15 @@ static void knows_whether_it_may_execute(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        node_test(is_private_and_unguessable),       node_test(attaches_to_its_own_only),
-        node_test(attaching_survives_faults),        node_test(creation_fails_and_leaves_nothing),
-        node_test(the_last_one_out_removes_it),      node_test(a_forked_child_keeps_it_alive),
-        node_test(the_sweep_takes_dead_caches_only), scratch_test(removal_follows_no_symlink),
+        node_test(is_private_and_unguessable),
+        node_test(attaches_to_its_own_only),
+        node_test(attaches_where_nobody_can_replace_it_only),
+        node_test(attaching_survives_faults),
+        node_test(creation_fails_and_leaves_nothing),
+        node_test(the_last_one_out_removes_it),
+        node_test(a_forked_child_keeps_it_alive),
+        node_test(the_sweep_takes_dead_caches_only),
+        scratch_test(removal_follows_no_symlink),
         node_test(knows_whether_it_may_execute),
     };
 

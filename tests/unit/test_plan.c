@@ -173,6 +173,21 @@ static void refuses_names_that_are_not_normal(void **state)
     }
 }
 
+/* What follows the name of the line, in memory, is not part of it. */
+static void refuses_escapes_that_are_cut_off(void **state)
+{
+    static const char *const lines[] = {
+        "1 0 0 0 /sw/a%\n",  "1 0 0 0 /sw/a%4\n",  "1 0 0 0 /sw/a%4\n1 0 0 0 /sw/b\n",
+        "1 0 0 0 /sw/%-1\n", "1 0 0 0 /sw/% 4x\n", "1 0 0 0 /sw/%00\n"};
+
+    (void)state;
+    use("use:", "plan");
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        write_plan("plan", lines[i]);
+        is_refused("makes no sense");
+    }
+}
+
 static void refuses_what_hides_in_a_name(void **state)
 {
     char long_name[FI_PATH_MAX + 8];
@@ -355,6 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         scratch_test(takes_what_it_wrote),
         scratch_test(refuses_names_that_are_not_normal),
+        scratch_test(refuses_escapes_that_are_cut_off),
         cmocka_unit_test(refuses_what_hides_in_a_name),
         cmocka_unit_test(answers_only_below_the_roots),
         scratch_test(is_believed_from_its_user_only),

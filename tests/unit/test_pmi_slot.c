@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/protected_fd.h"
 #include "mpi/pmi_slot.h"
 
 static int forget(void **state)
@@ -38,22 +39,45 @@ static void claims_its_slot_once(void **state)
     assert_false(slot_claim()); /* no descriptor at all */
 }
 
-/* A file, because the kernel of this test may refuse record locks on sockets; a launcher's socket
- * takes them. */
 static void excludes_a_second_process(void **state)
 {
     char number[16];
-    FILE *slot = tmpfile();
+    int pair[2];
 
     (void)state;
-    assert_non_null(slot);
-    snprintf(number, sizeof number, "%d", fileno(slot));
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    if (lockf(pair[0], F_TEST, 0) != 0) { /* some kernels of containers have none on sockets */
+        skip();
+    }
+    snprintf(number, sizeof number, "%d", pair[0]);
     setenv("PMI_FD", number, 1);
     assert_int_equal(in_child(claim, NULL), 0); /* free again when that one is gone */
     assert_true(slot_claim());
     assert_true(slot_claim());
     assert_int_equal(in_child(claim, NULL), 1);
-    fclose(slot);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+/* PMI_FD is left from an earlier job. */
+static void leaves_stale_descriptors_alone(void **state)
+{
+    static const char *const numbers[] = {"0", "1", "2", "none", "-1", "99999999999"};
+    char number[16];
+    FILE *file = tmpfile();
+
+    (void)state;
+    assert_non_null(file);
+    snprintf(number, sizeof number, "%d", fileno(file));
+    setenv("PMI_FD", number, 1);
+    assert_false(slot_claim());
+    assert_int_equal(protected_fd_find(fileno(file)), -1);
+    fclose(file);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        setenv("PMI_FD", numbers[i], 1);
+        assert_false(slot_claim());
+    }
+    assert_int_equal(protected_fd_find(0), -1);
 }
 
 static void *play_launcher(void *fd)
@@ -120,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(claims_its_slot_once, forget),
         cmocka_unit_test_setup(excludes_a_second_process, forget),
+        cmocka_unit_test_setup(leaves_stale_descriptors_alone, forget),
         cmocka_unit_test_setup(says_farewell_to_the_launcher, forget),
         cmocka_unit_test_setup(leaves_a_number_that_is_used_again, forget),
     };

@@ -142,12 +142,35 @@ static void a_failure_is_one_line(void **state)
     assert_int_equal(occurrences(capture_end(), "none/report: No such file or directory\n"), 1);
 }
 
+/* A file of the environment may have any name. */
+static void text_does_not_control_a_terminal(void **state)
+{
+    static struct report_libraries unserved;
+    struct report_facts f = facts("");
+    struct fi_counters counters[2] = {0};
+    static const char named[] = "/sw/\x1b]0;x\x07.so\0why\x7f";
+    const char *text;
+
+    (void)state;
+    report_libraries_add(&unserved, named, sizeof named, 0);
+    f.unserved = &unserved;
+    capture_begin();
+    report_write("stderr", &f, counters, 2);
+    text = capture_end();
+    assert_non_null(strstr(text, "/sw/?]0;x?.so (why?)\n"));
+    assert_null(strpbrk(text, "\x1b\x07\x7f"));
+    report_libraries_free(&unserved);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        scratch_test(names_are_any_bytes),         scratch_test(says_that_it_was_active),
-        scratch_test(says_why_nothing_was_served), scratch_test(overwrites_nothing_of_the_users),
+        scratch_test(names_are_any_bytes),
+        scratch_test(says_that_it_was_active),
+        scratch_test(says_why_nothing_was_served),
+        scratch_test(overwrites_nothing_of_the_users),
         scratch_test(a_failure_is_one_line),
+        cmocka_unit_test(text_does_not_control_a_terminal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,26 @@ static int forget(void **state)
     unsetenv("OMPI_PARENT_PORT");
     unsetenv("FASTIMPORT");
     unsetenv(ROLE_NODE_VARIABLE);
-    return 0;
+    return setenv("LD_PRELOAD", "libfastimport.so", 1);
+}
+
+/* /etc/ld.so.preload brings the library into what su(1) starts, and the variables are another
+ * user's. */
+static void is_passive_without_ld_preload(void **state)
+{
+    (void)state;
+    setenv("PMI_RANK", "0", 1);
+    assert_int_equal(role_decide().role, ROLE_RANK);
+    setenv(ROLE_NODE_VARIABLE, "12:1f:2a:/dev/shm/x", 1);
+    assert_int_equal(role_decide().role, ROLE_ATTACHED);
+    setenv("LD_PRELOAD", "", 1);
+    assert_int_equal(role_decide().role, ROLE_PASSIVE);
+    unsetenv("LD_PRELOAD");
+    assert_int_equal(role_decide().role, ROLE_PASSIVE);
+    unsetenv(ROLE_NODE_VARIABLE);
+    assert_int_equal(role_decide().role, ROLE_PASSIVE);
+    setenv("LD_PRELOAD", "libfastimport.so", 1);
+    assert_int_equal(role_decide().role, ROLE_RANK);
 }
 
 static void is_passive_without_a_launcher(void **state)
@@ -223,6 +242,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(is_passive_without_a_launcher, forget),
+        cmocka_unit_test_setup(is_passive_without_ld_preload, forget),
         cmocka_unit_test_setup(knows_launchers_by_their_names, forget),
         cmocka_unit_test_setup(is_a_rank_under_each_launcher, forget),
         cmocka_unit_test_setup(knows_how_many_ranks_there_are, forget),
