@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
 """compare_tree.py PROBE DSO DIR...: closure against ld.so for every shared library below the directories.
 
 Each library is dlopened in a process of its own, forked from this one; the closure, computed just before, must name

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * fuzz_closure.c - fi_closure_compute() on files that mean it ill.
  *

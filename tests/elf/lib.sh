@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # lib.sh - what a rule.sh may use. A rule runs in an empty directory of its own and sets:
 #
 #   target=NAME     what is given to dlopen

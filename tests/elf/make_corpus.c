@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * make_corpus DIR: writes the seeds for fuzz_closure into a directory that exists.
  */

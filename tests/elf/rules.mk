@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # tests/elf: the dependency closure against ld.so, from memory, and against malformed files.
 
 ELF_T := $(B)/obj/tests/elf

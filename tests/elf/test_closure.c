@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* Unit tests of preload/elf with files in memory; what ld.so itself does is compared in the rules
  * beside this. */
 #include <setjmp.h>

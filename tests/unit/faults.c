@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* faults.c - see faults.h */
 #include "faults.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * faults.h - failing system calls and allocations, put between the modules and base/sys.c or libc
  * at link time (ld's

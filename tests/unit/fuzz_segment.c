@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Hostile segments: a process that attaches to one, reads every record and writes a bypass must not
  * crash or loop.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* config: every variable, good values and bad ones. */
 #include "scratch.h"
 

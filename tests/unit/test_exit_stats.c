@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* service/farewell, cache/left, report/libraries: what a node tells at its end, and what the report
  * makes of it. */
 #include "scratch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* base/file: what is written for the user, where somebody has put something else in its place. */
 #include "scratch.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * fill: ranks of a node and a root in one process. A thread plays the leader and the root: it
  * answers by the stream, by request, late, or not at all.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* base/held: descriptors that are known again, moved, forgotten. */
 #include "scratch.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* base/dynamic and base/imports: real libraries, bound lazily and at once. */
 #include "scratch.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* libpath: what a launcher tells of LD_LIBRARY_PATH's directories, and what a rank makes of it,
  * from a fake /proc/self/mountinfo. */
 #include "scratch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* fill/lookup: a fixture looked up for the cache must be what the kernel says; faults are nobody's
  * answer. */
 #include "scratch.h"

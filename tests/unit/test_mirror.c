@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* cache/mirror: copies with the original's modes and times, the record of an inode, no room,
  * faults. */
 #include "scratch.h"

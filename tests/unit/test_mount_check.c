@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* mounted: what is the same directory in another rank, by the mounts of both. */
 #include "scratch.h"
 

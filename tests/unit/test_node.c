@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* cache/node, cache/mirror, cache/tree: private directories, locks, the sweep, files with modes and
  * times, no room. */
 #include "scratch.h"

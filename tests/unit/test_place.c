@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* mpi/place: what stands between the launcher's daemon, played by this process, and a rank. */
 #include "scratch.h"
 

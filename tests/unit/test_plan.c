@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* service/plan and service/query: which file, what it must be, which of its names are looked up. */
 #include "scratch.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * ahead: what the root looks up before it is asked, on a package with two modules. The helper is
  * played by give(), which notes what it gets and does it at once.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* mpi/presence: the ranks of a node, played by children of this process, count each other. */
 #include "scratch.h"
 

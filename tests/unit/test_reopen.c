@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* reopen: descriptors of mirror files become the original's, at the same offset, while others read.
  */
 #include "scratch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* role: from fake environments. This program exports Py_Initialize (by -rdynamic), so it is a
  * Python to fastimport. */
 #include "scratch.h"

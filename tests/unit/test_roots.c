@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* roots: file-system types, options of python(1), virtual environments, from a fake
  * /proc/self/mountinfo. */
 #include "scratch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* cache/segment: two processes at once, a full segment, claims, the ring, the walk, foreign and
  * hostile files. */
 #include "scratch.h"

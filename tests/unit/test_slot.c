@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* mpi/slot: one MPI process at a time and only once; a last word to the launcher. */
 #include "scratch.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* service/stream: from one node cache to another in pieces of any size; damage, no
  * room, faults. */
 #include "scratch.h"

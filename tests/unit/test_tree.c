@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* service/relay: the tree's shape, and frames on their way down it, over a network that is
  * simulated in this process: any node may be slow, messages arrive when the receiver looks. */
 #include "scratch.h"

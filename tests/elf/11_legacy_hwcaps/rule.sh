@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # Up to glibc 2.36: tls/, x86_64/ and their kin. Later glibcs do not look there; ld.so is the judge.
 lib a/libdep.so
 lib a/tls/libdep.so
