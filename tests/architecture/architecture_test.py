@@ -209,6 +209,7 @@ def test_the_closure_dso_needs_libelf_alone():
 def functions(text):
     """(name, lines) of every C function: from its head, at the left margin, to the brace that closes it there."""
     start, name = None, None
+    text = re.sub(r"\bElfW\((\w+)\)", r"Elf64_\1", text)
     for number, line in enumerate(text.splitlines(), 1):
         head = re.match(r"[A-Za-z_][\w\s*]*?[\s*](\w+)\s*\([^;]*$", line)
         if head and not line.startswith(("#", "typedef")):

@@ -28,7 +28,7 @@ static uint64_t mix(uint64_t sum, uint64_t value)
     return (sum ^ value) * 0x100000001b3;
 }
 
-static uint64_t bytes_of(int fd)
+static uint64_t thread_stress_bytes_of(int fd)
 {
     char buffer[4096];
     uint64_t sum = 0;
@@ -43,7 +43,7 @@ static uint64_t bytes_of(int fd)
     return sum;
 }
 
-static uint64_t look(const char *name)
+static uint64_t thread_stress_look(const char *name)
 {
     char path[4096];
     struct stat st;
@@ -53,7 +53,7 @@ static uint64_t look(const char *name)
     snprintf(path, sizeof path, "%s/%s", place, name);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
-        sum = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? bytes_of(fd) : 1;
+        sum = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? thread_stress_bytes_of(fd) : 1;
         sum = mix(sum, (uint64_t)st.st_ino);
         close(fd);
     }
@@ -74,7 +74,7 @@ static void *work(void *result)
         struct dirent *e;
 
         while (d != NULL && (e = readdir(d)) != NULL) {
-            sum += look(e->d_name);
+            sum += thread_stress_look(e->d_name);
         }
         if (d != NULL) {
             closedir(d);

@@ -14,10 +14,10 @@
 
 #include "answer/answer.h"
 #include "answer/directory.h"
-#include "dlopen/load.h"
 #include "base/held.h"
-#include "faults.h"
 #include "dlopen/closure.h"
+#include "dlopen/load.h"
+#include "faults.h"
 #include "report/report.h"
 #include "samples.h"
 

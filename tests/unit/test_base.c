@@ -13,12 +13,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "ldso/linkmap.h"
+#include "base/fs_view.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "base/fs_view.h"
 #include "faults.h"
+#include "ldso/linkmap.h"
 
 static const struct {
     const char *path, *normal; /* NULL: refused */

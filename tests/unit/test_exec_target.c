@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "process/role.h"
 #include "process/exec_target.h"
+#include "process/role.h"
 
 static const char node[] = ROLE_NODE_VARIABLE "=7:1f:2a:/dev/shm/x";
 static const char preload[] = "LD_PRELOAD=/lib/other.so:/some/where/libfastimport.so";
@@ -156,7 +156,8 @@ static void is_ours_if_its_interpreter_is(void **state)
 
     (void)state;
     assert_true(exec_target_is_ours(a_script("good", "/bin/sh"), environment));
-    assert_false(exec_target_is_ours(a_script("bad", program("static", &own, PT_NOTE)), environment));
+    assert_false(
+        exec_target_is_ours(a_script("bad", program("static", &own, PT_NOTE)), environment));
     assert_false(exec_target_is_ours(a_script("worse", scratch_path("bad")), environment));
     name = a_script("loop", scratch_path("loop"));
     assert_true(exec_target_is_ours(name, environment)); /* exec will fail */

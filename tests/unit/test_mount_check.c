@@ -79,7 +79,7 @@ static const struct {
     {ROOT, "", false, false},
 };
 
-static bool same(const char *mine, const char *theirs, bool same_node)
+static bool mount_check_same(const char *mine, const char *theirs, bool same_node)
 {
     uint64_t a = mounts_identity(mine, "/sw/env", same_node);
     uint64_t b = mounts_identity(theirs, "/sw/env", same_node);
@@ -91,8 +91,8 @@ static void knows_the_same_directory(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        if (same(cases[i].mine, cases[i].theirs, true) != cases[i].on_same_node ||
-            same(cases[i].theirs, cases[i].mine, false) != cases[i].on_other_node) {
+        if (mount_check_same(cases[i].mine, cases[i].theirs, true) != cases[i].on_same_node ||
+            mount_check_same(cases[i].theirs, cases[i].mine, false) != cases[i].on_other_node) {
             fail_msg("case %zu:\n%s--\n%s", i, cases[i].mine, cases[i].theirs);
         }
     }

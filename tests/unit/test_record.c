@@ -130,7 +130,7 @@ static void impossible_contents_are_refused(void **state)
     REFUSED(RECORD_STAT, struct record_stat, r->kind = RECORD_KINDS);
     REFUSED(RECORD_STAT, struct record_stat, r->kind = 0);
     REFUSED(RECORD_STAT, struct record_stat, r->kind = RECORD_MIRROR); /* of another size */
-    REFUSED(RECORD_STALE, char, r->kind = RECORD_ROOTS);              /* has no text */
+    REFUSED(RECORD_STALE, char, r->kind = RECORD_ROOTS);               /* has no text */
     REFUSED(RECORD_STALE, char, (r->kind = RECORD_MIRROR, r->error = 2));
 }
 

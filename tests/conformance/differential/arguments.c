@@ -8,7 +8,7 @@
 
 #define PATH_BUF 16384
 
-static char *scratch(void)
+static char *arguments_scratch(void)
 {
     static char ring[4][PATH_BUF];
     static unsigned next;
@@ -16,7 +16,7 @@ static char *scratch(void)
 }
 
 /* Puts `what` before the byte at `at`. */
-static void insert(char *path, size_t at, const char *what)
+static void arguments_insert(char *path, size_t at, const char *what)
 {
     size_t n = strlen(what), len = strlen(path);
     if (len + n + 1 > PATH_BUF)
@@ -35,19 +35,19 @@ static void decorate(char *path, struct rng *r)
     char *slash = strchr(path + (*path ? 1 : 0), '/');
     switch (rng_below(r, 4)) {
     case 0:
-        insert(path, strlen(path), ends[rng_below(r, 6)]);
+        arguments_insert(path, strlen(path), ends[rng_below(r, 6)]);
         break;
     case 1:
         if (slash)
-            insert(path, (size_t)(slash - path), joints[rng_below(r, 4)]);
+            arguments_insert(path, (size_t)(slash - path), joints[rng_below(r, 4)]);
         break;
     case 2:
         if (path[0] != '/')
-            insert(path, 0, starts[rng_below(r, 5)]);
+            arguments_insert(path, 0, starts[rng_below(r, 5)]);
         break;
     default:
-        insert(path, strlen(path), "/");
-        insert(path, strlen(path), plan_name(r));
+        arguments_insert(path, strlen(path), "/");
+        arguments_insert(path, strlen(path), plan_name(r));
     }
 }
 
@@ -57,11 +57,11 @@ static void lengthen(char *path, struct rng *r)
     size_t want = PATH_MAX - 2 + rng_below(r, 4), len = strlen(path);
     size_t lead = path[0] == '/' ? 1 : 0;
     while (len + 2 <= want) {
-        insert(path, lead, "./");
+        arguments_insert(path, lead, "./");
         len += 2;
     }
     if (len < want)
-        insert(path, lead + 1, "/");
+        arguments_insert(path, lead + 1, "/");
 }
 
 static void base_path(const struct sequence *s, struct rng *r, char *path)
@@ -83,14 +83,14 @@ static void base_path(const struct sequence *s, struct rng *r, char *path)
 
 const char *arg_path(const struct sequence *s, struct rng *r)
 {
-    char *path = scratch();
+    char *path = arguments_scratch();
     bool bad = rng_percent(r, 1), null = rng_percent(r, 50);
     base_path(s, r, path);
     while (rng_percent(r, 25))
         decorate(path, r);
     if (path[0] != '/' && rng_percent(r, 40)) {
-        insert(path, 0, "/");
-        insert(path, 0, s->plan.root);
+        arguments_insert(path, 0, "/");
+        arguments_insert(path, 0, s->plan.root);
     }
     if (rng_percent(r, 1))
         lengthen(path, r);

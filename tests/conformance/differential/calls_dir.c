@@ -15,7 +15,7 @@ static bool unchanged(const struct sequence *s, unsigned slot)
     return s->dir_born[slot] == s->changes;
 }
 
-static void keep(struct sequence *s, unsigned slot, DIR *d)
+static void calls_dir_keep(struct sequence *s, unsigned slot, DIR *d)
 {
     if (s->dirs[slot])
         closedir(s->dirs[slot]);
@@ -32,7 +32,7 @@ static void run_opendir(struct sequence *s, struct rng *r)
     DIR *d = TRY(opendir(path));
     tr_ptr(d, "stream %u: opendir(%s)", slot, tr_q(path));
     if (d)
-        keep(s, slot, d);
+        calls_dir_keep(s, slot, d);
 }
 
 static void run_fdopendir(struct sequence *s, struct rng *r)
@@ -45,7 +45,7 @@ static void run_fdopendir(struct sequence *s, struct rng *r)
     tr_line("    dirfd the same: %d", dirfd(d) == s->fds[from]);
     s->fds[from] = -1; /* the stream's now */
     shadow_close(s, (int)from);
-    keep(s, slot, d);
+    calls_dir_keep(s, slot, d);
     s->dir_born[slot]--; /* its offset may be anywhere: only a rewind makes it comparable */
 }
 
@@ -78,7 +78,7 @@ static void run_list(struct sequence *s, struct rng *r)
 
 /* Reads up to n names and tells how many there were, and a sum that does not depend on their order.
  */
-static unsigned read_some(DIR *d, unsigned n, uint64_t *sum)
+static unsigned calls_dir_read_some(DIR *d, unsigned n, uint64_t *sum)
 {
     const struct dirent *e;
     unsigned i = 0;
@@ -96,11 +96,11 @@ static void run_seekdir(struct sequence *s, struct rng *r)
     if (!d || !unchanged(s, slot))
         return;
     rewinddir(d);
-    unsigned first = read_some(d, some, &skip);
+    unsigned first = calls_dir_read_some(d, some, &skip);
     long at = telldir(d);
-    unsigned rest = read_some(d, 10000, &once);
+    unsigned rest = calls_dir_read_some(d, 10000, &once);
     seekdir(d, at);
-    unsigned again = read_some(d, 10000, &twice);
+    unsigned again = calls_dir_read_some(d, 10000, &twice);
     tr_line("seekdir stream %u: %u + %u, then %u, %s", slot, first, rest, again,
             once == twice ? "the same" : "others");
 }

@@ -21,7 +21,7 @@ int __xmknodat(int ver, int dirfd, const char *path, mode_t mode, dev_t *dev);
 
 /* A look at what a write is about, before it (which fills a cache) and after it (which shows a
  * stale one). */
-static void look(int dirfd, const char *path)
+static void calls_write_look(int dirfd, const char *path)
 {
     struct stat st;
     if (!path || path == BAD_PATH)
@@ -42,7 +42,7 @@ static void look(int dirfd, const char *path)
 void sequence_look_again(struct sequence *s)
 {
     for (unsigned i = 0; i < s->n_written; i++)
-        look(s->written[i].fd, s->written[i].path);
+        calls_write_look(s->written[i].fd, s->written[i].path);
     s->n_written = 0;
 }
 
@@ -53,7 +53,7 @@ static bool off_ground(struct sequence *s, int from, const char *path)
         return true;
     }
     int fd = from == CWD_SLOT ? AT_FDCWD : from < 0 ? -1 : s->fds[from];
-    look(fd, path);
+    calls_write_look(fd, path);
     s->written[s->n_written].fd = fd;
     s->written[s->n_written++].path = path;
     s->changes++;
@@ -245,7 +245,7 @@ static void run_mkfifo(struct sequence *s, struct rng *r)
     tr_ret(ret, "mkfifo(%s, %s)", at ? w.label : "", tr_q(path));
     if (ret != 0)
         return;
-    look(fd, path);
+    calls_write_look(fd, path);
     tr_ret(TRY(unlinkat(fd, path, 0)), "    unlink of it");
 }
 

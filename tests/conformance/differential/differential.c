@@ -48,7 +48,7 @@ static const struct option table[] = {
     {"no-writes", no_argument, NULL, 'w'},       {NULL, 0, NULL, 0},
 };
 
-static int parse(int argc, char **argv, struct options *o)
+static int differential_parse(int argc, char **argv, struct options *o)
 {
     int c;
     while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
@@ -151,7 +151,7 @@ static void run_one(const struct options *o, unsigned number, struct tally *tall
     sequence_end(&s);
 }
 
-static int run(const struct options *o)
+static int differential_run(const struct options *o)
 {
     char out[4096];
     struct tally tally = {0, 0};
@@ -168,7 +168,7 @@ static int run(const struct options *o)
     return write_served(out, &tally);
 }
 
-static void look_at(const char *path)
+static void differential_look_at(const char *path)
 {
     char text[64];
     struct stat st;
@@ -185,16 +185,16 @@ static void look_at(const char *path)
 }
 
 /* Children are served what the rank has seen before. */
-static void look_around(const struct options *o)
+static void differential_look_around(const struct options *o)
 {
     static struct plan p;
     for (unsigned i = 0; i < o->sequences; i++) {
         if ((o->first + i) % o->ranks != o->rank)
             continue;
         plan_make(&p, o->seed, o->first + i, o->tree);
-        look_at(p.ground);
+        differential_look_at(p.ground);
         for (size_t e = 0; chdir(p.root) == 0 && e < p.n; e++)
-            look_at(p.entries[e].path);
+            differential_look_at(p.entries[e].path);
     }
 }
 
@@ -209,7 +209,7 @@ static int run_attached(int argc, char **argv, const struct options *o)
         if (strcmp(argv[i], "--attached") != 0)
             words[n++] = argv[i];
     words[n] = NULL;
-    look_around(o);
+    differential_look_around(o);
     if (posix_spawn(&pid, "/proc/self/exe", NULL, NULL, words, environ) != 0 ||
         waitpid(pid, &status, 0) != pid)
         return 3;
@@ -225,11 +225,12 @@ int main(int argc, char **argv)
 #endif
     o.rank = rank ? (unsigned)atoi(rank) : 0;
     o.ranks = ranks && atoi(ranks) > 0 ? (unsigned)atoi(ranks) : 1;
-    if (argc > 1 && strcmp(argv[1], "build") == 0 && parse(argc - 1, argv + 1, &o) == 0 &&
-        o.library)
+    if (argc > 1 && strcmp(argv[1], "build") == 0 &&
+        differential_parse(argc - 1, argv + 1, &o) == 0 && o.library)
         return build(&o);
-    if (argc > 1 && strcmp(argv[1], "run") == 0 && parse(argc - 1, argv + 1, &o) == 0 && o.out)
-        return o.attached ? run_attached(argc, argv, &o) : run(&o);
+    if (argc > 1 && strcmp(argv[1], "run") == 0 &&
+        differential_parse(argc - 1, argv + 1, &o) == 0 && o.out)
+        return o.attached ? run_attached(argc, argv, &o) : differential_run(&o);
     fprintf(stderr,
             "usage: differential build|run --tree DIR [--seed S] [--first K] [--sequences N]"
             " [--calls N] [--out FILE] [--library SO] [--only I,J,...]"

@@ -89,7 +89,7 @@ static const struct plan_entry *pick(const struct plan *p, struct rng *r, enum p
     return NULL;
 }
 
-static int taken(const struct plan *p, const char *path)
+static int plan_taken(const struct plan *p, const char *path)
 {
     for (size_t i = 0; i < p->n; i++)
         if (strcmp(p->entries[i].path, path) == 0)
@@ -97,7 +97,7 @@ static int taken(const struct plan *p, const char *path)
     return 0;
 }
 
-static void dress(struct plan_entry *e, struct rng *r)
+static void plan_dress(struct plan_entry *e, struct rng *r)
 {
     static const unsigned modes[] = {0644, 0644, 0755, 0600, 0444, 0, 04755};
     static const unsigned dir_modes[] = {0755, 0755, 0700, 0555, 01777, 0755, 0600, 0300, 0};
@@ -107,7 +107,7 @@ static void dress(struct plan_entry *e, struct rng *r)
     e->mtime_ns = rng_below(r, 1000000000);
 }
 
-static void add_entry(struct plan *p, struct rng *r)
+static void plan_add_entry(struct plan *p, struct rng *r)
 {
     struct plan_entry *e = &p->entries[p->n];
     const struct plan_entry *parent = pick(p, r, PLAN_DIR), *other = pick(p, r, PLAN_FILE);
@@ -117,22 +117,22 @@ static void add_entry(struct plan *p, struct rng *r)
     else
         snprintf(e->path, sizeof e->path, "%s", plan_name(r));
     e->kind = pick_kind(r);
-    if (taken(p, e->path) || (e->kind == PLAN_HARDLINK && !other))
+    if (plan_taken(p, e->path) || (e->kind == PLAN_HARDLINK && !other))
         return;
     if (e->kind == PLAN_SYMLINK)
         plan_target(p, r, e->target, sizeof e->target);
     if (e->kind == PLAN_HARDLINK)
         snprintf(e->target, sizeof e->target, "%s", other->path);
-    dress(e, r);
+    plan_dress(e, r);
     p->n++;
 }
 
-static struct plan_entry *append(struct plan *p, struct rng *r, enum plan_kind kind)
+static struct plan_entry *plan_append(struct plan *p, struct rng *r, enum plan_kind kind)
 {
     struct plan_entry *e = &p->entries[p->n++];
     memset(e, 0, sizeof *e);
     e->kind = kind;
-    dress(e, r);
+    plan_dress(e, r);
     return e;
 }
 
@@ -142,12 +142,12 @@ static void add_crowd(struct plan *p, struct rng *r)
 {
     static const char *const links[] = {"all", "every"};
     unsigned names = PLAN_CROWD / 4 + rng_below(r, PLAN_CROWD * 3 / 4);
-    struct plan_entry *e = append(p, r, PLAN_DIR);
+    struct plan_entry *e = plan_append(p, r, PLAN_DIR);
     strcpy(e->path, "crowd");
     e->mode = 0755;
     for (unsigned i = 0; i < names; i++) {
         unsigned x = rng_below(r, 100);
-        e = append(p, r, x < 80 ? PLAN_FILE : x < 90 ? PLAN_DIR : PLAN_SYMLINK);
+        e = plan_append(p, r, x < 80 ? PLAN_FILE : x < 90 ? PLAN_DIR : PLAN_SYMLINK);
         e->size %= 100;
         snprintf(e->path, sizeof e->path, "crowd/m%u%.*s.py", i, (int)rng_below(r, 40),
                  "_a_long_name_of_a_module_of_a_package___");
@@ -155,7 +155,7 @@ static void add_crowd(struct plan *p, struct rng *r)
             strcpy(e->target, (e - rng_below(r, i + 1))->path + strlen("crowd/"));
     }
     for (int i = 0; i < 2; i++) {
-        e = append(p, r, PLAN_SYMLINK);
+        e = plan_append(p, r, PLAN_SYMLINK);
         strcpy(e->path, links[i]);
         strcpy(e->target, "crowd");
     }
@@ -171,12 +171,12 @@ void plan_make(struct plan *p, uint64_t seed, unsigned sequence, const char *tre
     snprintf(p->ground, sizeof p->ground, "%s/%06u", tree, sequence);
     snprintf(p->root, sizeof p->root, "%s/in", p->ground);
     for (unsigned i = 0; i < wanted; i++)
-        add_entry(p, &r);
+        plan_add_entry(p, &r);
     if (rng_percent(&r, 3))
         add_crowd(p, &r);
 }
 
-static int write_file(const char *path, const char *data, size_t size)
+static int plan_write_file(const char *path, const char *data, size_t size)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
     if (fd < 0)
@@ -191,7 +191,7 @@ static int random_file(const struct plan_entry *e)
     struct rng r = rng_make((uint64_t)e->mtime, e->size, 1);
     for (unsigned i = 0; i < e->size; i++)
         data[i] = (char)rng_next(&r);
-    return write_file(e->path, data, e->size);
+    return plan_write_file(e->path, data, e->size);
 }
 
 static int copy_library(const char *from, const char *to)
@@ -206,10 +206,10 @@ static int copy_library(const char *from, const char *to)
         close(fd);
         size = (size_t)n;
     }
-    return write_file(to, data, size);
+    return plan_write_file(to, data, size);
 }
 
-static int make_entry(const struct plan_entry *e, const char *library)
+static int plan_make_entry(const struct plan_entry *e, const char *library)
 {
     switch (e->kind) {
     case PLAN_DIR:
@@ -244,7 +244,7 @@ int plan_build(const struct plan *p, const char *library, const char **failed)
         return -1;
     for (size_t i = 0; i < p->n; i++) {
         *failed = p->entries[i].path;
-        if (make_entry(&p->entries[i], library) != 0)
+        if (plan_make_entry(&p->entries[i], library) != 0)
             return -1;
     }
     for (size_t i = p->n; i-- > 0;) {

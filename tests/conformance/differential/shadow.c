@@ -93,7 +93,7 @@ static bool permits(const struct sequence *s, int dirfd, const char *path, int f
 }
 
 /* "a/b//" -> "a/", "b" -> ".", "/b" -> "/" */
-static void parent_of(const char *path, char *buf, size_t size)
+static void shadow_parent_of(const char *path, char *buf, size_t size)
 {
     size_t n = strlen(path);
     while (n && path[n - 1] == '/')
@@ -118,13 +118,13 @@ static bool permits_end(const struct sequence *s, int dirfd, const char *path)
         if (n < 0) /* no link, so it is there: an open tells */
             break;
         text[i % 2][n] = '\0';
-        parent_of(path, parent, sizeof parent);
+        shadow_parent_of(path, parent, sizeof parent);
         int next = raw_open(at, parent, O_DIRECTORY);
         if (at != dirfd)
             syscall(SYS_close, at);
         at = next;
         path = text[i % 2];
-        parent_of(path, parent, sizeof parent);
+        shadow_parent_of(path, parent, sizeof parent);
         ok = permits(s, at, parent, O_DIRECTORY);
     }
     if (at != dirfd)
@@ -142,7 +142,7 @@ bool shadow_permits(const struct sequence *s, int from, const char *path)
     if (path[0] != '/' && from < 0)
         return true; /* relative to no directory */
     int dirfd = from < 0 ? -1 : s->shadows[from];
-    parent_of(path, parent, sizeof parent);
+    shadow_parent_of(path, parent, sizeof parent);
     return permits(s, dirfd, parent, O_DIRECTORY) && permits(s, dirfd, path, 0) &&
            permits(s, dirfd, path, O_NOFOLLOW) && permits_end(s, dirfd, path);
 }

@@ -8,7 +8,7 @@
 
 static const int modes[] = {F_OK, R_OK, W_OK, X_OK, R_OK | X_OK, R_OK | W_OK | X_OK, 8, -1};
 
-static void by_path(const char *path)
+static void access_by_path(const char *path)
 {
     for (size_t m = 0; m < sizeof modes / sizeof *modes; m++) {
         tr_ret(TRY(access(path, modes[m])), "access(%s, %d)", tr_q(path), modes[m]);
@@ -17,7 +17,7 @@ static void by_path(const char *path)
     }
 }
 
-static void by_dirfd(int dirfd, const char *path)
+static void access_by_dirfd(int dirfd, const char *path)
 {
     static const int flags[] = {
         0,         AT_EACCESS, AT_SYMLINK_NOFOLLOW, AT_EACCESS | AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH,
@@ -32,10 +32,10 @@ void family_run(const struct family *f)
 {
     for (size_t i = 0; i < f->n_paths; i++) {
         const char *rel = f->paths[i], *abs = family_abs(f, rel);
-        by_path(rel);
-        by_path(abs);
-        by_dirfd(f->dirfd, rel);
-        by_dirfd(AT_FDCWD, abs);
+        access_by_path(rel);
+        access_by_path(abs);
+        access_by_dirfd(f->dirfd, rel);
+        access_by_dirfd(AT_FDCWD, abs);
     }
     tr_ret(TRY(faccessat(-1, "pkg", F_OK, 0)), "faccessat -1");
     tr_ret(TRY(faccessat(9999, "pkg", F_OK, 0)), "faccessat 9999");

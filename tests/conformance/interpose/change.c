@@ -32,7 +32,7 @@ typedef int old_mknodat(int ver, int dirfd, const char *path, mode_t mode, dev_t
 static const struct timeval times_2001[2] = {{1000000000, 1}, {1000000000, 123456}};
 static const struct timespec times_2004[2] = {{1100000000, 1}, {1100000000, 987654321}};
 
-static void list(void)
+static void change_list(void)
 {
     DIR *d = TRY(opendir("."));
     tr_ptr(d, "    opendir");
@@ -46,7 +46,7 @@ static void list(void)
 }
 
 /* No open, which a FIFO would block. */
-static void look(void)
+static void change_look(void)
 {
     static const char *const all[] = {".", "file", "link", "sub", "new"};
     struct stat st;
@@ -61,13 +61,13 @@ static void look(void)
             tr_stat(&st);
         tr_ret(TRY(access(all[i], X_OK)), "    access(%s)", all[i]);
     }
-    list();
+    change_list();
 }
 
 static const struct family *family;
 static unsigned folder;
 
-static void enter(const char *name)
+static void change_enter(const char *name)
 {
     char dir[PATH_MAX];
     snprintf(dir, sizeof dir, "%s/rw/%d/%d/%02u", family->tree, family->rank, family->touch,
@@ -75,19 +75,19 @@ static void enter(const char *name)
     tr_line("-- %s", name);
     if (chdir(dir) != 0)
         abort();
-    look();
+    change_look();
 }
 
 #define STEP(name, call)                                                                           \
     do {                                                                                           \
-        enter(#name);                                                                              \
+        change_enter(#name);                                                                       \
         tr_ret(TRY(call), "%s", #call);                                                            \
-        look();                                                                                    \
+        change_look();                                                                             \
     } while (0)
 
 /* --- through a descriptor that only reads, and is served --- */
 
-static int open_file(void)
+static int change_open_file(void)
 {
     int fd = open("file", O_RDONLY);
     if (fd < 0)
@@ -105,13 +105,13 @@ static int closing(int fd, int result)
 
 #define ON_FD(call)                                                                                \
     ({                                                                                             \
-        int fd = open_file();                                                                      \
+        int fd = change_open_file();                                                               \
         closing(fd, call);                                                                         \
     })
 
 /* --- contents --- */
 
-static int put(int fd)
+static int change_put(int fd)
 {
     if (fd < 0)
         return -1;
@@ -120,7 +120,7 @@ static int put(int fd)
     return n == 7 ? 0 : -1;
 }
 
-static int put_stream(FILE *s)
+static int change_put_stream(FILE *s)
 {
     if (!s)
         return -1;
@@ -136,20 +136,20 @@ static FILE *a_stream(const char *path)
     return s;
 }
 
-static void contents(void)
+static void change_contents(void)
 {
-    STEP(open, put(open("new", O_WRONLY | O_CREAT | O_EXCL, 0640)));
-    STEP(open64, put(open64("file", O_RDWR)));
-    STEP(openat, put(openat(AT_FDCWD, "new", O_WRONLY | O_CREAT, 0600)));
-    STEP(openat64, put(openat64(AT_FDCWD, "file", O_WRONLY | O_TRUNC)));
-    STEP(__open_2, put(__open_2("file", O_WRONLY)));
-    STEP(__open64_2, put(__open64_2("file", O_WRONLY)));
-    STEP(__openat_2, put(__openat_2(AT_FDCWD, "file", O_WRONLY)));
-    STEP(__openat64_2, put(__openat64_2(AT_FDCWD, "link", O_WRONLY)));
-    STEP(creat, put(creat("new", 0644)));
-    STEP(creat64, put(creat64("file", 0644)));
-    STEP(fopen, put_stream(fopen("new", "w")));
-    STEP(fopen64, put_stream(fopen64("file", "r+")));
+    STEP(open, change_put(open("new", O_WRONLY | O_CREAT | O_EXCL, 0640)));
+    STEP(open64, change_put(open64("file", O_RDWR)));
+    STEP(openat, change_put(openat(AT_FDCWD, "new", O_WRONLY | O_CREAT, 0600)));
+    STEP(openat64, change_put(openat64(AT_FDCWD, "file", O_WRONLY | O_TRUNC)));
+    STEP(__open_2, change_put(__open_2("file", O_WRONLY)));
+    STEP(__open64_2, change_put(__open64_2("file", O_WRONLY)));
+    STEP(__openat_2, change_put(__openat_2(AT_FDCWD, "file", O_WRONLY)));
+    STEP(__openat64_2, change_put(__openat64_2(AT_FDCWD, "link", O_WRONLY)));
+    STEP(creat, change_put(creat("new", 0644)));
+    STEP(creat64, change_put(creat64("file", 0644)));
+    STEP(fopen, change_put_stream(fopen("new", "w")));
+    STEP(fopen64, change_put_stream(fopen64("file", "r+")));
     STEP(truncate, truncate("file", 3));
     STEP(truncate64, truncate64("file", 5000));
 }
@@ -173,10 +173,11 @@ static const char *foreign(const char *name)
 
 static void from_outside(void)
 {
-    STEP(open, put(open(foreign("file"), O_WRONLY)));
-    STEP(open, put(open(foreign("new"), O_WRONLY | O_CREAT, 0600)));
-    STEP(openat, put(openat(family->dirfd, foreign("file") + strlen(family->tree) + 1, O_RDWR)));
-    STEP(fopen, put_stream(fopen(foreign("file"), "w")));
+    STEP(open, change_put(open(foreign("file"), O_WRONLY)));
+    STEP(open, change_put(open(foreign("new"), O_WRONLY | O_CREAT, 0600)));
+    STEP(openat,
+         change_put(openat(family->dirfd, foreign("file") + strlen(family->tree) + 1, O_RDWR)));
+    STEP(fopen, change_put_stream(fopen(foreign("file"), "w")));
     STEP(truncate, truncate(foreign("file"), 3));
     STEP(chmod, chmod(foreign("file"), 0600));
     STEP(fchownat, fchownat(AT_FDCWD, foreign("file"), SAME, 0));
@@ -186,13 +187,13 @@ static void from_outside(void)
 
 static void streams(void)
 {
-    STEP(freopen, put_stream(freopen("new", "w", a_stream("file"))));
-    STEP(freopen, put_stream(freopen("file", "w", a_stream("/dev/null"))));
-    STEP(freopen, put_stream(freopen("file", "r+", a_stream("file"))));
-    STEP(freopen64, put_stream(freopen64("new", "wx", a_stream("/dev/null"))));
-    STEP(freopen64, put_stream(freopen64("file", "a", a_stream("file"))));
-    STEP(freopen, put_stream(freopen(NULL, "r+", a_stream("file"))));
-    STEP(freopen64, put_stream(freopen64(NULL, "w", a_stream("file"))));
+    STEP(freopen, change_put_stream(freopen("new", "w", a_stream("file"))));
+    STEP(freopen, change_put_stream(freopen("file", "w", a_stream("/dev/null"))));
+    STEP(freopen, change_put_stream(freopen("file", "r+", a_stream("file"))));
+    STEP(freopen64, change_put_stream(freopen64("new", "wx", a_stream("/dev/null"))));
+    STEP(freopen64, change_put_stream(freopen64("file", "a", a_stream("file"))));
+    STEP(freopen, change_put_stream(freopen(NULL, "r+", a_stream("file"))));
+    STEP(freopen64, change_put_stream(freopen64(NULL, "w", a_stream("file"))));
 }
 
 /* --- names --- */
@@ -252,7 +253,7 @@ static void old_names(void)
 
 /* --- attributes --- */
 
-static void attributes(void)
+static void change_attributes(void)
 {
     STEP(chmod, chmod("file", 0600));
     STEP(lchmod, lchmod("file", 0640));
@@ -296,7 +297,7 @@ static int shown(const char *path, int fd)
         shown(name, fd);                                                                           \
     })
 
-static void temporaries(void)
+static void change_temporaries(void)
 {
     STEP(mkstemp, MADE(mkstemp(name), "temporary-XXXXXX"));
     STEP(mkstemp64, MADE(mkstemp64(name), "temporary-XXXXXX"));
@@ -346,7 +347,7 @@ static void bad_pointers(void)
 
 static void nothing_changes(void)
 {
-    enter("(nothing)");
+    change_enter("(nothing)");
     refused_sockets();
 #ifndef __SANITIZE_ADDRESS__
     bad_pointers();
@@ -358,14 +359,14 @@ static void nothing_changes(void)
     tr_ret(TRY(lchmod("link", 0600)), "lchmod of a link");
     tr_ptr(TRY(freopen("no-such/new", "w", a_stream("file"))), "freopen nowhere");
     tr_ptr(TRY(freopen("new", "q", a_stream("file"))), "freopen in no mode");
-    look();
+    change_look();
 }
 
 /* A stream for reading gets its bytes, and its descriptor is the old one. */
 static void reading(void)
 {
     static const char *const modes[] = {"r", "rb", "re"};
-    enter("(reading)");
+    change_enter("(reading)");
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         char text[32] = "";
         FILE *s = a_stream("/dev/null");
@@ -389,13 +390,13 @@ void family_run(const struct family *f)
     folder = 0;
     umask(022);
     tr_base(dir, TR_MAPPED);
-    contents();
+    change_contents();
     from_outside();
     streams();
     new_names();
     old_names();
-    attributes();
-    temporaries();
+    change_attributes();
+    change_temporaries();
     nothing_changes();
     reading();
 }

@@ -27,7 +27,7 @@ static int accept_all64(const struct dirent64 *e)
     return e != NULL;
 }
 
-static void list(DIR *d, const char *what)
+static void dir_list(DIR *d, const char *what)
 {
     struct dirent *e;
     while ((e = TRY(readdir(d))))
@@ -131,7 +131,7 @@ static void with_opendir(const struct family *f, const char *path)
     tr_ptr(d, "opendir(%s)", tr_q(path));
     if (!d)
         return;
-    list(d, "readdir");
+    dir_list(d, "readdir");
     rewinddir(d);
     list64(d, "readdir64");
     rewinddir(d);
@@ -161,7 +161,7 @@ static void with_fdopendir(const struct family *f, const char *path)
             continue;
         }
         tr_line("    dirfd the same: %d", dirfd(d) == fd);
-        list(d, "readdir");
+        dir_list(d, "readdir");
         positions(d);
         tr_ret(TRY(closedir(d)), "    closedir");
         tr_closed(fd);

@@ -21,7 +21,7 @@
 typedef int value_call(void);
 typedef void *dlopen_call(const char *name, int flags);
 
-static void *load(const char *name, int flags)
+static void *dl_load(const char *name, int flags)
 {
     void *h = dlopen(name, flags);
     tr_line("dlopen(%s, %x) = %s", tr_q(name), flags, h ? "ok" : "NULL");
@@ -61,7 +61,8 @@ static void identify(void *h, const char *symbol)
 static int seen(struct dl_phdr_info *info, size_t size, void *tree)
 {
     (void)size;
-    if (strncmp(info->dlpi_name, tree, strlen(tree)) == 0 || strstr(info->dlpi_name, "/libinterpose_"))
+    if (strncmp(info->dlpi_name, tree, strlen(tree)) == 0 ||
+        strstr(info->dlpi_name, "/libinterpose_"))
         tr_line("    loaded: %s", tr_q(info->dlpi_name));
     return 0;
 }
@@ -71,7 +72,7 @@ static void show_loaded(const struct family *f)
     dl_iterate_phdr(seen, (void *)f->tree);
 }
 
-static void same(const char *what, const void *a, const void *b)
+static void dl_same(const char *what, const void *a, const void *b)
 {
     tr_line("    %s: %s", what, a == b ? "the same handle" : "another handle");
 }
@@ -80,7 +81,7 @@ static void same(const char *what, const void *a, const void *b)
  */
 static void by_names(const struct family *f)
 {
-    void *h = load(family_abs(f, "lib/module.so"), RTLD_NOW);
+    void *h = dl_load(family_abs(f, "lib/module.so"), RTLD_NOW);
     if (!h)
         return;
     identify(h, "module_value");
@@ -90,28 +91,28 @@ static void by_names(const struct family *f)
                                         "lib//module.so",     "lib/deps/../module.so",
                                         "lib/module-link.so", "lib/module-hard.so"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        void *again = load(family_abs(f, names[i]), RTLD_LAZY);
-        same(names[i], h, again);
+        void *again = dl_load(family_abs(f, names[i]), RTLD_LAZY);
+        dl_same(names[i], h, again);
         if (again)
             tr_line("    dlclose %d", dlclose(again));
     }
-    void *noload = load(family_abs(f, "lib/module.so"), RTLD_NOW | RTLD_NOLOAD);
-    same("RTLD_NOLOAD", h, noload);
+    void *noload = dl_load(family_abs(f, "lib/module.so"), RTLD_NOW | RTLD_NOLOAD);
+    dl_same("RTLD_NOLOAD", h, noload);
     if (noload)
         dlclose(noload);
     tr_line("    dlclose %d", dlclose(h));
     show_loaded(f);
-    load(family_abs(f, "lib/module.so"), RTLD_NOW | RTLD_NOLOAD);
+    dl_load(family_abs(f, "lib/module.so"), RTLD_NOW | RTLD_NOLOAD);
 }
 
 static void relative(void)
 {
-    void *h = load("./lib/module.so", RTLD_NOW);
+    void *h = dl_load("./lib/module.so", RTLD_NOW);
     if (h) {
         identify(h, "module_value");
         dlclose(h);
     }
-    h = load("lib/deps/libinterpose_leaf.so", RTLD_NOW);
+    h = dl_load("lib/deps/libinterpose_leaf.so", RTLD_NOW);
     if (h) {
         identify(h, "leaf_value");
         dlclose(h);
@@ -121,8 +122,8 @@ static void relative(void)
 /* A name without a slash is searched with the RUNPATH of the object that calls dlopen. */
 static void by_caller(const struct family *f)
 {
-    load("libinterpose_second.so", RTLD_NOW); /* our own RUNPATH does not have it */
-    void *h = load(family_abs(f, "lib/caller.so"), RTLD_NOW);
+    dl_load("libinterpose_second.so", RTLD_NOW); /* our own RUNPATH does not have it */
+    void *h = dl_load(family_abs(f, "lib/caller.so"), RTLD_NOW);
     if (!h)
         return;
     dlopen_call *call = (dlopen_call *)dlsym(h, "caller_dlopen");
@@ -139,12 +140,12 @@ static void by_caller(const struct family *f)
 
 static void scope(const struct family *f)
 {
-    void *h = load(family_abs(f, "lib/module.so"), RTLD_NOW | RTLD_LOCAL);
+    void *h = dl_load(family_abs(f, "lib/module.so"), RTLD_NOW | RTLD_LOCAL);
     tr_line("    local: leaf_value is %s", dlsym(RTLD_DEFAULT, "leaf_value") ? "seen" : "not seen");
-    void *g = load(family_abs(f, "lib/module.so"), RTLD_NOW | RTLD_GLOBAL);
+    void *g = dl_load(family_abs(f, "lib/module.so"), RTLD_NOW | RTLD_GLOBAL);
     tr_line("    global: leaf_value is %s",
             dlsym(RTLD_DEFAULT, "leaf_value") ? "seen" : "not seen");
-    void *d = load(family_abs(f, "lib/deps/libinterpose_second.so"), RTLD_NOW | DEEPBIND);
+    void *d = dl_load(family_abs(f, "lib/deps/libinterpose_second.so"), RTLD_NOW | DEEPBIND);
     if (d)
         dlclose(d);
     if (g)
@@ -154,7 +155,7 @@ static void scope(const struct family *f)
     show_loaded(f);
 }
 
-static void failures(const struct family *f)
+static void dl_failures(const struct family *f)
 {
     static const char *const bad[] = {
         "lib/no-such.so",
@@ -172,24 +173,24 @@ static void failures(const struct family *f)
         "closed/inner.so",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        void *h = load(family_abs(f, bad[i]), RTLD_NOW);
+        void *h = dl_load(family_abs(f, bad[i]), RTLD_NOW);
         if (h)
             dlclose(h);
-        load(family_abs(f, bad[i]), RTLD_NOW | RTLD_NOLOAD);
+        dl_load(family_abs(f, bad[i]), RTLD_NOW | RTLD_NOLOAD);
     }
-    load(family_abs(f, "lib/module.so"), 0); /* neither RTLD_LAZY nor RTLD_NOW */
-    void *lazy = load(family_abs(f, "lib/undefined.so"), RTLD_LAZY);
+    dl_load(family_abs(f, "lib/module.so"), 0); /* neither RTLD_LAZY nor RTLD_NOW */
+    void *lazy = dl_load(family_abs(f, "lib/undefined.so"), RTLD_LAZY);
     if (lazy)
         dlclose(lazy);
-    void *self = load(NULL, RTLD_NOW);
+    void *self = dl_load(NULL, RTLD_NOW);
     if (self)
         tr_line("    self: Py_Initialize %s", dlsym(self, "Py_Initialize") ? "found" : "not found");
-    load("", RTLD_NOW | RTLD_NOLOAD);
+    dl_load("", RTLD_NOW | RTLD_NOLOAD);
 }
 
 void family_run(const struct family *f)
 {
-    failures(f);
+    dl_failures(f);
     by_names(f);
     relative();
     by_caller(f);

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool fault(const char *name)
+static bool shim_fault(const char *name)
 {
     const char *wanted = getenv("FAULT");
     return wanted && strcmp(wanted, name) == 0;
@@ -27,15 +27,15 @@ static void *real(const char *name)
 
 static int stat_with_fault(int r, struct stat *st)
 {
-    if (r == 0 && fault("stat-mtime"))
+    if (r == 0 && shim_fault("stat-mtime"))
         st->st_mtim.tv_nsec ^= 1;
-    if (r == 0 && fault("stat-dev"))
+    if (r == 0 && shim_fault("stat-dev"))
         st->st_dev ^= 1;
-    if (r == 0 && fault("stat-nlink"))
+    if (r == 0 && shim_fault("stat-nlink"))
         st->st_nlink++;
-    if (r == -1 && fault("stat-errno") && errno == ENOTDIR)
+    if (r == -1 && shim_fault("stat-errno") && errno == ENOTDIR)
         errno = ENOENT;
-    if (r == 0 && fault("stat-leaves-errno"))
+    if (r == 0 && shim_fault("stat-leaves-errno"))
         errno = EAGAIN;
     return r;
 }
@@ -65,7 +65,7 @@ static int stat_stale(const char *path, struct stat *st)
 
 int stat(const char *path, struct stat *st)
 {
-    if (fault("stat-stale") && (uintptr_t)path > 4096 && (uintptr_t)st > 4096)
+    if (shim_fault("stat-stale") && (uintptr_t)path > 4096 && (uintptr_t)st > 4096)
         return stat_stale(path, st);
     return stat_with_fault(((int (*)(const char *, struct stat *))real("stat"))(path, st), st);
 }
@@ -86,7 +86,7 @@ int __xstat(int ver, const char *path, struct stat *st)
 int fstat(int fd, struct stat *st)
 {
     int r = ((int (*)(int, struct stat *))real("fstat"))(fd, st);
-    if (r == 0 && fault("fstat-ino"))
+    if (r == 0 && shim_fault("fstat-ino"))
         st->st_ino += 1000000;
     return r;
 }
@@ -94,7 +94,7 @@ int fstat(int fd, struct stat *st)
 int access(const char *path, int mode)
 {
     int r = ((int (*)(const char *, int))real("access"))(path, mode);
-    return r == -1 && errno == EACCES && fault("access") ? 0 : r;
+    return r == -1 && errno == EACCES && shim_fault("access") ? 0 : r;
 }
 
 int open(const char *path, int flags, ...)
@@ -106,12 +106,12 @@ int open(const char *path, int flags, ...)
         mode = va_arg(ap, mode_t);
         va_end(ap);
     }
-    if (fault("open-cloexec"))
+    if (shim_fault("open-cloexec"))
         flags &= ~O_CLOEXEC;
-    if (fault("open-nofollow"))
+    if (shim_fault("open-nofollow"))
         flags &= ~O_NOFOLLOW;
     int fd = ((int (*)(const char *, int, ...))real("open"))(path, flags, mode);
-    if (fd >= 0 && fault("open-offset") && !(flags & (O_PATH | O_DIRECTORY)))
+    if (fd >= 0 && shim_fault("open-offset") && !(flags & (O_PATH | O_DIRECTORY)))
         lseek(fd, 1, SEEK_SET);
     return fd;
 }
@@ -119,7 +119,7 @@ int open(const char *path, int flags, ...)
 FILE *fopen(const char *path, const char *mode)
 {
     FILE *s = ((FILE * (*)(const char *, const char *)) real("fopen"))(path, mode);
-    if (s && fault("fopen-offset"))
+    if (s && shim_fault("fopen-offset"))
         fseek(s, 1, SEEK_SET);
     return s;
 }
@@ -127,7 +127,7 @@ FILE *fopen(const char *path, const char *mode)
 ssize_t readlink(const char *path, char *buf, size_t size)
 {
     ssize_t n = ((ssize_t(*)(const char *, char *, size_t))real("readlink"))(path, buf, size);
-    if (n > 0 && (size_t)n < size && fault("readlink-nul"))
+    if (n > 0 && (size_t)n < size && shim_fault("readlink-nul"))
         buf[n] = '\0';
     return n;
 }
@@ -135,7 +135,7 @@ ssize_t readlink(const char *path, char *buf, size_t size)
 char *realpath(const char *path, char *resolved)
 {
     char *r = ((char *(*)(const char *, char *))real("realpath"))(path, resolved);
-    if (r && r[0] && fault("realpath"))
+    if (r && r[0] && shim_fault("realpath"))
         r[strlen(r) - 1] = '\0';
     return r;
 }
@@ -144,16 +144,16 @@ struct dirent *readdir(DIR *d)
 {
     struct dirent *(*call)(DIR *) = real("readdir");
     struct dirent *e = call(d);
-    if (e && fault("readdir-type"))
+    if (e && shim_fault("readdir-type"))
         e->d_type = DT_UNKNOWN;
-    if (e && fault("readdir-drop") && strcmp(e->d_name, "mod.py") == 0)
+    if (e && shim_fault("readdir-drop") && strcmp(e->d_name, "mod.py") == 0)
         e = call(d);
     return e;
 }
 
 void seekdir(DIR *d, long at)
 {
-    if (!fault("seekdir"))
+    if (!shim_fault("seekdir"))
         ((void (*)(DIR *, long))real("seekdir"))(d, at);
 }
 
@@ -171,7 +171,7 @@ char *dlerror(void)
     if (!real_dlerror) /* ASan asks before any constructor */
         find_dlerror();
     char *t = real_dlerror();
-    if (!t || !fault("dlerror"))
+    if (!t || !shim_fault("dlerror"))
         return t;
     snprintf(text, sizeof text, "/dev/shm/mirror%s", t);
     return text;
@@ -180,20 +180,20 @@ char *dlerror(void)
 ssize_t pread(int fd, void *buf, size_t size, off_t off)
 {
     ssize_t (*call)(int, void *, size_t, off_t) = real("pread");
-    return call(fd, buf, size, fault("pread") ? off + 1 : off);
+    return call(fd, buf, size, shim_fault("pread") ? off + 1 : off);
 }
 
 /* A cache that does not see the process's own writes. */
 int unlink(const char *path)
 {
-    if (fault("unlink-lost"))
+    if (shim_fault("unlink-lost"))
         return 0;
     return ((int (*)(const char *))real("unlink"))(path);
 }
 
 int chmod(const char *path, mode_t mode)
 {
-    if (fault("chmod-lost"))
+    if (shim_fault("chmod-lost"))
         return 0;
     return ((int (*)(const char *, mode_t))real("chmod"))(path, mode);
 }

@@ -163,7 +163,7 @@ static void forked(int fd, const char *path)
     tr_ret(TRY(lseek(fd, 0, SEEK_CUR)), "    the parent's offset");
 }
 
-static void use(const char *path)
+static void fd_use(const char *path)
 {
     int fd = TRY(open(path, O_RDONLY | O_CLOEXEC));
     tr_fd(fd, "open(%s)", tr_q(path));
@@ -218,11 +218,11 @@ static void many(const struct family *f)
 
 void family_run(const struct family *f)
 {
-    use("pkg/mod.py");
-    use("pkg/data.bin");
-    use(family_abs(f, "link-good"));
-    use("hard2");
-    use("empty");
+    fd_use("pkg/mod.py");
+    fd_use("pkg/data.bin");
+    fd_use(family_abs(f, "link-good"));
+    fd_use("hard2");
+    fd_use("empty");
     across_chdir(f);
     many(f);
 }

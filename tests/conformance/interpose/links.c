@@ -15,7 +15,7 @@ typedef char *realpath_chk_call(const char *path, char *buf, size_t buflen);
 
 static char buf[PATH_MAX + 1];
 
-static char *fresh(void)
+static char *links_fresh(void)
 {
     memset(buf, 0x5a, sizeof buf - 1);
     buf[PATH_MAX] = '\0';
@@ -23,7 +23,7 @@ static char *fresh(void)
 }
 
 /* The whole buffer is printed: a byte written behind the answer shows. */
-static void report(ssize_t n, const char *call, const char *path, size_t size)
+static void links_report(ssize_t n, const char *call, const char *path, size_t size)
 {
     tr_ret(n, "%s(%s, %zd)", call, tr_q(path), (ssize_t)size);
     if (n >= 0)
@@ -37,12 +37,13 @@ static void by_readlink(int dirfd, const char *path)
     readlinkat_chk_call *at_chk = (readlinkat_chk_call *)family_symbol("__readlinkat_chk");
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         volatile size_t n = sizes[i]; /* volatile: the compiler must not check the size */
-        report(TRY(readlink(path, fresh(), n)), "readlink", path, n);
-        report(TRY(readlinkat(dirfd, path, fresh(), n)), "readlinkat", path, n);
+        links_report(TRY(readlink(path, links_fresh(), n)), "readlink", path, n);
+        links_report(TRY(readlinkat(dirfd, path, links_fresh(), n)), "readlinkat", path, n);
         if (n > PATH_MAX)
             continue;
-        report(TRY(chk(path, fresh(), n, PATH_MAX)), "__readlink_chk", path, n);
-        report(TRY(at_chk(dirfd, path, fresh(), n, PATH_MAX)), "__readlinkat_chk", path, n);
+        links_report(TRY(chk(path, links_fresh(), n, PATH_MAX)), "__readlink_chk", path, n);
+        links_report(TRY(at_chk(dirfd, path, links_fresh(), n, PATH_MAX)), "__readlinkat_chk", path,
+                     n);
     }
 }
 
@@ -60,8 +61,8 @@ static void resolved(const char *r, const char *call, const char *path)
 static void by_realpath(const char *path)
 {
     realpath_chk_call *chk = (realpath_chk_call *)family_symbol("__realpath_chk");
-    resolved(TRY(realpath(path, fresh())), "realpath", path);
-    resolved(TRY(chk(path, fresh(), PATH_MAX)), "__realpath_chk", path);
+    resolved(TRY(realpath(path, links_fresh())), "realpath", path);
+    resolved(TRY(chk(path, links_fresh(), PATH_MAX)), "__realpath_chk", path);
     buf[0] = '\0';
     char *own = TRY(realpath(path, NULL));
     resolved(own, "realpath own", path);
@@ -78,7 +79,8 @@ static void by_empty_path(const char *path)
     tr_fd(fd, "open(%s, O_PATH|O_NOFOLLOW)", tr_q(path));
     if (fd < 0)
         return;
-    report(TRY(readlinkat(fd, "", fresh(), PATH_MAX)), "readlinkat empty", path, PATH_MAX);
+    links_report(TRY(readlinkat(fd, "", links_fresh(), PATH_MAX)), "readlinkat empty", path,
+                 PATH_MAX);
     close(fd);
 }
 
@@ -93,7 +95,7 @@ void family_run(const struct family *f)
         by_empty_path(rel);
         by_empty_path(abs);
     }
-    report(TRY(readlinkat(9999, "link-good", fresh(), 10)), "readlinkat 9999", "", 10);
+    links_report(TRY(readlinkat(9999, "link-good", links_fresh(), 10)), "readlinkat 9999", "", 10);
     char *none = NULL;
     tr_ptr(TRY(realpath(*(char *volatile *)&none, NULL)), "realpath(NULL)");
 }

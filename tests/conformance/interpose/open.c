@@ -65,7 +65,7 @@ static const int flag_sets[] = {
     O_ACCMODE | O_NONBLOCK,             /* the access mode that is none; for ioctl only */
 };
 
-static void examine(int fd)
+static void open_examine(int fd)
 {
     struct stat st;
     tr_ret(TRY(fcntl(fd, F_GETFL)), "    F_GETFL");
@@ -81,22 +81,22 @@ static void examine(int fd)
     tr_closed(fd);
 }
 
-static void open_all(int dirfd, const char *path)
+static void open_open_all(int dirfd, const char *path)
 {
     for (size_t o = 0; o < sizeof openers / sizeof *openers; o++)
         for (size_t i = 0; i < sizeof flag_sets / sizeof *flag_sets; i++) {
             int fd = TRY(openers[o].call(dirfd, path, flag_sets[i]));
             tr_fd(fd, "%s(%s, %x)", openers[o].name, tr_q(path), flag_sets[i]);
             if (fd >= 0)
-                examine(fd);
+                open_examine(fd);
         }
 }
 
 void family_run(const struct family *f)
 {
     for (size_t i = 0; i < f->n_paths; i++) {
-        open_all(f->dirfd, f->paths[i]);
-        open_all(AT_FDCWD, family_abs(f, f->paths[i]));
+        open_open_all(f->dirfd, f->paths[i]);
+        open_open_all(AT_FDCWD, family_abs(f, f->paths[i]));
     }
     tr_fd(TRY(openat(9999, "pkg", O_RDONLY)), "openat 9999");
     tr_fd(TRY(openat(-1, "pkg", O_RDONLY)), "openat -1");

@@ -12,32 +12,32 @@ _Static_assert(sizeof(struct stat) == sizeof(struct stat64), "one layout for bot
 
 static struct stat st;
 
-static void *fresh(void)
+static void *stat_fresh(void)
 {
     memset(&st, 0x5a, sizeof st); /* a field that a call leaves alone shows */
     return &st;
 }
 
-static void report(int r, const char *call, const char *path)
+static void stat_report(int r, const char *call, const char *path)
 {
     tr_ret(r, "%s(%s)", call, tr_q(path));
     if (r == 0)
         tr_stat(&st);
 }
 
-static void by_path(const char *path)
+static void stat_by_path(const char *path)
 {
-    void *s = fresh();
-    report(TRY(stat(path, s)), "stat", path);
-    s = fresh();
-    report(TRY(stat64(path, s)), "stat64", path);
-    s = fresh();
-    report(TRY(lstat(path, s)), "lstat", path);
-    s = fresh();
-    report(TRY(lstat64(path, s)), "lstat64", path);
+    void *s = stat_fresh();
+    stat_report(TRY(stat(path, s)), "stat", path);
+    s = stat_fresh();
+    stat_report(TRY(stat64(path, s)), "stat64", path);
+    s = stat_fresh();
+    stat_report(TRY(lstat(path, s)), "lstat", path);
+    s = stat_fresh();
+    stat_report(TRY(lstat64(path, s)), "lstat64", path);
 }
 
-static void by_dirfd(int dirfd, const char *path)
+static void stat_by_dirfd(int dirfd, const char *path)
 {
     static const int flags[] = {
         0,
@@ -50,21 +50,21 @@ static void by_dirfd(int dirfd, const char *path)
     };
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
         tr_line("  flags %x, dirfd %s", flags[i], dirfd == AT_FDCWD ? "cwd" : "tree");
-        void *s = fresh();
-        report(TRY(fstatat(dirfd, path, s, flags[i])), "fstatat", path);
-        s = fresh();
-        report(TRY(fstatat64(dirfd, path, s, flags[i])), "fstatat64", path);
+        void *s = stat_fresh();
+        stat_report(TRY(fstatat(dirfd, path, s, flags[i])), "fstatat", path);
+        s = stat_fresh();
+        stat_report(TRY(fstatat64(dirfd, path, s, flags[i])), "fstatat64", path);
     }
 }
 
-static void by_fd(int fd, const char *path)
+static void stat_by_fd(int fd, const char *path)
 {
-    void *s = fresh();
-    report(TRY(fstat(fd, s)), "fstat", path);
-    s = fresh();
-    report(TRY(fstat64(fd, s)), "fstat64", path);
-    s = fresh();
-    report(TRY(fstatat(fd, "", s, AT_EMPTY_PATH)), "fstatat empty", path);
+    void *s = stat_fresh();
+    stat_report(TRY(fstat(fd, s)), "fstat", path);
+    s = stat_fresh();
+    stat_report(TRY(fstat64(fd, s)), "fstat64", path);
+    s = stat_fresh();
+    stat_report(TRY(fstatat(fd, "", s, AT_EMPTY_PATH)), "fstatat empty", path);
 }
 
 static void open_and_fstat(const char *path)
@@ -75,7 +75,7 @@ static void open_and_fstat(const char *path)
         tr_fd(fd, "open(%s, %x)", tr_q(path), flags[i]);
         if (fd < 0)
             continue;
-        by_fd(fd, path);
+        stat_by_fd(fd, path);
         close(fd);
     }
 }
@@ -110,15 +110,15 @@ static void by_statx(int dirfd, const char *path)
 
 static void bad_arguments(void)
 {
-    void *s = fresh();
-    report(TRY(fstat(-1, s)), "fstat -1", "");
-    report(TRY(fstat(9999, s)), "fstat 9999", "");
-    report(TRY(fstatat(-1, "pkg", s, 0)), "fstatat -1", "pkg");
-    report(TRY(fstatat(9999, "pkg", s, 0)), "fstatat 9999", "pkg");
-    report(TRY(fstatat(AT_FDCWD, "", s, AT_EMPTY_PATH)), "fstatat cwd", "");
+    void *s = stat_fresh();
+    stat_report(TRY(fstat(-1, s)), "fstat -1", "");
+    stat_report(TRY(fstat(9999, s)), "fstat 9999", "");
+    stat_report(TRY(fstatat(-1, "pkg", s, 0)), "fstatat -1", "pkg");
+    stat_report(TRY(fstatat(9999, "pkg", s, 0)), "fstatat 9999", "pkg");
+    stat_report(TRY(fstatat(AT_FDCWD, "", s, AT_EMPTY_PATH)), "fstatat cwd", "");
     int file = TRY(open("pkg/mod.py", O_RDONLY));
-    report(TRY(fstatat(file, "x", s, 0)), "fstatat file", "x");
-    report(TRY(fstatat(file, "/", s, 0)), "fstatat file", "/");
+    stat_report(TRY(fstatat(file, "x", s, 0)), "fstatat file", "x");
+    stat_report(TRY(fstatat(file, "/", s, 0)), "fstatat file", "/");
     close(file);
 }
 
@@ -126,11 +126,11 @@ void family_run(const struct family *f)
 {
     for (size_t i = 0; i < f->n_paths; i++) {
         const char *rel = f->paths[i], *abs = family_abs(f, rel);
-        by_path(rel);
-        by_path(abs);
-        by_dirfd(AT_FDCWD, rel);
-        by_dirfd(f->dirfd, rel);
-        by_dirfd(f->dirfd, abs);
+        stat_by_path(rel);
+        stat_by_path(abs);
+        stat_by_dirfd(AT_FDCWD, rel);
+        stat_by_dirfd(f->dirfd, rel);
+        stat_by_dirfd(f->dirfd, abs);
         by_statx(AT_FDCWD, abs);
         by_statx(f->dirfd, rel);
         open_and_fstat(rel);

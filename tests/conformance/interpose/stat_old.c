@@ -14,7 +14,7 @@ typedef int at_call(int ver, int dirfd, const char *path, struct stat *st, int f
 
 static const int versions[] = {1, 0, 99};
 
-static void by_path(const char *name, const char *path)
+static void stat_old_by_path(const char *name, const char *path)
 {
     path_call *call = (path_call *)family_symbol(name);
     for (size_t v = 0; v < 3; v++) {
@@ -27,7 +27,7 @@ static void by_path(const char *name, const char *path)
     }
 }
 
-static void by_fd(const char *name, const char *path)
+static void stat_old_by_fd(const char *name, const char *path)
 {
     fd_call *call = (fd_call *)family_symbol(name);
     int fd = open(path, O_RDONLY | O_NONBLOCK);
@@ -43,7 +43,7 @@ static void by_fd(const char *name, const char *path)
         close(fd);
 }
 
-static void by_dirfd(const char *name, int dirfd, const char *path, int flags)
+static void stat_old_by_dirfd(const char *name, int dirfd, const char *path, int flags)
 {
     at_call *call = (at_call *)family_symbol(name);
     for (size_t v = 0; v < 3; v++) {
@@ -60,15 +60,15 @@ void family_run(const struct family *f)
 {
     for (size_t i = 0; i < f->n_paths; i++) {
         const char *rel = f->paths[i], *abs = family_abs(f, rel);
-        by_path("__xstat", rel);
-        by_path("__xstat64", abs);
-        by_path("__lxstat", abs);
-        by_path("__lxstat64", rel);
-        by_fd("__fxstat", abs);
-        by_fd("__fxstat64", rel);
-        by_dirfd("__fxstatat", f->dirfd, rel, 0);
-        by_dirfd("__fxstatat64", AT_FDCWD, rel, AT_SYMLINK_NOFOLLOW);
-        by_dirfd("__fxstatat64", f->dirfd, abs, AT_EMPTY_PATH);
-        by_dirfd("__fxstatat", f->dirfd, rel, 0x40000000);
+        stat_old_by_path("__xstat", rel);
+        stat_old_by_path("__xstat64", abs);
+        stat_old_by_path("__lxstat", abs);
+        stat_old_by_path("__lxstat64", rel);
+        stat_old_by_fd("__fxstat", abs);
+        stat_old_by_fd("__fxstat64", rel);
+        stat_old_by_dirfd("__fxstatat", f->dirfd, rel, 0);
+        stat_old_by_dirfd("__fxstatat64", AT_FDCWD, rel, AT_SYMLINK_NOFOLLOW);
+        stat_old_by_dirfd("__fxstatat64", f->dirfd, abs, AT_EMPTY_PATH);
+        stat_old_by_dirfd("__fxstatat", f->dirfd, rel, 0x40000000);
     }
 }

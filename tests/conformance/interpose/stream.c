@@ -10,7 +10,7 @@
 
 static char buf[1 << 20];
 
-static void examine(FILE *s)
+static void stream_examine(FILE *s)
 {
     struct stat st;
     int fd = fileno(s);
@@ -32,22 +32,22 @@ static void examine(FILE *s)
 }
 
 /* Only what an open for reading does; a mode that writes is left to write.c. */
-static void open_all(const char *path)
+static void stream_open_all(const char *path)
 {
     static const char *const modes[] = {"r", "rb", "re", "rm", "rce", "rx", "", "z"};
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         FILE *s = TRY(fopen(path, modes[i]));
         tr_ptr(s, "fopen(%s, %s)", tr_q(path), modes[i]);
         if (s)
-            examine(s);
+            stream_examine(s);
         s = TRY(fopen64(path, modes[i]));
         tr_ptr(s, "fopen64(%s, %s)", tr_q(path), modes[i]);
         if (s)
-            examine(s);
+            stream_examine(s);
     }
 }
 
-static void reopen(const char *path)
+static void stream_reopen(const char *path)
 {
     FILE *s = fopen("pkg/data.bin", "r");
     tr_ptr(s, "fopen data.bin");
@@ -56,7 +56,7 @@ static void reopen(const char *path)
     FILE *again = TRY(freopen(path, "r", s));
     tr_ptr(again, "freopen(%s)", tr_q(path));
     if (again)
-        examine(again);
+        stream_examine(again);
 }
 
 static void lines(const char *path)
@@ -73,9 +73,9 @@ void family_run(const struct family *f)
     for (size_t i = 0; i < f->n_paths; i++) {
         if (family_blocks(f->paths[i]))
             continue;
-        open_all(f->paths[i]);
-        open_all(family_abs(f, f->paths[i]));
-        reopen(f->paths[i]);
+        stream_open_all(f->paths[i]);
+        stream_open_all(family_abs(f, f->paths[i]));
+        stream_reopen(f->paths[i]);
     }
     lines("pkg/mod.py");
 }

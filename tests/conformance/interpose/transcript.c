@@ -132,7 +132,7 @@ static void end_line(void)
     used = 0;
 }
 
-static char *escape(char *to, const char *end, unsigned char c)
+static char *transcript_escape(char *to, const char *end, unsigned char c)
 {
     if (c >= ' ' && c < 0x7f && c != '"' && c != '\\')
         *to++ = (char)c;
@@ -161,7 +161,7 @@ const char *tr_q(const char *s)
         n -= b;
     }
     for (size_t i = 0; i < n && to < buf + QUOTE_MAX; i++)
-        to = escape(to, end, (unsigned char)s[i]);
+        to = transcript_escape(to, end, (unsigned char)s[i]);
     if (to >= buf + QUOTE_MAX)
         to += snprintf(to, (size_t)(end - to), "...%zu bytes %016" PRIx64, n, tr_hash(s, n));
     *to++ = '"';
@@ -328,7 +328,7 @@ void tr_name_add(const char *name, uint64_t ino, unsigned char type)
     errno = saved;
 }
 
-static int by_name(const void *a, const void *b)
+static int transcript_by_name(const void *a, const void *b)
 {
     return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
 }
@@ -336,7 +336,7 @@ static int by_name(const void *a, const void *b)
 void tr_names(const char *what)
 {
     int saved = errno;
-    qsort(names, n_names, sizeof *names, by_name);
+    qsort(names, n_names, sizeof *names, transcript_by_name);
     tr_line("    %s: %zu names", what, n_names);
     for (size_t i = 0; i < n_names; i++) {
         add("      %s type=%u", tr_q(names[i].name), names[i].type);

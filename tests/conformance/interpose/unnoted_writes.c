@@ -14,7 +14,7 @@ static void *of_libc(const char *name)
 typedef long any_call(long, long, long, long, long);
 
 /* None of them has more than five arguments, all in registers; nor has a result that is wider. */
-#define THROUGH_LIBC(name)                                                                               \
+#define THROUGH_LIBC(name)                                                                         \
     any_call name;                                                                                 \
     long name(long a, long b, long c, long d, long e)                                              \
     {                                                                                              \

@@ -27,7 +27,7 @@ static void look_dir(const char *path)
     closedir(d);
 }
 
-static void look(const char *path)
+static void write_look(const char *path)
 {
     struct stat st;
     char link[64] = "";
@@ -51,21 +51,21 @@ static void look(const char *path)
         look_dir(path);
 }
 
-static void look_around(void)
+static void write_look_around(void)
 {
     static const char *const all[] = {".",     "file", "d",    "d/inner", "d/new",       "new",
                                       "moved", "link", "hard", "sub/mod", "sub/renamed", "sub"};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        look(all[i]);
+        write_look(all[i]);
 }
 
 #define STEP(call)                                                                                 \
     do {                                                                                           \
         tr_ret(TRY(call), "%s", #call);                                                            \
-        look_around();                                                                             \
+        write_look_around();                                                                       \
     } while (0)
 
-static int put(int fd, const char *text)
+static int write_put(int fd, const char *text)
 {
     if (fd < 0)
         return -1;
@@ -74,7 +74,7 @@ static int put(int fd, const char *text)
     return n == (ssize_t)strlen(text) ? 0 : -1;
 }
 
-static int put_stream(const char *path, const char *mode, const char *text)
+static int write_put_stream(const char *path, const char *mode, const char *text)
 {
     FILE *s = fopen(path, mode);
     if (!s)
@@ -83,19 +83,19 @@ static int put_stream(const char *path, const char *mode, const char *text)
     return fclose(s) == 0 ? r : -1;
 }
 
-static void contents(void)
+static void write_contents(void)
 {
-    STEP(put(open("file", O_WRONLY), "WXYZ"));
-    STEP(put(open("file", O_WRONLY | O_APPEND), "appended"));
-    STEP(put(open("file", O_RDWR | O_TRUNC), "short"));
-    STEP(put(open64("new", O_WRONLY | O_CREAT | O_EXCL, 0640), "brand new"));
-    STEP(put(openat(AT_FDCWD, "d/new", O_WRONLY | O_CREAT, 0600), "below"));
-    STEP(put(open("new", O_WRONLY | O_CREAT | O_EXCL, 0640), "again"));
-    STEP(put(creat("sub/mod", 0644), "overwritten"));
-    STEP(put(creat64("new", 0644), "created"));
-    STEP(put_stream("file", "w", "by a stream"));
-    STEP(put_stream("file", "a", ", and more"));
-    STEP(put_stream("file", "r+", "BY"));
+    STEP(write_put(open("file", O_WRONLY), "WXYZ"));
+    STEP(write_put(open("file", O_WRONLY | O_APPEND), "appended"));
+    STEP(write_put(open("file", O_RDWR | O_TRUNC), "short"));
+    STEP(write_put(open64("new", O_WRONLY | O_CREAT | O_EXCL, 0640), "brand new"));
+    STEP(write_put(openat(AT_FDCWD, "d/new", O_WRONLY | O_CREAT, 0600), "below"));
+    STEP(write_put(open("new", O_WRONLY | O_CREAT | O_EXCL, 0640), "again"));
+    STEP(write_put(creat("sub/mod", 0644), "overwritten"));
+    STEP(write_put(creat64("new", 0644), "created"));
+    STEP(write_put_stream("file", "w", "by a stream"));
+    STEP(write_put_stream("file", "a", ", and more"));
+    STEP(write_put_stream("file", "r+", "BY"));
     STEP(truncate("file", 3));
     STEP(truncate64("d/inner", 5000));
 }
@@ -120,7 +120,7 @@ static void names(void)
     STEP(symlinkat("d", AT_FDCWD, "link"));
     STEP(unlinkat(AT_FDCWD, "link", 0));
     STEP(link("file", "hard"));
-    STEP(put(open("hard", O_WRONLY | O_TRUNC), "through the other name"));
+    STEP(write_put(open("hard", O_WRONLY | O_TRUNC), "through the other name"));
     STEP(unlink("hard"));
     STEP(linkat(AT_FDCWD, "d/inner", AT_FDCWD, "hard", 0));
     STEP(remove("hard"));
@@ -161,7 +161,7 @@ static int to_2004(const char *path, int flags)
     return utimensat(AT_FDCWD, path, t, flags);
 }
 
-static void attributes(void)
+static void write_attributes(void)
 {
     STEP(chmod("file", 0600));
     STEP(fchmodat(AT_FDCWD, "d/inner", 0444, 0));
@@ -222,7 +222,7 @@ static char *by_mkdtemp(char *path, int *fd)
 }
 
 /* The names are random, so they are counted and not shown. */
-static void temporaries(void)
+static void write_temporaries(void)
 {
     struct stat st;
     tr_line("%d entries", count_entries("sub2"));
@@ -232,7 +232,7 @@ static void temporaries(void)
     tr_ret(temporary(by_mkstemp, "none/tXXXXXX"), "mkstemp in no directory");
     tr_ret(TRY(stat("sub2", &st)), "stat sub2");
     int fd = TRY(open("sub2", O_TMPFILE | O_RDWR, 0600));
-    tr_ret(put(fd, "nameless"), "O_TMPFILE");
+    tr_ret(write_put(fd, "nameless"), "O_TMPFILE");
 }
 
 /* A descriptor taken before the change keeps what it had: the old inode, its bytes and offset. */
@@ -246,8 +246,8 @@ static void held_open(void)
     family_read_all(fd);
     tr_ret(TRY(fstat(fd, &st)), "fstat of the nameless");
     tr_stat(&st);
-    tr_ret(put(open("keep", O_WRONLY | O_CREAT, 0644), "another"), "a new keep");
-    look("keep");
+    tr_ret(write_put(open("keep", O_WRONLY | O_CREAT, 0644), "another"), "a new keep");
+    write_look("keep");
     tr_ret(TRY(lseek(fd, 0, SEEK_SET)), "back");
     family_read_all(fd);
     close(fd);
@@ -261,10 +261,10 @@ void family_run(const struct family *f)
         abort();
     umask(022);
     tr_base(dir, TR_MAPPED);
-    look_around(); /* the cache now holds it all */
-    contents();
+    write_look_around(); /* the cache now holds it all */
+    write_contents();
     names();
-    attributes();
-    temporaries();
+    write_attributes();
+    write_temporaries();
     held_open();
 }

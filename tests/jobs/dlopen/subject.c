@@ -58,7 +58,7 @@ static int flags_of(const char *letters)
 }
 
 /* Says which of the earlier handles this is. */
-static void keep(const char *name, void *handle)
+static void subject_keep(const char *name, void *handle)
 {
     int same = 0;
 
@@ -78,7 +78,7 @@ static void keep(const char *name, void *handle)
     }
 }
 
-static void call(void *handle, const char *symbol)
+static void subject_call(void *handle, const char *symbol)
 {
     int (*function)(void) = handle == NULL ? NULL : (int (*)(void))dlsym(handle, symbol);
     Dl_info info = {0};
@@ -144,17 +144,17 @@ static void obey(char *command)
     } else if (strcmp(verb, "maps") == 0) {
         list_maps();
     } else if (strcmp(verb, "open") == 0) {
-        keep(rest, dlopen(rest, flags_of(first)));
+        subject_keep(rest, dlopen(rest, flags_of(first)));
     } else if (strcmp(verb, "close") == 0) {
         fprintf(out, "close: %d\n", handle == NULL ? -1 : dlclose(handle));
         handles[index] = NULL; /* another may come to stand at its address */
     } else if (strcmp(verb, "call") == 0) {
-        call(handle, rest);
+        subject_call(handle, rest);
     } else if (strcmp(verb, "from") == 0 && handle != NULL) {
         void *(*open_from_here)(const char *, int) =
             (void *(*)(const char *, int))dlsym(handle, "open_from_here");
 
-        keep(rest, open_from_here == NULL ? NULL : open_from_here(rest, RTLD_NOW));
+        subject_keep(rest, open_from_here == NULL ? NULL : open_from_here(rest, RTLD_NOW));
     } else {
         fprintf(out, "cannot %s\n", verb);
     }

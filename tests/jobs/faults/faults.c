@@ -105,7 +105,7 @@ __attribute__((constructor)) static void prepare(void)
 
 static long pass(long number, long a, long b, long c, long d, long e, long f);
 
-static void note(void)
+static void faults_note(void)
 {
     int fd = faults.log == NULL ? -1
                                 : (int)pass(SYS_openat, AT_FDCWD, (long)faults.log,
@@ -118,7 +118,7 @@ static void note(void)
 }
 
 /* What happens to this call: 0, an errno, or a WHAT_. */
-static int fault(const char *name, const void *caller)
+static int faults_fault(const char *name, const void *caller)
 {
     int number;
 
@@ -130,11 +130,11 @@ static int fault(const char *name, const void *caller)
     if (number < faults.first || number - faults.first >= faults.times) {
         return 0;
     }
-    note();
+    faults_note();
     return faults.what;
 }
 
-#define FAULT(name) fault(name, __builtin_return_address(0))
+#define FAULT(name) faults_fault(name, __builtin_return_address(0))
 #define REAL(name)  ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 /* --- system calls --- */
@@ -171,7 +171,7 @@ static bool path_matches(long number, long b)
            strstr((const char *)b, faults.path) != NULL;
 }
 
-static const char *name_of(long number)
+static const char *faults_name_of(long number)
 {
     for (size_t i = 0; i < sizeof system_calls / sizeof *system_calls; i++) {
         if (system_calls[i].number == number) {
@@ -184,7 +184,7 @@ static const char *name_of(long number)
 long syscall(long number, ...);
 __attribute__((noinline)) static long faulty(const void *caller, long number, long *a)
 {
-    int what = path_matches(number, a[1]) ? fault(name_of(number), caller) : 0;
+    int what = path_matches(number, a[1]) ? faults_fault(faults_name_of(number), caller) : 0;
     long result;
 
     if (what == WHAT_SHORT) {
