@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # fastimport: `make demo` shows it at work, `make check` tests it.
 #
 #   make                 build/libfastimport.so and its companions

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* main.c - the constructor: which role this process has, and what is wired to what. */
 #include <fcntl.h>
 #include <pthread.h>
@@ -6,27 +7,28 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/dirtree.h"
+#include "base/fs_view.h"
 #include "base/guard.h"
 #include "base/held.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "base/fs_view.h"
-#include "base/dirtree.h"
-#include "process/config.h"
-#include "early/libpath.h"
-#include "early/dlopen.h"
-#include "intercept/mpi.h"
-#include "mpi/init.h"
-#include "mpi/place.h"
-#include "mpi/presence.h"
-#include "mpi/slot.h"
 #include "cache/counters.h"
-#include "resolve.h"
-#include "process/role.h"
+#include "early/dlopen.h"
+#include "early/libpath.h"
+#include "intercept/mpi.h"
+#include "mpi/bind.h"
+#include "mpi/init.h"
+#include "mpi/launcher_shell.h"
+#include "mpi/pmi_slot.h"
+#include "mpi/presence.h"
 #include "policy/roots.h"
+#include "process/config.h"
+#include "process/role.h"
+#include "process/signals.h"
+#include "resolve.h"
 #include "service/service.h"
 #include "service/tell.h"
-#include "process/signals.h"
 
 static const char warned_variable[] = "FASTIMPORT_TOLD";
 
@@ -79,7 +81,7 @@ static void tell_descendants(const struct service_result *r)
 
 static void after_fork_in_child(void)
 {
-    resolve_detach_fill();
+    serving_detach_fill();
 }
 
 /* --- what MPI has opened for us --- */
@@ -135,7 +137,7 @@ static void hold_new(const struct open_numbers *before)
 
 /* Is this rank served, from now on? in_init: in the program's MPI_Init, where what MPI does to
  * signal handlers is what the program has asked for. */
-static bool join(const struct service_input *input, bool in_init)
+static bool main_join(const struct service_input *input, bool in_init)
 {
     struct service_result result;
     struct open_numbers before;
@@ -149,7 +151,7 @@ static bool join(const struct service_input *input, bool in_init)
     if (!presence_await(config.dir, config.join_ms)) {
         role_isolate(); /* else its children would take the slot */
         tell_idle(&config, input->role.rank == 0, LOG_INFO,
-                  "some ranks of this node have not joined");
+                  "not all ranks have joined: some of this node are missing");
         return false;
     }
     if (!in_init) {
@@ -170,7 +172,7 @@ static bool join(const struct service_input *input, bool in_init)
     }
     pthread_atfork(NULL, NULL, after_fork_in_child);
     count_add(&fi_count->init_ns, (uint64_t)(sys_now_ns() - start));
-    resolve_start(result.node, result.fill, result.policy);
+    serving_start(result.node, result.fill, result.policy);
     return true;
 }
 
@@ -183,7 +185,7 @@ static struct {
 static void join_late(void)
 {
     fi_enter();
-    if (join(&late, true)) {
+    if (main_join(&late, true)) {
         fi_log(below.tells ? LOG_WARN : LOG_INFO,
                "this program is served from its MPI_Init on only: the shell that started it (%s) "
                "may start other MPI programs here; with 'exec' in the script, or "
@@ -194,7 +196,7 @@ static void join_late(void)
 }
 
 /* The program may change its arguments and its working directory until then. */
-static bool remember(const struct service_input *in)
+static bool main_remember(const struct service_input *in)
 {
     static char directory[FI_PATH_MAX];
     char **argv = calloc((size_t)in->argc + 1, sizeof *argv);
@@ -232,7 +234,7 @@ static void wait_for_init(const struct service_input *in)
     bool may_warn = in->role.rank == 0 && getenv(warned_variable) == NULL;
 
     below.tells = may_warn && has_what_we_serve(in) && setenv(warned_variable, "1", 1) == 0;
-    if (remember(in)) {
+    if (main_remember(in)) {
         init_join_late(join_late);
         if (may_warn) {
             tell_expected(&config, below.shell, below.tells);
@@ -264,12 +266,13 @@ static void start_rank(const struct role_facts *role, int argc, char **argv)
         return;
     }
     early_prepare();
+    mpi_ask_before_searching(early_is_nowhere);
     unsetenv(LIBPATH_VARIABLE); /* children have no use for it */
     mpi_calls_begin();
     if (must_wait()) {
         wait_for_init(&input);
     } else {
-        join(&input, false);
+        main_join(&input, false);
     }
 }
 
@@ -281,7 +284,7 @@ static bool sees_the_same(const struct role_facts *role)
 
 /* False: there is no cache, or it cannot be used. Children of ranks have nothing to give back, and
  * nothing to do at their end. */
-static bool attach(const struct role_facts *role, struct node_cache *node)
+static bool main_attach(const struct role_facts *role, struct node_cache *node)
 {
     bool known = role->node != NULL && sees_the_same(role);
     bool attached;
@@ -301,13 +304,13 @@ static void start_attached(const struct role_facts *role)
     static struct node_cache node;
     static struct policy policy;
     struct fi_query q = query_make(RECORD_ROOTS, 0, "/", 1);
-    const struct record *roots = attach(role, &node) ? segment_find(&node.index, &q) : NULL;
+    const struct record *roots = main_attach(role, &node) ? segment_find(&node.index, &q) : NULL;
 
     if (roots == NULL || !record_valid(roots, node.index.mapped)) {
         return;
     }
     policy_load(&policy, record_payload(roots), roots->payload_size - 1);
-    resolve_start(&node, NULL, &policy);
+    serving_start(&node, NULL, &policy);
 }
 
 /* Its ranks find what it has seen in their environment. They are a job of their own, also where a
@@ -323,7 +326,7 @@ static void start_launcher(const struct role_facts *role)
         unsetenv(LIBPATH_VARIABLE);
     }
     if (role->was_rank) {
-        attach(role, &node);
+        main_attach(role, &node);
     }
     unsetenv(ROLE_NODE_VARIABLE);
     free(text);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* resolve.c - see resolve.h. This is the one place where the flow of a call reads from top to
  * bottom. */
 #include "resolve.h"
@@ -8,43 +9,22 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "invalidate/stale.h"
 #include "base/sys.h"
 #include "cache/changes.h"
 #include "fill/prefetch.h"
-
-struct resolver resolver;
-_Atomic bool resolve_active;
-_Atomic bool resolve_begun;
+#include "invalidate/stale.h"
 
 /* The working directory neither is below a root nor has one below it. Only ever makes a call real
  * that could have been served, so it need not follow what a raw system call does. */
 static bool cwd_is_foreign;
-
-void resolve_start(struct node_cache *node, struct fill *fill, const struct policy *policy)
-{
-    resolver = (struct resolver){node, fill, policy};
-    atomic_store_explicit(&resolve_begun, true, memory_order_release);
-    atomic_store_explicit(&resolve_active, true, memory_order_release);
-}
-
-void resolve_end(void)
-{
-    atomic_store_explicit(&resolve_active, false, memory_order_release);
-}
-
-void resolve_detach_fill(void)
-{
-    resolver.fill = NULL;
-}
 
 void resolve_fell_back(enum fallback_reason reason)
 {
     count_add(&fi_count->fallbacks[reason], 1);
 }
 
-static const struct record *find(enum record_kind kind, uint64_t argument, const char *path,
-                                 size_t length)
+static const struct record *resolve_find(enum record_kind kind, uint64_t argument, const char *path,
+                                         size_t length)
 {
     struct fi_query q = query_make(kind, argument, path, length);
 
@@ -69,7 +49,7 @@ static const struct record *get(const struct fi_query *q, const struct fi_query 
 static const struct record *get_prefix(enum record_kind kind, uint64_t argument, const char *path,
                                        size_t length)
 {
-    const struct record *r = find(kind, argument, path, length);
+    const struct record *r = resolve_find(kind, argument, path, length);
     char copy[FI_PATH_MAX];
     struct fi_query q;
     enum fallback_reason why;
@@ -93,7 +73,7 @@ static bool is_success(const struct record *r)
 /* What this path's object is, if that is known: the target's stat for a symlink. */
 static const struct stat *known_stat(const char *path, size_t length)
 {
-    const struct record *r = find(RECORD_STAT, 0, path, length);
+    const struct record *r = resolve_find(RECORD_STAT, 0, path, length);
     const struct record_stat *s;
 
     if (!is_success(r)) {
@@ -125,7 +105,7 @@ static bool is_searchable(const char *path, size_t length)
 static bool listing_lacks(const char *directory, size_t length, const char *name,
                           size_t name_length)
 {
-    const struct record *list = find(RECORD_LIST, 0, directory, length);
+    const struct record *list = resolve_find(RECORD_LIST, 0, directory, length);
     char copy[FI_NAME_MAX + 1];
 
     if (!is_success(list) || name[0] == '.' || name_length > FI_NAME_MAX) {
@@ -156,7 +136,7 @@ static int implied_error(const char *path, size_t length)
         if (listing_lacks(path, n, path + n + 1, child - n - 1)) {
             return is_searchable(path, n) ? ENOENT : 0;
         }
-        r = find(RECORD_STAT, 0, path, n);
+        r = resolve_find(RECORD_STAT, 0, path, n);
         if (r != NULL && (r->error == ENOENT || r->error == ENOTDIR)) {
             return r->error;
         }
@@ -198,9 +178,9 @@ static const struct record *get_or_imply(const struct fi_query *q, int *error,
 /* --- what this node has changed --- */
 
 /* For the walk of affected.h. */
-static const struct record *look(const char *path, size_t length, int *error)
+static const struct record *resolve_look(const char *path, size_t length, int *error)
 {
-    const struct record *r = find(RECORD_STAT, 0, path, length);
+    const struct record *r = resolve_find(RECORD_STAT, 0, path, length);
 
     *error = 0;
     if (r != NULL || (*error = implied_error(path, length)) != 0) {
@@ -211,7 +191,7 @@ static const struct record *look(const char *path, size_t length, int *error)
 
 bool resolve_is_stale(const char *path, size_t length)
 {
-    const struct stale_context by = {resolver.node, resolver.policy, look};
+    const struct stale_context by = {resolver.node, resolver.policy, resolve_look};
 
     return change_any(resolver.node) &&
            (changes_lost(resolver.node) || stale_path(&by, path, length));
@@ -327,7 +307,7 @@ static bool make_subject(struct subject *s, const char *path)
 static bool is_listed_directory(const char *path, size_t length)
 {
     size_t n = path_parent_length(path, length);
-    const struct record *list = find(RECORD_LIST, 0, path, n);
+    const struct record *list = resolve_find(RECORD_LIST, 0, path, n);
     const struct record_list_entry *e;
 
     if (!is_success(list)) {
@@ -344,7 +324,7 @@ static bool is_ours(const char *path, size_t length)
     return verdict == OURS || (verdict == OURS_IF_DIRECTORY && is_listed_directory(path, length));
 }
 
-static bool fall_back(enum fallback_reason reason)
+static bool resolve_fall_back(enum fallback_reason reason)
 {
     resolve_fell_back(reason);
     return false;
@@ -402,7 +382,7 @@ static bool resolve_slowly(enum call_family family, enum record_kind kind, uint6
     }
     count_add(&fi_count->intercepted[family], 1);
     if (resolve_is_stale(s.path, s.length)) {
-        return fall_back(FALLBACK_STALE);
+        return resolve_fall_back(FALLBACK_STALE);
     }
     q = query_make(kind, argument, s.path, s.length);
     r = segment_find(&resolver.node->index, &q);
@@ -413,11 +393,11 @@ static bool resolve_slowly(enum call_family family, enum record_kind kind, uint6
         }
     }
     if (r == NULL) {
-        return fall_back(why);
+        return resolve_fall_back(why);
     }
     if ((record_flags(r) & RECORD_UNAVAILABLE) != 0 || !is_acceptable(r, s.must_be_directory) ||
         (s.must_be_searchable && !is_searchable(s.path, s.length))) {
-        return fall_back(FALLBACK_UNAVAILABLE);
+        return resolve_fall_back(FALLBACK_UNAVAILABLE);
     }
     return deliver(family, r, r->error, answer);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * resolve.h - the flow of one call: policy, node cache, fill.
  *
@@ -14,25 +15,7 @@
 #include "cache/node.h"
 #include "fill/fill.h"
 #include "policy/policy.h"
-
-/* What the flow works on; set once, before resolve_active is. fill is NULL in attached processes.
- */
-struct resolver {
-    struct node_cache *node;
-    struct fill *fill;
-    const struct policy *policy;
-};
-
-extern struct resolver resolver;
-extern _Atomic bool resolve_active;
-extern _Atomic bool
-    resolve_begun; /* descriptors and libraries of this process may be the mirror's */
-
-void resolve_start(struct node_cache *node, struct fill *fill, const struct policy *policy);
-/* Nothing is answered any more: names name other files (base/view.h). resolve_begun stays. */
-void resolve_end(void);
-/* In the child of a fork: it reads the cache, and fills nothing. */
-void resolve_detach_fill(void);
+#include "process/serving.h"
 
 struct answer {
     const struct record *record; /* NULL with an error that follows from other records */

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # preload: build/libfastimport.so
 
 PRELOAD_SRC := $(wildcard preload/*.c $(foreach d,answer base broadcast cache dlopen early fill intercept invalidate ldso mpi plan policy process report service,preload/$(d)/*.c))
@@ -25,4 +26,4 @@ $(B)/libfastimport.so: $(PRELOAD_OBJ) $(B)/exports.map
 	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-soname,libfastimport.so -Wl,--version-script=$(B)/exports.map \
 	  -o $@ $(PRELOAD_OBJ) -pthread
 
-include preload/elf/rules.mk preload/keeper/rules.mk
+include preload/elf/rules.mk

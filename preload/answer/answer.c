@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* answer.c - see answer.h */
 #include "answer/answer.h"
 

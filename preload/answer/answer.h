@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * answer.h - from an entry of the node cache to what the call returns: a struct stat, a descriptor,
  * a DIR, a path.

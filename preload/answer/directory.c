@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* directory.c - see directory.h */
 #include "answer/directory.h"
 
@@ -16,7 +17,7 @@ enum { STREAMS = 64, WAIT_BUDGET = 1000 };
 static _Atomic(struct directory *) streams[STREAMS];
 static struct directory busy;
 
-static int enter(struct directory *d)
+static int directory_enter(struct directory *d)
 {
     for (int i = 0; i < STREAMS; i++) {
         struct directory *free_slot = NULL;
@@ -30,7 +31,7 @@ static int enter(struct directory *d)
 
 /* False: another thread was using the stream when this process was forked; nobody will ever give it
  * back. */
-static bool leave(struct directory *d)
+static bool directory_leave(struct directory *d)
 {
     for (int i = 0; d->slot >= 0 && i < WAIT_BUDGET; i++) {
         struct directory *expected = d;
@@ -61,7 +62,7 @@ struct directory *directory_open(const struct record *list)
 
     if (d != NULL) {
         *d = (struct directory){.magic = magic, .list = list, .fd = -1};
-        d->slot = enter(d);
+        d->slot = directory_enter(d);
     }
     return d;
 }
@@ -119,7 +120,7 @@ int directory_fd(struct directory *d)
 
 void directory_close(struct directory *d)
 {
-    if (!leave(d)) {
+    if (!directory_leave(d)) {
         return;
     }
     if (d->fd >= 0) {

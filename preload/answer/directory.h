@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * directory.h - a directory stream over a cached listing.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* dirtree.c - see dirtree.h */
 #include "base/dirtree.h"
 
@@ -63,8 +64,8 @@ struct removal {
 static bool remove_entry(void *context, const char *name, unsigned char type)
 {
     struct removal *removal = context;
-    int error =
-        type == DT_DIR ? dirtree_remove(removal->dirfd, name) : sys_unlinkat(removal->dirfd, name, 0);
+    int error = type == DT_DIR ? dirtree_remove(removal->dirfd, name)
+                               : sys_unlinkat(removal->dirfd, name, 0);
 
     if (error == -EISDIR) {
         error = dirtree_remove(removal->dirfd, name);

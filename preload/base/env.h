@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * env.h - an environment that is about to be handed to exec; for our own there is
  * getenv(3).

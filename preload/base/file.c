@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* file.c - see file.h */
 #include "base/file.h"
 
@@ -56,7 +57,7 @@ enum kind { REPLACEABLE, STREAM, NEITHER };
 /* What would happen to the file of that name. A link that somebody else made is not looked through,
  * and a FIFO of somebody else's is not written to: both are replaced, if the directory allows it.
  */
-static enum kind kind_of(const char *name)
+static enum kind file_kind_of(const char *name)
 {
     struct stat st;
     bool is_link;
@@ -99,7 +100,7 @@ static int create_beside(const char *name, mode_t mode, char temporary[FI_PATH_M
 }
 
 /* A reader that has stopped is waited for a second. */
-static int write_all(int fd, const char *bytes, size_t size)
+static int file_write_all(int fd, const char *bytes, size_t size)
 {
     int64_t give_up = sys_now_ns() + SLOW_READER_NS;
     size_t done = 0;
@@ -129,7 +130,7 @@ static int write_stream(int fd, const void *bytes, size_t size)
     sigaddset(&sigpipe, SIGPIPE);
     sigpending(&pending);
     pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
-    error = write_all(fd, bytes, size);
+    error = file_write_all(fd, bytes, size);
     if (error == -EPIPE && sigismember(&pending, SIGPIPE) == 0) {
         sigtimedwait(&sigpipe, NULL, &at_once);
     }
@@ -137,7 +138,7 @@ static int write_stream(int fd, const void *bytes, size_t size)
     return error;
 }
 
-static int replace(const char *name, const void *bytes, size_t size, mode_t mode)
+static int base_file_replace(const char *name, const void *bytes, size_t size, mode_t mode)
 {
     char temporary[FI_PATH_MAX];
     int fd = create_beside(name, mode, temporary);
@@ -146,7 +147,7 @@ static int replace(const char *name, const void *bytes, size_t size, mode_t mode
     if (fd < 0) {
         return fd;
     }
-    error = write_all(fd, bytes, size);
+    error = file_write_all(fd, bytes, size);
     sys_close(fd);
     if (error == 0) {
         error = sys_rename(temporary, name);
@@ -159,13 +160,13 @@ static int replace(const char *name, const void *bytes, size_t size, mode_t mode
 
 int file_replace(const char *name, const void *bytes, size_t size, mode_t mode)
 {
-    if (descriptor_of(name) >= 0 || kind_of(name) != REPLACEABLE) {
+    if (descriptor_of(name) >= 0 || file_kind_of(name) != REPLACEABLE) {
         return -EINVAL;
     }
-    return replace(name, bytes, size, mode);
+    return base_file_replace(name, bytes, size, mode);
 }
 
-static int put_stream(const char *name, const void *bytes, size_t size)
+static int file_put_stream(const char *name, const void *bytes, size_t size)
 {
     int fd = sys_open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
     struct stat st;
@@ -187,11 +188,11 @@ int file_put(const char *name, const void *bytes, size_t size, mode_t mode)
     if (fd >= 0) {
         return write_stream(fd, bytes, size);
     }
-    switch (kind_of(name)) {
+    switch (file_kind_of(name)) {
     case REPLACEABLE:
-        return replace(name, bytes, size, mode);
+        return base_file_replace(name, bytes, size, mode);
     case STREAM:
-        return put_stream(name, bytes, size);
+        return file_put_stream(name, bytes, size);
     default:
         return -EINVAL;
     }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * file.h - files that fastimport writes for the user: a plan, a report, a log. None of them follows
  * a symlink that somebody else has put in its place.

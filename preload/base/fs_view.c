@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* fs_view.c - see fs_view.h */
 #include "base/fs_view.h"
 

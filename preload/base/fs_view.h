@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * fs_view.h - which files does a name name here? That is said by the mount namespace and the root
  * directory of a process (mount_namespaces(7), chroot(2)), and may differ between a rank and its
@@ -41,7 +42,8 @@ void view_end_user_change(bool is_other);
  * start? */
 static inline bool fs_view_is_certain(void)
 {
-    return atomic_load(&view_user_changes) == 0 && (fs_view_kept || atomic_load(&fs_view_changes) == 0);
+    return atomic_load(&view_user_changes) == 0 &&
+           (fs_view_kept || atomic_load(&fs_view_changes) == 0);
 }
 
 /* This thread may have another view than the process had at its start. */

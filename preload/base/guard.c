@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* guard.c - see guard.h */
 #include "base/guard.h"
 

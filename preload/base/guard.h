@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * guard.h - "this thread is inside fastimport": its calls go straight to libc.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* hash.h - one 64-bit hash for keys of the node cache and names in listings: XXH3 (xxhash.com),
  * seeded by kind. */
 #ifndef FASTIMPORT_BASE_HASH_H

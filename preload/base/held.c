@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* held.c - see held.h */
 #include "base/held.h"
 
@@ -21,14 +22,14 @@ struct entry {
 static struct entry entries[ENTRIES];
 _Atomic uint64_t held_bits[HELD_NUMBERS / 64];
 
-static void mark(int fd)
+static void held_mark(int fd)
 {
     if (fd < HELD_NUMBERS) {
         atomic_fetch_or(&held_bits[fd / 64], 1ULL << (fd % 64));
     }
 }
 
-static void unmark(int fd)
+static void held_unmark(int fd)
 {
     if (fd < HELD_NUMBERS) {
         atomic_fetch_and(&held_bits[fd / 64], ~(1ULL << (fd % 64)));
@@ -53,7 +54,7 @@ int held_add(int fd, enum held_kind kind)
             e->inode = st.st_ino;
             atomic_store(&e->closed, false);
             atomic_store(&e->number, fd + 1);
-            mark(fd);
+            held_mark(fd);
             return i;
         }
     }
@@ -76,7 +77,7 @@ void held_drop(int entry)
     int number = entry < 0 ? FREE : atomic_exchange(&entries[entry].number, FREE);
 
     if (number > 0) {
-        unmark(number - 1);
+        held_unmark(number - 1);
     }
 }
 
@@ -149,7 +150,7 @@ void held_move(int entry)
 
     if (to >= 0) {
         atomic_store(&entries[entry].number, to + 1);
-        unmark(fd);
-        mark(to);
+        held_unmark(fd);
+        held_mark(to);
     }
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * held.h - descriptors that must stay open though the program did not open them, and may close all
  * that it did not open (daemons, closerange(3, 4096)): those that fastimport keeps, and those by

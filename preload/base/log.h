@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * log.h - one line to the user, on standard error or in FASTIMPORT_LOG_FILE.
  *

@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* path.c - see path.h */
 #include "base/path.h"
 
 #include <string.h>
 
 /* Appends one component; false if it, or the whole, gets too long. */
-static bool append(struct fi_path *out, const char *component, size_t length)
+static bool path_append(struct fi_path *out, const char *component, size_t length)
 {
     if (length > FI_NAME_MAX || out->length + 1 + length >= sizeof out->text) {
         return false;
@@ -27,7 +28,7 @@ static bool append_all(struct fi_path *out, const char *path)
             continue;
         }
         out->has_dotdot |= dotdot;
-        if (!dot && !append(out, path, length)) {
+        if (!dot && !path_append(out, path, length)) {
             return false;
         }
         path += length;

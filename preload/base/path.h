@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * path.h - paths as strings: absolute, normalised, cut and joined. Pure functions; no file system
  * is asked.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* sys.c - see sys.h */
 #include "base/sys.h"
 
@@ -16,7 +17,7 @@
 
 /* syscall(2) reports through errno; the callers want the kernel's own convention, and errno
  * untouched. */
-static long call(long number, long a, long b, long c, long d, long e, long f)
+static long sys_call(long number, long a, long b, long c, long d, long e, long f)
 {
     int saved = errno;
     long r = syscall(number, a, b, c, d, e, f);
@@ -28,11 +29,12 @@ static long call(long number, long a, long b, long c, long d, long e, long f)
     return r;
 }
 
-#define CALL1(n, a)             call(n, (long)(a), 0, 0, 0, 0, 0)
-#define CALL2(n, a, b)          call(n, (long)(a), (long)(b), 0, 0, 0, 0)
-#define CALL3(n, a, b, c)       call(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
-#define CALL4(n, a, b, c, d)    call(n, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
-#define CALL5(n, a, b, c, d, e) call(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
+#define CALL1(n, a)          sys_call(n, (long)(a), 0, 0, 0, 0, 0)
+#define CALL2(n, a, b)       sys_call(n, (long)(a), (long)(b), 0, 0, 0, 0)
+#define CALL3(n, a, b, c)    sys_call(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define CALL4(n, a, b, c, d) sys_call(n, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define CALL5(n, a, b, c, d, e)                                                                    \
+    sys_call(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
 
 int sys_openat(int dirfd, const char *path, int flags, mode_t mode)
 {

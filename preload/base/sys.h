@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * sys.h - system calls that no wrapper of ours can see.
  *

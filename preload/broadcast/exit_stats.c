@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* exit_stats.c - see exit_stats.h */
 #include "broadcast/exit_stats.h"
 
@@ -9,8 +10,8 @@ enum { LEFT_ROOM = 16 << 10 };
 
 size_t exit_stats_room(size_t n_ranks, size_t n_planned)
 {
-    return sizeof(struct exit_stats_head) + n_ranks * sizeof(struct fi_counters) + n_planned / 8 + 8 +
-           LEFT_ROOM;
+    return sizeof(struct exit_stats_head) + n_ranks * sizeof(struct fi_counters) + n_planned / 8 +
+           8 + LEFT_ROOM;
 }
 
 static const struct record *next_planned(const struct segment *segment, uint64_t *position)
@@ -23,7 +24,7 @@ static const struct record *next_planned(const struct segment *segment, uint64_t
     return r;
 }
 
-static size_t bytes_of(uint32_t n_bits)
+static size_t exit_stats_bytes_of(uint32_t n_bits)
 {
     return ((size_t)n_bits + 7) / 8;
 }
@@ -47,13 +48,13 @@ size_t exit_stats_write(const struct segment *segment, char *out)
         }
         head.n_bits++;
     }
-    left = bits + bytes_of(head.n_bits);
+    left = bits + exit_stats_bytes_of(head.n_bits);
     head.unserved_size = (uint32_t)unserved_write(segment, left, LEFT_ROOM, &head.unserved_omitted);
     memcpy(out, &head, sizeof head);
     return (size_t)(left - out) + head.unserved_size;
 }
 
-static bool mark(const struct segment *segment, const char *bits, uint32_t n_bits)
+static bool exit_stats_mark(const struct segment *segment, const char *bits, uint32_t n_bits)
 {
     uint64_t position = segment_arena_start(segment);
     const struct record *r;
@@ -68,7 +69,8 @@ static bool mark(const struct segment *segment, const char *bits, uint32_t n_bit
     return i == n_bits;
 }
 
-bool exit_stats_read(const struct segment *segment, const char *in, size_t size, struct exit_stats *out)
+bool exit_stats_read(const struct segment *segment, const char *in, size_t size,
+                     struct exit_stats *out)
 {
     struct exit_stats_head head;
     size_t at = sizeof head;
@@ -84,11 +86,11 @@ bool exit_stats_read(const struct segment *segment, const char *in, size_t size,
     out->counters = (const void *)(in + at);
     out->n_counters = head.n_counters;
     at += head.n_counters * sizeof *out->counters;
-    if (bytes_of(head.n_bits) > size - at) {
+    if (exit_stats_bytes_of(head.n_bits) > size - at) {
         return false;
     }
-    out->knows_plan = mark(segment, in + at, head.n_bits);
-    at += bytes_of(head.n_bits);
+    out->knows_plan = exit_stats_mark(segment, in + at, head.n_bits);
+    at += exit_stats_bytes_of(head.n_bits);
     out->left = in + at;
     out->unserved_size = head.unserved_size <= size - at ? head.unserved_size : 0;
     out->unserved_omitted = head.unserved_omitted;

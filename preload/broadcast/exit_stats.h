@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * exit_stats.h - what a node tells the root at its end: the counters of its ranks, which of the
  * plan's records were used, and which libraries were left to ld.so.
@@ -37,6 +38,6 @@ size_t exit_stats_write(const struct segment *segment, char *out);
 /* Takes a farewell in and marks the records. False if it makes no sense; what it does say is in
  * *out all the same. */
 bool exit_stats_read(const struct segment *segment, const char *in, size_t size,
-                   struct exit_stats *out);
+                     struct exit_stats *out);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* stream.c - see stream.h */
 #include "broadcast/stream.h"
 
@@ -46,7 +47,7 @@ void stream_writer_end(struct stream_writer *w)
     free(w->instead);
 }
 
-static bool open_file(struct stream_writer *w, const char *path, uint64_t size)
+static bool stream_open_file(struct stream_writer *w, const char *path, uint64_t size)
 {
     char name[FI_PATH_MAX + 512];
 
@@ -59,7 +60,7 @@ static bool open_file(struct stream_writer *w, const char *path, uint64_t size)
     return w->file >= 0;
 }
 
-static void close_file(struct stream_writer *w)
+static void stream_close_file(struct stream_writer *w)
 {
     if (w->file >= 0) {
         sys_close(w->file);
@@ -68,7 +69,7 @@ static void close_file(struct stream_writer *w)
 }
 
 /* The same record, but not to be had: so that nobody waits for it. NULL: no memory. */
-static const struct record *unavailable(struct stream_writer *w, const struct record *r)
+static const struct record *stream_unavailable(struct stream_writer *w, const struct record *r)
 {
     struct record *copy = realloc(w->instead, r->size);
 
@@ -116,15 +117,15 @@ static bool next_record(struct stream_writer *w)
 {
     const struct record *r;
 
-    close_file(w);
+    stream_close_file(w);
     while ((r = next_whole(w)) != NULL) {
         uint64_t behind = bytes_behind(r);
 
         if ((r->flags & RECORD_LOCAL) != 0) {
             continue;
         }
-        if (behind > 0 && !open_file(w, r->path, behind)) {
-            r = unavailable(w, r);
+        if (behind > 0 && !stream_open_file(w, r->path, behind)) {
+            r = stream_unavailable(w, r);
         }
         if (r != NULL) {
             w->pending = (const char *)r;
@@ -188,14 +189,14 @@ void stream_reader_init(struct stream_reader *reader, struct node_cache *node)
     *reader = (struct stream_reader){.node = node};
 }
 
-static const struct record *current(const struct stream_reader *reader)
+static const struct record *stream_current(const struct stream_reader *reader)
 {
     return (const struct record *)reader->buffer;
 }
 
 /* Publishes the record in the buffer, marked as not to be had here if its file could not be kept.
  */
-static void publish(struct stream_reader *reader, int error)
+static void stream_publish(struct stream_reader *reader, int error)
 {
     struct record *r = (struct record *)reader->buffer;
 
@@ -213,28 +214,28 @@ static void publish(struct stream_reader *reader, int error)
 
 static void finish_file(struct stream_reader *reader)
 {
-    const struct record *r = current(reader);
+    const struct record *r = stream_current(reader);
     const struct record_content *c = record_payload(r);
 
     if (reader->file_error == 0) {
         reader->file_error = mirror_finish(&reader->file, reader->node, r->path, &c->st);
     }
-    publish(reader, reader->file_error);
+    stream_publish(reader, reader->file_error);
 }
 
 /* A record has come whole. */
 static void take_record(struct stream_reader *reader)
 {
-    const struct record *r = current(reader);
+    const struct record *r = stream_current(reader);
     const struct record_content *c = record_payload(r);
     uint64_t behind = bytes_behind(r);
     bool is_file =
         r->kind == RECORD_CONTENT && r->error == 0 && (r->flags & RECORD_UNAVAILABLE) == 0;
 
     if (!is_file) {
-        publish(reader, 0);
+        stream_publish(reader, 0);
     } else if (c->same_as) {
-        publish(reader, mirror_link(reader->node, c->first, r->path));
+        stream_publish(reader, mirror_link(reader->node, c->first, r->path));
     } else {
         reader->file_left = behind;
         reader->file_error = mirror_begin(&reader->file, reader->node, behind);
@@ -284,7 +285,7 @@ static size_t take_record_bytes(struct stream_reader *reader, const char *bytes,
     size_t n;
 
     if (reader->have >= want) {
-        want = current(reader)->size;
+        want = stream_current(reader)->size;
     }
     if (want < sizeof(struct record) || !make_room(reader, want)) {
         reader->broken = true;
@@ -293,8 +294,9 @@ static size_t take_record_bytes(struct stream_reader *reader, const char *bytes,
     n = want - reader->have < size ? want - reader->have : size;
     memcpy(reader->buffer + reader->have, bytes, n);
     reader->have += n;
-    if (reader->have >= sizeof(struct record) && reader->have == current(reader)->size) {
-        if (record_valid(current(reader), reader->have) && query_has_answer(current(reader))) {
+    if (reader->have >= sizeof(struct record) && reader->have == stream_current(reader)->size) {
+        if (record_valid(stream_current(reader), reader->have) &&
+            query_has_answer(stream_current(reader))) {
             take_record(reader);
         } else {
             reader->broken = true;

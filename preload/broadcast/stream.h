@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * stream.h - the stream of records from the root's node cache to those of the other nodes, as
  * bytes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* tree.c - see tree.h */
 #include "broadcast/tree.h"
 
@@ -24,7 +25,7 @@ static struct tree_slot *slot_of(struct tree *r, unsigned number)
 }
 
 /* Posts receives into all free slots. */
-static int expect(struct tree *r)
+static int tree_expect(struct tree *r)
 {
     int e = 0;
 
@@ -47,7 +48,7 @@ int tree_open(struct tree *r, struct job *job)
             return -1;
         }
     }
-    return expect(r);
+    return tree_expect(r);
 }
 
 static int pass_on(struct tree *r, struct tree_slot *slot)
@@ -104,7 +105,7 @@ static int check_sends(struct tree *r, struct tree_slot *slot, bool *all_done)
     return e;
 }
 
-static int release(struct tree *r)
+static int tree_release(struct tree *r)
 {
     int e = 0;
 
@@ -125,9 +126,9 @@ int tree_progress(struct tree *r)
     int e = arrive(r);
 
     if (e == 0) {
-        e = release(r);
+        e = tree_release(r);
     }
-    return e == 0 ? expect(r) : e;
+    return e == 0 ? tree_expect(r) : e;
 }
 
 struct wire_frame *tree_room(struct tree *r)

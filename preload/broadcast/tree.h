@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * tree.h - the stream's way from the root to the leaders of all nodes: down a tree, frame by
  * frame.
@@ -19,8 +20,8 @@
 #ifndef FASTIMPORT_BROADCAST_TREE_H
 #define FASTIMPORT_BROADCAST_TREE_H
 
-#include "mpi/job.h"
 #include "broadcast/wire.h"
+#include "mpi/job.h"
 
 enum {
     TREE_FANOUT = 2,

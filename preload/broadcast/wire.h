@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * wire.h - the messages between the services of the nodes: layout only.
  *
@@ -48,7 +49,6 @@ struct wire_hello {
     uint32_t usable;  /* the root has a node cache */
     uint32_t planned; /* entries of the plan, whose bulk comes first */
     uint64_t max_file;
-    uint64_t nonce; /* of the root's node cache */
     struct mount_check mount_check;
     uint32_t roots_size;
     char roots[POLICY_TEXT];

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* changes.c - see changes.h */
 #include "cache/changes.h"
 
@@ -17,15 +18,15 @@ struct change_name {
     char name[FI_NAME_MAX + 1];
 };
 
-static const struct record *find(const struct node_cache *node, enum change_key kind,
-                                 const void *key, size_t length)
+static const struct record *changes_find(const struct node_cache *node, enum change_key kind,
+                                         const void *key, size_t length)
 {
     struct fi_query q = query_make(RECORD_STALE, kind, key, length);
 
     return segment_find(&node->index, &q);
 }
 
-static bool covers(const struct record *r, enum change_extent extent)
+static bool changes_covers(const struct record *r, enum change_extent extent)
 {
     return r != NULL && (record_flags(r) & extent) == extent;
 }
@@ -44,14 +45,14 @@ void change_lost(struct node_cache *node)
 bool change_of_path(const struct node_cache *node, const char *path, size_t length,
                     enum change_extent extent)
 {
-    return covers(find(node, CHANGE_PATH, path, length), extent);
+    return changes_covers(changes_find(node, CHANGE_PATH, path, length), extent);
 }
 
 bool change_of_inode(const struct node_cache *node, ino_t inode, enum change_extent extent)
 {
     uint64_t key = inode;
 
-    return covers(find(node, CHANGE_INODE, &key, sizeof key), extent);
+    return changes_covers(changes_find(node, CHANGE_INODE, &key, sizeof key), extent);
 }
 
 static size_t name_key(struct change_name *key, ino_t directory, const char *name, size_t length)
@@ -67,11 +68,11 @@ bool change_of_name(const struct node_cache *node, ino_t directory, const char *
     struct change_name key;
     size_t n = name_key(&key, directory, name, length);
 
-    return find(node, CHANGE_NAME, &key, n) != NULL;
+    return changes_find(node, CHANGE_NAME, &key, n) != NULL;
 }
 
-static bool note(struct node_cache *node, enum change_key kind, const void *key, size_t length,
-                 uint8_t flags, const void *payload, size_t payload_size)
+static bool changes_note(struct node_cache *node, enum change_key kind, const void *key,
+                         size_t length, uint8_t flags, const void *payload, size_t payload_size)
 {
     struct record *r = segment_allocate(&node->index, length, payload_size);
 
@@ -91,8 +92,8 @@ static bool note(struct node_cache *node, enum change_key kind, const void *key,
 bool change_note_path(struct node_cache *node, const char *path, size_t length,
                       enum change_extent extent)
 {
-    return covers(find(node, CHANGE_PATH, path, length), extent) ||
-           note(node, CHANGE_PATH, path, length, (uint8_t)extent, "", 0);
+    return changes_covers(changes_find(node, CHANGE_PATH, path, length), extent) ||
+           changes_note(node, CHANGE_PATH, path, length, (uint8_t)extent, "", 0);
 }
 
 bool change_note_name(struct node_cache *node, ino_t directory, const char *name, size_t length)
@@ -100,7 +101,8 @@ bool change_note_name(struct node_cache *node, ino_t directory, const char *name
     struct change_name key;
     size_t n = name_key(&key, directory, name, length);
 
-    return find(node, CHANGE_NAME, &key, n) != NULL || note(node, CHANGE_NAME, &key, n, 0, "", 0);
+    return changes_find(node, CHANGE_NAME, &key, n) != NULL ||
+           changes_note(node, CHANGE_NAME, &key, n, 0, "", 0);
 }
 
 static const struct change_inode *inode_payload(const struct record *r)
@@ -120,24 +122,24 @@ bool change_note_inode(struct node_cache *node, const struct stat *st, const cha
     } payload;
     uint64_t key = st->st_ino;
     size_t n = strnlen(path, sizeof payload.path - 1);
-    const struct record *known = find(node, CHANGE_INODE, &key, sizeof key);
+    const struct record *known = changes_find(node, CHANGE_INODE, &key, sizeof key);
     const struct change_inode *c = known == NULL ? NULL : inode_payload(known);
     uint8_t flags = (uint8_t)(extent | (known == NULL ? 0 : record_flags(known) & RECORD_TREE));
 
-    if (covers(known, flags) && c != NULL && n > 0 && strcmp(c->path, path) == 0) {
+    if (changes_covers(known, flags) && c != NULL && n > 0 && strcmp(c->path, path) == 0) {
         return true;
     }
     payload.st = *st;
     memcpy(payload.path, path, n);
     payload.path[n] = '\0';
-    return note(node, CHANGE_INODE, &key, sizeof key, flags, &payload,
-                offsetof(__typeof__(payload), path) + n + 1);
+    return changes_note(node, CHANGE_INODE, &key, sizeof key, flags, &payload,
+                        offsetof(__typeof__(payload), path) + n + 1);
 }
 
 static const struct change_inode *changed_inode(const struct node_cache *node, ino_t inode)
 {
     uint64_t key = inode;
-    const struct record *r = find(node, CHANGE_INODE, &key, sizeof key);
+    const struct record *r = changes_find(node, CHANGE_INODE, &key, sizeof key);
 
     return r == NULL ? NULL : inode_payload(r);
 }

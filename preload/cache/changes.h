@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * changes.h - what this node has changed below the roots: such things are no longer answered from
  * the cache.

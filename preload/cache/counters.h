@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * counters.h - what one process did: how many calls of each family were seen and served, and what
  * the rest cost.
@@ -27,7 +28,7 @@ enum call_family {
 enum fallback_reason {
     FALLBACK_TIMEOUT,     /* no answer within FASTIMPORT_WAIT_MS */
     FALLBACK_UNAVAILABLE, /* too large, not a regular file, unreadable, no room in the node cache */
-    FALLBACK_STALE,      /* this node wrote there */
+    FALLBACK_STALE,       /* this node wrote there */
     FALLBACK_ENDED,       /* the service had ended */
     FALLBACK_NO_MEMORY,   /* the index segment was full */
     FALLBACK_LIBRARY,     /* a library that could not be loaded from its closure */

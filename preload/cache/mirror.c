@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* mirror.c - see mirror.h */
 #include "cache/mirror.h"
 
@@ -113,8 +114,8 @@ static bool target_path(const struct node_cache *node, const char *path, char *o
     return path_is_normal(path, strlen(path)) && mirror_path(node, path, out, size);
 }
 
-static int place(struct node_cache *node, const char *from, char *to,
-                 int (*put)(const char *, const char *))
+static int mirror_place(struct node_cache *node, const char *from, char *to,
+                        int (*put)(const char *, const char *))
 {
     int error = put(from, to);
 
@@ -127,7 +128,7 @@ static int place(struct node_cache *node, const char *from, char *to,
     return error;
 }
 
-static int describe(struct node_cache *node, uint64_t inode, const struct stat *original)
+static int mirror_describe(struct node_cache *node, uint64_t inode, const struct stat *original)
 {
     struct record *r = segment_allocate(&node->index, sizeof inode, sizeof *original);
 
@@ -144,7 +145,7 @@ static int describe(struct node_cache *node, uint64_t inode, const struct stat *
 }
 
 /* Gives a copy, of which so much was written, its mode, its size and its times. */
-static int dress(int fd, uint64_t note_change, const struct stat *original)
+static int mirror_dress(int fd, uint64_t note_change, const struct stat *original)
 {
     struct timespec times[2] = {original->st_atim, original->st_mtim};
     int error = sys_fchmod(fd, (original->st_mode & 0777) | 0400);
@@ -196,8 +197,8 @@ static int write_into(const struct mirror_writer *w, const char *target, int fd)
 
 /* A copy that is there keeps its inode, by which ld.so knows what it has loaded from it: what that
  * lacks, perhaps, is written into it. False: there is none of this version, or it cannot be. */
-static bool complete(const struct mirror_writer *w, const struct node_cache *node,
-                     const char *target, const struct stat *original)
+static bool mirror_complete(const struct mirror_writer *w, const struct node_cache *node,
+                            const char *target, const struct stat *original)
 {
     const struct stat *known;
     struct stat st;
@@ -210,7 +211,7 @@ static bool complete(const struct mirror_writer *w, const struct node_cache *nod
     known = sys_fstat(fd, &st) == 0 ? mirror_original(node, &st) : NULL;
     if (known != NULL && is_same_version(known, original)) {
         done = write_into(w, target, fd) == 0;
-        dress(fd, w->note_change, original);
+        mirror_dress(fd, w->note_change, original);
     }
     sys_close(fd);
     return done;
@@ -229,16 +230,16 @@ static int put_in_place(struct mirror_writer *w, struct node_cache *node, const 
     if (!target_path(node, path, target, sizeof target)) {
         return -ENAMETOOLONG;
     }
-    if (whole && complete(w, node, target, original)) {
+    if (whole && mirror_complete(w, node, target, original)) {
         sys_unlink(w->temporary);
         return 0;
     }
     /* before the file is in place: whoever opens it may ask for its stat at once */
     if (error == 0) {
-        error = describe(node, st.st_ino, original);
+        error = mirror_describe(node, st.st_ino, original);
     }
     if (error == 0) {
-        error = place(node, w->temporary, target, whole ? sys_rename : sys_link);
+        error = mirror_place(node, w->temporary, target, whole ? sys_rename : sys_link);
     }
     if (error == 0 && !whole) {
         sys_unlink(w->temporary);
@@ -249,7 +250,7 @@ static int put_in_place(struct mirror_writer *w, struct node_cache *node, const 
 int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *path,
                   const struct stat *original)
 {
-    int error = dress(w->fd, w->note_change, original);
+    int error = mirror_dress(w->fd, w->note_change, original);
 
     if (error == 0) {
         error = put_in_place(w, node, path, original);
@@ -273,6 +274,6 @@ int mirror_link(struct node_cache *node, const char *first, const char *path)
     if (!target_path(node, first, from, sizeof from) || !target_path(node, path, to, sizeof to)) {
         return -ENAMETOOLONG;
     }
-    error = place(node, from, to, sys_link);
+    error = mirror_place(node, from, to, sys_link);
     return error == -EEXIST ? 0 : error;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * mirror.h - the files of a node cache: a tree of copies under their original paths.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* node.c - see node.h */
 #include "cache/node.h"
 
@@ -12,10 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/dirtree.h"
 #include "base/held.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "base/dirtree.h"
 
 enum {
     GRACE_SECONDS = 60
@@ -24,7 +25,7 @@ enum {
 static const uint64_t index_capacity = 1ULL
                                        << 30; /* address space; blocks are allocated as needed */
 
-static void file_name(const struct node_cache *node, const char *name, char out[512])
+static void node_file_name(const struct node_cache *node, const char *name, char out[512])
 {
     snprintf(out, 512, "%s/%s", node->directory, name);
 }
@@ -70,7 +71,7 @@ static int take_lock(struct node_cache *node, const char *name, int flags)
     int fd;
 
     node->lock = -1;
-    file_name(node, name, file);
+    node_file_name(node, name, file);
     fd = sys_move_high(sys_open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600));
     if (fd < 0) {
         return fd;
@@ -97,8 +98,8 @@ static int make_lock(struct node_cache *node)
     if (error != 0) {
         return error;
     }
-    file_name(node, "lock.new", from);
-    file_name(node, "lock", to);
+    node_file_name(node, "lock.new", from);
+    node_file_name(node, "lock", to);
     error = sys_rename(from, to);
     if (error != 0) {
         held_close(node->lock);
@@ -114,14 +115,14 @@ static int populate(struct node_cache *node, uint32_t n_ranks, uint64_t nonce)
     if (error != 0) {
         return error;
     }
-    file_name(node, "files", name);
+    node_file_name(node, "files", name);
     error = sys_mkdir(name, 0700);
     if (error == 0) {
-        file_name(node, "tmp", name);
+        node_file_name(node, "tmp", name);
         error = sys_mkdir(name, 0700);
     }
     if (error == 0) {
-        file_name(node, "index", name);
+        node_file_name(node, "index", name);
         error = segment_create(&node->index, name, index_capacity, n_ranks, nonce);
     }
     if (error != 0) {
@@ -183,7 +184,7 @@ int node_visit(struct node_cache *node, const char *directory, uint64_t nonce)
     strcpy(node->directory, directory);
     node->directory_length = strlen(directory);
     node->lock = -1;
-    file_name(node, "index", name);
+    node_file_name(node, "index", name);
     error = segment_attach(&node->index, name, nonce);
     node->may_execute = error == 0 && node->index.header->may_execute != 0;
     return error;
@@ -214,7 +215,7 @@ static bool is_last(const struct node_cache *node)
     if (fd >= 0) {
         return sys_flock(fd, LOCK_EX | LOCK_NB) == 0;
     }
-    file_name(node, "lock", file);
+    node_file_name(node, "lock", file);
     fd = sys_open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
     last = fd >= 0 && sys_flock(fd, LOCK_EX | LOCK_NB) == 0;
     if (fd >= 0) {
@@ -242,7 +243,7 @@ struct sweep {
 };
 
 /* Does a process still use the cache in this directory, or is one just making it? */
-static bool in_use(int fd)
+static bool node_in_use(int fd)
 {
     struct stat st;
     int lock = sys_openat(fd, "lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
@@ -294,7 +295,7 @@ static bool sweep_one(void *context, const char *name, unsigned char type)
     if (fd < 0) {
         return true;
     }
-    if (is_private(fd, geteuid()) && !in_use(fd)) {
+    if (is_private(fd, geteuid()) && !node_in_use(fd)) {
         sweep->removed += dirtree_remove(AT_FDCWD, path) == 0;
     }
     sys_close(fd);

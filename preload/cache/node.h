@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * node.h - the node cache as a place: a private directory with the index segment and the mirror of
  * files.

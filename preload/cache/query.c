@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* query.c - see query.h */
 #include "cache/query.h"
 
 #include "base/path.h"
-#include "dlopen/closure.h"
+#include "cache/library_record.h"
 
 static bool is_by_name(const struct fi_query *q)
 {
@@ -31,7 +32,7 @@ static bool knows_argument(const struct fi_query *q)
 
 bool query_is_sound(const struct fi_query *q)
 {
-    return knows_argument(q) && (is_by_name(q) ? library_key_is_sound(q->path, q->length)
+    return knows_argument(q) && (is_by_name(q) ? library_record_key_is_sound(q->path, q->length)
                                                : path_is_normal(q->path, q->length));
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * query.h - what the root looks up because somebody says so: a plan, a rank of its own node, the
  * leader of another one. And what a node takes for an answer of the root.

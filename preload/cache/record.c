@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* record.c - see record.h */
 #include "cache/record.h"
 
@@ -32,7 +33,7 @@ void record_seal(struct record *r)
 
 /* The entry at an offset of the payload, or NULL if it does not lie inside, its name's NUL
  * included. */
-static const struct record_list_entry *entry_at(const struct record *r, size_t at)
+static const struct record_list_entry *record_entry_at(const struct record *r, size_t at)
 {
     const struct record_list_entry *e = (const void *)((const char *)record_payload(r) + at);
     size_t head = offsetof(struct record_list_entry, name);
@@ -44,7 +45,7 @@ static const struct record_list_entry *entry_at(const struct record *r, size_t a
     return e->name[e->length] == '\0' ? e : NULL;
 }
 
-static size_t entry_size(const struct record_list_entry *e)
+static size_t record_entry_size(const struct record_list_entry *e)
 {
     return record_round8(offsetof(struct record_list_entry, name) + e->length + 1u);
 }
@@ -64,18 +65,19 @@ static bool list_valid(const struct record *r)
         return false;
     }
     for (uint32_t i = 0; i < list->n_slots; i++) {
-        if (list->slots[i] != 0 && (list->slots[i] < at || entry_at(r, list->slots[i]) == NULL)) {
+        if (list->slots[i] != 0 &&
+            (list->slots[i] < at || record_entry_at(r, list->slots[i]) == NULL)) {
             return false;
         }
     }
     at = (at + 7) & ~(size_t)7;
     for (uint32_t i = 0; i < list->n_entries; i++) {
-        const struct record_list_entry *e = entry_at(r, at);
+        const struct record_list_entry *e = record_entry_at(r, at);
 
         if (e == NULL) {
             return false;
         }
-        at += entry_size(e);
+        at += record_entry_size(e);
     }
     return at == r->payload_size;
 }
@@ -162,7 +164,7 @@ const struct record_list_entry *record_list_next(const struct record *r,
         (const char *)list + record_round8(sizeof *list + list->n_slots * sizeof list->slots[0]);
 
     if (entry != NULL) {
-        at = (const char *)entry + entry_size(entry);
+        at = (const char *)entry + record_entry_size(entry);
     }
     return at < (const char *)list + r->payload_size ? (const void *)at : NULL;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * record.h - what the node cache holds: one immutable answer of the file system.
  *
@@ -27,14 +28,14 @@ enum record_kind {
                       * 0: all of them;  RECORD_MAPPED: those that ld.so maps, up to the end of the
                       * last PT_LOAD (no debug sections) */
     RECORD_LIBRARY,  /* dlopen: what to load before it, see fill/library.h */
-    RECORD_STALE, /* this node wrote here: never answer for it; argument: a key of change.h. Local
+    RECORD_STALE,  /* this node wrote here: never answer for it; argument: a key of change.h. Local
                     */
     RECORD_MIRROR, /* inode of a mirror file -> struct stat of the original; path = 8 bytes. Local
                     */
     RECORD_ORIGIN, /* (st_dev, st_ino) of an original, 16 bytes -> the path whose mirror file holds
                     * it; argument as with RECORD_CONTENT. Local */
     RECORD_ROOTS,  /* the table of roots as text (policy.h); path "/". Local */
-    RECORD_UNSERVED,   /* a library that was left to ld.so (left.h): why, as text. Local */
+    RECORD_UNSERVED, /* a library that was left to ld.so (left.h): why, as text. Local */
     RECORD_KINDS
 };
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* segment.c - see segment.h */
 #include "cache/segment.h"
 
@@ -158,7 +159,7 @@ static struct record *record_at(const struct segment *s, uint64_t offset)
 
 /* In a process that attached: has the record at `at` (offset / 8) been found sound, now or before?
  * A small table of its own remembers those, so that each is examined about once. */
-static bool is_sound(const struct segment *s, const struct record *r, uint32_t at)
+static bool segment_is_sound(const struct segment *s, const struct record *r, uint32_t at)
 {
     _Atomic uint32_t *seen = &s->checked[at % CHECKED];
     uint64_t tail;
@@ -189,7 +190,7 @@ const struct record *segment_find(const struct segment *s, const struct fi_query
     for (int i = 0; at != 0 && i < LONGEST_CHAIN; i++) {
         const struct record *r = record_at(s, (uint64_t)at * 8);
 
-        if (r == NULL || (s->checked != NULL && !is_sound(s, r, at))) {
+        if (r == NULL || (s->checked != NULL && !segment_is_sound(s, r, at))) {
             return NULL;
         }
         if (answers(r, q)) {
@@ -263,7 +264,7 @@ static uint32_t take_place(struct record *r, uint32_t size)
 }
 
 /* The room of `size` bytes at the tail, NULL: none is left. */
-static struct record *allocate(struct segment *s, uint32_t size)
+static struct record *cache_segment_allocate(struct segment *s, uint32_t size)
 {
     struct segment_header *h = s->header;
 
@@ -302,7 +303,7 @@ struct record *segment_allocate(struct segment *s, size_t path_length, size_t pa
         atomic_load_explicit(&h->full, memory_order_relaxed)) {
         return NULL;
     }
-    r = allocate(s, record_size_for(path_length, payload_size));
+    r = cache_segment_allocate(s, record_size_for(path_length, payload_size));
     if (r == NULL) {
         return NULL;
     }
@@ -312,7 +313,7 @@ struct record *segment_allocate(struct segment *s, size_t path_length, size_t pa
 }
 
 /* By its maker and by one who waits no longer, maybe at once: the first decides. */
-static bool settle(struct record *r, enum record_state state)
+static bool segment_settle(struct record *r, enum record_state state)
 {
     uint32_t size = atomic_load(&r->size);
 
@@ -351,7 +352,7 @@ static struct record *copy(struct segment *s, const struct record *from)
 
 void segment_publish(struct segment *s, struct record *r)
 {
-    while (!settle(r, RECORD_WHOLE)) {
+    while (!segment_settle(r, RECORD_WHOLE)) {
         if ((r->flags & RECORD_LOCAL) != 0) {
             atomic_fetch_and(&r->size, ~(uint32_t)RECORD_STATES);
             break;
@@ -367,7 +368,7 @@ void segment_publish(struct segment *s, struct record *r)
 bool segment_abandon(struct segment *s, struct record *r)
 {
     (void)s;
-    return settle(r, RECORD_ABANDONED);
+    return segment_settle(r, RECORD_ABANDONED);
 }
 
 const struct record *segment_insert(struct segment *s, const struct record *from)
@@ -398,7 +399,8 @@ static uint32_t size_at(const struct segment *s, uint64_t position)
     return size < sizeof *r ? 0 : size;
 }
 
-static const struct record *walk(const struct segment *s, uint64_t *position, uint32_t step_over)
+static const struct record *cache_segment_walk(const struct segment *s, uint64_t *position,
+                                               uint32_t step_over)
 {
     uint32_t size;
 
@@ -419,12 +421,12 @@ static const struct record *walk(const struct segment *s, uint64_t *position, ui
 
 const struct record *segment_walk(const struct segment *s, uint64_t *position)
 {
-    return walk(s, position, RECORD_ABANDONED);
+    return cache_segment_walk(s, position, RECORD_ABANDONED);
 }
 
 const struct record *segment_walk_whole(const struct segment *s, uint64_t *position)
 {
-    return walk(s, position, RECORD_ABANDONED | RECORD_UNFINISHED);
+    return cache_segment_walk(s, position, RECORD_ABANDONED | RECORD_UNFINISHED);
 }
 
 struct record *segment_unfinished(const struct segment *s, uint64_t position)

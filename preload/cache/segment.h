@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * segment.h - the index of a node cache: records that all processes of the node read without a
  * lock.
@@ -18,8 +19,8 @@
 #ifndef FASTIMPORT_CACHE_SEGMENT_H
 #define FASTIMPORT_CACHE_SEGMENT_H
 
-#include "cache/record.h"
 #include "cache/counters.h"
+#include "cache/record.h"
 
 enum {
     SEGMENT_VERSION = 5,
@@ -57,13 +58,13 @@ struct segment_header {
     _Atomic uint32_t waiters;
     _Atomic uint32_t doorbell; /* futex: the leader's service sleeps on it */
     _Atomic uint32_t leader_sleeps;
-    _Atomic uint32_t state;    /* enum service_state */
-    _Atomic uint32_t bulk;     /* the plan's records are on their way */
-    _Atomic uint64_t progress; /* blocks received; tells a slow service from a dead one */
+    _Atomic uint32_t state;         /* enum service_state */
+    _Atomic uint32_t bulk;          /* the plan's records are on their way */
+    _Atomic uint64_t progress;      /* blocks received; tells a slow service from a dead one */
     _Atomic uint32_t invalidations; /* number of RECORD_BYPASS: 0 spares the look-up */
     _Atomic uint32_t lost_changes;  /* a change could not be noted: answer nothing (change.h) */
-    _Atomic uint32_t leaving;  /* ranks of this node that are at their exit, or have called exec */
-    _Atomic int32_t leader;    /* its process id, in the namespace of this inode: */
+    _Atomic uint32_t leaving; /* ranks of this node that are at their exit, or have called exec */
+    _Atomic int32_t leader;   /* its process id, in the namespace of this inode: */
     uint64_t leader_namespace;
     _Atomic uint64_t changes_above; /* how often something may have changed above the roots */
     _Atomic uint32_t given_up;      /* ranks of this node that do not close the session */

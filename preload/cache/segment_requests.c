@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* segment_requests.c - how the processes of a node wait for each other and ask each other, by the
  * segment's header; see segment.h. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* unserved.c - see unserved.h */
 #include "cache/unserved.h"
 
@@ -44,7 +45,7 @@ const char *left_reason(const struct segment *segment, const char *path)
 }
 
 /* Attached children write, too. */
-static bool is_sound(const struct segment *segment, const struct record *r)
+static bool unserved_is_sound(const struct segment *segment, const struct record *r)
 {
     return record_valid(r, segment->mapped -
                                (size_t)((const char *)r - (const char *)segment->header));
@@ -66,7 +67,8 @@ size_t unserved_write(const struct segment *segment, char *out, size_t room, uin
 
     *omitted = 0;
     while ((r = segment_walk_whole(segment, &position)) != NULL) {
-        if (r->kind != RECORD_UNSERVED || !is_sound(segment, r) || is_duplicate(segment, r)) {
+        if (r->kind != RECORD_UNSERVED || !unserved_is_sound(segment, r) ||
+            is_duplicate(segment, r)) {
             continue;
         }
         if (r->path_length + 1 + r->payload_size > room - at) {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * unserved.h - libraries that this node left to ld.so, and why: for the report.
  *

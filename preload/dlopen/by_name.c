@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* by_name.c - see by_name.h */
 #include "dlopen/by_name.h"
 
@@ -5,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dlopen/closure.h"
+#include "cache/library_record.h"
+#include "ldso/linkmap.h"
 
 /* "$ORIGIN" or "${ORIGIN}" at the beginning of a directory: its length, else 0. */
 static size_t origin_length(const char *directory)
@@ -72,7 +74,9 @@ static size_t make_key(const char *name, const void *caller, char key[FI_PATH_MA
     }
     object = linkmap_at(&map, caller);
     if (object != NULL && !linkmap_has(&map, name) && search_touches_root(&map, object, name)) {
-        n = closure_key(key, FI_PATH_MAX, name, object);
+        struct library_caller by = {object->name, object->rpath, object->runpath, object->nodeflib};
+
+        n = library_record_key(key, FI_PATH_MAX, name, &by);
     }
     linkmap_free(&map);
     return n;
@@ -84,7 +88,7 @@ static bool is_stale(const struct record *r)
     struct library_item item;
     size_t at = 0;
 
-    while (closure_next_item(r, &at, &item)) {
+    while (library_record_next(r, &at, &item)) {
         if (resolve_is_stale(item.path, strlen(item.path))) {
             return true;
         }
@@ -92,14 +96,13 @@ static bool is_stale(const struct record *r)
     return false;
 }
 
-static bool fall_back(enum fallback_reason reason)
+static bool by_name_fall_back(enum fallback_reason reason)
 {
     resolve_fell_back(reason);
     return false;
 }
 
-bool by_name_resolve(const char *name, const void *caller, uint64_t question,
-                       struct answer *answer)
+bool by_name_resolve(const char *name, const void *caller, uint64_t question, struct answer *answer)
 {
     char key[FI_PATH_MAX];
     size_t n = make_key(name, caller, key);
@@ -115,10 +118,10 @@ bool by_name_resolve(const char *name, const void *caller, uint64_t question,
         r = fill_get(resolver.fill, &q, NULL, &why);
     }
     if (r == NULL || (record_flags(r) & RECORD_UNAVAILABLE) != 0) {
-        return fall_back(r == NULL ? why : FALLBACK_UNAVAILABLE);
+        return by_name_fall_back(r == NULL ? why : FALLBACK_UNAVAILABLE);
     }
     if (is_stale(r)) {
-        return fall_back(FALLBACK_STALE);
+        return by_name_fall_back(FALLBACK_STALE);
     }
     record_mark_used(r);
     *answer = (struct answer){r, 0};

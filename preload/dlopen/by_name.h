@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * by_name.h - dlopen of a name without a slash: who calls, does the search touch a root, what
  * does the root find?
@@ -16,6 +17,6 @@
 /* As resolve() for a RECORD_LIBRARY. caller: an address in the code that calls dlopen; question:
  * enum library_question. */
 bool by_name_resolve(const char *name, const void *caller, uint64_t question,
-                       struct answer *answer);
+                     struct answer *answer);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* cached_source.c - see cached_source.h */
 #include "dlopen/cached_source.h"
 
@@ -62,7 +63,7 @@ static const struct record *cached_file(const char *path)
                : cached(RECORD_CONTENT, RECORD_MAPPED, path);
 }
 
-static int source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
+static int cached_source_source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
 {
     char copy[FI_PATH_MAX + 512];
     struct fi_path name;
@@ -98,7 +99,8 @@ static int original_stat(const char *path, struct stat *st)
     return S_ISLNK(s->link.st_mode) ? s->stat_error : 0;
 }
 
-static int source_identity(void *ctx, const char *path, unsigned long *dev, unsigned long *ino)
+static int cached_source_source_identity(void *ctx, const char *path, unsigned long *dev,
+                                         unsigned long *ino)
 {
     struct stat st;
     int error = original_stat(path, &st);
@@ -111,7 +113,7 @@ static int source_identity(void *ctx, const char *path, unsigned long *dev, unsi
     return error;
 }
 
-static int source_is_dir(void *ctx, const char *path)
+static int cached_source_source_is_dir(void *ctx, const char *path)
 {
     struct stat st;
 
@@ -119,5 +121,6 @@ static int source_is_dir(void *ctx, const char *path)
     return original_stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-const struct fi_elf_source cached_source = {NULL, source_open, closure_dso_unmap, source_identity,
-                                             source_is_dir};
+const struct fi_elf_source cached_source = {NULL, cached_source_source_open, closure_dso_unmap,
+                                            cached_source_source_identity,
+                                            cached_source_source_is_dir};

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * cached_source.h - how the search for libraries looks at the file system: through the node cache
  * where a path is ours.

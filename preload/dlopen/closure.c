@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* closure.c - see closure.h */
 #include "dlopen/closure.h"
 
@@ -7,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs_view.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "base/fs_view.h"
+#include "cache/library_record.h"
 #include "cache/unserved.h"
-#include "ldso/closure_dso.h"
 #include "dlopen/cached_source.h"
+#include "ldso/closure_dso.h"
 
 static struct {
     const char *ld_library_path;
@@ -35,6 +37,7 @@ bool closure_prepare(struct fill *fill, const struct policy *policy)
     cached_source_init(fill, policy);
     library.ld_library_path = path == NULL ? NULL : strdup(path);
     library.closure_dso = linkmap_all(&library.start) ? closure_dso_open() : NULL;
+    lookup_set_library(closure_lookup);
     return library.closure_dso != NULL;
 }
 
@@ -124,7 +127,7 @@ struct context {
 
 /* The link map as it is now, or as it was at the start; with `planned`, as it will be: what the
  * plan loads before comes behind it. */
-static bool describe_process(struct context *c, bool from_start, bool planned)
+static bool closure_describe_process(struct context *c, bool from_start, bool planned)
 {
     size_t more = planned && !from_start ? library.n_expected : 0;
     const struct linkmap_list *map = from_start ? &library.start : &c->map;
@@ -146,7 +149,7 @@ static bool describe_process(struct context *c, bool from_start, bool planned)
     return true;
 }
 
-/* Takes a key of library_key() apart; false: it makes no sense. */
+/* Takes a key of library_record_key() apart; false: it makes no sense. */
 static bool parse_key(struct context *c, const struct fi_query *q)
 {
     char *name =
@@ -171,7 +174,7 @@ static bool parse_key(struct context *c, const struct fi_query *q)
 }
 
 /* The plan's next library will find these loaded. The strings live as long as the process. */
-static void expect(const struct fi_closure *closure)
+static void closure_expect(const struct fi_closure *closure)
 {
     for (size_t i = 0; i < closure->n_libs; i++) {
         const struct fi_closure_lib *l = &closure->libs[i];
@@ -226,8 +229,8 @@ static size_t put_item(char *out, size_t at, const struct fi_closure_lib *l)
 }
 
 /* Writes the payload, or with out NULL only measures it. `order`: libs[] as ld.so maps them. */
-static size_t encode(const struct fi_closure *closure, const struct fi_closure_lib *const *order,
-                     char *out)
+static size_t closure_encode(const struct fi_closure *closure,
+                             const struct fi_closure_lib *const *order, char *out)
 {
     size_t at = 0;
 
@@ -247,11 +250,11 @@ static const struct fi_closure_lib **order_of_mapping(const struct fi_closure *c
     return order;
 }
 
-static const struct record *publish(struct node_cache *node, const struct fi_query *q,
-                                    uint8_t flags, const struct fi_closure *closure)
+static const struct record *closure_publish(struct node_cache *node, const struct fi_query *q,
+                                            uint8_t flags, const struct fi_closure *closure)
 {
     const struct fi_closure_lib **order = closure == NULL ? NULL : order_of_mapping(closure);
-    size_t size = order == NULL ? 0 : encode(closure, order, NULL);
+    size_t size = order == NULL ? 0 : closure_encode(closure, order, NULL);
     struct record *r = segment_allocate(&node->index, q->length, size);
 
     if (r != NULL) {
@@ -260,7 +263,7 @@ static const struct record *publish(struct node_cache *node, const struct fi_que
         r->flags = flags | (order == NULL ? RECORD_UNAVAILABLE : 0);
         memcpy(r->path, q->path, q->length);
         if (order != NULL) {
-            encode(closure, order, (char *)record_payload(r));
+            closure_encode(closure, order, (char *)record_payload(r));
         }
         record_seal(r);
         segment_publish(&node->index, r);
@@ -295,15 +298,15 @@ struct computed {
     enum fi_closure_status status;
 };
 
-static void compute(struct node_cache *node, const struct fi_query *q, bool planned,
-                    struct computed *out)
+static void closure_compute(struct node_cache *node, const struct fi_query *q, bool planned,
+                            struct computed *out)
 {
     struct context *c = calloc(1, sizeof *c);
     bool by_name = (q->argument & LIBRARY_BY_NAME) != 0;
 
     *out = (struct computed){.context = c, .status = FI_CLOSURE_NO_MEMORY};
     if (c != NULL && (!by_name || parse_key(c, q)) &&
-        describe_process(c, (q->argument & LIBRARY_FROM_START) != 0, planned)) {
+        closure_describe_process(c, (q->argument & LIBRARY_FROM_START) != 0, planned)) {
         struct fi_closure_request request = {
             .path = by_name ? c->name : q->path,
             .loaders = c->loaders,
@@ -321,7 +324,7 @@ static void compute(struct node_cache *node, const struct fi_query *q, bool plan
     }
 }
 
-static void release(struct computed *computed)
+static void closure_release(struct computed *computed)
 {
     struct context *c = computed->context;
 
@@ -342,99 +345,36 @@ const struct record *closure_lookup(struct node_cache *node, const struct fi_que
     bool sound;
 
     if (library.closure_dso == NULL || (flags & RECORD_LOCAL) != 0) {
-        return publish(node, q, flags, NULL);
+        return closure_publish(node, q, flags, NULL);
     }
-    compute(node, q, planned, &computed);
+    closure_compute(node, q, planned, &computed);
     sound = computed.status == FI_CLOSURE_OK;
     if (sound) {
         remember_aliases(&computed.closure);
     }
     if (sound && planned) {
-        expect(&computed.closure);
+        closure_expect(&computed.closure);
     }
     /* What needs the requested library in turn would have its constructor run too late, behind a
      * stub. Before the program runs, a library may be missing that another will have brought by
      * then: ask again. */
     if (sound || !planned) {
-        r = publish(node, q, flags,
-                    sound && !computed.closure.root_is_needed && fs_view_is_certain()
-                        ? &computed.closure
-                        : NULL);
+        r = closure_publish(node, q, flags,
+                            sound && !computed.closure.root_is_needed && fs_view_is_certain()
+                                ? &computed.closure
+                                : NULL);
     }
-    release(&computed);
+    closure_release(&computed);
     return r;
 }
 
-/* --- reading --- */
-
-size_t closure_key(char *out, size_t size, const char *name, const struct linkmap_object *caller)
-{
-    const char *search = caller->runpath != NULL ? caller->runpath
-                         : caller->rpath != NULL ? caller->rpath
-                                                 : "";
-    int n;
-
-    if (strstr(caller->name, "//") != NULL || strchr(name, '\n') != NULL ||
-        (caller->name[0] != '/' && caller->name[0] != '\0')) {
-        return 0;
-    }
-    n = snprintf(out, size, "%s//%s\n%c%c%s", caller->name, name, caller->nodeflib ? 'n' : 'd',
-                 caller->runpath != NULL ? 'U' : 'R', search);
-    return n > 0 && (size_t)n < size ? (size_t)n : 0;
-}
-
-bool library_key_is_sound(const char *key, size_t length)
-{
-    const char *name = length >= FI_PATH_MAX ? NULL : memmem(key, length, "//", 2);
-    const char *end = key + length;
-    const char *search = name == NULL ? NULL : memchr(name, '\n', (size_t)(end - name));
-
-    return search != NULL && (name == key || path_is_normal(key, (size_t)(name - key))) &&
-           search > name + 2 && memchr(name + 2, '/', (size_t)(search - name - 2)) == NULL &&
-           end - search >= 3 && memchr("nd", search[1], 2) != NULL &&
-           memchr("UR", search[2], 2) != NULL && memchr(key, '\0', length) == NULL;
-}
-
-static const char *take_text(const struct record *r, size_t *at)
-{
-    const char *text = (const char *)record_payload(r) + *at;
-    const char *end = memchr(text, '\0', r->payload_size - *at);
-
-    if (end == NULL) {
-        return NULL;
-    }
-    *at += (size_t)(end - text) + 1;
-    return text;
-}
-
-bool closure_next_item(const struct record *r, size_t *at, struct library_item *item)
-{
-    const char *text;
-
-    if (*at >= r->payload_size) {
-        return false;
-    }
-    text = take_text(r, at);
-    item->soname = text == NULL || *at >= r->payload_size ? NULL : take_text(r, at);
-    if (item->soname == NULL || text[0] == '\0' || *at >= r->payload_size) {
-        return false;
-    }
-    item->bits = (unsigned)(text[0] - '@');
-    item->path = text + 1;
-    item->names = (const char *)record_payload(r) + *at;
-    do {
-        text = *at < r->payload_size ? take_text(r, at) : NULL;
-    } while (text != NULL && text[0] != '\0');
-    return text != NULL;
-}
-
-void closure_mark_files(const struct segment *segment, const struct record *record)
+static void mark_files(const struct segment *segment, const struct record *record)
 {
     struct library_item item;
     struct fi_path name;
     size_t at = 0;
 
-    while (closure_next_item(record, &at, &item)) {
+    while (library_record_next(record, &at, &item)) {
         struct fi_query q;
         const struct record *r;
 
@@ -445,6 +385,19 @@ void closure_mark_files(const struct segment *segment, const struct record *reco
         r = segment_find(segment, &q);
         if (r != NULL) {
             record_mark_used(r);
+        }
+    }
+}
+
+void closure_mark_used_files(const struct segment *segment)
+{
+    uint64_t position = segment_arena_start(segment);
+    const struct record *r;
+
+    while ((r = segment_walk_whole(segment, &position)) != NULL) {
+        if (r->kind == RECORD_LIBRARY && r->error == 0 &&
+            (record_flags(r) & (RECORD_UNAVAILABLE | RECORD_USED)) == RECORD_USED) {
+            mark_files(segment, r);
         }
     }
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* load.c - see load.h */
 #include "dlopen/load.h"
 
@@ -8,16 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dlopen/loaded.h"
-#include "ldso/stub_refs.h"
-#include "ldso/linkmap.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "ldso/stub.h"
 #include "base/sys.h"
-#include "cache/unserved.h"
+#include "cache/library_record.h"
 #include "cache/mirror.h"
-#include "dlopen/closure.h"
+#include "cache/unserved.h"
+#include "dlopen/loaded.h"
+#include "ldso/linkmap.h"
+#include "ldso/stub.h"
+#include "ldso/stub_refs.h"
 
 enum { NAME_MAX_LENGTH = FI_PATH_MAX + 512, WHY_MAX = 256 };
 
@@ -79,7 +80,7 @@ struct load {
     char why[WHY_MAX]; /* it cannot be */
 };
 
-static void forget(struct load *l)
+static void load_forget(struct load *l)
 {
     for (size_t i = 0; i < l->n; i++) {
         free(l->needed[i]);
@@ -110,7 +111,8 @@ static bool need(struct load *l, const char *name)
 }
 
 /* The file to map for a path of the record. */
-static bool source_of(const struct load *l, bool ours, const char *path, char out[NAME_MAX_LENGTH])
+static bool load_source_of(const struct load *l, bool ours, const char *path,
+                           char out[NAME_MAX_LENGTH])
 {
     if (ours) {
         return mirror_path(l->node, path, out, NAME_MAX_LENGTH);
@@ -164,7 +166,7 @@ static bool need_by_name(struct load *l, const struct library_item *item, const 
 {
     char file[NAME_MAX_LENGTH];
 
-    return source_of(l, (item->bits & LIBRARY_OURS) != 0, item->path, file) &&
+    return load_source_of(l, (item->bits & LIBRARY_OURS) != 0, item->path, file) &&
            search_in(l, file, path_parent_length(file, strlen(file)), name) && need(l, name);
 }
 
@@ -177,7 +179,7 @@ static bool need_odd_name(struct load *l, const struct library_item *item, const
     if (strchr(name, '/') == NULL) {
         return need_by_name(l, item, name);
     }
-    return source_of(l, ours, name, file) && need(l, file);
+    return load_source_of(l, ours, name, file) && need(l, file);
 }
 
 /* Names that ld.so will ask for and cannot know; says how many. False: one cannot be arranged: a
@@ -228,7 +230,7 @@ static bool need_item(struct load *l, const struct library_item *item)
         return false;
     }
     return odd > 0 || loaded ||
-           (source_of(l, (item->bits & LIBRARY_OURS) != 0, item->path, file) && need(l, file));
+           (load_source_of(l, (item->bits & LIBRARY_OURS) != 0, item->path, file) && need(l, file));
 }
 
 static bool need_all(struct load *l, const struct record *record, const char *target)
@@ -236,10 +238,10 @@ static bool need_all(struct load *l, const struct record *record, const char *ta
     struct library_item item;
     size_t at = 0;
 
-    if (!closure_next_item(record, &at, &item) || !need(l, target)) {
+    if (!library_record_next(record, &at, &item) || !need(l, target)) {
         return false;
     }
-    while (closure_next_item(record, &at, &item)) {
+    while (library_record_next(record, &at, &item)) {
         if (!need_item(l, &item)) {
             return false;
         }
@@ -249,7 +251,7 @@ static bool need_all(struct load *l, const struct record *record, const char *ta
 
 /* --- loading --- */
 
-static bool write_file(const char *name, const struct stub *stub)
+static bool load_write_file(const char *name, const struct stub *stub)
 {
     size_t size;
     void *bytes = stub_make(stub, &size);
@@ -264,7 +266,7 @@ static bool write_file(const char *name, const struct stub *stub)
 }
 
 /* What ld.so says names files in the mirror: the tails of these names are the originals'. */
-static void tell(struct load *l, const char *error)
+static void load_tell(struct load *l, const char *error)
 {
     char *at = l->why;
 
@@ -281,13 +283,13 @@ static void *open_or_tell(struct load *l, const char *file, int flags,
     void *handle = calls->dlopen(file, flags);
 
     if (handle == NULL) {
-        tell(l, dlerror());
+        load_tell(l, dlerror());
     }
     return handle;
 }
 
 /* ld.so compares names and inodes: every stub, and every helper, has its own. */
-static void *open_stub(struct load *l, int flags, const struct library_calls *calls)
+static void *load_open_stub(struct load *l, int flags, const struct library_calls *calls)
 {
     static _Atomic unsigned serial;
     char stub_name[512];
@@ -301,7 +303,7 @@ static void *open_stub(struct load *l, int flags, const struct library_calls *ca
              number);
     snprintf(helper_name, sizeof helper_name, "%s/tmp/%d.%u.names.so", l->node->directory,
              (int)sys_getpid(), number);
-    if (stub_can_call && (!need(l, helper_name) || !write_file(helper_name, &helper))) {
+    if (stub_can_call && (!need(l, helper_name) || !load_write_file(helper_name, &helper))) {
         snprintf(l->why, sizeof l->why, "the node cache takes no stub");
         return NULL;
     }
@@ -309,7 +311,7 @@ static void *open_stub(struct load *l, int flags, const struct library_calls *ca
     stub.n_needed = l->n;
     named_by = l->node;
     after_mapping = calls->mapped;
-    if (write_file(stub_name, &stub)) {
+    if (load_write_file(stub_name, &stub)) {
         handle = open_or_tell(l, stub_name, flags, calls);
         sys_unlink(stub_name);
     } else {
@@ -334,14 +336,14 @@ static void *open_behind(struct load *l, void *stub, const char *target, int fla
     return library;
 }
 
-static void *load(struct load *l, const struct record *record, const char *target, int flags,
-                  const struct library_calls *calls)
+static void *dlopen_load(struct load *l, const struct record *record, const char *target, int flags,
+                         const struct library_calls *calls)
 {
     void *stub = NULL;
     void *handle = NULL;
 
     if (need_all(l, record, target)) {
-        stub = open_stub(l, flags & ~RTLD_NODELETE, calls);
+        stub = load_open_stub(l, flags & ~RTLD_NODELETE, calls);
     }
     if (stub != NULL) {
         if (!stub_can_call) {
@@ -349,7 +351,7 @@ static void *load(struct load *l, const struct record *record, const char *targe
         }
         handle = open_behind(l, stub, target, flags, calls);
     }
-    forget(l);
+    load_forget(l);
     return handle;
 }
 
@@ -372,11 +374,11 @@ static bool choose_target(const struct load *l, const struct library_item *item,
 {
     bool ours = (item->bits & LIBRARY_OURS) != 0;
 
-    if (ours && given != NULL && given[0] == '/' && source_of(l, ours, given, out) &&
+    if (ours && given != NULL && given[0] == '/' && load_source_of(l, ours, given, out) &&
         sys_access(out, 0, false) == 0) {
         return true;
     }
-    return source_of(l, ours, item->path, out);
+    return load_source_of(l, ours, item->path, out);
 }
 
 /* Can the name in the link map become the given one? */
@@ -399,7 +401,7 @@ static void *answer_item(struct load *l, const struct record *record,
         return NULL;
     } else if ((flags & RTLD_NOLOAD) == 0 && has_room_for_name(target)) {
         naming.mapped = target;
-        return load(l, record, target, flags, calls);
+        return dlopen_load(l, record, target, flags, calls);
     } else {
         snprintf(l->why, sizeof l->why, "the name that it is opened by is too long");
         if ((item->bits & LIBRARY_OURS) != 0) { /* loaded already, it needs no name */
@@ -415,7 +417,7 @@ static void tell_what_is_missing(struct load *l, const struct record *record)
     struct library_item item;
     size_t at = 0;
 
-    for (bool first = true; closure_next_item(record, &at, &item); first = false) {
+    for (bool first = true; library_record_next(record, &at, &item); first = false) {
         const char *why = left_reason(&l->node->index, item.path);
 
         if (why != NULL && !first) {
@@ -428,7 +430,7 @@ static void tell_what_is_missing(struct load *l, const struct record *record)
 }
 
 void *load_library(struct node_cache *node, const struct record *record, const char *given,
-                     int flags, const struct library_calls *calls)
+                   int flags, const struct library_calls *calls)
 {
     struct linkmap_list map;
     struct load l = {.node = node, .map = &map};
@@ -438,7 +440,7 @@ void *load_library(struct node_cache *node, const struct record *record, const c
     size_t at = 0;
     void *handle;
 
-    if (!closure_next_item(record, &at, &item)) {
+    if (!library_record_next(record, &at, &item)) {
         return NULL;
     }
     if (!node->may_execute || !linkmap_all(&map)) {
@@ -477,7 +479,7 @@ bool load_fits(const struct record *record)
     if (!linkmap_all(&map)) {
         return false;
     }
-    while (fits && closure_next_item(record, &at, &item)) {
+    while (fits && library_record_next(record, &at, &item)) {
         fits = (item.bits & LIBRARY_LOADED) == 0 || is_loaded(&map, &item);
     }
     linkmap_free(&map);

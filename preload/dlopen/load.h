@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * load.h - dlopen from the mirror: the library and all that it needs, in one scope and one
  * order, as ld.so would have it.
@@ -21,8 +22,8 @@
 #ifndef FASTIMPORT_DLOPEN_LOAD_H
 #define FASTIMPORT_DLOPEN_LOAD_H
 
-#include "ldso/linkmap.h"
 #include "cache/node.h"
+#include "ldso/linkmap.h"
 
 /* Has this process loaded what the root had when it answered? If not, the answer does not say what
  * that needs. */
@@ -32,7 +33,7 @@ bool load_fits(const struct record *record);
  * but with RTLD_NOLOAD, cache/left.h). `given` is how the program named the library: a path, or
  * NULL when it was searched by name. */
 void *load_library(struct node_cache *node, const struct record *record, const char *given,
-                     int flags, const struct library_calls *calls);
+                   int flags, const struct library_calls *calls);
 
 /* dlclose(3), and what answer_library() kept for this handle. */
 int load_close(void *handle, const struct library_calls *calls);

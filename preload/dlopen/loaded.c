@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* loaded.c - see loaded.h */
 #include "dlopen/loaded.h"
 
@@ -6,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ldso/stub_refs.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "ldso/stub_refs.h"
 
 /* What was opened by a relative name, newest first: the link map has that name, which means another
  * file after chdir(2). Entries stay. */
@@ -20,7 +21,7 @@ struct relative {
 
 static struct relative *_Atomic relatives;
 
-static const struct relative *find(const char *name)
+static const struct relative *loaded_find(const char *name)
 {
     const struct relative *r = atomic_load(&relatives);
 
@@ -32,7 +33,7 @@ static const struct relative *find(const char *name)
 
 void loaded_note(const char *name, const char *path)
 {
-    const struct relative *known = name[0] == '/' ? NULL : find(name);
+    const struct relative *known = name[0] == '/' ? NULL : loaded_find(name);
     struct relative *r;
 
     if (name[0] == '/' || (known != NULL && strcmp(known->path, path) == 0) ||
@@ -148,7 +149,7 @@ static void *open_by_other_name(const struct node_cache *node, const struct stat
     }
     for (size_t i = 0; handle == NULL && i < map.n; i++) {
         const char *name = map.objects[i].name;
-        const struct relative *r = name[0] == '/' ? NULL : find(name);
+        const struct relative *r = name[0] == '/' ? NULL : loaded_find(name);
         const char *original = r == NULL ? name : r->path;
 
         if (is_same_file(original, mirrored(node, original), st)) {
@@ -161,7 +162,7 @@ static void *open_by_other_name(const struct node_cache *node, const struct stat
 }
 
 void *loaded_open(const struct node_cache *node, const char *path, int flags,
-                    const struct library_calls *calls)
+                  const struct library_calls *calls)
 {
     struct stat st;
     void *handle = NULL;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * loaded.h - one library, loaded from the mirror and opened where it is, in either order.
  *
@@ -15,8 +16,8 @@
 #ifndef FASTIMPORT_DLOPEN_LOADED_H
 #define FASTIMPORT_DLOPEN_LOADED_H
 
-#include "ldso/linkmap.h"
 #include "cache/node.h"
+#include "ldso/linkmap.h"
 
 /* The program has opened `path`, from the mirror, as `name`: it may be relative. */
 void loaded_note(const char *name, const char *path);
@@ -27,7 +28,7 @@ void loaded_from_mirror(void);
 /* Of a path that ld.so would open where it is: the handle, if it is loaded from the mirror under
  * another name; NULL: make the real call, which this counts upon. */
 void *loaded_open(const struct node_cache *node, const char *path, int flags,
-                    const struct library_calls *calls);
+                  const struct library_calls *calls);
 
 /* Is what this path (normal) was when it was read loaded from where it is, maybe under another
  * name? Then ld.so finds it by the path. */

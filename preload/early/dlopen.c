@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* dlopen.c - see dlopen.h */
 #include "early/dlopen.h"
 
@@ -8,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ldso/stub_refs.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "ldso/stub.h"
 #include "base/sys.h"
-#include "ldso/closure_dso.h"
 #include "early/libpath.h"
+#include "ldso/closure_dso.h"
+#include "ldso/stub.h"
+#include "ldso/stub_refs.h"
 
 enum { MOST_STUBS = 500 };
 
@@ -56,13 +57,14 @@ void early_prepare(void)
 
 /* --- how the search looks at the file system --- */
 
-static int source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
+static int early_source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
 {
     (void)ctx;
     return libpath_lacks_library(&early.libpath, path) ? ENOENT : closure_dso_map(path, out);
 }
 
-static int source_identity(void *ctx, const char *path, unsigned long *dev, unsigned long *ino)
+static int early_source_identity(void *ctx, const char *path, unsigned long *dev,
+                                 unsigned long *ino)
 {
     struct stat st;
     int error = libpath_lacks_library(&early.libpath, path) ? ENOENT : -sys_stat(path, &st);
@@ -75,7 +77,7 @@ static int source_identity(void *ctx, const char *path, unsigned long *dev, unsi
     return error;
 }
 
-static int source_is_dir(void *ctx, const char *path)
+static int early_source_is_dir(void *ctx, const char *path)
 {
     struct stat st;
 
@@ -87,8 +89,8 @@ static int source_is_dir(void *ctx, const char *path)
            S_ISDIR(st.st_mode);
 }
 
-static const struct fi_elf_source source = {NULL, source_open, closure_dso_unmap, source_identity,
-                                            source_is_dir};
+static const struct fi_elf_source source = {NULL, early_source_open, closure_dso_unmap,
+                                            early_source_identity, early_source_is_dir};
 
 /* --- the closure --- */
 
@@ -118,7 +120,7 @@ static bool may_inherit_rpath(const struct linkmap_list *map, const struct linkm
 }
 
 /* False: no memory, or what ld.so would search cannot be known. */
-static bool describe_process(struct process *p, const void *caller)
+static bool early_describe_process(struct process *p, const void *caller)
 {
     const struct linkmap_object *who;
 
@@ -136,13 +138,13 @@ static bool describe_process(struct process *p, const void *caller)
 }
 
 /* *process is to be released by the caller, after the closure, which borrows from it. */
-static enum fi_closure_status compute(const char *name, const void *caller,
-                                      struct process **process, struct fi_closure *closure)
+static enum fi_closure_status early_compute(const char *name, const void *caller,
+                                            struct process **process, struct fi_closure *closure)
 {
     struct process *p = *process = calloc(1, sizeof *p);
     enum fi_closure_status status = FI_CLOSURE_NO_MEMORY;
 
-    if (p != NULL && describe_process(p, caller)) {
+    if (p != NULL && early_describe_process(p, caller)) {
         struct fi_closure_request request = {
             .path = name,
             .loaders = p->loaders,
@@ -159,7 +161,7 @@ static enum fi_closure_status compute(const char *name, const void *caller,
     return status;
 }
 
-static void release(struct process *p, struct fi_closure *closure)
+static void early_release(struct process *p, struct fi_closure *closure)
 {
     early.closure_dso->release(closure);
     if (p != NULL) {
@@ -248,7 +250,7 @@ static int rename_stub(struct dl_phdr_info *info, size_t size, void *name)
     return 1;
 }
 
-static void *open_stub(const struct load *l, int flags, const struct library_calls *calls)
+static void *early_open_stub(const struct load *l, int flags, const struct library_calls *calls)
 {
     char name[2 * MOST_STUBS + 64];
     int fd = sys_memory_file("fastimport");
@@ -273,15 +275,16 @@ static bool is_verdict(const char *error)
 }
 
 /* False: make the real call. */
-static bool load(const struct load *l, int flags, const struct library_calls *calls, void **library)
+static bool early_load(const struct load *l, int flags, const struct library_calls *calls,
+                       void **library)
 {
     void *stub = NULL;
 
     *library = NULL;
     if (l->n_new > 1) {
-        stub = open_stub(l, flags, calls);
+        stub = early_open_stub(l, flags, calls);
         if (stub == NULL && is_verdict(dlerror())) {
-            stub = open_stub(l, flags, calls); /* so that dlerror() is set again */
+            stub = early_open_stub(l, flags, calls); /* so that dlerror() is set again */
             return stub == NULL;
         }
         if (stub == NULL) {
@@ -296,7 +299,7 @@ static bool load(const struct load *l, int flags, const struct library_calls *ca
     return *library != NULL;
 }
 
-static bool in_use(const char *name)
+static bool early_in_use(const char *name)
 {
     return early.closure_dso != NULL && name != NULL && name[0] != '\0';
 }
@@ -323,20 +326,20 @@ static bool open_new(const char *name, int flags, const void *caller,
     struct fi_closure closure = {0};
     struct process *process;
     struct load l = {0};
-    bool answered = compute(name, caller, &process, &closure) == FI_CLOSURE_OK &&
+    bool answered = early_compute(name, caller, &process, &closure) == FI_CLOSURE_OK &&
                     !closure.root_is_needed && plan_load(&closure, &l) &&
-                    load(&l, flags, calls, library);
+                    early_load(&l, flags, calls, library);
 
     fi_log(LOG_DEBUG, "%s is %s", name, answered ? "opened without a search" : "left to ld.so");
     free(l.names);
-    release(process, &closure);
+    early_release(process, &closure);
     return answered;
 }
 
 bool early_dlopen(const char *name, int flags, const void *caller,
                   const struct library_calls *calls, void **library)
 {
-    return in_use(name) &&
+    return early_in_use(name) &&
            (open_loaded(name, flags, calls, library) ||
             ((flags & RTLD_NOLOAD) == 0 && open_new(name, flags, caller, calls, library)));
 }
@@ -347,11 +350,11 @@ bool early_is_nowhere(const char *name)
     struct process *process;
     bool nowhere;
 
-    if (!in_use(name)) {
+    if (!early_in_use(name)) {
         return false;
     }
-    nowhere = compute(name, NULL, &process, &closure) == FI_CLOSURE_NOT_FOUND &&
+    nowhere = early_compute(name, NULL, &process, &closure) == FI_CLOSURE_NOT_FOUND &&
               closure.culprit != NULL && strcmp(closure.culprit, name) == 0;
-    release(process, &closure);
+    early_release(process, &closure);
     return nowhere;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * dlopen.h - dlopen for MPI's own start, before the rank can be served: without ld.so's search
  * through LD_LIBRARY_PATH, as far as the launcher has told what is there (libpath.h).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* libpath.c - see libpath.h */
 #include "early/libpath.h"
 
@@ -8,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dirtree.h"
 #include "base/hash.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "base/dirtree.h"
 #include "policy/mounts.h"
 
 enum { KEY_DIGITS = 16, NAME_DIGITS = 6, NAME_BITS = 24 };
@@ -45,7 +46,7 @@ static void each_directory(const char *search, void (*take)(void *context, const
     free(copy);
 }
 
-static uint64_t key_of(const char *path, const struct mount_place *place)
+static uint64_t libpath_key_of(const char *path, const struct mount_place *place)
 {
     return fi_hash(place->where, strlen(place->where), fi_hash(path, strlen(path), 0));
 }
@@ -99,7 +100,7 @@ static bool is_wanted(const struct telling *t, const char *path, uint64_t *key)
     if (!is_known_everywhere(&place)) {
         return false;
     }
-    *key = key_of(path, &place);
+    *key = libpath_key_of(path, &place);
     if (sys_canonical(path, real, sizeof real) == 0) {
         return is_beside(t, path, &place, real);
     }
@@ -133,7 +134,7 @@ static bool tell_name(void *listing, const char *name, unsigned char type)
 }
 
 /* False: it could not be read whole, or there is no room. */
-static bool list(struct telling *t, const char *path, uint64_t key)
+static bool libpath_list(struct telling *t, const char *path, uint64_t key)
 {
     struct listing l = {.telling = t, .key = key};
     int fd = sys_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
@@ -154,14 +155,14 @@ static void tell_directory(void *telling, const char *path)
     if (t->n_keys == LIBPATH_DIRECTORIES || !is_wanted(t, path, &key)) {
         return;
     }
-    if (list(t, path, key)) {
+    if (libpath_list(t, path, key)) {
         t->keys[t->n_keys++] = key;
     } else {
         t->n_names = n_names;
     }
 }
 
-static size_t write_text(const struct telling *t, char *out)
+static size_t libpath_write_text(const struct telling *t, char *out)
 {
     size_t at = (size_t)sprintf(out, "1:");
 
@@ -186,7 +187,7 @@ size_t libpath_describe(const char *search, char *out)
     t->mountinfo = mounts_read();
     if (t->mountinfo != NULL) {
         each_directory(search, tell_directory, t);
-        size = t->n_keys > 0 ? write_text(t, out) : 0;
+        size = t->n_keys > 0 ? libpath_write_text(t, out) : 0;
     }
     free(t->mountinfo);
     free(t);
@@ -196,7 +197,7 @@ size_t libpath_describe(const char *search, char *out)
 /* --- a rank --- */
 
 /* `digits` hexadecimal digits; false: there are none. */
-static bool take_number(const char **at, int digits, uint64_t *out)
+static bool libpath_take_number(const char **at, int digits, uint64_t *out)
 {
     char text[KEY_DIGITS + 1];
     char *end;
@@ -211,7 +212,7 @@ static bool take_number(const char **at, int digits, uint64_t *out)
     return true;
 }
 
-static int compare(const void *a, const void *b)
+static int libpath_compare(const void *a, const void *b)
 {
     uint32_t x = *(const uint32_t *)a;
     uint32_t y = *(const uint32_t *)b;
@@ -227,7 +228,7 @@ struct loading {
 };
 
 /* The launcher's directories, and all names. False: it makes no sense. */
-static bool parse(struct loading *l, const char *text)
+static bool libpath_parse(struct loading *l, const char *text)
 {
     struct libpath *p = l->libpath;
     uint64_t number;
@@ -236,16 +237,16 @@ static bool parse(struct loading *l, const char *text)
         return false;
     }
     text += 2;
-    while (l->n_keys < LIBPATH_DIRECTORIES && take_number(&text, KEY_DIGITS, &number)) {
+    while (l->n_keys < LIBPATH_DIRECTORIES && libpath_take_number(&text, KEY_DIGITS, &number)) {
         l->keys[l->n_keys++] = number;
     }
     if (*text++ != ':') {
         return false;
     }
-    while (p->n_names < LIBPATH_NAMES && take_number(&text, NAME_DIGITS, &number)) {
+    while (p->n_names < LIBPATH_NAMES && libpath_take_number(&text, NAME_DIGITS, &number)) {
         p->names[p->n_names++] = (uint32_t)number;
     }
-    qsort(p->names, p->n_names, sizeof *p->names, compare);
+    qsort(p->names, p->n_names, sizeof *p->names, libpath_compare);
     return strcmp(text, ".") == 0;
 }
 
@@ -257,7 +258,7 @@ static void match_directory(void *loading, const char *path)
     uint64_t key;
 
     mounts_find(l->mountinfo, path, &place);
-    key = key_of(path, &place);
+    key = libpath_key_of(path, &place);
     for (size_t i = 0; i < l->n_keys && p->n_directories < LIBPATH_DIRECTORIES; i++) {
         char *copy = l->keys[i] == key ? strdup(path) : NULL;
 
@@ -274,7 +275,7 @@ bool libpath_load(struct libpath *p, const char *text, const char *search)
     struct loading l = {.libpath = p};
 
     *p = (struct libpath){0};
-    if (!parse(&l, text)) {
+    if (!libpath_parse(&l, text)) {
         return false;
     }
     l.mountinfo = mounts_read();
@@ -294,8 +295,8 @@ void libpath_free(struct libpath *p)
 }
 
 /* The nearest one above. */
-static const struct libpath_directory *directory_of(const struct libpath *p,
-                                                    const struct fi_path *path)
+static const struct libpath_directory *libpath_directory_of(const struct libpath *p,
+                                                            const struct fi_path *path)
 {
     const struct libpath_directory *best = NULL;
 
@@ -311,7 +312,7 @@ static const struct libpath_directory *directory_of(const struct libpath *p,
 }
 
 /* Of a regular file only a name with ".so" in it is told. */
-static bool lacks(const struct libpath *p, const char *path, bool is_directory)
+static bool libpath_lacks(const struct libpath *p, const char *path, bool is_directory)
 {
     const struct libpath_directory *d;
     struct fi_path normal;
@@ -322,7 +323,7 @@ static bool lacks(const struct libpath *p, const char *path, bool is_directory)
     if (!path_normalise(&normal, "/", path) || normal.has_dotdot) {
         return false;
     }
-    d = directory_of(p, &normal);
+    d = libpath_directory_of(p, &normal);
     if (d == NULL) {
         return false;
     }
@@ -332,17 +333,17 @@ static bool lacks(const struct libpath *p, const char *path, bool is_directory)
         return false;
     }
     hash = hash_name(d->key, name, length);
-    return bsearch(&hash, p->names, p->n_names, sizeof hash, compare) == NULL;
+    return bsearch(&hash, p->names, p->n_names, sizeof hash, libpath_compare) == NULL;
 }
 
 bool libpath_lacks_library(const struct libpath *p, const char *path)
 {
-    return lacks(p, path, false);
+    return libpath_lacks(p, path, false);
 }
 
 bool libpath_lacks_directory(const struct libpath *p, const char *path)
 {
-    return lacks(p, path, true);
+    return libpath_lacks(p, path, true);
 }
 
 bool libpath_has_listed(const struct libpath *p, const char *path)

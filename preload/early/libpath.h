@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * libpath.h - what the directories of LD_LIBRARY_PATH hold: listed once by the launcher, known to
  * all ranks.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * closure.h - which shared libraries would ld.so load for this one, from where, and in what order?
  *

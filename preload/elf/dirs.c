@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "elf/dirs.h"
 
 #include <string.h>
 
 /* What may follow a token's name, if it is to be that token: nothing that belongs to an identifier.
  */
-static int is_identifier(char c)
+static int dirs_is_identifier(char c)
 {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
@@ -17,7 +18,7 @@ static size_t token_length(const char *text, const char *name)
     if (strncmp(text + braced, name, length) != 0)
         return 0;
     char next = text[braced + length];
-    if (braced ? next != '}' : is_identifier(next))
+    if (braced ? next != '}' : dirs_is_identifier(next))
         return 0;
     return braced ? length + 2 : length;
 }
@@ -85,7 +86,7 @@ static char *normalize(struct fi_pool *pool, const char *dir)
     return fi_pool_join(pool, cut, "/", "");
 }
 
-static int contains(const char *const *list, const char *text)
+static int dirs_contains(const char *const *list, const char *text)
 {
     for (; *list; list++)
         if (strcmp(*list, text) == 0)
@@ -118,7 +119,7 @@ const char **fi_dirs_split(struct fi_pool *pool, const struct fi_elf_host *host,
         char *dir = element(pool, host, text, origin, &skip);
         if (!dir && !skip)
             return NULL;
-        if (skip || contains(dirs, dir))
+        if (skip || dirs_contains(dirs, dir))
             continue;
         dirs = fi_pool_append(pool, dirs, n++, dir);
     }
@@ -141,7 +142,7 @@ struct places {
     size_t n;
 };
 
-static int is_dir(const struct places *places, const char *path)
+static int dirs_is_dir(const struct places *places, const char *path)
 {
     return places->source->is_dir(places->source->ctx, path);
 }
@@ -166,11 +167,11 @@ static int add_subdirs(struct places *places, const char *base, const char *cons
             return 0;
         if (!top || length != top_length || strncmp(top, *subdirs, length) != 0) {
             char *top_path = fi_pool_strndup(places->pool, path, strlen(base) + length);
-            top_exists = top_path && is_dir(places, top_path);
+            top_exists = top_path && dirs_is_dir(places, top_path);
             top = *subdirs;
             top_length = length;
         }
-        if (top_exists && is_dir(places, path) && !add_place(places, path))
+        if (top_exists && dirs_is_dir(places, path) && !add_place(places, path))
             return 0;
     }
     return 1;
@@ -189,7 +190,7 @@ const char **fi_dirs_places(struct fi_pool *pool, const struct fi_closure_reques
         char *base = fi_absolute(pool, request->cwd, *dirs);
         if (!base)
             return NULL;
-        if (!is_dir(&places, base))
+        if (!dirs_is_dir(&places, base))
             continue;
         if (!add_subdirs(&places, base, subdirs) || !add_place(&places, base))
             return NULL;

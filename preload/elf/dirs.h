@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * dirs.h - lists of directories: LD_LIBRARY_PATH, DT_RPATH, DT_RUNPATH and the default ones, as
  * ld.so reads them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * host.h - what this process's ld.so was built with, and which hwcaps subdirectories it searches.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "elf/image.h"
 
 #include <gelf.h>
@@ -74,7 +75,7 @@ static enum fi_image_verdict check_header(struct view *view)
 
 /* Finds the bytes that are mapped at an address: their offset in the file, and how many follow. 0
  * if none. */
-static int locate(struct view *view, uint64_t address, uint64_t *offset, uint64_t *length)
+static int image_locate(struct view *view, uint64_t address, uint64_t *offset, uint64_t *length)
 {
     for (int i = 0; i < view->ehdr.e_phnum; i++) {
         GElf_Phdr phdr;
@@ -102,7 +103,7 @@ static size_t find_dynamic(struct view *view, uint64_t *offset)
         uint64_t length;
         if (!gelf_getphdr(view->elf, i, &phdr) || phdr.p_type != PT_DYNAMIC)
             continue;
-        if (!locate(view, phdr.p_vaddr, offset, &length))
+        if (!image_locate(view, phdr.p_vaddr, offset, &length))
             return 0;
         entries = (phdr.p_filesz < length ? phdr.p_filesz : length) / sizeof(Elf64_Dyn);
     }
@@ -118,12 +119,12 @@ static Elf64_Dyn dynamic_entry(const struct view *view, uint64_t offset, size_t 
 
 /* A string of the dynamic string table, copied; NULL if it is not wholly inside, or memory is
  * short. */
-static const char *string_at(struct view *view, uint64_t index)
+static const char *image_string_at(struct view *view, uint64_t index)
 {
     uint64_t offset, length;
     if (index >= view->strsz || view->strtab > UINT64_MAX - index)
         return NULL;
-    if (!locate(view, view->strtab + index, &offset, &length))
+    if (!image_locate(view, view->strtab + index, &offset, &length))
         return NULL;
     if (length > view->strsz - index)
         length = view->strsz - index;
@@ -134,7 +135,7 @@ static const char *string_at(struct view *view, uint64_t index)
 
 static int add_needed(struct view *view, const Elf64_Dyn *entry, struct fi_image *out)
 {
-    const char *name = string_at(view, entry->d_un.d_val);
+    const char *name = image_string_at(view, entry->d_un.d_val);
     if (!name || strlen(name) >= PATH_MAX || out->n_needed >= MAX_NEEDED)
         return 0;
     out->needed = fi_pool_append(view->pool, out->needed, out->n_needed, name);
@@ -157,7 +158,7 @@ static int check_flags(uint64_t flags, struct fi_image *out)
     return (flags & (DF_1_PIE | DF_1_NOOPEN)) == 0;
 }
 
-static int read_entry(struct view *view, const Elf64_Dyn *entry, struct fi_image *out)
+static int image_read_entry(struct view *view, const Elf64_Dyn *entry, struct fi_image *out)
 {
     switch (entry->d_tag) {
     case DT_NEEDED:
@@ -165,11 +166,11 @@ static int read_entry(struct view *view, const Elf64_Dyn *entry, struct fi_image
     case DT_AUXILIARY:
         return add_needed(view, entry, out);
     case DT_SONAME:
-        return (out->soname = string_at(view, entry->d_un.d_val)) != NULL;
+        return (out->soname = image_string_at(view, entry->d_un.d_val)) != NULL;
     case DT_RPATH:
-        return (out->rpath = string_at(view, entry->d_un.d_val)) != NULL;
+        return (out->rpath = image_string_at(view, entry->d_un.d_val)) != NULL;
     case DT_RUNPATH:
-        return (out->runpath = string_at(view, entry->d_un.d_val)) != NULL;
+        return (out->runpath = image_string_at(view, entry->d_un.d_val)) != NULL;
     case DT_FLAGS_1:
         return check_flags(entry->d_un.d_val, out);
     default:
@@ -195,7 +196,7 @@ static enum fi_image_verdict read_dynamic(struct view *view, struct fi_image *ou
     }
     for (size_t i = 0; i < n; i++) {
         Elf64_Dyn entry = dynamic_entry(view, offset, i);
-        if (!read_entry(view, &entry, out))
+        if (!image_read_entry(view, &entry, out))
             return FI_IMAGE_BAD;
     }
     if (out->runpath)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * image.h - what ld.so reads from one ELF file: its checks of the header, and the dynamic section.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "elf/ldcache.h"
 
 #include <stdint.h>
@@ -83,7 +84,7 @@ static int skip_old(struct cache *cache)
     return 1;
 }
 
-static int open_cache(struct cache *cache)
+static int ldcache_open_cache(struct cache *cache)
 {
     if (!skip_old(cache) || cache->size <= sizeof cache->header)
         return 0;
@@ -97,7 +98,7 @@ static int open_cache(struct cache *cache)
     return (cache->size - sizeof *header) / sizeof(struct entry) >= header->n;
 }
 
-static struct entry entry_at(const struct cache *cache, size_t i)
+static struct entry ldcache_entry_at(const struct cache *cache, size_t i)
 {
     struct entry entry;
     memcpy(&entry, cache->base + sizeof(struct header) + i * sizeof entry, sizeof entry);
@@ -105,7 +106,7 @@ static struct entry entry_at(const struct cache *cache, size_t i)
 }
 
 /* A string that ends inside the file, or NULL. */
-static const char *string_at(const struct cache *cache, uint32_t offset)
+static const char *ldcache_string_at(const struct cache *cache, uint32_t offset)
 {
     if (offset >= cache->size || !memchr(cache->base + offset, '\0', cache->size - offset))
         return NULL;
@@ -117,7 +118,7 @@ static int is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static unsigned number(const char **text)
+static unsigned ldcache_number(const char **text)
 {
     unsigned value = 0;
     while (is_digit(**text))
@@ -126,13 +127,13 @@ static unsigned number(const char **text)
 }
 
 /* ldconfig's order: runs of digits compare as numbers, a digit comes after anything else. */
-static int compare(const char *a, const char *b)
+static int ldcache_compare(const char *a, const char *b)
 {
     while (*a) {
         if (is_digit(*a) != is_digit(*b))
             return is_digit(*a) ? 1 : -1;
         if (is_digit(*a)) {
-            unsigned left = number(&a), right = number(&b);
+            unsigned left = ldcache_number(&a), right = ldcache_number(&b);
             if (left != right)
                 return (int)(left - right);
         } else if (*a != *b) {
@@ -167,7 +168,7 @@ static const char *hwcaps_name(const struct cache *cache, uint32_t index)
             section.size / sizeof offset <= index)
             return NULL;
         memcpy(&offset, file + section.offset + index * sizeof offset, sizeof offset);
-        return string_at(cache, offset);
+        return ldcache_string_at(cache, offset);
     }
     return NULL;
 }
@@ -206,10 +207,10 @@ static unsigned rank_named(const struct cache *cache, const struct entry *entry)
     return priority(cache, name);
 }
 
-static int matches(const struct cache *cache, const struct entry *entry, const char *name)
+static int ldcache_matches(const struct cache *cache, const struct entry *entry, const char *name)
 {
-    const char *key = string_at(cache, entry->key);
-    return key && compare(name, key) == 0;
+    const char *key = ldcache_string_at(cache, entry->key);
+    return key && ldcache_compare(name, key) == 0;
 }
 
 /* The first entry of that name, or -1. */
@@ -218,19 +219,19 @@ static long find_first(const struct cache *cache, const char *name)
     long left = 0, right = (long)cache->header.n - 1;
     while (left <= right) {
         long middle = left + (right - left) / 2;
-        struct entry entry = entry_at(cache, (size_t)middle);
-        const char *key = string_at(cache, entry.key);
+        struct entry entry = ldcache_entry_at(cache, (size_t)middle);
+        const char *key = ldcache_string_at(cache, entry.key);
         if (!key)
             return -1;
-        int order = compare(name, key);
+        int order = ldcache_compare(name, key);
         if (order < 0) {
             left = middle + 1;
         } else if (order > 0) {
             right = middle - 1;
         } else {
             for (; middle > 0; middle--) {
-                struct entry previous = entry_at(cache, (size_t)middle - 1);
-                if (!matches(cache, &previous, name))
+                struct entry previous = ldcache_entry_at(cache, (size_t)middle - 1);
+                if (!ldcache_matches(cache, &previous, name))
                     break;
             }
             return middle;
@@ -241,16 +242,16 @@ static long find_first(const struct cache *cache, const char *name)
 
 /* Among the entries of one name, those with a hwcaps name come first; the best of them wins, else
  * the first other. */
-static enum fi_ldcache_answer choose(const struct cache *cache, long first, const char *name,
-                                     const char **path)
+static enum fi_ldcache_answer ldcache_choose(const struct cache *cache, long first,
+                                             const char *name, const char **path)
 {
     unsigned best = 0;
     *path = NULL;
     for (long i = first; i < (long)cache->header.n; i++) {
-        struct entry entry = entry_at(cache, (size_t)i);
-        if (!matches(cache, &entry, name))
+        struct entry entry = ldcache_entry_at(cache, (size_t)i);
+        if (!ldcache_matches(cache, &entry, name))
             break;
-        const char *value = string_at(cache, entry.value);
+        const char *value = ldcache_string_at(cache, entry.value);
         if (entry.flags != LIBRARY_FLAGS || !value)
             continue;
         if (!IS_NAMED(entry.hwcap)) {
@@ -273,8 +274,8 @@ enum fi_ldcache_answer fi_ldcache_lookup(const void *data, size_t size, const ch
                                          const char *subdirs, const char **path)
 {
     struct cache cache = {.base = data, .size = size, .subdirs = subdirs};
-    if (!open_cache(&cache))
+    if (!ldcache_open_cache(&cache))
         return FI_LDCACHE_ABSENT;
     long first = find_first(&cache, name);
-    return first < 0 ? FI_LDCACHE_ABSENT : choose(&cache, first, name, path);
+    return first < 0 ? FI_LDCACHE_ABSENT : ldcache_choose(&cache, first, name, path);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * ldcache.h - looking up a name in the bytes of /etc/ld.so.cache.
  *

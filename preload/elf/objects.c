@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "elf/objects.h"
 
 #include <search.h>
@@ -34,18 +35,18 @@ struct fi_object *fi_objects_by_name(const struct fi_search *search, const char 
     return node ? (*(struct known_name **)node)->object : NULL;
 }
 
-static void keep(void *entry)
+static void objects_keep(void *entry)
 {
     (void)entry; /* it is the pool's */
 }
 
 void fi_objects_release(struct fi_search *search)
 {
-    tdestroy(search->names, keep);
+    tdestroy(search->names, objects_keep);
     search->names = NULL;
 }
 
-static void append(struct fi_search *search, struct fi_object *object)
+static void objects_append(struct fi_search *search, struct fi_object *object)
 {
     if (search->last)
         search->last->next = object;
@@ -71,7 +72,7 @@ struct fi_object *fi_objects_add(struct fi_search *search, const char *path,
     if (!object)
         return NULL;
     object->image = *image;
-    append(search, object);
+    objects_append(search, object);
     if (*path && !know(search, object, object->path))
         return NULL;
     if (image->soname && !know(search, object, image->soname))
@@ -133,7 +134,7 @@ int fi_objects_init(struct fi_search *search)
     return init_loaders(search);
 }
 
-static int has_name(const struct fi_object *object, const char *name)
+static int objects_has_name(const struct fi_object *object, const char *name)
 {
     for (size_t i = 0; i < object->n_names; i++)
         if (strcmp(object->names[i], name) == 0)
@@ -164,7 +165,7 @@ struct fi_object *fi_objects_by_identity(const struct fi_search *search,
 
 int fi_object_add_name(struct fi_search *search, struct fi_object *object, const char *name)
 {
-    if (has_name(object, name))
+    if (objects_has_name(object, name))
         return 1;
     if (!know(search, object, name))
         return 0;

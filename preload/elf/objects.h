@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * objects.h - the objects that ld.so would have in its link map, and how it recognises one that it
  * has.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # preload/elf: libfastimport-elf.so, the dependency closure; opened with dlmopen, so it alone links libelf.
 
 ELF_OBJS := $(patsubst %.c,$(B)/obj/%.o,$(wildcard preload/elf/*.c))

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "elf/search.h"
 
 #include <errno.h>
@@ -189,8 +190,8 @@ static enum fi_found open_path(struct fi_search *search, const char *name, struc
 }
 
 /* The object for a file that was found: one that has the same identity, or a new one. */
-static enum fi_found enter(struct fi_search *search, const struct candidate *file,
-                           struct fi_object **out)
+static enum fi_found search_enter(struct fi_search *search, const struct candidate *file,
+                                  struct fi_object **out)
 {
     const struct fi_elf_source *source = search->request->source;
     struct fi_object made = {.identity_asked = 1};
@@ -223,7 +224,7 @@ enum fi_found fi_search_map(struct fi_search *search, struct fi_object *loader, 
         found = strchr(expanded, '/') ? open_path(search, expanded, &file)
                                       : search_bare(search, loader, expanded, &file);
         if (found == FI_FOUND)
-            found = enter(search, &file, out);
+            found = search_enter(search, &file, out);
     }
     if (found == FI_FOUND && !fi_object_add_name(search, *out, expanded))
         found = FI_NO_MEMORY;

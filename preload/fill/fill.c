@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* fill.c - see fill.h */
 #include "fill/fill.h"
 
@@ -55,7 +56,7 @@ static uint8_t flags_now(const struct fill *f)
     return f->is_root && served(f) ? 0 : RECORD_LOCAL;
 }
 
-static const struct record *look(struct fill *f, const struct fi_query *q, uint8_t flags)
+static const struct record *fill_look(struct fill *f, const struct fi_query *q, uint8_t flags)
 {
     const struct record *r = segment_find(&f->node->index, q);
 
@@ -99,7 +100,7 @@ struct awaited {
     const struct fi_query *listing;
 };
 
-static const struct record *arrived(const struct segment *s, const struct awaited *h)
+static const struct record *fill_arrived(const struct segment *s, const struct awaited *h)
 {
     const struct record *r = segment_find(s, h->answer);
 
@@ -114,7 +115,7 @@ static const struct record *await(struct fill *f, const struct awaited *h, int64
 
     for (;;) {
         uint32_t generation = atomic_load(&s->header->generation);
-        const struct record *r = arrived(s, h);
+        const struct record *r = fill_arrived(s, h);
         int64_t left = until - sys_now_ns();
 
         if (r != NULL || left <= 0 || served(f) != before) {
@@ -124,7 +125,7 @@ static const struct record *await(struct fill *f, const struct awaited *h, int64
     }
 }
 
-static void learn(struct fill *f, const struct record *r)
+static void fill_learn(struct fill *f, const struct record *r)
 {
     int64_t wait_budget = atomic_load_explicit(&f->first_wait_ns, memory_order_relaxed);
 
@@ -134,12 +135,12 @@ static void learn(struct fill *f, const struct record *r)
         wait_budget *= 2;
     }
     wait_budget = wait_budget < PATIENCE_MIN_NS   ? PATIENCE_MIN_NS
-               : wait_budget > PATIENCE_MAX_NS ? PATIENCE_MAX_NS
-                                            : wait_budget;
+                  : wait_budget > PATIENCE_MAX_NS ? PATIENCE_MAX_NS
+                                                  : wait_budget;
     atomic_store_explicit(&f->first_wait_ns, wait_budget, memory_order_relaxed);
 }
 
-static void give_up(struct fill *f)
+static void fill_give_up(struct fill *f)
 {
     if (atomic_exchange(&f->node->index.header->state, SERVICE_DEAD) != SERVICE_DEAD) {
         fi_log(LOG_WARN,
@@ -186,13 +187,13 @@ static const struct record *await_answer(struct fill *f, const struct awaited *h
         r = await(f, h, sys_now_ns() + (asked ? 100000000 : 2000000));
     }
     if (r == NULL && served(f) && sys_now_ns() - p.last_sign >= f->wait_ns) {
-        give_up(f);
+        fill_give_up(f);
     }
     return r;
 }
 
 /* The way of a rank that is not the root: first the stream, then a request. */
-static const struct record *ask(struct fill *f, const struct awaited *h)
+static const struct record *fill_ask(struct fill *f, const struct awaited *h)
 {
     bool bulk = bulk_is_coming(f);
     int64_t wait_budget =
@@ -209,7 +210,7 @@ static const struct record *ask(struct fill *f, const struct awaited *h)
         segment_unclaim(&f->node->index, asking(h->answer));
     }
     if (r != NULL && !bulk) {
-        learn(f, r);
+        fill_learn(f, r);
     }
     return r;
 }
@@ -228,9 +229,9 @@ static const struct record *get_here(struct fill *f, const struct fi_query *q, u
                 return r;
             }
         }
-        return look(f, q, flags);
+        return fill_look(f, q, flags);
     }
-    r = look(f, q, flags);
+    r = fill_look(f, q, flags);
     segment_unclaim(s, q->hash);
     return r;
 }
@@ -261,7 +262,7 @@ const struct record *fill_get(struct fill *f, const struct fi_query *q,
     if (!looks_itself(f)) {
         int64_t start = sys_now_ns();
 
-        r = ask(f, &awaited);
+        r = fill_ask(f, &awaited);
         count_add(&fi_count->waiting_ns, (uint64_t)(sys_now_ns() - start));
         if (r != NULL || !looks_itself(f)) {
             return r;
@@ -284,7 +285,7 @@ const struct record *fill_search(struct fill *f, const struct fi_query *q)
 
 void fill_claimed(struct fill *f, const struct fi_query *q)
 {
-    look(f, q, flags_now(f));
+    fill_look(f, q, flags_now(f));
     segment_unclaim(&f->node->index, q->hash);
 }
 
@@ -296,7 +297,7 @@ void fill_for_others(struct fill *f, const struct fi_query *q, uint8_t flags)
     if (!mine && segment_claimed(s, q->hash)) {
         return;
     }
-    look(f, q, flags);
+    fill_look(f, q, flags);
     if (mine) {
         segment_unclaim(s, q->hash);
     }

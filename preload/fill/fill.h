@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * fill.h - a miss in the node cache: who gets the answer, and how long does a rank wait for it?
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* lookup.c - see lookup.h */
 #include "fill/lookup.h"
 
@@ -9,14 +10,21 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/fs_view.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "base/fs_view.h"
 #include "cache/mirror.h"
-#include "dlopen/closure.h"
+#include "fill/listing.h"
 #include "fill/mapped.h"
+
+static lookup_library_fn *look_up_library; /* set once, before there are threads that ask */
+
+void lookup_set_library(lookup_library_fn *look_up)
+{
+    look_up_library = look_up;
+}
 
 struct lookup {
     struct node_cache *node;
@@ -26,7 +34,7 @@ struct lookup {
 };
 
 /* Room for the answer, key filled in. */
-static struct record *begin(const struct lookup *l, size_t payload_size)
+static struct record *lookup_begin(const struct lookup *l, size_t payload_size)
 {
     struct record *r = segment_allocate(&l->node->index, l->query->length, payload_size);
 
@@ -39,14 +47,14 @@ static struct record *begin(const struct lookup *l, size_t payload_size)
     return r;
 }
 
-static const struct record *unavailable(const struct lookup *l, int reason);
+static const struct record *lookup_unavailable(const struct lookup *l, int reason);
 
 /* What was found while the view changed may be another file of that name, and is no answer. */
 static const struct record *finish(const struct lookup *l, struct record *r)
 {
     if (!fs_view_is_certain() && (r->flags & RECORD_UNAVAILABLE) == 0) {
         segment_abandon(&l->node->index, r);
-        return l->query->kind == RECORD_ORIGIN ? NULL : unavailable(l, 0);
+        return l->query->kind == RECORD_ORIGIN ? NULL : lookup_unavailable(l, 0);
     }
     record_seal(r);
     segment_publish(&l->node->index, r);
@@ -71,7 +79,7 @@ static bool is_of_the_path(int error)
 /* An answer without a payload: an errno, or 0. */
 static const struct record *answer(const struct lookup *l, int error, uint8_t more_flags)
 {
-    struct record *r = begin(l, 0);
+    struct record *r = lookup_begin(l, 0);
 
     if (r == NULL) {
         return NULL;
@@ -86,9 +94,9 @@ static const struct record *answer(const struct lookup *l, int error, uint8_t mo
 }
 
 /* reason: an errno for the user, or 0. */
-static const struct record *unavailable(const struct lookup *l, int reason)
+static const struct record *lookup_unavailable(const struct lookup *l, int reason)
 {
-    struct record *r = begin(l, 0);
+    struct record *r = lookup_begin(l, 0);
 
     if (r == NULL) {
         return NULL;
@@ -100,7 +108,7 @@ static const struct record *unavailable(const struct lookup *l, int reason)
 
 static const struct record *payload(const struct lookup *l, const void *bytes, size_t size)
 {
-    struct record *r = begin(l, size);
+    struct record *r = lookup_begin(l, size);
 
     if (r == NULL) {
         return NULL;
@@ -125,7 +133,7 @@ static const struct record *look_stat(const struct lookup *l)
         a.head.stat_error = -sys_stat(l->query->path, &a.head.target);
         n = sys_readlink(l->query->path, a.target, sizeof a.target);
         if (n < 0 || n == sizeof a.target || !is_of_the_path(a.head.stat_error)) {
-            return unavailable(l, 0);
+            return lookup_unavailable(l, 0);
         }
         a.head.target_length = (uint32_t)n;
     }
@@ -167,7 +175,7 @@ static const struct record *look_realpath(const struct lookup *l)
     n = sys_readlink(link, real, sizeof real - 1);
     sys_close(fd);
     if (n <= 0 || real[0] != '/') {
-        return unavailable(l, 0);
+        return lookup_unavailable(l, 0);
     }
     real[n] = '\0';
     return payload(l, real, (size_t)n + 1);
@@ -175,90 +183,7 @@ static const struct record *look_realpath(const struct lookup *l)
 
 /* --- directory listings --- */
 
-struct kernel_dirent { /* getdents64(2) */
-    uint64_t d_ino;
-    int64_t d_off;
-    unsigned short d_reclen;
-    unsigned char d_type;
-    char d_name[];
-};
-
-struct raw_listing {
-    char *bytes;
-    size_t size;
-    size_t room;
-};
-
-static int read_directory(int fd, struct raw_listing *raw)
-{
-    for (;;) {
-        ssize_t n;
-
-        if (raw->room - raw->size < 65536) {
-            char *more = realloc(raw->bytes, raw->room + 131072);
-
-            if (more == NULL) {
-                return -ENOMEM;
-            }
-            raw->bytes = more;
-            raw->room += 131072;
-        }
-        n = sys_getdents64(fd, raw->bytes + raw->size, raw->room - raw->size);
-        if (n <= 0) {
-            return (int)n;
-        }
-        raw->size += (size_t)n;
-    }
-}
-
-static size_t entry_size(size_t name_length)
-{
-    return record_round8(offsetof(struct record_list_entry, name) + name_length + 1);
-}
-
-static void measure(const struct raw_listing *raw, uint32_t *entries, size_t *bytes)
-{
-    *entries = 0;
-    *bytes = 0;
-    for (size_t at = 0; at < raw->size;) {
-        const struct kernel_dirent *d = (const void *)(raw->bytes + at);
-
-        at += d->d_reclen;
-        *bytes += entry_size(strlen(d->d_name));
-        (*entries)++;
-    }
-}
-
-static void add_slot(struct record_list *list, const char *name, uint32_t offset)
-{
-    uint32_t slot = (uint32_t)fi_hash(name, strlen(name), 0);
-
-    while (list->slots[slot & (list->n_slots - 1)] != 0) {
-        slot++;
-    }
-    list->slots[slot & (list->n_slots - 1)] = offset;
-}
-
-static void encode(const struct raw_listing *raw, struct record_list *list, size_t head)
-{
-    size_t to = head;
-
-    for (size_t at = 0; at < raw->size;) {
-        const struct kernel_dirent *d = (const void *)(raw->bytes + at);
-        struct record_list_entry *e = (void *)((char *)list + to);
-        size_t length = strlen(d->d_name);
-
-        at += d->d_reclen;
-        e->inode = d->d_ino;
-        e->type = d->d_type;
-        e->length = (uint8_t)length;
-        memcpy(e->name, d->d_name, length + 1);
-        add_slot(list, d->d_name, (uint32_t)to);
-        to += entry_size(length);
-    }
-}
-
-static const struct record *publish_listing(const struct lookup *l, const struct raw_listing *raw)
+static const struct record *publish_listing(const struct lookup *l, const struct listing *raw)
 {
     uint32_t entries;
     uint32_t slots = 8;
@@ -267,28 +192,28 @@ static const struct record *publish_listing(const struct lookup *l, const struct
     struct record *r;
     struct record_list *list;
 
-    measure(raw, &entries, &bytes);
+    listing_measure(raw, &entries, &bytes);
     while (slots < entries * 2) {
         slots *= 2;
     }
     head = record_round8(sizeof *list + slots * sizeof list->slots[0]);
     if (head + bytes > UINT32_MAX) {
-        return unavailable(l, 0);
+        return lookup_unavailable(l, 0);
     }
-    r = begin(l, head + bytes);
+    r = lookup_begin(l, head + bytes);
     if (r == NULL) {
         return NULL;
     }
     list = (struct record_list *)record_payload(r);
     list->n_entries = entries;
     list->n_slots = slots;
-    encode(raw, list, head);
+    listing_encode(raw, list, head);
     return finish(l, r);
 }
 
 static const struct record *look_list(const struct lookup *l)
 {
-    struct raw_listing raw = {0};
+    struct listing raw = {0};
     const struct record *r;
     int fd = sys_open(l->query->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK, 0);
     int error;
@@ -296,9 +221,9 @@ static const struct record *look_list(const struct lookup *l)
     if (fd < 0) {
         return answer(l, -fd, 0);
     }
-    error = read_directory(fd, &raw);
+    error = listing_read(fd, &raw);
     sys_close(fd);
-    r = error != 0 ? unavailable(l, 0) : publish_listing(l, &raw);
+    r = error != 0 ? lookup_unavailable(l, 0) : publish_listing(l, &raw);
     free(raw.bytes);
     return r;
 }
@@ -331,7 +256,7 @@ static const struct record *publish_content(const struct lookup *l, const struct
                                             uint64_t size, const char *first)
 {
     size_t n = first == NULL ? 0 : strlen(first);
-    struct record *r = begin(l, sizeof(struct record_content) + n + 1);
+    struct record *r = lookup_begin(l, sizeof(struct record_content) + n + 1);
     struct record_content *c;
 
     if (r == NULL) {
@@ -381,7 +306,7 @@ static const struct record *mirror_file(const struct lookup *l, int fd, const st
                         "FASTIMPORT_DIR)",
                         l->node->directory);
         }
-        return unavailable(l, -error);
+        return lookup_unavailable(l, -error);
     }
     count_add(&fi_count->files_read, 1);
     count_add(&fi_count->bytes_read, size);
@@ -427,10 +352,10 @@ static const struct record *content_of(const struct lookup *l, int fd)
     bool mine;
 
     if (sys_fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        return unavailable(l, 0);
+        return lookup_unavailable(l, 0);
     }
     if ((uint64_t)st.st_size > l->limits->max_file) {
-        return unavailable(l, EFBIG);
+        return lookup_unavailable(l, EFBIG);
     }
     key[0] = st.st_dev;
     key[1] = st.st_ino;
@@ -487,10 +412,11 @@ const struct record *lookup_real(struct node_cache *node, const struct fi_query 
         r = look_content(&l);
         break;
     case RECORD_LIBRARY:
-        r = closure_lookup(node, query, flags);
+        r = look_up_library != NULL ? look_up_library(node, query, flags)
+                                    : lookup_unavailable(&l, 0);
         break;
     default:
-        r = unavailable(&l, 0);
+        r = lookup_unavailable(&l, 0);
     }
     count_add(&fi_count->fs_ns, (uint64_t)(sys_now_ns() - start));
     return r;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * lookup.h - ask the real file system, and put its answer into the node cache.
  *
@@ -22,5 +23,11 @@ struct lookup_limits {
  * into the record. */
 const struct record *lookup_real(struct node_cache *node, const struct fi_query *query,
                                  uint8_t flags, const struct lookup_limits *limits);
+
+/* A RECORD_LIBRARY is looked up by dlopen/closure.h, which is above this and registers itself here,
+ * in the root, before the program runs. Without it libraries are unavailable. */
+typedef const struct record *lookup_library_fn(struct node_cache *node,
+                                               const struct fi_query *query, uint8_t flags);
+void lookup_set_library(lookup_library_fn *look_up);
 
 #endif

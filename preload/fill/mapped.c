@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* mapped.c - see mapped.h */
 #include "fill/mapped.h"
 

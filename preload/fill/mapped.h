@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * mapped.h - how much of a shared library does ld.so map?
  *

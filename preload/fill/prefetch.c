@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* prefetch.c - see prefetch.h */
 #include "fill/prefetch.h"
 
@@ -21,7 +22,7 @@ static struct {
 } ahead;
 
 void prefetch_start(struct fill *fill, const struct policy *policy,
-                 bool (*hand_over)(const struct fi_query *query))
+                    bool (*hand_over)(const struct fi_query *query))
 {
     ahead.policy = policy;
     ahead.hand_over = hand_over;
@@ -29,7 +30,7 @@ void prefetch_start(struct fill *fill, const struct policy *policy,
 }
 
 /* True: nobody has looked, and the claim is the caller's. */
-static bool claim(const struct fi_query *q)
+static bool prefetch_claim(const struct fi_query *q)
 {
     struct segment *s = &ahead.fill->node->index;
 
@@ -41,7 +42,7 @@ static void prefetch(enum record_kind kind, const char *path, size_t length)
 {
     struct fi_query q = query_make(kind, 0, path, length);
 
-    if (claim(&q)) {
+    if (prefetch_claim(&q)) {
         fi_enter(); /* a signal handler that comes now asks libc */
         if (!ahead.hand_over(&q)) {
             segment_unclaim(&ahead.fill->node->index, q.hash);
@@ -64,7 +65,7 @@ static bool listed(const char *directory, size_t length, const char *name, unsig
 }
 
 /* Is this what an import statement can name? */
-static bool is_identifier(const char *name, size_t length)
+static bool prefetch_is_identifier(const char *name, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
         if (!isalnum((unsigned char)name[i]) && name[i] != '_') {
@@ -103,8 +104,8 @@ static void of_package(const char *directory, size_t length)
     memcpy(path, directory, length);
     path[length] = '\0';
     list = query_make(RECORD_LIST, 0, path, length);
-    if (!is_identifier(path + parent + 1, length - parent - 1) ||
-        !listed(path, parent, path + parent + 1, DT_DIR) || !claim(&list)) {
+    if (!prefetch_is_identifier(path + parent + 1, length - parent - 1) ||
+        !listed(path, parent, path + parent + 1, DT_DIR) || !prefetch_claim(&list)) {
         return;
     }
     read_bytecode(path, length, package_source, strcspn(package_source, "."));
@@ -118,14 +119,14 @@ static void of_package(const char *directory, size_t length)
 /* Asked: DIRECTORY/MODULE.py. Shown to be there: this, and DIRECTORY/__pycache__. */
 static void of_source(const char *directory, size_t length, const char *name, size_t stem)
 {
-    if (is_identifier(name, stem) && listed(directory, length, name, DT_REG) &&
+    if (prefetch_is_identifier(name, stem) && listed(directory, length, name, DT_REG) &&
         listed(directory, length, cache_name, DT_DIR)) {
         read_bytecode(directory, length, name, stem);
     }
 }
 
 /* ".../__pycache__/<module>.<tag>.pyc" (PEP 3147) */
-static void learn(const struct fi_query *q, const char *name)
+static void prefetch_learn(const struct fi_query *q, const char *name)
 {
     const size_t room = sizeof cache_name - 1;
     const char *ending = strchr(name, '.');
@@ -150,7 +151,7 @@ void prefetch_after(const struct fi_query *q)
         return;
     }
     if (q->kind == RECORD_CONTENT) {
-        learn(q, name);
+        prefetch_learn(q, name);
     } else if (q->kind == RECORD_STAT) {
         if (strncmp(name, "__init__.", 9) == 0) {
             of_package(q->path, n);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * prefetch.h - what an import asks next, looked up while the program waits for what it asks now.
  *
@@ -27,7 +28,7 @@
 /* hand_over: gives a query, claimed (segment_claim), to somebody who calls fill_claimed(); false:
  * it is not taken. The arguments must outlive the program. */
 void prefetch_start(struct fill *fill, const struct policy *policy,
-                 bool (*hand_over)(const struct fi_query *query));
+                    bool (*hand_over)(const struct fi_query *query));
 
 /* The program is about to wait for this, which is not in the node cache. */
 void prefetch_after(const struct fi_query *asked);

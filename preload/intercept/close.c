@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * close.c - close(2), close_range(2), closefrom(3), dup2(2), dup3(2): a program may close every
  * descriptor that it did not open, and put others in their places. What base/held.h holds survives
@@ -124,7 +125,7 @@ static bool will_take(int fd, int to)
     return held_maybe(to) && fd != to && sys_fcntl(fd, F_GETFD, 0) >= 0;
 }
 
-static int taken(int fd)
+static int close_taken(int fd)
 {
     if (fd == STDERR_FILENO && !fi_inside()) {
         log_error_opened();
@@ -137,7 +138,7 @@ FI_EXPORT int dup2(int fd, int to)
     if (will_take(fd, to)) {
         make_way(to);
     }
-    return taken(real()->dup2(fd, to));
+    return close_taken(real()->dup2(fd, to));
 }
 
 FI_EXPORT int dup3(int fd, int to, int flags)
@@ -145,5 +146,5 @@ FI_EXPORT int dup3(int fd, int to, int flags)
     if (will_take(fd, to) && (flags & ~O_CLOEXEC) == 0) {
         make_way(to);
     }
-    return taken(real()->dup3(fd, to, flags));
+    return close_taken(real()->dup3(fd, to, flags));
 }

@@ -1,8 +1,8 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* dir.c - directory streams. Streams that libc has opened pass through. */
 #include "intercept/real.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "answer/directory.h"
@@ -41,7 +41,7 @@ FI_EXPORT DIR *opendir(const char *path)
 
 /* libc's stream takes over a directory that this node has changed; one that is gone has no names.
  */
-static void hand_over(struct directory *d)
+static void dir_hand_over(struct directory *d)
 {
     int fd = directory_fd(d);
 
@@ -63,7 +63,7 @@ static void refresh(struct directory *d)
 
     if (d->at == NULL && !d->ended && d->real == NULL && change_any(resolver.node) &&
         resolve_is_stale(d->list->path, d->list->path_length)) {
-        hand_over(d);
+        dir_hand_over(d);
     }
     errno = saved;
 }
@@ -188,83 +188,4 @@ FI_EXPORT int dirfd(DIR *dir)
         return -1;
     }
     return fd;
-}
-
-/* --- scandir, over a stream of ours --- */
-
-struct names {
-    struct dirent **list;
-    size_t n;
-    size_t room;
-};
-
-static bool keep(struct names *names, const struct dirent *e)
-{
-    struct dirent *copy;
-
-    if (names->n == names->room) {
-        size_t room = names->room == 0 ? 32 : names->room * 2;
-        struct dirent **more = realloc(names->list, room * sizeof *more);
-
-        if (more == NULL) {
-            return false;
-        }
-        names->list = more;
-        names->room = room;
-    }
-    copy = malloc(e->d_reclen);
-    if (copy == NULL) {
-        return false;
-    }
-    memcpy(copy, e, e->d_reclen);
-    names->list[names->n++] = copy;
-    return true;
-}
-
-static int collect(struct directory *d, struct dirent ***result,
-                   int (*select)(const struct dirent *),
-                   int (*compare)(const struct dirent **, const struct dirent **))
-{
-    struct names names = {0};
-    struct dirent *e;
-    bool good = true;
-
-    while (good && (e = directory_read(d)) != NULL) {
-        good = (select != NULL && select(e) == 0) || keep(&names, e);
-    }
-    directory_close(d);
-    if (!good) {
-        while (names.n > 0) {
-            free(names.list[--names.n]);
-        }
-        free(names.list);
-        errno = ENOMEM;
-        return -1;
-    }
-    if (compare != NULL && names.n > 0) {
-        qsort(names.list, names.n, sizeof *names.list,
-              (int (*)(const void *, const void *))compare);
-    }
-    *result = names.list;
-    return (int)names.n;
-}
-
-FI_EXPORT int scandir(const char *path, struct dirent ***names,
-                      int (*select)(const struct dirent *),
-                      int (*compare)(const struct dirent **, const struct dirent **))
-{
-    DIR *dir;
-
-    if (!serve_opendir(path, &dir)) {
-        return real()->scandir(path, names, select, compare);
-    }
-    return dir == NULL ? -1 : collect((struct directory *)dir, names, select, compare);
-}
-
-FI_EXPORT int scandir64(const char *path, struct dirent64 ***names,
-                        int (*select)(const struct dirent64 *),
-                        int (*compare)(const struct dirent64 **, const struct dirent64 **))
-{
-    return scandir(path, (struct dirent ***)names, (int (*)(const struct dirent *))select,
-                   (int (*)(const struct dirent **, const struct dirent **))compare);
 }

@@ -1,11 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* dl.c - dlopen(3), dlclose(3), dlinfo(3). */
 #include "intercept/real.h"
 
 #include <string.h>
 
+#include "dlopen/by_name.h"
 #include "dlopen/load.h"
 #include "dlopen/loaded.h"
-#include "dlopen/by_name.h"
 #include "early/dlopen.h"
 #include "mpi/redirect.h"
 #include "resolve.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * exec.c - a rank that calls exec leaves the service: its new program will not close it, and may
  * know nothing of it. The others hear of it before, while there is an MPI that can tell them.
@@ -14,16 +15,16 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/fs_view.h"
 #include "base/guard.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "base/fs_view.h"
-#include "service/service.h"
 #include "process/exec_target.h"
+#include "service/service.h"
 
 extern char **environ;
 
-static void leave(const char *path, char *const environment[])
+static void exec_leave(const char *path, char *const environment[])
 {
     int error = errno;
     int state;
@@ -32,7 +33,8 @@ static void leave(const char *path, char *const environment[])
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* exec is no cancellation point */
     if (exec_target_exists(path)) {
         /* with another view it finds no cache in which to say what must be said */
-        service_before_exec(!fs_view_is_other() && exec_target_is_ours(path, environment), environment);
+        service_before_exec(!fs_view_is_other() && exec_target_is_ours(path, environment),
+                            environment);
     }
     pthread_setcancelstate(state, &state);
     fi_leave();
@@ -46,7 +48,7 @@ static void leave_searched(const char *name, char *const environment[])
 
     if (path != NULL) {
         if (exec_target_search(name, path, FI_PATH_MAX)) {
-            leave(path, environment);
+            exec_leave(path, environment);
         }
         sys_munmap(path, FI_PATH_MAX);
     }
@@ -68,20 +70,20 @@ static __attribute__((noinline)) void leave_at(int dirfd, const char *name,
         return;
     }
     if (name[0] == '/' || dirfd == AT_FDCWD) {
-        leave(name, environment);
+        exec_leave(name, environment);
         return;
     }
     n = snprintf(path, sizeof path, "/proc/self/fd/%d%s%s", dirfd, name[0] == '\0' ? "" : "/",
                  name);
     if (n > 0 && n < (int)sizeof path) {
-        leave(path, environment);
+        exec_leave(path, environment);
     }
 }
 
 FI_EXPORT int execve(const char *path, char *const argv[], char *const environment[])
 {
     if (is_a_rank()) {
-        leave(path, environment);
+        exec_leave(path, environment);
     }
     return real()->execve(path, argv, environment);
 }
@@ -89,7 +91,7 @@ FI_EXPORT int execve(const char *path, char *const argv[], char *const environme
 FI_EXPORT int execv(const char *path, char *const argv[])
 {
     if (is_a_rank()) {
-        leave(path, environ);
+        exec_leave(path, environ);
     }
     return real()->execv(path, argv);
 }
@@ -129,7 +131,7 @@ FI_EXPORT int execveat(int dirfd, const char *name, char *const argv[], char *co
 
 /* --- arguments in a row, ended by a NULL, behind which execle(3) has the environment --- */
 
-static size_t count(const char *first, va_list *list)
+static size_t exec_count(const char *first, va_list *list)
 {
     size_t n = 0;
 
@@ -139,7 +141,7 @@ static size_t count(const char *first, va_list *list)
     return n;
 }
 
-static void collect(const char *first, va_list *list, char **argv)
+static void exec_collect(const char *first, va_list *list, char **argv)
 {
     for (const char *a = first; a != NULL; a = va_arg(*list, const char *)) {
         *argv++ = (char *)a;
@@ -150,10 +152,10 @@ static void collect(const char *first, va_list *list, char **argv)
 /* On the stack: the caller may be a child after vfork. */
 #define TAKE_ARGUMENTS(argv, first, list)                                                          \
     va_start(list, first);                                                                         \
-    argv = __builtin_alloca((count(first, &(list)) + 1) * sizeof *(argv));                         \
+    argv = __builtin_alloca((exec_count(first, &(list)) + 1) * sizeof *(argv));                    \
     va_end(list);                                                                                  \
     va_start(list, first);                                                                         \
-    collect(first, &(list), argv)
+    exec_collect(first, &(list), argv)
 
 FI_EXPORT int execl(const char *path, const char *first, ...)
 {
@@ -163,7 +165,7 @@ FI_EXPORT int execl(const char *path, const char *first, ...)
     TAKE_ARGUMENTS(argv, first, list);
     va_end(list);
     if (is_a_rank()) {
-        leave(path, environ);
+        exec_leave(path, environ);
     }
     return real()->execv(path, argv);
 }
@@ -178,7 +180,7 @@ FI_EXPORT int execle(const char *path, const char *first, ...)
     environment = va_arg(list, char **);
     va_end(list);
     if (is_a_rank()) {
-        leave(path, environment);
+        exec_leave(path, environment);
     }
     return real()->execve(path, argv, environment);
 }

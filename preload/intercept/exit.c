@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * exit.c - the ways out of a rank: the service must be closed in order on each, and needs the exit
  * status.
@@ -17,16 +18,16 @@
 
 static int (*program_main)(int, char **, char **);
 
-static void leave(int status, void *unused)
+static void exit_leave(int status, void *unused)
 {
     (void)unused;
-    tell_never_joined();
+    tell_never_joined(service_is_here());
     service_finish(status, false);
 }
 
 static int main_with_handler(int argc, char **argv, char **environment)
 {
-    on_exit(leave, NULL);
+    on_exit(exit_leave, NULL);
     return program_main(argc, argv, environment);
 }
 
@@ -49,7 +50,7 @@ FI_EXPORT void _exit(int status)
     if (service_is_here()) {
         service_finish(status, true);
     } else if (init_joins_late()) {
-        tell_never_joined();
+        tell_never_joined(service_is_here());
     }
     real()->_exit(status);
     __builtin_unreachable();

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* mpi.c - what the program's calls of MPI_Init and its like reach in a rank: see mpi/redirect.h and
  * mpi/init.h. None of these functions is exported. */
 #include "intercept/mpi.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* mpi.h - see mpi.c */
 #ifndef FASTIMPORT_INTERCEPT_MPI_H
 #define FASTIMPORT_INTERCEPT_MPI_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * view.c - chroot(2), unshare(2), setns(2): afterwards the names of served files name others. This
  * process then answers nothing any more, nor tells others what it finds; what it has open stays
@@ -8,13 +9,13 @@
 #include <errno.h>
 #include <sched.h>
 
-#include "base/guard.h"
 #include "base/fs_view.h"
-#include "resolve.h"
+#include "base/guard.h"
 #include "invalidate/note.h"
+#include "resolve.h"
 
 /* Of a descriptor of the mirror nobody could tell later what it stands for. */
-static uint64_t begin(void)
+static uint64_t namespace_begin(void)
 {
     if (resolve_active) {
         note_reopen_all();
@@ -24,13 +25,13 @@ static uint64_t begin(void)
 }
 
 /* One thread may have a namespace of its own: then all do without. */
-static int end(int result, uint64_t before)
+static int namespace_end(int result, uint64_t before)
 {
     int error = errno;
     bool is_other = result == 0 && (before == 0 || fs_view_identity() != before);
 
     if (is_other) {
-        resolve_end();
+        serving_end();
     }
     fs_view_end_change(is_other);
     errno = error;
@@ -39,9 +40,9 @@ static int end(int result, uint64_t before)
 
 FI_EXPORT int chroot(const char *path)
 {
-    uint64_t before = begin();
+    uint64_t before = namespace_begin();
 
-    return end(real()->chroot(path), before);
+    return namespace_end(real()->chroot(path), before);
 }
 
 FI_EXPORT int unshare(int flags)
@@ -51,8 +52,8 @@ FI_EXPORT int unshare(int flags)
     if ((flags & CLONE_NEWNS) == 0) {
         return real()->unshare(flags);
     }
-    before = begin();
-    return end(real()->unshare(flags), before);
+    before = namespace_begin();
+    return namespace_end(real()->unshare(flags), before);
 }
 
 /* type 0: any namespace that the descriptor names */
@@ -63,6 +64,6 @@ FI_EXPORT int setns(int fd, int type)
     if (type != 0 && (type & CLONE_NEWNS) == 0) {
         return real()->setns(fd, type);
     }
-    before = begin();
-    return end(real()->setns(fd, type), before);
+    before = namespace_begin();
+    return namespace_end(real()->setns(fd, type), before);
 }

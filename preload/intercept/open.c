@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* open.c - open(2), creat(2), fopen(3) and their other names. */
 #include "intercept/real.h"
 
@@ -7,8 +8,8 @@
 #include <string.h>
 
 #include "answer/answer.h"
-#include "resolve.h"
 #include "invalidate/note.h"
+#include "resolve.h"
 
 /* The flags that only say how to read: all others are the kernel's business. */
 static bool reads_only(int flags)
@@ -61,7 +62,7 @@ static int serve_open(const char *path, int flags, bool *served)
     return *served ? fd : -1;
 }
 
-static void note_open(int fd, int dirfd, const char *path, int flags)
+static void open_note_open(int fd, int dirfd, const char *path, int flags)
 {
     if ((flags & O_CREAT) != 0) {
         note_created(fd, dirfd, path, (flags & O_EXCL) != 0);
@@ -90,7 +91,7 @@ static int open_any(int (*call)(int, const char *, int, mode_t), int dirfd, cons
     }
     fd = call(dirfd, path, flags, mode);
     if (fd >= 0 && writes(flags) && (flags & O_TMPFILE) != O_TMPFILE) {
-        note_open(fd, dirfd, path, flags);
+        open_note_open(fd, dirfd, path, flags);
     }
     return fd;
 }
@@ -181,7 +182,7 @@ static bool mode_reads_only(const char *mode)
 
 static void note_stream(FILE *file, const char *path, const char *mode)
 {
-    note_open(fileno(file), AT_FDCWD, path, mode[0] == 'r' ? O_RDWR : O_CREAT);
+    open_note_open(fileno(file), AT_FDCWD, path, mode[0] == 'r' ? O_RDWR : O_CREAT);
 }
 
 static FILE *fopen_any(FILE *(*call)(const char *, const char *), const char *path,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* parents.c - see parents.h */
 #include "intercept/parents.h"
 
@@ -38,7 +39,7 @@ static uint64_t changes(void)
     return atomic_load(&resolver.node->index.header->changes_above);
 }
 
-static bool take(struct slot *slot, struct said *out)
+static bool parents_take(struct slot *slot, struct said *out)
 {
     uint64_t words[WORDS];
     uint64_t sequence = atomic_load(&slot->sequence);
@@ -51,7 +52,7 @@ static bool take(struct slot *slot, struct said *out)
            atomic_load_explicit(&slot->sequence, memory_order_relaxed) == sequence;
 }
 
-static void put(struct slot *slot, const struct said *said)
+static void parents_put(struct slot *slot, const struct said *said)
 {
     uint64_t words[WORDS] = {0};
     uint64_t sequence = atomic_load(&slot->sequence);
@@ -69,7 +70,7 @@ static void put(struct slot *slot, const struct said *said)
 
 /* 0, or it cannot be kept: what is no directory and no symlink is not asked for again and again,
  * and an error may pass. */
-static int ask(enum question question, const char *path, struct said *out)
+static int parents_ask(enum question question, const char *path, struct said *out)
 {
     ssize_t n;
 
@@ -83,8 +84,8 @@ static int ask(enum question question, const char *path, struct said *out)
     return n > 0 && n < (ssize_t)sizeof out->text ? 0 : -1;
 }
 
-static bool look_up(enum question question, enum call_family family, const char *path,
-                    struct said *out)
+static bool parents_look_up(enum question question, enum call_family family, const char *path,
+                            struct said *out)
 {
     uint64_t key;
     uint64_t now;
@@ -99,17 +100,17 @@ static bool look_up(enum question question, enum call_family family, const char 
     slot = &slots[key / 2 % KEPT];
     now = changes();
     at = sys_now_ns();
-    if (take(slot, out) && out->key == key && out->changes == now && at < out->until) {
+    if (parents_take(slot, out) && out->key == key && out->changes == now && at < out->until) {
         count_add(&fi_count->intercepted[family], 1);
         count_add(&fi_count->served[family], 1);
         return true;
     }
-    *out =
-        (struct said){.key = key, .changes = now, .until = at + (int64_t)PARENTS_AGE_MS * 1000 * 1000};
-    if (ask(question, path, out) != 0) {
+    *out = (struct said){
+        .key = key, .changes = now, .until = at + (int64_t)PARENTS_AGE_MS * 1000 * 1000};
+    if (parents_ask(question, path, out) != 0) {
         return false;
     }
-    put(slot, out);
+    parents_put(slot, out);
     return true;
 }
 
@@ -117,7 +118,8 @@ bool parents_stat(const char *path, bool follow, struct stat *st)
 {
     struct said said;
 
-    if ((size_t)st < 4096 || !look_up(follow ? ASK_STAT : ASK_LSTAT, CALL_STAT, path, &said)) {
+    if ((size_t)st < 4096 ||
+        !parents_look_up(follow ? ASK_STAT : ASK_LSTAT, CALL_STAT, path, &said)) {
         return false;
     }
     *st = said.st;
@@ -128,7 +130,7 @@ bool parents_readlink(const char *path, char *buf, size_t size, ssize_t *result)
 {
     struct said said;
 
-    if (!look_up(ASK_READLINK, CALL_PATH, path, &said)) {
+    if (!parents_look_up(ASK_READLINK, CALL_PATH, path, &said)) {
         return false;
     }
     *result = said.length < (ssize_t)size ? said.length : (ssize_t)size;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * parents.h - stat and readlink of the directories above the roots.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* path.c - readlink(2), realpath(3) and their other names; chdir(2). */
 #include "intercept/real.h"
 
@@ -8,8 +9,8 @@
 #include <string.h>
 
 #include "answer/answer.h"
-#include "resolve.h"
 #include "intercept/parents.h"
+#include "resolve.h"
 
 static bool serve_readlink(const char *path, char *buf, size_t size, ssize_t *result)
 {

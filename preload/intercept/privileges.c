@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * privileges.c - setuid(2) and its kin: afterwards other files may be read than those that this
  * process has found. It then answers nothing any more, nor tells others what it finds, as after
@@ -13,9 +14,9 @@
 #include <sys/fsuid.h>
 
 #include "base/fs_view.h"
+#include "invalidate/note.h"
 #include "resolve.h"
 #include "service/service.h"
-#include "invalidate/note.h"
 
 enum { GROUPS = 64 };
 
@@ -27,7 +28,7 @@ struct rights {
     gid_t groups[GROUPS];
 };
 
-static void look(struct rights *rights)
+static void privileges_look(struct rights *rights)
 {
     memset(rights, 0, sizeof *rights);
     rights->user = geteuid();
@@ -35,7 +36,7 @@ static void look(struct rights *rights)
     rights->n_groups = getgroups(GROUPS, rights->groups);
 }
 
-static bool differ(const struct rights *a, const struct rights *b)
+static bool privileges_differ(const struct rights *a, const struct rights *b)
 {
     return a->user != b->user || a->group != b->group || a->n_groups != b->n_groups ||
            a->n_groups < 0 || memcmp(a->groups, b->groups, sizeof a->groups) != 0;
@@ -48,9 +49,9 @@ static bool concerns_us(void)
 }
 
 /* user: the effective one that is asked for. -1: the present one. */
-static void begin(struct rights *before, uid_t user)
+static void privileges_begin(struct rights *before, uid_t user)
 {
-    look(before);
+    privileges_look(before);
     if (resolve_active) {
         note_reopen_all();
     }
@@ -60,16 +61,16 @@ static void begin(struct rights *before, uid_t user)
     }
 }
 
-static int end(int result, const struct rights *before)
+static int privileges_end(int result, const struct rights *before)
 {
     int error = errno;
     struct rights now;
     bool is_other;
 
-    look(&now);
-    is_other = differ(before, &now);
+    privileges_look(&now);
+    is_other = privileges_differ(before, &now);
     if (is_other) {
-        resolve_end();
+        serving_end();
     }
     view_end_user_change(is_other);
     errno = error;
@@ -85,9 +86,9 @@ static int end(int result, const struct rights *before)
         if (!concerns_us()) {                                                                      \
             return real()->name arguments;                                                         \
         }                                                                                          \
-        begin(&before, user);                                                                      \
+        privileges_begin(&before, user);                                                           \
         result = real()->name arguments;                                                           \
-        return end(result, &before);                                                               \
+        return privileges_end(result, &before);                                                    \
     }
 
 CHANGE(setuid, (uid_t id), (id), id)
@@ -112,11 +113,11 @@ CHANGE(initgroups, (const char *user, gid_t group), (user, group), (uid_t)-1)
         if (!concerns_us()) {                                                                      \
             return real()->name(id);                                                               \
         }                                                                                          \
-        begin(&before, (uid_t)-1);                                                                 \
+        privileges_begin(&before, (uid_t)-1);                                                      \
         former = real()->name(id);                                                                 \
         is_other = (type)former != id && (type)real()->name((type)-1) == id;                       \
         if (is_other) {                                                                            \
-            resolve_end();                                                                         \
+            serving_end();                                                                         \
         }                                                                                          \
         view_end_user_change(is_other);                                                            \
         return former;                                                                             \

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* real.c - see real.h */
 #include "intercept/real.h"
 

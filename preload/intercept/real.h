@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * real.h - libc's own functions behind the names that we interpose, bound with dlsym(RTLD_NEXT) on
  * first use.

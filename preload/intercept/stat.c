@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* stat.c - stat(2) and access(2) with their families, old names and new. */
 #include "intercept/real.h"
 
@@ -5,9 +6,9 @@
 #include <fcntl.h>
 
 #include "answer/answer.h"
-#include "resolve.h"
 #include "intercept/parents.h"
 #include "invalidate/note.h"
+#include "resolve.h"
 
 _Static_assert(sizeof(struct stat) == sizeof(struct stat64),
                "one layout serves both (64-bit ABIs)");
@@ -40,7 +41,7 @@ static bool serve_stat(const char *path, bool follow, void *st, int *result)
     return is_served(a.error != 0 ? a.error : answer_stat(a.record, follow, st), result);
 }
 
-static int correct(int result, void *st)
+static int stat_correct(int result, void *st)
 {
     if (result == 0 && __builtin_expect(resolve_begun, 0)) {
         answer_fstat(resolver.node, st);
@@ -63,7 +64,7 @@ STAT_BY_PATH(lstat64, stat64, false)
 #define STAT_BY_FD(name, type)                                                                     \
     FI_EXPORT int name(int fd, struct type *st)                                                    \
     {                                                                                              \
-        return correct(real()->name(fd, st), st);                                                  \
+        return stat_correct(real()->name(fd, st), st);                                             \
     }
 
 STAT_BY_FD(fstat, stat)
@@ -85,7 +86,7 @@ static bool serve_statat(int dirfd, const char *path, void *st, int flags, int *
             return result;                                                                         \
         }                                                                                          \
         result = real()->name(dirfd, path, st, flags);                                             \
-        return (flags & AT_EMPTY_PATH) != 0 ? correct(result, st) : result;                        \
+        return (flags & AT_EMPTY_PATH) != 0 ? stat_correct(result, st) : result;                   \
     }
 
 STAT_AT(fstatat, stat)
@@ -110,7 +111,7 @@ XSTAT_BY_PATH(__lxstat64, stat64, false)
 #define XSTAT_BY_FD(name, type)                                                                    \
     FI_EXPORT int name(int version, int fd, struct type *st)                                       \
     {                                                                                              \
-        return correct(real()->name(version, fd, st), st);                                         \
+        return stat_correct(real()->name(version, fd, st), st);                                    \
     }
 
 XSTAT_BY_FD(__fxstat, stat)
@@ -124,7 +125,7 @@ XSTAT_BY_FD(__fxstat64, stat64)
             return result;                                                                         \
         }                                                                                          \
         result = real()->name(version, dirfd, path, st, flags);                                    \
-        return (flags & AT_EMPTY_PATH) != 0 ? correct(result, st) : result;                        \
+        return (flags & AT_EMPTY_PATH) != 0 ? stat_correct(result, st) : result;                   \
     }
 
 XSTAT_AT(__fxstatat, stat)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * write.c - calls that change the file system. They go to the real one; what they changed bypasses
  * the node cache from then on, with the listing of its directory (design rule: a snapshot with an
@@ -6,14 +7,12 @@
 #include "intercept/real.h"
 
 #include <fcntl.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "invalidate/note.h"
 
 /* Success: note what was changed. */
-static int noted(int result, int dirfd, const char *path, enum change_extent extent)
+static int write_noted(int result, int dirfd, const char *path, enum change_extent extent)
 {
     if (result >= 0) {
         note_change(dirfd, path, extent);
@@ -32,7 +31,7 @@ static int noted_fd(int result, int fd)
 #define WRITE_PATH(name, extent, parameters, arguments)                                            \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
-        return noted(real()->name arguments, AT_FDCWD, path, extent);                              \
+        return write_noted(real()->name arguments, AT_FDCWD, path, extent);                        \
     }
 
 WRITE_PATH(mkdir, CHANGE_TREE, (const char *path, mode_t mode), (path, mode))
@@ -50,7 +49,7 @@ WRITE_PATH(truncate64, CHANGE_OBJECT, (const char *path, off64_t size), (path, s
 #define WRITE_AT(name, extent, parameters, arguments)                                              \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
-        return noted(real()->name arguments, dirfd, path, extent);                                 \
+        return write_noted(real()->name arguments, dirfd, path, extent);                           \
     }
 
 WRITE_AT(mkdirat, CHANGE_TREE, (int dirfd, const char *path, mode_t mode), (dirfd, path, mode))
@@ -80,12 +79,12 @@ static void about_itself(int dirfd, const char *path, int flags)
 #define CLOSE_PATH(name, parameters, arguments)                                                    \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
-        struct change_before before;                                                              \
+        struct change_before before;                                                               \
         int result;                                                                                \
-        before_chmod(&before, AT_FDCWD, path);                                                  \
+        before_chmod(&before, AT_FDCWD, path);                                                     \
         result = real()->name arguments;                                                           \
         if (result == 0) {                                                                         \
-            after_chmod(&before);                                                               \
+            after_chmod(&before);                                                                  \
         }                                                                                          \
         return result;                                                                             \
     }
@@ -93,13 +92,13 @@ static void about_itself(int dirfd, const char *path, int flags)
 #define CLOSE_AT(name, parameters, arguments)                                                      \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
-        struct change_before before;                                                              \
+        struct change_before before;                                                               \
         int result;                                                                                \
         about_itself(dirfd, path, flags);                                                          \
-        before_chmod(&before, dirfd, is_itself(path, flags) ? "." : path);                      \
+        before_chmod(&before, dirfd, is_itself(path, flags) ? "." : path);                         \
         result = real()->name arguments;                                                           \
         if (result == 0) {                                                                         \
-            after_chmod(&before);                                                               \
+            after_chmod(&before);                                                                  \
         }                                                                                          \
         return result;                                                                             \
     }
@@ -128,7 +127,7 @@ FI_EXPORT int futimesat(int dirfd, const char *path, const struct timeval times[
     if (is_null(path) && dirfd != AT_FDCWD) {
         return futimes(dirfd, times);
     }
-    return noted(real()->futimesat(dirfd, path, times), dirfd, path, CHANGE_OBJECT);
+    return write_noted(real()->futimesat(dirfd, path, times), dirfd, path, CHANGE_OBJECT);
 }
 
 FI_EXPORT int utimensat(int dirfd, const char *path, const struct timespec times[2], int flags)
@@ -137,7 +136,7 @@ FI_EXPORT int utimensat(int dirfd, const char *path, const struct timespec times
         return futimens(dirfd, times);
     }
     about_itself(dirfd, path, flags);
-    return noted(real()->utimensat(dirfd, path, times, flags), dirfd, path, CHANGE_OBJECT);
+    return write_noted(real()->utimensat(dirfd, path, times, flags), dirfd, path, CHANGE_OBJECT);
 }
 
 /* --- names that go --- */
@@ -145,9 +144,9 @@ FI_EXPORT int utimensat(int dirfd, const char *path, const struct timespec times
 #define REMOVE(function, at, parameters, arguments)                                                \
     FI_EXPORT int function parameters                                                              \
     {                                                                                              \
-        struct change_before before;                                                              \
+        struct change_before before;                                                               \
         int result;                                                                                \
-        before_remove(&before, at, path);                                                       \
+        before_remove(&before, at, path);                                                          \
         result = real()->function arguments;                                                       \
         if (result == 0) {                                                                         \
             after_remove(&before);                                                                 \
@@ -165,11 +164,11 @@ REMOVE(unlinkat, dirfd, (int dirfd, const char *path, int flags), (dirfd, path, 
 #define RENAME(function, from_at, to_at, parameters, arguments)                                    \
     FI_EXPORT int function parameters                                                              \
     {                                                                                              \
-        struct change_before source;                                                              \
-        struct change_before target;                                                              \
+        struct change_before source;                                                               \
+        struct change_before target;                                                               \
         int result;                                                                                \
-        before_remove(&source, from_at, from);                                                  \
-        before_remove(&target, to_at, to);                                                      \
+        before_remove(&source, from_at, from);                                                     \
+        before_remove(&target, to_at, to);                                                         \
         result = real()->function arguments;                                                       \
         if (result == 0) {                                                                         \
             after_remove(&source);                                                                 \
@@ -188,9 +187,9 @@ RENAME(renameat2, from_dirfd, to_dirfd,
 
 FI_EXPORT int link(const char *from, const char *to)
 {
-    int result = noted(real()->link(from, to), AT_FDCWD, from, CHANGE_OBJECT);
+    int result = write_noted(real()->link(from, to), AT_FDCWD, from, CHANGE_OBJECT);
 
-    return noted(result, AT_FDCWD, to, CHANGE_TREE);
+    return write_noted(result, AT_FDCWD, to, CHANGE_TREE);
 }
 
 FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char *to, int flags)
@@ -198,9 +197,9 @@ FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char 
     int result;
 
     about_itself(from_dirfd, from, flags);
-    result = noted(real()->linkat(from_dirfd, from, to_dirfd, to, flags), from_dirfd, from,
-                   CHANGE_OBJECT);
-    return noted(result, to_dirfd, to, CHANGE_TREE);
+    result = write_noted(real()->linkat(from_dirfd, from, to_dirfd, to, flags), from_dirfd, from,
+                         CHANGE_OBJECT);
+    return write_noted(result, to_dirfd, to, CHANGE_TREE);
 }
 
 /* --- through a descriptor: one of a mirror file stands for the original --- */
@@ -209,7 +208,7 @@ FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char 
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
         char path[FI_PATH_MAX];                                                                    \
-        if (note_original_path(fd, path)) {                                                          \
+        if (note_original_path(fd, path)) {                                                        \
             return by_path;                                                                        \
         }                                                                                          \
         return noted_fd(real()->name arguments, fd);                                               \
@@ -218,9 +217,9 @@ FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char 
 #define CLOSE_FD(name, parameters, arguments, by_path)                                             \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
-        struct change_before before;                                                              \
+        struct change_before before;                                                               \
         int result;                                                                                \
-        if (note_original_path(fd, before.path.text)) {                                              \
+        if (note_original_path(fd, before.path.text)) {                                            \
             return by_path;                                                                        \
         }                                                                                          \
         before_chmod_by_fd(&before, fd);                                                           \
@@ -243,7 +242,7 @@ WRITE_FD(futimes, (int fd, const struct timeval times[2]), (fd, times), utimes(p
 #define WRITE_TEMPORARY(function, parameters, arguments)                                           \
     FI_EXPORT int function parameters                                                              \
     {                                                                                              \
-        return noted(real()->function arguments, AT_FDCWD, name, CHANGE_TREE);                     \
+        return write_noted(real()->function arguments, AT_FDCWD, name, CHANGE_TREE);               \
     }
 
 WRITE_TEMPORARY(mkstemp, (char *name), (name))
@@ -263,34 +262,4 @@ FI_EXPORT char *mkdtemp(char *name)
         note_change(AT_FDCWD, made, CHANGE_TREE);
     }
     return made;
-}
-
-/* --- a socket's name --- */
-
-/* The path as the kernel has taken it, which needs no NUL at its end. An abstract name begins with
- * one. */
-static bool socket_path(const struct sockaddr *address, socklen_t length,
-                        char path[sizeof(struct sockaddr_un)])
-{
-    size_t skip = offsetof(struct sockaddr_un, sun_path);
-    size_t n;
-
-    if (length <= skip || length > sizeof(struct sockaddr_un) || address->sa_family != AF_UNIX) {
-        return false;
-    }
-    n = strnlen((const char *)address + skip, length - skip);
-    memcpy(path, (const char *)address + skip, n);
-    path[n] = '\0';
-    return n > 0;
-}
-
-FI_EXPORT int bind(int fd, const struct sockaddr *address, socklen_t length)
-{
-    char path[sizeof(struct sockaddr_un)];
-    int result = real()->bind(fd, address, length);
-
-    if (result == 0 && socket_path(address, length, path)) {
-        note_change(AT_FDCWD, path, CHANGE_TREE);
-    }
-    return result;
 }

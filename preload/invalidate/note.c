@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* note.c - see note.h */
 #include "invalidate/note.h"
 
@@ -6,11 +7,15 @@
 #include <string.h>
 
 #include "answer/directory.h"
+#include "base/guard.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "cache/changes.h"
+#include "cache/counters.h"
 #include "invalidate/reopen.h"
-#include "resolve.h"
+#include "policy/policy.h"
+#include "process/serving.h"
 
 enum { FAR_DIRECTORIES = 256 };
 
@@ -117,7 +122,7 @@ static _Atomic uint64_t *far_slot(const struct fi_path *p, uint64_t *hash)
 }
 
 /* Where the change is, in normal form. False: not below the roots. */
-static bool locate(struct fi_path *p, int dirfd, const char *path)
+static bool note_locate(struct fi_path *p, int dirfd, const char *path)
 {
     char base[FI_PATH_MAX];
     _Atomic uint64_t *slot;
@@ -163,7 +168,7 @@ static bool locate_followed(struct fi_path *p, int dirfd, const char *path)
     bool known;
     int fd;
 
-    if (locate(p, dirfd, path)) {
+    if (note_locate(p, dirfd, path)) {
         return true;
     }
     if (!resolve_active || fi_inside() || (size_t)path < 4096 ||
@@ -257,7 +262,7 @@ static bool note_name(struct fi_path *p, enum change_extent extent, enum how how
            (!stat_directory(p, &st) || note_directory(p, &st, extent));
 }
 
-static void noted(bool all)
+static void invalidate_noted(bool all)
 {
     count_add(&fi_count->intercepted[CALL_WRITE], 1);
     if (!all) {
@@ -274,14 +279,14 @@ void note_change(int dirfd, const char *path, enum change_extent extent)
 {
     struct fi_path p;
 
-    if (extent == CHANGE_TREE ? locate(&p, dirfd, path) : locate_followed(&p, dirfd, path)) {
-        noted(note_name(&p, extent, extent == CHANGE_OBJECT ? HOW_IN_PLACE : HOW_NEW));
+    if (extent == CHANGE_TREE ? note_locate(&p, dirfd, path) : locate_followed(&p, dirfd, path)) {
+        invalidate_noted(note_name(&p, extent, extent == CHANGE_OBJECT ? HOW_IN_PLACE : HOW_NEW));
     }
 }
 
 /* By the descriptor, too: the way to its name may be closed by now, though not to its other names.
  */
-static bool note_open(const struct fi_path *p, int fd)
+static bool invalidate_note_open(const struct fi_path *p, int fd)
 {
     struct stat st;
 
@@ -293,8 +298,8 @@ void note_change_of_fd(int fd)
     char path[FI_PATH_MAX];
     struct fi_path p;
 
-    if (resolve_active && !fi_inside() && name_of_fd(fd, path) && locate(&p, AT_FDCWD, path)) {
-        noted(note_name(&p, CHANGE_TREE, HOW_NEW) && note_open(&p, fd));
+    if (resolve_active && !fi_inside() && name_of_fd(fd, path) && note_locate(&p, AT_FDCWD, path)) {
+        invalidate_noted(note_name(&p, CHANGE_TREE, HOW_NEW) && invalidate_note_open(&p, fd));
     }
 }
 
@@ -303,10 +308,10 @@ void note_created(int fd, int dirfd, const char *path, bool is_new)
     char real[FI_PATH_MAX];
     struct fi_path p;
 
-    if (!locate(&p, dirfd, path) && (is_new || !locate_open(&p, fd))) {
+    if (!note_locate(&p, dirfd, path) && (is_new || !locate_open(&p, fd))) {
         return;
     }
-    noted(note_name(&p, CHANGE_TREE, is_new ? HOW_NEW : HOW_IN_PLACE));
+    invalidate_noted(note_name(&p, CHANGE_TREE, is_new ? HOW_NEW : HOW_IN_PLACE));
     if (name_of_fd(fd, real) && strcmp(real, p.text) != 0) {
         note_change(AT_FDCWD, real, CHANGE_TREE);
     }
@@ -380,7 +385,7 @@ void after_chmod(struct change_before *before)
 {
     note_above();
     if (before->matters) {
-        noted(note_closed(before));
+        invalidate_noted(note_closed(before));
     }
 }
 
@@ -388,7 +393,7 @@ void after_chmod_by_fd(struct change_before *before, int fd)
 {
     note_above();
     if (before->matters) {
-        noted(note_closed(before) && note_open(&before->path, fd));
+        invalidate_noted(note_closed(before) && invalidate_note_open(&before->path, fd));
     }
 }
 
@@ -396,7 +401,7 @@ void before_remove(struct change_before *before, int dirfd, const char *path)
 {
     struct fi_path *p = &before->path;
 
-    before->matters = locate(p, dirfd, path);
+    before->matters = note_locate(p, dirfd, path);
     if (!before->matters) {
         return;
     }
@@ -409,8 +414,8 @@ void after_remove(struct change_before *before)
 {
     note_above();
     if (before->matters) {
-        noted(note_name(&before->path, CHANGE_TREE, HOW_NEW) && note_gone(before) &&
-              (!before->has_directory ||
-               note_directory(&before->path, &before->directory, CHANGE_TREE)));
+        invalidate_noted(note_name(&before->path, CHANGE_TREE, HOW_NEW) && note_gone(before) &&
+                         (!before->has_directory ||
+                          note_directory(&before->path, &before->directory, CHANGE_TREE)));
     }
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * note.h - a call has changed the file system: note what bypasses the node cache from now on
  * (cache/change.h).

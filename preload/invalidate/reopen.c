@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* reopen.c - see reopen.h */
 #include "invalidate/reopen.h"
 
@@ -7,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/dirtree.h"
 #include "base/sys.h"
 #include "cache/mirror.h"
-#include "base/dirtree.h"
 
 enum {
     DESCRIPTORS = 256, /* that are handed over at a time */
@@ -53,7 +54,7 @@ static bool stands_for(const struct reopening *r, int fd)
     return of != NULL && (r->original == NULL || of->st_ino == r->original->st_ino);
 }
 
-static bool collect(void *context, const char *name, unsigned char type)
+static bool reopen_collect(void *context, const char *name, unsigned char type)
 {
     struct reopening *r = context;
     int fd = atoi(name);
@@ -116,7 +117,7 @@ static off_t offset_at_rest(int fd)
 
 /* The descriptor at `first`, and those behind it that share its offset; they are then done with
  * (-1). */
-static void replace(struct reopening *r, size_t first, const char *path)
+static void reopen_replace(struct reopening *r, size_t first, const char *path)
 {
     int flags = sys_fcntl(r->fds[first], F_GETFL, 0);
     int other =
@@ -143,7 +144,7 @@ static void replace(struct reopening *r, size_t first, const char *path)
 }
 
 /* path: where the one original is; NULL: where each was opened. */
-static void reopen(struct reopening *r, const char *path)
+static void invalidate_reopen(struct reopening *r, const char *path)
 {
     char name[FI_PATH_MAX];
     int fd = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
@@ -151,25 +152,26 @@ static void reopen(struct reopening *r, const char *path)
     if (fd < 0) {
         return;
     }
-    dirtree_each(fd, collect, r);
+    dirtree_each(fd, reopen_collect, r);
     sys_close(fd);
     for (size_t i = 0; i < r->n; i++) {
         if (r->fds[i] >= 0 && (path != NULL || reopen_path(r->node, r->fds[i], name))) {
-            replace(r, i, path != NULL ? path : name);
+            reopen_replace(r, i, path != NULL ? path : name);
         }
     }
 }
 
-void reopen_on_original(const struct node_cache *node, const struct stat *original, const char *path)
+void reopen_on_original(const struct node_cache *node, const struct stat *original,
+                        const char *path)
 {
     struct reopening r = {.node = node, .original = original};
 
-    reopen(&r, path);
+    invalidate_reopen(&r, path);
 }
 
 void reopen_all_on_originals(const struct node_cache *node)
 {
     struct reopening r = {.node = node};
 
-    reopen(&r, NULL);
+    invalidate_reopen(&r, NULL);
 }

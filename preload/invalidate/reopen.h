@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * reopen.h - descriptors of mirror files whose original is about to change, or to lose its name.
  *
@@ -15,7 +16,8 @@
 #include "cache/node.h"
 
 /* Those of one file. original: its struct stat; path: where it is. */
-void reopen_on_original(const struct node_cache *node, const struct stat *original, const char *path);
+void reopen_on_original(const struct node_cache *node, const struct stat *original,
+                        const char *path);
 /* All: a directory or a symlink goes, and whatever was opened by way of it. */
 void reopen_all_on_originals(const struct node_cache *node);
 

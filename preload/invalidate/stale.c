@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* stale.c - see stale.h */
 #include "invalidate/stale.h"
 
@@ -17,7 +18,7 @@ struct walk {
     ino_t directory; /* the inode in which the next name is looked up; 0: not known */
 };
 
-static bool walk(struct walk *w);
+static bool stale_walk(struct walk *w);
 
 /* End of the component behind the prefix of length n. */
 static size_t next_prefix(const char *path, size_t n, size_t length)
@@ -61,7 +62,7 @@ static bool stale_link(const struct walk *w, size_t n, const struct record_stat 
         return true;
     }
     next.length = target.length;
-    return walk(&next);
+    return stale_walk(&next);
 }
 
 static bool stale_object(const struct walk *w, const struct stat *st, enum change_extent extent)
@@ -72,7 +73,7 @@ static bool stale_object(const struct walk *w, const struct stat *st, enum chang
 enum step { STEP_ON, STEP_END, STEP_STALE };
 
 /* One name: the prefix of length n. */
-static enum step step(struct walk *w, size_t n)
+static enum step stale_step(struct walk *w, size_t n)
 {
     bool is_way = w->is_way || n < w->length;
     enum change_extent extent = is_way ? CHANGE_TREE : CHANGE_OBJECT;
@@ -108,7 +109,7 @@ static enum step step(struct walk *w, size_t n)
     return s->stat_error == 0 ? STEP_ON : STEP_END;
 }
 
-static bool walk(struct walk *w)
+static bool stale_walk(struct walk *w)
 {
     size_t n = 1;
 
@@ -125,7 +126,7 @@ static bool walk(struct walk *w)
         saved = w->path[n];
         w->path[n] = '\0';
         if (policy_verdict(w->by->policy, w->path, n) != NOT_OURS) {
-            how = step(w, n);
+            how = stale_step(w, n);
         } else {
             w->directory = 0;
         }
@@ -147,5 +148,5 @@ bool stale_path(const struct stale_context *by, const char *path, size_t length)
     }
     memcpy(copy, path, length);
     copy[length] = '\0';
-    return walk(&w);
+    return stale_walk(&w);
 }

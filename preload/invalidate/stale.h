@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * stale.h - does what this node has changed affect the answer for a path?
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* closure_dso.c - see closure_dso.h */
 #include "ldso/closure_dso.h"
 
@@ -13,7 +14,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 
-static bool open_once(struct closure_dso *c)
+static bool closure_dso_open_once(struct closure_dso *c)
 {
     char name[FI_PATH_MAX];
     fi_closure_abi_fn *abi;
@@ -52,7 +53,7 @@ const struct closure_dso *closure_dso_open(void)
 
     if (!tried) {
         tried = true;
-        opened = open_once(&closure_dso);
+        opened = closure_dso_open_once(&closure_dso);
     }
     return opened ? &closure_dso : NULL;
 }
@@ -63,7 +64,7 @@ struct fi_elf_loader closure_dso_loader(const struct linkmap_object *o, const ch
 }
 
 struct fi_elf_loaded *closure_dso_loaded(const struct linkmap_list *map, const char *program,
-                                       size_t more)
+                                         size_t more)
 {
     struct fi_elf_loaded *loaded = calloc(map->n + more + 1, sizeof *loaded);
 

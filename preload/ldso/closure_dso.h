@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * closure_dso.h - libfastimport-elf.so, which computes what a library needs (elf/closure.h).
  *
@@ -10,8 +11,8 @@
 #ifndef FASTIMPORT_LDSO_CLOSURE_DSO_H
 #define FASTIMPORT_LDSO_CLOSURE_DSO_H
 
-#include "ldso/linkmap.h"
 #include "elf/closure.h"
+#include "ldso/linkmap.h"
 
 struct closure_dso {
     fi_closure_compute_fn *compute;
@@ -27,7 +28,7 @@ struct fi_elf_loader closure_dso_loader(const struct linkmap_object *object, con
 /* All of them, with room for `more` behind; to be freed, before `map` and `program`, from which it
  * borrows. NULL: no memory. program: the executable, which the link map does not name. */
 struct fi_elf_loaded *closure_dso_loaded(const struct linkmap_list *map, const char *program,
-                                       size_t more);
+                                         size_t more);
 
 /* For struct fi_elf_source: the bytes of a file (0, or an errno value), and its close(). */
 int closure_dso_map(const char *path, struct fi_elf_bytes *out);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* dynamic.c - see dynamic.h */
 #include "ldso/dynamic.h"
 
@@ -19,8 +20,8 @@ static const ElfW(Dyn) * find_section(const struct dl_phdr_info *object)
     return NULL;
 }
 
-static void read_entry(const struct dl_phdr_info *object, const ElfW(Dyn) * entry,
-                       struct dynamic *out)
+static void dynamic_read_entry(const struct dl_phdr_info *object, const ElfW(Dyn) * entry,
+                               struct dynamic *out)
 {
     const void *at = address_in(object, entry->d_un.d_ptr);
     size_t size = entry->d_un.d_val;
@@ -65,7 +66,7 @@ bool dynamic_read(const struct dl_phdr_info *object, struct dynamic *out)
         return false;
     }
     for (const ElfW(Dyn) *entry = out->section; entry->d_tag != DT_NULL; entry++) {
-        read_entry(object, entry, out);
+        dynamic_read_entry(object, entry, out);
     }
     for (size_t i = 0; i < 2; i++) {
         if (out->relocations[i].first == NULL) {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * dynamic.h - the dynamic section of an object that ld.so has loaded: its symbols and relocations.
  *

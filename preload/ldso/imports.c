@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* imports.c - see imports.h */
 #include "ldso/imports.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * imports.h - redirects the calls that one loaded object makes of a named function.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* linkmap.c - see linkmap.h */
 #include "ldso/linkmap.h"
 
@@ -32,7 +33,7 @@ static const ElfW(Dyn) * dynamic_section(const struct dl_phdr_info *info)
     return NULL;
 }
 
-static void find_span(const struct dl_phdr_info *info, struct linkmap_object *o)
+static void linkmap_find_span(const struct dl_phdr_info *info, struct linkmap_object *o)
 {
     for (size_t i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *h = &info->dlpi_phdr[i];
@@ -45,13 +46,13 @@ static void find_span(const struct dl_phdr_info *info, struct linkmap_object *o)
     }
 }
 
-static struct linkmap_object describe(const struct dl_phdr_info *info)
+static struct linkmap_object linkmap_describe(const struct dl_phdr_info *info)
 {
     struct linkmap_object o = {.name = info->dlpi_name == NULL ? "" : info->dlpi_name};
     const ElfW(Dyn) *dynamic = dynamic_section(info);
     const char *strings = dynamic == NULL ? NULL : string_table(info, dynamic);
 
-    find_span(info, &o);
+    linkmap_find_span(info, &o);
     if (strings == NULL) {
         return o;
     }
@@ -104,7 +105,7 @@ static bool keep_strings(struct linkmap_object *o)
     return true;
 }
 
-static int collect(struct dl_phdr_info *info, size_t size, void *list_)
+static int linkmap_collect(struct dl_phdr_info *info, size_t size, void *list_)
 {
     struct linkmap_list *list = list_;
 
@@ -117,14 +118,14 @@ static int collect(struct dl_phdr_info *info, size_t size, void *list_)
         }
         list->objects = more;
     }
-    list->objects[list->n] = describe(info);
+    list->objects[list->n] = linkmap_describe(info);
     return keep_strings(&list->objects[list->n]) ? (list->n++, 0) : 1;
 }
 
 bool linkmap_all(struct linkmap_list *list)
 {
     *list = (struct linkmap_list){0};
-    if (dl_iterate_phdr(collect, list) != 0) {
+    if (dl_iterate_phdr(linkmap_collect, list) != 0) {
         linkmap_free(list);
         return false;
     }

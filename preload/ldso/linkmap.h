@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * linkmap.h - what ld.so has loaded: names, SONAMEs and search paths of the objects in the link
  * map.

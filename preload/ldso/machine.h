@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * machine.h - the relocation types of this machine that store the address of a symbol.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* stub.c - see stub.h */
 #include "ldso/stub.h"
 
@@ -30,7 +31,7 @@ struct writer {
     size_t n_entries, strings_size;
 };
 
-static size_t add_string(struct writer *w, const char *text)
+static size_t stub_add_string(struct writer *w, const char *text)
 {
     size_t at = w->strings_size;
 
@@ -39,7 +40,7 @@ static size_t add_string(struct writer *w, const char *text)
     return at;
 }
 
-static void add_entry(struct writer *w, ElfW(Sxword) tag, size_t value)
+static void stub_add_entry(struct writer *w, ElfW(Sxword) tag, size_t value)
 {
     w->image->dynamic[w->n_entries].d_tag = tag;
     w->image->dynamic[w->n_entries++].d_un.d_val = value;
@@ -49,37 +50,37 @@ static void add_constructor(struct writer *w, const char *name)
 {
     struct image *m = w->image;
 
-    m->symbols[1].st_name = (ElfW(Word))add_string(w, name);
+    m->symbols[1].st_name = (ElfW(Word))stub_add_string(w, name);
     m->symbols[1].st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC);
     m->relocation.r_offset = offsetof(struct image, constructors);
     m->relocation.r_info = ((ElfW(Xword))1 << 32) | MACHINE_ABSOLUTE;
-    add_entry(w, DT_RELA, offsetof(struct image, relocation));
-    add_entry(w, DT_RELASZ, sizeof m->relocation);
-    add_entry(w, DT_RELAENT, sizeof m->relocation);
-    add_entry(w, DT_INIT_ARRAY, offsetof(struct image, constructors));
-    add_entry(w, DT_INIT_ARRAYSZ, sizeof m->constructors);
+    stub_add_entry(w, DT_RELA, offsetof(struct image, relocation));
+    stub_add_entry(w, DT_RELASZ, sizeof m->relocation);
+    stub_add_entry(w, DT_RELAENT, sizeof m->relocation);
+    stub_add_entry(w, DT_INIT_ARRAY, offsetof(struct image, constructors));
+    stub_add_entry(w, DT_INIT_ARRAYSZ, sizeof m->constructors);
 }
 
 static void write_dynamic(struct writer *w, const struct stub *stub)
 {
-    add_string(w, "");
+    stub_add_string(w, "");
     for (size_t i = 0; i < stub->n_needed; i++) {
-        add_entry(w, DT_NEEDED, add_string(w, stub->needed[i]));
+        stub_add_entry(w, DT_NEEDED, stub_add_string(w, stub->needed[i]));
     }
     if (stub->rpath != NULL) {
-        add_entry(w, DT_RPATH, add_string(w, stub->rpath));
+        stub_add_entry(w, DT_RPATH, stub_add_string(w, stub->rpath));
     }
     if (stub->constructor != NULL) {
         add_constructor(w, stub->constructor);
     }
-    add_entry(w, DT_SYMTAB, offsetof(struct image, symbols));
-    add_entry(w, DT_SYMENT, sizeof(ElfW(Sym)));
-    add_entry(w, DT_STRTAB, (size_t)(w->strings - (char *)w->image));
-    add_entry(w, DT_STRSZ, w->strings_size);
-    add_entry(w, DT_NULL, 0);
+    stub_add_entry(w, DT_SYMTAB, offsetof(struct image, symbols));
+    stub_add_entry(w, DT_SYMENT, sizeof(ElfW(Sym)));
+    stub_add_entry(w, DT_STRTAB, (size_t)(w->strings - (char *)w->image));
+    stub_add_entry(w, DT_STRSZ, w->strings_size);
+    stub_add_entry(w, DT_NULL, 0);
 }
 
-static void write_header(struct image *m)
+static void stub_write_header(struct image *m)
 {
     m->header = __ehdr_start;
     m->header.e_type = ET_DYN;
@@ -136,7 +137,7 @@ void *stub_make(const struct stub *stub, size_t *size)
     w.strings = (char *)w.image + strings;
     write_dynamic(&w, stub);
     *size = strings + w.strings_size;
-    write_header(w.image);
+    stub_write_header(w.image);
     write_segments(w.image, *size, w.n_entries);
     return w.image;
 }

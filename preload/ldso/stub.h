@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * stub.h - makes a tiny shared library that has nothing in it but what it needs.
  *

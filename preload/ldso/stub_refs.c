@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* stub_refs.c - see stub_refs.h */
 #include "ldso/stub_refs.h"
 

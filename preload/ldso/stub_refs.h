@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * stub_refs.h - stubs that stay open as long as their library: with RTLD_LAZY symbols are still to be
  * bound in their scope.

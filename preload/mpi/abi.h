@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * abi.h - MPI as fastimport calls it, whatever the ABI of the program's library.
  *

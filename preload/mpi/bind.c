@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* bind.c - see bind.h */
 #include "mpi/bind.h"
 
@@ -9,11 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ldso/dynamic.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "early/dlopen.h"
+#include "ldso/dynamic.h"
 
 struct mpi_functions mpi;
 struct mpi_constants mpi_is;
@@ -24,6 +24,12 @@ static struct {
 } bound;
 
 static const void *_Atomic preferred;
+static bool (*is_surely_nowhere)(const char *name);
+
+void mpi_ask_before_searching(bool (*is_nowhere)(const char *name))
+{
+    is_surely_nowhere = is_nowhere;
+}
 
 struct function {
     const char *name;
@@ -168,7 +174,7 @@ static void *open_found(const char *prefix, char *why, size_t size)
         snprintf(name, sizeof name, "%s/lib/libmpi.so.12", prefix);
         library = try_open(name, why, size);
     }
-    if (library == NULL && !early_is_nowhere("libmpi.so.12")) {
+    if (library == NULL && (is_surely_nowhere == NULL || !is_surely_nowhere("libmpi.so.12"))) {
         library = try_open("libmpi.so.12", why, size);
     }
     return library != NULL ? library : try_open("libmpich.so.12", why, size);
@@ -273,7 +279,7 @@ static const char *bind_library(void *library)
 }
 
 /* The object that has the function in it. */
-static int find_span(struct dl_phdr_info *info, size_t size, void *function)
+static int bind_find_span(struct dl_phdr_info *info, size_t size, void *function)
 {
     struct mapped span = {.found = true};
 
@@ -312,7 +318,7 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
                  profiler[0] == '\0' ? "the program" : profiler);
         return false;
     }
-    dl_iterate_phdr(find_span, dlsym(library, "MPI_Init"));
+    dl_iterate_phdr(bind_find_span, dlsym(library, "MPI_Init"));
     atomic_store(&bound.done, true);
     return true;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * bind.h - the MPI library of this program, bound at run time.
  *
@@ -33,6 +34,10 @@ extern struct mpi_functions mpi;
 /* prefix: the interpreter's, or NULL. explicit_name: FASTIMPORT_MPI, or NULL. On failure false,
  * with a sentence in why. */
 bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t size);
+
+/* Before mpi_bind(): a function that says whether ld.so's search for a bare name would surely find
+ * nothing (early/dlopen.h): then it is not searched for. */
+void mpi_ask_before_searching(bool (*is_nowhere)(const char *name));
 
 /* Before mpi_bind(): the program is about to call this function. If an MPI library has it, that one
  * is bound, of several that are mapped. */

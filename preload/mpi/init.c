@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* init.c - see init.h */
 #include "mpi/init.h"
 
@@ -201,7 +202,7 @@ int init_init_thread(enum redirected_call call, const void *caller, int *argc, c
 }
 
 /* A question whose answer is a flag; without MPI it is no. */
-static int ask(int (*next)(int *), int *flag)
+static int init_ask(int (*next)(int *), int *flag)
 {
     if (next != NULL) {
         return next(flag);
@@ -216,7 +217,7 @@ int init_initialized(enum redirected_call call, const void *caller, int *flag)
 
     *(void **)&next = redirect_original(call, caller);
     if (!init_is_ours() || !mpi_owns((void *)next)) {
-        return ask(next, flag);
+        return init_ask(next, flag);
     }
     *flag = init_program_initialized();
     return MPI_SUCCESS;
@@ -228,7 +229,7 @@ int init_finalized(enum redirected_call call, const void *caller, int *flag)
 
     *(void **)&next = redirect_original(call, caller);
     if (!init_is_ours() || !mpi_owns((void *)next)) {
-        return ask(next, flag);
+        return init_ask(next, flag);
     }
     *flag = init_program_finalized();
     return MPI_SUCCESS;
@@ -245,7 +246,7 @@ int init_is_thread_main(enum redirected_call call, const void *caller, int *flag
     is_main = known && pthread_equal(own.main, pthread_self());
     pthread_mutex_unlock(&own.lock);
     if (!known || !mpi_owns((void *)next)) {
-        return ask(next, flag);
+        return init_ask(next, flag);
     }
     *flag = is_main;
     return MPI_SUCCESS;

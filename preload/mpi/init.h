@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * init.h - MPI_Init and its like, where fastimport has to initialise MPI itself.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* job.c - see job.h */
 #include "mpi/job.h"
 
@@ -10,7 +11,7 @@
 #include "mpi/bind.h"
 #include "mpi/init.h"
 #include "mpi/job_private.h"
-#include "mpi/place.h"
+#include "mpi/node_id.h"
 
 _Static_assert(sizeof(MPI_Request) <= sizeof(int64_t), "a request fits into struct job_request");
 

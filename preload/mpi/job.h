@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * job.h - the job as the service sees it: a session, the communicators, and the few operations that
  * it needs.

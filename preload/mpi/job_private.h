@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* job_private.h - shared by job.c and meet.c only. */
 #ifndef FASTIMPORT_MPI_JOB_PRIVATE_H
 #define FASTIMPORT_MPI_JOB_PRIVATE_H

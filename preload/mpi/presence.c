@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* presence.c - see presence.h */
 #include "mpi/presence.h"
 
@@ -10,7 +11,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
-#include "mpi/place.h"
+#include "mpi/node_id.h"
 
 enum answer { COUNTING, ALL_HERE, SOME_MISSING };
 
@@ -75,7 +76,7 @@ static bool is_here(const struct count *c, int rank)
     return rank == c->in->rank || is_locked(rank);
 }
 
-static bool all_are_here(struct count *c)
+static bool presence_all_are_here(struct count *c)
 {
     while (c->here < c->in->ranks && is_here(c, c->here)) {
         c->here++;
@@ -90,7 +91,7 @@ static bool is_removed(void)
     return sys_fstat(held, &st) != 0 || st.st_nlink == 0;
 }
 
-static bool is_sound(const struct stat *st)
+static bool presence_is_sound(const struct stat *st)
 {
     return S_ISREG(st->st_mode) && st->st_uid == geteuid() && (st->st_mode & 0077) == 0 &&
            st->st_nlink <= 1 && st->st_size == 0;
@@ -114,7 +115,7 @@ static bool is_complete(struct count *c)
         return true; /* to be found out by looking on */
     }
     c->here = 0;
-    complete = all_are_here(c);
+    complete = presence_all_are_here(c);
     if (!complete) {
         lock(F_UNLCK, c->in->rank, 1);
     }
@@ -124,7 +125,7 @@ static bool is_complete(struct count *c)
 
 /* Whoever removes a file that nobody waits for locks all of it before (cache/node.h): what has our
  * lock, and a name, stays. */
-static bool open_once(struct count *c, bool *again)
+static bool presence_open_once(struct count *c, bool *again)
 {
     struct stat st;
     int error;
@@ -134,7 +135,8 @@ static bool open_once(struct count *c, bool *again)
     if (held < 0) {
         return false;
     }
-    error = sys_fstat(held, &st) == 0 && is_sound(&st) ? lock(F_WRLCK, c->in->rank, 1) : -EPERM;
+    error = sys_fstat(held, &st) == 0 && presence_is_sound(&st) ? lock(F_WRLCK, c->in->rank, 1)
+                                                                : -EPERM;
     if (error == 0 && (!is_removed() || is_complete(c))) {
         return true;
     }
@@ -149,7 +151,7 @@ static bool open_count(struct count *c)
 
     for (int i = 0; i < OPENINGS && again; i++) {
         again = false;
-        if (open_once(c, &again)) {
+        if (presence_open_once(c, &again)) {
             return true;
         }
         sys_nap_ns(NAP_MAX_NS / 5);
@@ -158,7 +160,7 @@ static bool open_count(struct count *c)
 }
 
 /* By name, which is another file's when somebody else has removed ours. */
-static void remove_file(const struct count *c)
+static void presence_remove_file(const struct count *c)
 {
     if (!is_removed()) {
         sys_unlink(c->name);
@@ -177,13 +179,13 @@ static enum answer decide(struct count *c, bool give_up, bool *is_mine)
     c->here = 0;
     if (is_locked(given_up)) {
         answer = SOME_MISSING;
-    } else if (all_are_here(c)) {
+    } else if (presence_all_are_here(c)) {
         answer = ALL_HERE;
-        remove_file(c);
+        presence_remove_file(c);
     } else if (give_up) {
         answer = SOME_MISSING;
         *is_mine = lock(F_WRLCK, given_up, 1) == 0;
-        remove_file(c);
+        presence_remove_file(c);
     }
     end_decision();
     return answer;
@@ -225,7 +227,7 @@ static void note_mappings(char *text, struct sighting *seen)
 enum process { ENDED, ELSE, WITHOUT_US };
 
 /* What is preloaded is mapped before libc. A process that has ended, and a zombie, map nothing. */
-static enum process look_at(long pid)
+static enum process presence_look_at(long pid)
 {
     char text[8192];
     struct sighting seen = {false};
@@ -269,7 +271,7 @@ static struct others look_at_children(int daemon)
     for (;;) {
         char *end;
         long pid = strtol(at, &end, 10);
-        enum process process = end == at ? ENDED : look_at(pid);
+        enum process process = end == at ? ENDED : presence_look_at(pid);
 
         if (end == at) {
             return o;
@@ -307,7 +309,7 @@ static int number_here(const struct count *c)
     return n;
 }
 
-static enum answer give_up(struct count *c, int missing, const char *why)
+static enum answer presence_give_up(struct count *c, int missing, const char *why)
 {
     bool is_mine;
     enum answer answer = decide(c, true, &is_mine);
@@ -322,7 +324,7 @@ static enum answer give_up(struct count *c, int missing, const char *why)
 
 /* Those that are here are children of the daemon, or below one: a list with fewer is not whole. And
  * where this rank is below one, that of another may be a wrapper, too, and a Python. */
-static enum answer look_around(struct count *c)
+static enum answer presence_look_around(struct count *c)
 {
     struct others o = look_at_children(c->in->daemon);
     bool is_child = getppid() == c->in->daemon;
@@ -330,11 +332,11 @@ static enum answer look_around(struct count *c)
 
     c->fewer = some_ended ? c->fewer + 1 : 0;
     if (o.without_us > 0 && is_child) {
-        return give_up(c, o.without_us,
-                       "run without this library: LD_PRELOAD has reached only some of them");
+        return presence_give_up(
+            c, o.without_us, "run without this library: LD_PRELOAD has reached only some of them");
     }
     if (c->fewer >= LOOKS) {
-        return give_up(c, c->in->ranks - o.alive, "have ended without joining the others");
+        return presence_give_up(c, c->in->ranks - o.alive, "have ended without joining the others");
     }
     return COUNTING;
 }
@@ -348,20 +350,20 @@ static enum answer give_up_at_limit(struct count *c)
         "are missing: not all ranks have joined within %llu ms (one may be no Python and no MPI "
         "program, or LD_PRELOAD has not reached it)",
         (unsigned long long)c->in->limit_ms);
-    return give_up(c, c->in->ranks - number_here(c), why);
+    return presence_give_up(c, c->in->ranks - number_here(c), why);
 }
 
-static enum answer look(struct count *c, int64_t waited)
+static enum answer presence_look(struct count *c, int64_t waited)
 {
     bool is_mine;
 
-    if (all_are_here(c) || is_locked(given_up)) {
+    if (presence_all_are_here(c) || is_locked(given_up)) {
         return decide(c, false, &is_mine);
     }
     if (waited > (int64_t)c->in->limit_ms * 1000000) {
         return give_up_at_limit(c);
     }
-    return waited > grace_ns && is_my_turn(c, sys_now_ns()) ? look_around(c) : COUNTING;
+    return waited > grace_ns && is_my_turn(c, sys_now_ns()) ? presence_look_around(c) : COUNTING;
 }
 
 /* Naps add at most an eighth to what was waited. */
@@ -383,7 +385,7 @@ bool presence_count(const struct presence *in)
     if (n >= (int)sizeof c.name || !open_count(&c)) {
         return true;
     }
-    while ((answer = look(&c, sys_now_ns() - start)) == COUNTING) {
+    while ((answer = presence_look(&c, sys_now_ns() - start)) == COUNTING) {
         nap(sys_now_ns() - start);
     }
     if (answer == SOME_MISSING && !c.decided) {
@@ -397,10 +399,10 @@ bool presence_await(const char *directory, uint64_t limit_ms)
     struct presence in = {.directory = directory, .limit_ms = limit_ms};
     pid_t daemon;
 
-    if (!place_daemon(&daemon, &in.key)) {
+    if (!launcher_daemon_id(&daemon, &in.key)) {
         return true;
     }
     in.daemon = daemon;
-    in.ranks = place_ranks(daemon, &in.rank);
+    in.ranks = launcher_local_ranks(daemon, &in.rank);
     return in.ranks < 2 || presence_count(&in);
 }

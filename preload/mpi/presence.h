@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * presence.h - do all ranks of this node have fastimport? Known before MPI is touched.
  *
@@ -5,7 +6,7 @@
  * a), those that have the library would open MPI in a way that the others do not, and the program's
  * MPI would hang or fail. So the ranks of a node count each other first, in a file that they share:
  * "fastimport-UID-KEY.ranks" in the directory of node caches. Its name is that of the launcher's
- * daemon (mpi/place.h), it belongs to the user alone, it is empty and stays so: a rank that is here
+ * daemon (mpi/node_id.h), it belongs to the user alone, it is empty and stays so: a rank that is here
  * holds a lock on the byte of its number, so nothing can be full, and a rank that is killed counts
  * no more. All hold their locks until everybody has seen them. Whoever ends the count removes the
  * file: a rank that sees all, or one that gives up. A job that is killed in between leaves it to

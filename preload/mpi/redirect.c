@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* redirect.c - see redirect.h */
 #include "mpi/redirect.h"
 
@@ -8,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ldso/dynamic.h"
 #include "base/guard.h"
 #include "base/hash.h"
+#include "ldso/dynamic.h"
 #include "ldso/linkmap.h"
 
 enum { CALLERS = 256 };
@@ -44,7 +45,7 @@ static uint64_t fingerprint(const struct dl_phdr_info *info, const struct dynami
 }
 
 /* Open addressing; 0 is a free place. */
-static bool is_known(uint64_t print)
+static bool redirect_is_known(uint64_t print)
 {
     for (size_t i = 0; i < redirect.room; i++) {
         uint64_t other = redirect.others[(print + i) & (redirect.room - 1)];
@@ -56,7 +57,7 @@ static bool is_known(uint64_t print)
     return false;
 }
 
-static void put(uint64_t *table, size_t room, uint64_t print)
+static void redirect_put(uint64_t *table, size_t room, uint64_t print)
 {
     size_t at = (size_t)print;
 
@@ -66,7 +67,7 @@ static void put(uint64_t *table, size_t room, uint64_t print)
     table[at & (room - 1)] = print;
 }
 
-static void remember(uint64_t print)
+static void redirect_remember(uint64_t print)
 {
     if (2 * (redirect.n_others + 1) > redirect.room) {
         size_t room = redirect.room == 0 ? 512 : 2 * redirect.room;
@@ -77,20 +78,20 @@ static void remember(uint64_t print)
         }
         for (size_t i = 0; i < redirect.room; i++) {
             if (redirect.others[i] != 0) {
-                put(table, room, redirect.others[i]);
+                redirect_put(table, room, redirect.others[i]);
             }
         }
         free(redirect.others);
         redirect.others = table;
         redirect.room = room;
     }
-    put(redirect.others, redirect.room, print);
+    redirect_put(redirect.others, redirect.room, print);
     redirect.n_others++;
 }
 
 /* --- redirecting --- */
 
-static void find_span(const struct dl_phdr_info *info, uintptr_t *begin, uintptr_t *end)
+static void redirect_find_span(const struct dl_phdr_info *info, uintptr_t *begin, uintptr_t *end)
 {
     *begin = *end = 0;
     for (size_t i = 0; i < info->dlpi_phnum; i++) {
@@ -146,15 +147,15 @@ static int redirect_object(struct dl_phdr_info *info, size_t size, void *unused)
     uintptr_t begin, end;
 
     (void)size, (void)unused;
-    if (!dynamic_read(info, &dynamic) || is_known(fingerprint(info, &dynamic))) {
+    if (!dynamic_read(info, &dynamic) || redirect_is_known(fingerprint(info, &dynamic))) {
         return 0;
     }
-    find_span(info, &begin, &end);
+    redirect_find_span(info, &begin, &end);
     c = entry_for(begin, end);
     if (c != NULL && imports_redirect(info, redirect.imports, REDIRECTED_CALLS, before) > 0) {
         take_entry(c, begin, end, before);
     } else {
-        remember(fingerprint(info, &dynamic));
+        redirect_remember(fingerprint(info, &dynamic));
     }
     return 0;
 }
@@ -222,7 +223,7 @@ static int search_object(struct dl_phdr_info *info, size_t size, void *search_)
     uintptr_t begin, end;
 
     (void)size;
-    find_span(info, &begin, &end);
+    redirect_find_span(info, &begin, &end);
     if (begin <= (uintptr_t)s->address && (uintptr_t)s->address < end && s->caller_name == NULL) {
         s->caller_name = strdup(info->dlpi_name == NULL ? "" : info->dlpi_name);
     }
@@ -251,7 +252,7 @@ static void *look_up_in(const char *object_name, const char *name)
 
 /* As ld.so binds a call: in the global scope, then in the caller's own. (What dlsym finds may be
  * the entry of an executable's procedure linkage table, which leads back to us.) */
-static void *look_up(const char *name, const void *address)
+static void *redirect_look_up(const char *name, const void *address)
 {
     struct search s = {.name = name, .address = address};
     void *function = dlsym(RTLD_DEFAULT, name);
@@ -275,7 +276,7 @@ void *redirect_original(enum redirected_call call, const void *address)
     void *function = c == NULL ? NULL : atomic_load(&c->before[call]);
 
     if (function == NULL || caller_at(function) == c) {
-        function = look_up(redirect.imports[call].name, address);
+        function = redirect_look_up(redirect.imports[call].name, address);
         if (c != NULL) {
             atomic_store(&c->before[call], function);
         }

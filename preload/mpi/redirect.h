@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * redirect.h - the program's calls of MPI_Init and its like lead to fastimport (init.h), in ranks
  * that use MPI themselves, and nowhere else.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* meet.c - the end of a job: all ranks meet, or hear that one is lost; see job.h */
 #include "base/sys.h"
 #include "mpi/job_private.h"
@@ -5,7 +6,7 @@
 enum { TAG_LOST = 9, DEPART_NS = 10000000 };
 
 /* Not waited for: the message is small, and the receiver may be the one that is lost. */
-static int tell(const struct job *job, int rank)
+static int shutdown_tell(const struct job *job, int rank)
 {
     static const char word = 1;
     MPI_Request request = MPI_REQUEST_NULL;
@@ -20,15 +21,15 @@ static int tell_others(struct job *job)
     int e = MPI_SUCCESS;
 
     for (int64_t d = 1; d < job->size && e == MPI_SUCCESS; d *= 2) {
-        e = tell(job, (int)((job->rank + d) % job->size));
+        e = shutdown_tell(job, (int)((job->rank + d) % job->size));
         if (e == MPI_SUCCESS) {
-            e = tell(job, (int)((job->rank + job->size - d) % job->size));
+            e = shutdown_tell(job, (int)((job->rank + job->size - d) % job->size));
         }
     }
     return e;
 }
 
-static int listen(struct job_private *p)
+static int shutdown_listen(struct job_private *p)
 {
     p->listens = true;
     return mpi.Irecv(&p->lost, 1, MPI_BYTE, MPI_ANY_SOURCE, TAG_LOST, p->world, &p->hearing);
@@ -38,7 +39,7 @@ static int hear(struct job_private *p, _Atomic bool *lost)
 {
     MPI_Status status;
     int flag = 0;
-    int e = p->listens ? MPI_SUCCESS : listen(p);
+    int e = p->listens ? MPI_SUCCESS : shutdown_listen(p);
 
     if (e == MPI_SUCCESS) {
         e = mpi.Test(&p->hearing, &flag, &status);

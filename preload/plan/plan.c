@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* plan.c - see plan.h */
 #include "plan/plan.h"
 
@@ -11,11 +12,10 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "dlopen/closure.h"
+#include "cache/query.h"
+#include "plan/plan_file.h"
 #include "policy/policy.h"
 #include "process/python_argv.h"
-#include "plan/plan_file.h"
-#include "cache/query.h"
 
 /* --- which file --- */
 
@@ -109,31 +109,7 @@ static void choose_file(struct plan *plan, const char *setting, uint64_t program
 
 /* --- entries --- */
 
-bool plan_add(struct plan *plan, const struct plan_entry *entry)
-{
-    if (plan->n == PLAN_FILE_ENTRIES) {
-        return false;
-    }
-    if (plan->n == plan->room) {
-        size_t room = plan->room == 0 ? 1024 : plan->room * 2;
-        struct plan_entry *more = realloc(plan->entries, room * sizeof *more);
-
-        if (more == NULL) {
-            return false;
-        }
-        plan->entries = more;
-        plan->room = room;
-    }
-    plan->entries[plan->n] = *entry;
-    plan->entries[plan->n].path = strdup(entry->path);
-    if (plan->entries[plan->n].path == NULL) {
-        return false;
-    }
-    plan->n++;
-    return true;
-}
-
-static void forget(struct plan *plan)
+static void plan_forget(struct plan *plan)
 {
     while (plan->n > 0) {
         free(plan->entries[--plan->n].path);
@@ -142,14 +118,14 @@ static void forget(struct plan *plan)
 
 void plan_close(struct plan *plan)
 {
-    forget(plan);
+    plan_forget(plan);
     free(plan->entries);
     *plan = (struct plan){0};
 }
 
 /* --- reading --- */
 
-static void load(struct plan *plan)
+static void plan_plan_load(struct plan *plan)
 {
     const char *wrong = plan_file_read(plan);
 
@@ -157,7 +133,7 @@ static void load(struct plan *plan)
         fi_log(LOG_WARN, "the plan %s is not used: %s; this start is a cold one", plan->file,
                wrong);
         plan->refused = true;
-        forget(plan);
+        plan_forget(plan);
     }
     plan->loaded = plan->n;
 }
@@ -168,7 +144,7 @@ void plan_open(struct plan *plan, const struct fi_config *config,
     *plan = (struct plan){.key = identify_environment(identity->roots)};
     choose_file(plan, config->plan, identify_program(identity, plan->key));
     if (plan->file[0] != '\0' && plan->load) {
-        load(plan);
+        plan_plan_load(plan);
     }
 }
 
@@ -177,20 +153,6 @@ void plan_open(struct plan *plan, const struct fi_config *config,
 static struct fi_query query_of(const struct plan_entry *e)
 {
     return query_make((enum record_kind)e->kind, e->argument, e->path, e->length);
-}
-
-/* A used library's files are used, too. */
-static void mark_libraries(const struct segment *segment)
-{
-    uint64_t position = segment_arena_start(segment);
-    const struct record *r;
-
-    while ((r = segment_walk_whole(segment, &position)) != NULL) {
-        if (r->kind == RECORD_LIBRARY && r->error == 0 &&
-            (record_flags(r) & (RECORD_UNAVAILABLE | RECORD_USED)) == RECORD_USED) {
-            closure_mark_files(segment, r);
-        }
-    }
 }
 
 /* Was it asked for in this run? */
@@ -267,7 +229,6 @@ void plan_merge(struct plan *plan, const struct segment *segment, bool complete)
     size_t before = plan->n;
 
     if (complete) {
-        mark_libraries(segment);
         age_entries(plan, segment);
     }
     add_new(plan, segment);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * plan.h - the startup plan: what a program asked for when it ran before, and will ask for again.
  *
@@ -13,30 +14,8 @@
 #define FASTIMPORT_PLAN_PLAN_H
 
 #include "cache/node.h"
+#include "plan/entries.h"
 #include "process/config.h"
-
-enum { PLAN_MAX_AGE = 5 };
-
-struct plan_entry {
-    char *path;
-    uint64_t argument;
-    uint64_t size; /* of a file, when it was last seen */
-    uint32_t length;
-    uint16_t age; /* runs in which nobody asked for it */
-    uint8_t kind;
-};
-
-struct plan {
-    char file[4096]; /* "" : no plan is kept */
-    bool load, save;
-    bool refused; /* it could not be read, and a line said so */
-    uint64_t key;
-    struct plan_entry *entries;
-    size_t n, room;
-    size_t loaded; /* entries that were read */
-    size_t used;   /* of these, asked for in this run; known after a complete merge */
-    size_t missed; /* what was asked for and had to be added */
-};
 
 /* What makes two runs the same program. */
 struct plan_identity {
@@ -57,9 +36,6 @@ void plan_merge(struct plan *plan, const struct segment *segment, bool complete)
 /* Writes the file, if it is to be written. One that was refused, and could not be replaced either,
  * is not complained of again. */
 void plan_save(const struct plan *plan);
-
-/* For plan_file.c: a copy of the entry. False: no memory, or there are too many. */
-bool plan_add(struct plan *plan, const struct plan_entry *entry);
 
 void plan_close(struct plan *plan);
 

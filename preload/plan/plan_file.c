@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* plan_file.c - see plan_file.h */
 #include "plan/plan_file.h"
 
@@ -20,7 +21,7 @@ static const char head[] = "fastimport plan 1";
 /* --- lines --- */
 
 /* Bytes that would break the lines of the file stand as %XX. */
-static void escape(FILE *f, const char *path)
+static void plan_file_escape(FILE *f, const char *path)
 {
     for (; *path != '\0'; path++) {
         unsigned char c = (unsigned char)*path;
@@ -33,7 +34,7 @@ static void escape(FILE *f, const char *path)
     }
 }
 
-static bool unescape(char *text)
+static bool plan_file_unescape(char *text)
 {
     char *out = text;
 
@@ -67,7 +68,7 @@ static bool parse_entry(struct plan *plan, char *line)
         return false;
     }
     e.path = line + at;
-    if (kind >= RECORD_KINDS || age > PLAN_MAX_AGE || !unescape(e.path)) {
+    if (kind >= RECORD_KINDS || age > PLAN_MAX_AGE || !plan_file_unescape(e.path)) {
         return false;
     }
     e.kind = (uint8_t)kind;
@@ -91,7 +92,7 @@ static char *check_end(char *text, size_t size)
 }
 
 /* NULL, or what is wrong. */
-static const char *parse(struct plan *plan, char *text, size_t size)
+static const char *plan_file_parse(struct plan *plan, char *text, size_t size)
 {
     char *end = check_end(text, size);
     uint64_t key;
@@ -111,7 +112,7 @@ static const char *parse(struct plan *plan, char *text, size_t size)
         return "it was made for another environment";
     }
     while ((line = strtok_r(NULL, "\n", &save)) != NULL) {
-        if (plan->n == PLAN_FILE_ENTRIES) {
+        if (plan->n == PLAN_MAX_ENTRIES) {
             return "it has more than a million entries";
         }
         if (!parse_entry(plan, line)) {
@@ -148,7 +149,7 @@ static const char *read_whole(int fd, size_t size, struct plan *plan)
 
     if (n >= 0) {
         text[n] = '\0';
-        wrong = parse(plan, text, (size_t)n);
+        wrong = plan_file_parse(plan, text, (size_t)n);
     } else {
         wrong = strerror((int)-n);
     }
@@ -198,7 +199,7 @@ static char *format(const struct plan *plan, size_t *size)
 
         if (e->age < PLAN_MAX_AGE && ftell(f) < PLAN_FILE_BYTES - 4 * FI_PATH_MAX) {
             fprintf(f, "%u %" PRIx64 " %u %" PRIu64 " ", e->kind, e->argument, e->age, e->size);
-            escape(f, e->path);
+            plan_file_escape(f, e->path);
             fputc('\n', f);
         }
     }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * plan_file.h - the file of a plan: FORMAT.md beside this one.
  *
@@ -7,9 +8,9 @@
 #ifndef FASTIMPORT_PLAN_PLAN_FILE_H
 #define FASTIMPORT_PLAN_PLAN_FILE_H
 
-#include "plan/plan.h"
+#include "plan/entries.h"
 
-enum { PLAN_FILE_BYTES = 64 << 20, PLAN_FILE_ENTRIES = 1000000 };
+enum { PLAN_FILE_BYTES = 64 << 20 };
 
 /* Adds the file's entries. NULL; or what is wrong with it, and then some may have been added. A
  * file that is not ours to replace is not going to be: sets plan->save. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* mount_check.c - see mount_check.h */
 #include "policy/mount_check.h"
 
@@ -13,28 +14,26 @@ void mount_check_look(const struct policy *p, struct mount_check *out)
     *out = (struct mount_check){0};
     for (size_t i = 0; mountinfo != NULL && i < p->n_roots; i++) {
         if (p->roots[i].scope != ROOT_EXCLUDE) {
-            out->roots[i].same_node = mounts_identity(mountinfo, p->roots[i].path, true);
-            out->roots[i].other_node = mounts_identity(mountinfo, p->roots[i].path, false);
+            out->roots[i] = mounts_identity(mountinfo, p->roots[i].path);
         }
     }
     free(mountinfo);
 }
 
-static bool differ(uint64_t a, uint64_t b)
+static bool mount_check_differ(uint64_t a, uint64_t b)
 {
     return a != 0 && b != 0 && a != b;
 }
 
-int mount_check_exclude(struct policy *p, const struct mount_check *theirs, bool same_node)
+int mount_check_exclude(struct policy *p, const struct mount_check *theirs)
 {
     char *mountinfo = mounts_read();
     int n = 0;
 
     for (size_t i = 0; mountinfo != NULL && i < p->n_roots; i++) {
         struct policy_root *r = &p->roots[i];
-        uint64_t other = same_node ? theirs->roots[i].same_node : theirs->roots[i].other_node;
 
-        if (differ(other, mounts_identity(mountinfo, r->path, same_node))) {
+        if (mount_check_differ(theirs->roots[i], mounts_identity(mountinfo, r->path))) {
             fi_log(LOG_INFO, "%s is another directory here than in the root: left alone", r->path);
             r->scope = ROOT_EXCLUDE; /* also what lies below it in another root */
             n++;

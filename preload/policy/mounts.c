@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* mounts.c - see mounts.h */
 #include "policy/mounts.h"
 
@@ -71,7 +72,7 @@ static bool is_dash(const struct word *w)
     return w->length == 1 && w->text[0] == '-';
 }
 
-static bool parse(const char *at, struct line *out)
+static bool mounts_parse(const char *at, struct line *out)
 {
     struct word w;
 
@@ -89,7 +90,7 @@ static bool parse(const char *at, struct line *out)
 }
 
 /* Undoes the kernel's escapes, "\\040" for a space. False: it does not fit. */
-static bool unescape(const struct word *w, char *out, size_t size)
+static bool mounts_unescape(const struct word *w, char *out, size_t size)
 {
     const char *at = w->text;
     const char *end = at + w->length;
@@ -107,15 +108,16 @@ static bool unescape(const struct word *w, char *out, size_t size)
     return at == end;
 }
 
-static bool describe(const struct line *l, const char *path, size_t mount_length,
-                     struct mount_place *out)
+static bool mounts_describe(const struct line *l, const char *path, size_t mount_length,
+                            struct mount_place *out)
 {
     char source[FI_PATH_MAX];
     char root[FI_PATH_MAX];
     const char *below = path + (mount_length == 1 ? 0 : mount_length);
 
-    if (!unescape(&l->type, out->type, sizeof out->type) ||
-        !unescape(&l->source, source, sizeof source) || !unescape(&l->root, root, sizeof root)) {
+    if (!mounts_unescape(&l->type, out->type, sizeof out->type) ||
+        !mounts_unescape(&l->source, source, sizeof source) ||
+        !mounts_unescape(&l->root, root, sizeof root)) {
         return false;
     }
     out->has_server = strpbrk(source, ":/") != NULL;
@@ -133,7 +135,7 @@ static bool next_line(const char **at, struct line *out)
         const char *end = strchr(line, '\n');
 
         *at = end == NULL ? NULL : end + 1;
-        if (parse(line, out)) {
+        if (mounts_parse(line, out)) {
             return true;
         }
     }
@@ -141,11 +143,11 @@ static bool next_line(const char **at, struct line *out)
 }
 
 /* How much of the path is this mount point; 0: it is elsewhere. */
-static size_t covers(const struct line *l, const char *path, size_t length)
+static size_t mounts_covers(const struct line *l, const char *path, size_t length)
 {
     char mount[FI_PATH_MAX];
 
-    return unescape(&l->mount, mount, sizeof mount) &&
+    return mounts_unescape(&l->mount, mount, sizeof mount) &&
                    path_has_prefix(path, length, mount, strlen(mount))
                ? strlen(mount)
                : 0;
@@ -169,7 +171,7 @@ static void find_way(const char *mountinfo, const char *path, struct way *way)
         if (!next_line(&at, l)) {
             return;
         }
-        way->lengths[way->n] = covers(l, path, length);
+        way->lengths[way->n] = mounts_covers(l, path, length);
         way->n += way->lengths[way->n] > 0;
     }
 }
@@ -227,7 +229,7 @@ void mounts_find(const char *mountinfo, const char *path, struct mount_place *ou
     *out = (struct mount_place){.type = "unknown"};
     find_way(mountinfo, path, &way);
     at = end_of_way(&way);
-    if (at >= 0 && describe(&way.lines[at], path, way.lengths[at], out)) {
+    if (at >= 0 && mounts_describe(&way.lines[at], path, way.lengths[at], out)) {
         out->mount_length = way.lengths[at];
     }
 }
@@ -267,23 +269,21 @@ static void fold_type(char *type)
 }
 
 /* What the path, of which the mount point covers so much, is in this mount. 0: not known. */
-static uint64_t identity(const struct line *l, const char *path, size_t mount_length,
-                         bool same_node)
+static uint64_t policy_mounts_identity(const struct line *l, const char *path, size_t mount_length)
 {
     struct mount_place place;
     char text[sizeof place.type + sizeof place.where];
     bool is_network;
 
-    if (!describe(l, path, mount_length, &place) || strcmp(place.type, "autofs") == 0) {
+    if (!mounts_describe(l, path, mount_length, &place) || strcmp(place.type, "autofs") == 0) {
         return 0;
     }
     is_network = mounts_is_network(place.type);
     place.where[place.source_length] = '\0';
     fold_type(place.type);
-    snprintf(text, sizeof text, "%s %s%s", is_network || same_node ? place.type : "",
-             is_network ? without_server(place.where) : "",
-             is_network || same_node ? place.where + place.source_length + 1 : "");
-    return fi_hash(text, strlen(text), is_network) | 1;
+    snprintf(text, sizeof text, "%s %s%s", is_network ? place.type : "local",
+             is_network ? without_server(place.where) : "", place.where + place.source_length + 1);
+    return fi_hash(text, strlen(text), 0) | 1;
 }
 
 static bool find_line(const char *mountinfo, long id, struct line *out)
@@ -298,21 +298,20 @@ static bool find_line(const char *mountinfo, long id, struct line *out)
 
 /* A mount below the path: 0 if nothing else is there than would be without it, or if it comes and
  * goes by itself. */
-static uint64_t identity_below(const char *mountinfo, const struct line *l, const char *mount,
-                               bool same_node)
+static uint64_t identity_below(const char *mountinfo, const struct line *l, const char *mount)
 {
-    uint64_t here = identity(l, mount, strlen(mount), same_node);
+    uint64_t here = policy_mounts_identity(l, mount, strlen(mount));
     struct line parent;
     uint64_t without;
 
     if (here == 0 || !find_line(mountinfo, l->parent, &parent)) {
         return here;
     }
-    without = identity(&parent, mount, covers(&parent, mount, strlen(mount)), same_node);
+    without = policy_mounts_identity(&parent, mount, mounts_covers(&parent, mount, strlen(mount)));
     return without == 0 || without == here ? 0 : here;
 }
 
-uint64_t mounts_identity(const char *mountinfo, const char *path, bool same_node)
+uint64_t mounts_identity(const char *mountinfo, const char *path)
 {
     size_t length = strlen(path);
     char mount[FI_PATH_MAX];
@@ -326,11 +325,11 @@ uint64_t mounts_identity(const char *mountinfo, const char *path, bool same_node
     }
     find_way(mountinfo, path, &way);
     at = end_of_way(&way);
-    sum = at < 0 ? NOWHERE : identity(&way.lines[at], path, way.lengths[at], same_node);
+    sum = at < 0 ? NOWHERE : policy_mounts_identity(&way.lines[at], path, way.lengths[at]);
     for (const char *text = mountinfo; sum != 0 && next_line(&text, &l);) {
-        if (unescape(&l.mount, mount, sizeof mount) && strlen(mount) > length &&
+        if (mounts_unescape(&l.mount, mount, sizeof mount) && strlen(mount) > length &&
             path_has_prefix(mount, strlen(mount), path, length)) {
-            uint64_t below = identity_below(mountinfo, &l, mount, same_node);
+            uint64_t below = identity_below(mountinfo, &l, mount);
 
             sum += below == 0 ? 0 : fi_hash(mount, strlen(mount), below) & ~1ULL;
         }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * mounts.h - which file system is a path on? By /proc/self/mountinfo (proc_pid_mountinfo(5)), which
  * asks no server. Pure functions of its text, but for mounts_read().
@@ -30,9 +31,8 @@ char *mounts_read(void);
 void mounts_find(const char *mountinfo, const char *path, struct mount_place *out);
 
 /* What is mounted at a normal path, and below it, as a number: equal in another process that has
- * the same there. same_node: that process is on this node. 0: not known, it may be anything. See
- * mounted.h for what counts. */
-uint64_t mounts_identity(const char *mountinfo, const char *path, bool same_node);
+ * the same there. 0: not known, it may be anything. See mount_check.h for what counts. */
+uint64_t mounts_identity(const char *mountinfo, const char *path);
 
 /* Is a file system of this type reached over a network? */
 bool mounts_is_network(const char *type);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* policy.c - see policy.h */
 #include "policy/policy.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* roots.c - see roots.h */
 #include "policy/roots.h"
 
@@ -26,7 +27,7 @@ struct table {
     char *mountinfo;
 };
 
-static void emit(struct table *t, enum root_scope scope, const char *path)
+static void roots_emit(struct table *t, enum root_scope scope, const char *path)
 {
     char line[FI_PATH_MAX + 4];
     size_t n = (size_t)snprintf(line, sizeof line, "%c%s\n", (char)scope, path);
@@ -50,7 +51,7 @@ static bool is_system_prefix(const char *path)
 }
 
 /* Adds a directory under the name the program uses and under its canonical name. */
-static void add(struct table *t, enum root_scope scope, const char *path)
+static void roots_add(struct table *t, enum root_scope scope, const char *path)
 {
     char cwd[FI_PATH_MAX];
     char real[FI_PATH_MAX];
@@ -62,7 +63,7 @@ static void add(struct table *t, enum root_scope scope, const char *path)
         return;
     }
     if (scope == ROOT_EXCLUDE) {
-        emit(t, scope, normal.text);
+        roots_emit(t, scope, normal.text);
         return;
     }
     if (sys_canonical(normal.text, real, sizeof real) != 0) {
@@ -74,8 +75,8 @@ static void add(struct table *t, enum root_scope scope, const char *path)
                place.type);
         return;
     }
-    emit(t, scope, normal.text);
-    emit(t, scope, real);
+    roots_emit(t, scope, normal.text);
+    roots_emit(t, scope, real);
 }
 
 static void add_list(struct table *t, enum root_scope scope, const char *list)
@@ -87,7 +88,7 @@ static void add_list(struct table *t, enum root_scope scope, const char *list)
         return;
     }
     for (char *p = strtok_r(copy, ":", &save); p != NULL; p = strtok_r(NULL, ":", &save)) {
-        add(t, scope, p);
+        roots_add(t, scope, p);
     }
     free(copy);
 }
@@ -143,20 +144,20 @@ static void add_system_prefix(struct table *t, const char *prefix)
         snprintf(path, sizeof path, "%s/lib/python3.%d", strcmp(prefix, "/") == 0 ? "" : prefix,
                  minor);
         if (sys_access(path, F_OK, false) == 0) {
-            add(t, ROOT_ALL, path);
+            roots_add(t, ROOT_ALL, path);
         }
     }
     if (path_join(path, sizeof path, prefix, below[0])) {
-        add(t, ROOT_ALL, path);
+        roots_add(t, ROOT_ALL, path);
     }
 }
 
-static void add_prefix(struct table *t, const char *prefix)
+static void roots_add_prefix(struct table *t, const char *prefix)
 {
     if (is_system_prefix(prefix)) {
         add_system_prefix(t, prefix);
     } else {
-        add(t, ROOT_ALL, prefix);
+        roots_add(t, ROOT_ALL, prefix);
     }
 }
 
@@ -247,7 +248,7 @@ static bool add_venv_base(struct table *t, const char *prefix)
         if (sscanf(line, "home = %4095[^\n]", base) == 1) {
             strncat(base, "/x", sizeof base - strlen(base) - 1);
             if (prefix_of_program(base, base, sizeof base)) {
-                add_prefix(t, base);
+                roots_add_prefix(t, base);
             }
             break;
         }
@@ -275,7 +276,7 @@ static void add_script(struct table *t, int argc, char **argv)
         return;
     }
     if (!is_source(script) && sys_stat(script, &st) == 0) {
-        add(t, ROOT_IMPORT, script);
+        roots_add(t, ROOT_IMPORT, script);
         if (S_ISDIR(st.st_mode)) {
             return;
         }
@@ -285,7 +286,7 @@ static void add_script(struct table *t, int argc, char **argv)
     strcpy(directory + (slash == NULL ? 0 : slash - script), slash == NULL     ? "."
                                                              : slash == script ? "/"
                                                                                : "");
-    add(t, ROOT_IMPORT, directory);
+    roots_add(t, ROOT_IMPORT, directory);
 }
 
 /* Where the interpreter is installed: by its executable, or, where a program embeds it, by
@@ -297,10 +298,10 @@ static void add_installation(struct table *t)
     Dl_info library;
 
     if (sys_program(path, sizeof path) > 0 && search_up(path)) {
-        add_prefix(t, path);
+        roots_add_prefix(t, path);
     } else if (symbol != NULL && dladdr(symbol, &library) != 0 &&
                sys_canonical(library.dli_fname, path, sizeof path) == 0 && search_up(path)) {
-        add_prefix(t, path);
+        roots_add_prefix(t, path);
     }
 }
 
@@ -312,10 +313,10 @@ static void add_python(struct table *t, const struct roots_input *in)
     add_installation(t);
     if (in->argc > 0 && roots_prefix(in->argv[0], path, sizeof path) &&
         (add_venv_base(t, path) || holds_python(path))) {
-        add_prefix(t, path);
+        roots_add_prefix(t, path);
     }
     if (conda != NULL) {
-        add_prefix(t, conda);
+        roots_add_prefix(t, conda);
     }
     add_list(t, ROOT_IMPORT, getenv("PYTHONPATH"));
     add_script(t, in->argc, in->argv);

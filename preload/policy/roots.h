@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * roots.h - which directories are the program's environment? Asked by the root rank only.
  *

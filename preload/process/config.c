@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* config.c - see config.h */
 #include "process/config.h"
 
@@ -145,7 +146,7 @@ static const struct option options[] = {
     {"FASTIMPORT_LOG_FILE", FIELD(log_file), parse_text, "a file", "standard error"},
 };
 
-static void complain(const struct option *o, const char *text, void (*warn)(const char *))
+static void config_complain(const struct option *o, const char *text, void (*warn)(const char *))
 {
     char sentence[512];
 
@@ -173,7 +174,7 @@ void config_load(struct fi_config *config, void (*warn)(const char *sentence))
             continue;
         }
         if (!o->parse(text, (char *)config + o->offset) && warn != NULL) {
-            complain(o, text, warn);
+            config_complain(o, text, warn);
         }
     }
 }
@@ -187,7 +188,7 @@ static const char for_tests[] = "FASTIMPORT_TEST_";
 
 enum { LONGEST_NAME = 40, PREFIX = sizeof "FASTIMPORT_" - 1 };
 
-static bool is_known(const char *name, size_t n)
+static bool config_is_known(const char *name, size_t n)
 {
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         if (strlen(options[i].name) == n && memcmp(options[i].name, name, n) == 0) {
@@ -260,7 +261,7 @@ void config_name_unknown(char *const environment[], void (*warn)(const char *sen
         size_t n = strcspn(name, "=");
         const char *meant;
 
-        if (strncmp(name, "FASTIMPORT_", PREFIX) != 0 || is_known(name, n)) {
+        if (strncmp(name, "FASTIMPORT_", PREFIX) != 0 || config_is_known(name, n)) {
             continue;
         }
         if (at > sizeof sentence - 2 * LONGEST_NAME - 200) {

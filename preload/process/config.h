@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * config.h - the FASTIMPORT* environment variables, read once in the constructor from one table.
  *

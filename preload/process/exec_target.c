@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* exec_target.c - see exec_target.h */
 #include "process/exec_target.h"
 

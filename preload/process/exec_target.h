@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * exec_target.h - the program that exec starts in a rank's place: will fastimport be in it?
  *

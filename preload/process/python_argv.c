@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* python_argv.c - see python_argv.h */
 #include "process/python_argv.h"
 
@@ -23,7 +24,7 @@ static char option_with_value(const char *cluster, const char **rest)
     return 0;
 }
 
-static struct command parse(int argc, char **argv)
+static struct command python_argv_parse(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         const char *a = argv[i];
@@ -53,14 +54,14 @@ static struct command parse(int argc, char **argv)
 
 const char *python_argv_script(int argc, char **argv)
 {
-    struct command c = parse(argc, argv);
+    struct command c = python_argv_parse(argc, argv);
 
     return c.kind == 's' ? c.text : NULL;
 }
 
 void python_argv_describe(int argc, char **argv, char *out, unsigned long size)
 {
-    struct command c = parse(argc, argv);
+    struct command c = python_argv_parse(argc, argv);
 
     if (c.kind == 'c' || c.kind == 'm') {
         snprintf(out, size, "-%c %s", c.kind, c.text);

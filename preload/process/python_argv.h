@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * python_argv.h - python(1)'s command line: which script or module is to be run?
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* role.c - see role.h */
 #include "process/role.h"
 
@@ -34,7 +35,7 @@ static bool is_in_force(const char *variable)
     return strcmp(variable, "SLURM_PROCID") != 0 || getenv("SLURM_STEP_ID") != NULL;
 }
 
-static int number_in(const char *variable)
+static int role_number_in(const char *variable)
 {
     const char *text = variable == NULL ? NULL : getenv(variable);
 
@@ -46,9 +47,9 @@ static void ask_launcher(struct role_facts *facts)
     for (size_t i = 0; i < sizeof launchers / sizeof *launchers && facts->rank < 0; i++) {
         const struct launcher *l = &launchers[i];
 
-        facts->rank = is_in_force(l->rank) ? number_in(l->rank) : -1;
+        facts->rank = is_in_force(l->rank) ? role_number_in(l->rank) : -1;
         for (int j = 0; j < 2 && facts->rank >= 0 && facts->size <= 0; j++) {
-            facts->size = number_in(l->sizes[j]);
+            facts->size = role_number_in(l->sizes[j]);
         }
     }
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * role.h - what is this process to fastimport? Decided once, from the environment and from what the
  * process is.

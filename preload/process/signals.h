@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * signals.h - the program's signal dispositions, kept over what an MPI library does when it is
  * opened.

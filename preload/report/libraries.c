@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* libraries.c - see libraries.h */
 #include "report/libraries.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static struct report_library *find(struct report_libraries *l, const char *path)
+static struct report_library *libraries_find(struct report_libraries *l, const char *path)
 {
     for (size_t i = 0; i < l->n; i++) {
         if (strcmp(l->items[i].path, path) == 0) {
@@ -14,9 +15,9 @@ static struct report_library *find(struct report_libraries *l, const char *path)
     return NULL;
 }
 
-static void add(struct report_libraries *l, const char *path, const char *why)
+static void libraries_add(struct report_libraries *l, const char *path, const char *why)
 {
-    struct report_library *known = find(l, path);
+    struct report_library *known = libraries_find(l, path);
     struct report_library new = {NULL, NULL, 1};
 
     if (known != NULL) {
@@ -49,7 +50,7 @@ void report_libraries_add(struct report_libraries *l, const char *text, size_t s
         if (next == NULL) {
             return;
         }
-        add(l, text, why + 1);
+        libraries_add(l, text, why + 1);
         text = next + 1;
     }
 }

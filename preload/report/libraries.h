@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * libraries.h - the libraries of a job that were left to ld.so, merged over its nodes: for the
  * report.

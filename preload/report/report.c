@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* report.c - see report.h */
 #include "report/report.h"
 
@@ -106,7 +107,7 @@ static size_t utf8_length(const unsigned char *text)
     return value < least[n] || value > 0x10ffff || (value >= 0xd800 && value < 0xe000) ? 0 : n;
 }
 
-static void put_string(FILE *f, const char *string)
+static void report_put_string(FILE *f, const char *string)
 {
     const unsigned char *text = (const unsigned char *)string;
 
@@ -153,7 +154,7 @@ static void json_roots(FILE *f, const char *roots)
 
         snprintf(line, sizeof line, "%.*s", (int)length, roots);
         fputs(sep, f);
-        put_string(f, line);
+        report_put_string(f, line);
         roots += length + (roots[length] != '\0');
     }
     fprintf(f, "],\n");
@@ -167,7 +168,7 @@ static double megabytes_per_second(const struct report_plan *p)
 static void json_plan(FILE *f, const struct report_plan *p)
 {
     fprintf(f, "  \"plan\": {\"file\": ");
-    put_string(f, p->file);
+    report_put_string(f, p->file);
     fprintf(f,
             ", \"entries\": %zu, \"used\": %zu, \"missed\": %zu, \"bulk_seconds\": %.6f, "
             "\"bulk_bytes\": %" PRIu64 ", \"bulk_mb_per_second\": %.1f},\n",
@@ -182,9 +183,9 @@ static void json_left(FILE *f, const struct report_libraries *left)
         const struct report_library *l = &left->items[i];
 
         fprintf(f, "%s\n    {\"path\": ", i == 0 ? "" : ",");
-        put_string(f, l->path);
+        report_put_string(f, l->path);
         fprintf(f, ", \"why\": ");
-        put_string(f, l->why);
+        report_put_string(f, l->why);
         fprintf(f, ", \"nodes\": %u}", l->nodes);
     }
     fprintf(f, "],\n  \"left_to_ld_so_unnamed\": %" PRIu64 ",\n", left->omitted);
@@ -198,14 +199,14 @@ static void write_json(FILE *f, const struct report_facts *facts, const struct f
     if (facts->why == NULL) {
         fprintf(f, "null");
     } else {
-        put_string(f, facts->why);
+        report_put_string(f, facts->why);
     }
     fprintf(f,
             ",\n  \"ranks\": %d,\n  \"nodes\": %d,\n  \"root\": %d,\n  "
             "\"ranks_reporting\": %zu,\n",
             facts->ranks, facts->nodes, facts->root, n);
     fprintf(f, "  \"mpi\": ");
-    put_string(f, facts->mpi_library);
+    report_put_string(f, facts->mpi_library);
     fprintf(f, ",\n");
     json_roots(f, facts->roots);
     json_calls(f, ranks, n);
@@ -241,8 +242,8 @@ static void text_left(FILE *f, const struct report_libraries *left)
     }
 }
 
-static void write_text(FILE *f, const struct report_facts *facts, const struct fi_counters *ranks,
-                       size_t n)
+static void report_write_text(FILE *f, const struct report_facts *facts,
+                              const struct fi_counters *ranks, size_t n)
 {
     fprintf(f, "fastimport: %d ranks on %d nodes, root %d (%s)\n", facts->ranks, facts->nodes,
             facts->root, facts->mpi_library);
@@ -295,7 +296,7 @@ static char *compose(const struct report_facts *facts, const struct fi_counters 
     } else if (facts->why != NULL) {
         fprintf(f, "fastimport: nothing was served: %s\n", facts->why);
     } else {
-        write_text(f, facts, ranks, n);
+        report_write_text(f, facts, ranks, n);
     }
     whole = ferror(f) == 0;
     if (fclose(f) == 0 && whole) {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * report.h - what fastimport did in this job, once per job, at its end: for people, or as JSON.
  *

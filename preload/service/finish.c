@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* finish.c - the end of a process that has joined the service, or attached to a cache; see
  * service.h. */
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include "base/sys.h"
 #include "mpi/bind.h"
 #include "mpi/init.h"
-#include "mpi/slot.h"
+#include "mpi/pmi_slot.h"
 #include "service/internal.h"
 
 enum {
@@ -58,7 +59,8 @@ void service_announce_exec(struct service *s)
         atomic_store(&s->exec_announcement, ANNOUNCING);
     }
     pthread_cond_broadcast(&s->changed);
-    while (error == 0 && s->phase == PHASE_SERVING && atomic_load(&s->exec_announcement) == ANNOUNCING) {
+    while (error == 0 && s->phase == PHASE_SERVING &&
+           atomic_load(&s->exec_announcement) == ANNOUNCING) {
         error = pthread_cond_timedwait(&s->changed, &s->lock, &until);
     }
     pthread_mutex_unlock(&s->lock);
@@ -232,22 +234,23 @@ void service_leave_cache(void)
     }
 }
 
-/* The launcher would take the new program for a crashed one, and end the job without a word: the
- * keeper finalises PMI when that program has ended, unless it is the program's own affair. */
-static void keep_slot(const struct service *s)
+/* The launcher would take the new program for a crashed one, and end the job without a word, since
+ * we have opened PMI and nobody in the new program closes it. So PMI is finalised now, unless the
+ * program itself uses MPI. (The new program cannot start MPI in this slot then.) */
+static void finalize_slot(const struct service *s)
 {
     if ((s->phase == PHASE_ABANDONED || mpi_is_bound()) && !program_uses_mpi(s)) {
-        slot_keep();
+        slot_finalize();
     }
 }
 
 /* To a program that knows nothing of us. */
-static void hand_over(struct service *s)
+static void finish_hand_over(struct service *s)
 {
     if (s->phase != PHASE_ABANDONED) {
         leave_unclosed(s);
     }
-    keep_slot(s);
+    finalize_slot(s);
     if (s->has_cache) {
         node_leave(&s->node);
     }
@@ -265,9 +268,9 @@ void service_before_exec(bool exec_target_is_ours, char *const environment[])
         service_announce_exec(s);
     }
     if (!exec_target_is_ours) {
-        hand_over(s);
+        finish_hand_over(s);
     } else if (!slot_is_named_in(environment)) {
-        keep_slot(s);
+        finalize_slot(s);
     }
 }
 

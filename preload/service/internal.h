@@ -1,13 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* internal.h - shared by the files of the service only: its state, owned by the service thread. */
 #ifndef FASTIMPORT_SERVICE_INTERNAL_H
 #define FASTIMPORT_SERVICE_INTERNAL_H
 
 #include <pthread.h>
 
+#include "broadcast/wire.h"
 #include "mpi/job.h"
 #include "plan/plan.h"
 #include "service/service.h"
-#include "broadcast/wire.h"
 
 enum service_phase {
     PHASE_JOINING,
@@ -41,11 +42,11 @@ struct service {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     _Atomic enum service_phase phase; /* changes with the lock held, for those that wait */
-    _Atomic int leaving;   /* enum leaving: at the exit, or in MPI_Finalize (mpi/init.h) */
-    _Atomic int finished;  /* this rank is at its exit */
+    _Atomic int leaving;           /* enum leaving: at the exit, or in MPI_Finalize (mpi/init.h) */
+    _Atomic int finished;          /* this rank is at its exit */
     _Atomic int exec_announcement; /* enum departure */
-    _Atomic bool serving;  /* in one of the loops, which end by themselves */
-    _Atomic bool lost;     /* a rank will never come to close the session */
+    _Atomic bool serving;          /* in one of the loops, which end by themselves */
+    _Atomic bool lost;             /* a rank will never come to close the session */
 
     /* how the serving loops rest */
     int64_t nap_ns;
@@ -64,7 +65,7 @@ struct service {
 
     bool broken;     /* an MPI call failed: nothing is served any more */
     bool unfinished; /* MPI still has messages of ours: it would complain of them if closed */
-    bool root_lost;   /* leader: the root was silent for too long */
+    bool root_lost;  /* leader: the root was silent for too long */
     _Atomic bool nobody_closes; /* a rank is abrupt, or unfinished: all leave MPI open */
     _Atomic bool closed;        /* the session was closed in order */
     _Atomic bool has_lost_mpi;  /* MPI must not be called any more */
@@ -96,7 +97,7 @@ void leader_end_exit_stats(struct service *service);
 
 /* After job_open(): the launcher has started more tasks than MPI has ranks; says so, once a step.
  */
-bool service_is_cut_off(const struct service *service);
+bool service_step_is_split(const struct service *service);
 
 /* All ranks of this node are at their exit, or have called exec. */
 bool service_node_leaves(const struct service *service);
@@ -117,5 +118,10 @@ void service_rest(struct service *service, bool worked);
 
 /* Notes a failed MPI call. */
 bool service_check(struct service *service, int error, const char *what);
+
+/* At level info, once a job: it is served. */
+void tell_active(struct service *service);
+/* `what` has failed. */
+void tell_broken(const struct service *service, int error, const char *what);
 
 #endif

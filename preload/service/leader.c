@@ -1,14 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* leader.c - the loop of a node's leader: frames in and on, requests out. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs_view.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "base/fs_view.h"
 #include "broadcast/exit_stats.h"
-#include "service/internal.h"
-#include "broadcast/tree.h"
 #include "broadcast/stream.h"
+#include "broadcast/tree.h"
+#include "service/internal.h"
 
 struct leader {
     struct service *service;
@@ -23,7 +24,7 @@ struct leader {
 };
 
 /* Takes a frame into the node cache. */
-static void take(struct leader *l, const struct wire_frame *frame)
+static void leader_take(struct leader *l, const struct wire_frame *frame)
 {
     struct service *s = l->service;
 
@@ -55,7 +56,7 @@ static bool receive(struct leader *l)
         s->in_flight = l->more || tree_in_flight(&l->tree);
         return false;
     }
-    take(l, frame);
+    leader_take(l, frame);
     is_news = frame->type != WIRE_HEARTBEAT;
     l->more = frame->size == WIRE_FRAME - sizeof *frame;
     tree_taken(&l->tree);
@@ -99,15 +100,16 @@ void leader_send_exit_stats(struct service *s)
 
     s->exit_stats.said = true;
     if (s->has_cache) {
-        s->exit_stats.text = malloc(exit_stats_room(s->node.index.header->n_ranks, s->hello.planned));
+        s->exit_stats.text =
+            malloc(exit_stats_room(s->node.index.header->n_ranks, s->hello.planned));
     }
     if (s->exit_stats.text != NULL) {
         size = exit_stats_write(&s->node.index, s->exit_stats.text);
     }
-    s->exit_stats.sent = service_check(
-        s,
-        job_post_send(&s->job, s->exit_stats.text, size, 0, WIRE_TAG_EXIT_STATS, &s->exit_stats.request),
-        "send");
+    s->exit_stats.sent = service_check(s,
+                                       job_post_send(&s->job, s->exit_stats.text, size, 0,
+                                                     WIRE_TAG_EXIT_STATS, &s->exit_stats.request),
+                                       "send");
 }
 
 void leader_end_exit_stats(struct service *s)

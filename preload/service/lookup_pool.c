@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* lookup_pool.c - see lookup_pool.h */
 #include "service/lookup_pool.h"
 
@@ -6,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/guard.h"
 #include "base/fs_view.h"
+#include "base/guard.h"
 
 struct item {
     struct item *next;
@@ -27,12 +28,12 @@ static struct {
     pthread_cond_t arrived;
     struct item *first[LOOKUP_QUEUES]; /* lock */
     struct item **last[LOOKUP_QUEUES]; /* lock */
-    int busy;                        /* lock: threads at work */
-    bool library_busy;               /* lock */
-    bool running;                    /* lock: there are threads */
-    bool stopping;                   /* lock */
+    int busy;                          /* lock: threads at work */
+    bool library_busy;                 /* lock */
+    bool running;                      /* lock: there are threads */
+    bool stopping;                     /* lock */
     struct fill *fill;
-    bool fs_view_kept;         /* by the service thread, whose directories the helpers share */
+    bool fs_view_kept;      /* by the service thread, whose directories the helpers share */
     struct item pool[POOL]; /* lock */
     char pool_path[POOL][POOL_PATH];
 } work = {.lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
@@ -61,7 +62,7 @@ static struct item *take_from_pool(size_t path_length)
     return NULL;
 }
 
-static struct item *allocate(size_t path_length)
+static struct item *lookup_pool_allocate(size_t path_length)
 {
     struct item *item = malloc(sizeof *item + path_length + 1);
 
@@ -72,7 +73,7 @@ static struct item *allocate(size_t path_length)
 }
 
 /* With the lock held. */
-static void release(struct item *item)
+static void lookup_pool_release(struct item *item)
 {
     if (is_pooled(item)) {
         item->busy = false;
@@ -92,7 +93,7 @@ static void fill_in(struct item *item, const struct fi_query *q)
 }
 
 /* A queue that a thread may take from now, or WORK_QUEUES. */
-static enum lookup_queue choose(void)
+static enum lookup_queue lookup_pool_choose(void)
 {
     if (work.first[LOOKUP_PREFETCH] != NULL) {
         return LOOKUP_PREFETCH;
@@ -110,11 +111,11 @@ static enum lookup_queue choose(void)
 }
 
 /* The next item, with the lock held; NULL: it is time to end. */
-static struct item *take(enum lookup_queue *queue)
+static struct item *lookup_pool_take(enum lookup_queue *queue)
 {
     struct item *item;
 
-    while ((*queue = choose()) == LOOKUP_QUEUES && !work.stopping) {
+    while ((*queue = lookup_pool_choose()) == LOOKUP_QUEUES && !work.stopping) {
         pthread_cond_wait(&work.arrived, &work.lock);
     }
     if (*queue == LOOKUP_QUEUES) {
@@ -149,7 +150,7 @@ static void *helper(void *unused)
     fi_enter();
     fs_view_kept = work.fs_view_kept;
     pthread_mutex_lock(&work.lock);
-    while ((item = take(&queue)) != NULL) {
+    while ((item = lookup_pool_take(&queue)) != NULL) {
         struct fi_query q = query_make(item->kind, item->argument, item->path, item->length);
 
         pthread_mutex_unlock(&work.lock);
@@ -159,7 +160,7 @@ static void *helper(void *unused)
             fill_for_others(work.fill, &q, flags_of_queue[queue]);
         }
         pthread_mutex_lock(&work.lock);
-        release(item);
+        lookup_pool_release(item);
         done(queue);
     }
     pthread_mutex_unlock(&work.lock);
@@ -186,7 +187,7 @@ void lookup_pool_start(struct fill *fill, int threads)
 }
 
 /* With the lock held. */
-static void append(enum lookup_queue queue, struct item *item)
+static void lookup_pool_append(enum lookup_queue queue, struct item *item)
 {
     *work.last[queue] = item;
     work.last[queue] = &item->next;
@@ -195,7 +196,7 @@ static void append(enum lookup_queue queue, struct item *item)
 
 bool lookup_pool_put(enum lookup_queue queue, const struct fi_query *q)
 {
-    struct item *item = queue == LOOKUP_PREFETCH ? NULL : allocate(q->length);
+    struct item *item = queue == LOOKUP_PREFETCH ? NULL : lookup_pool_allocate(q->length);
     bool taken;
 
     pthread_mutex_lock(&work.lock);
@@ -205,9 +206,9 @@ bool lookup_pool_put(enum lookup_queue queue, const struct fi_query *q)
     taken = item != NULL && work.running && !work.stopping;
     if (taken) {
         fill_in(item, q);
-        append(queue, item);
+        lookup_pool_append(queue, item);
     } else if (item != NULL) {
-        release(item);
+        lookup_pool_release(item);
     }
     pthread_mutex_unlock(&work.lock);
     return taken;

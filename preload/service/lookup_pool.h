@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * lookup_pool.h - the root's helpers: threads that look up what other ranks ask for, and what the plan
  * says.

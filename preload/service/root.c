@@ -1,22 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* root.c - the loop of the root: what it looks up is sent to all, what others ask for is looked up.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs_view.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "base/fs_view.h"
+#include "broadcast/exit_stats.h"
+#include "broadcast/stream.h"
+#include "broadcast/tree.h"
+#include "cache/query.h"
 #include "cache/unserved.h"
+#include "dlopen/closure.h"
 #include "fill/prefetch.h"
 #include "mpi/bind.h"
 #include "report/report.h"
-#include "broadcast/exit_stats.h"
 #include "service/internal.h"
-#include "cache/query.h"
-#include "broadcast/tree.h"
-#include "broadcast/stream.h"
-#include "service/tell.h"
 #include "service/lookup_pool.h"
+#include "service/tell.h"
 
 enum {
     RECEIVES = 8,         /* receives for requests that are posted */
@@ -54,7 +56,7 @@ struct root {
 
 static struct root *root; /* between root_serve and root_collect */
 
-static void post(struct root *r, struct wire_frame *frame, enum wire_type type)
+static void root_post(struct root *r, struct wire_frame *frame, enum wire_type type)
 {
     frame->type = type;
     service_check(r->service, tree_send(&r->tree, frame), "relay");
@@ -69,7 +71,7 @@ static bool post_empty(struct root *r, enum wire_type type)
 
     if (frame != NULL) {
         frame->size = 0;
-        post(r, frame, type);
+        root_post(r, frame, type);
     }
     return frame != NULL;
 }
@@ -93,7 +95,7 @@ static bool broadcast(struct root *r)
         return false;
     }
     if (frame->size > 0) {
-        post(r, frame, WIRE_DATA);
+        root_post(r, frame, WIRE_DATA);
         return true;
     }
     if (sys_now_ns() - r->last_broadcast > heartbeat_ns) {
@@ -102,7 +104,7 @@ static bool broadcast(struct root *r)
     return false;
 }
 
-static void listen(struct root *r, int i)
+static void root_listen(struct root *r, int i)
 {
     struct service *s = r->service;
 
@@ -140,7 +142,7 @@ static bool take_requests(struct root *r)
         while (wire_get(r->requests[i], size, &at, &q)) {
             take_request(r, &q);
         }
-        listen(r, i);
+        root_listen(r, i);
         worked = true;
     }
     return worked;
@@ -192,7 +194,8 @@ static bool take_exit_stats(struct root *r)
     }
     exit_stats_read(&s->node.index, r->exit_stats, size, &exit_stats);
     add_counters(r, exit_stats.counters, exit_stats.n_counters);
-    report_libraries_add(&r->left, exit_stats.left, exit_stats.unserved_size, exit_stats.unserved_omitted);
+    report_libraries_add(&r->left, exit_stats.left, exit_stats.unserved_size,
+                         exit_stats.unserved_omitted);
     r->complete = r->complete && exit_stats.knows_plan;
     if (++r->nodes_gone < s->job.n_nodes - 1) {
         expect_exit_stats(r);
@@ -209,7 +212,8 @@ static bool is_quiet(const struct root *r)
 {
     const struct service *s = r->service;
 
-    return sys_now_ns() - s->last_work > (int64_t)s->input.config->idle_ms * 1000000 && lookup_pool_idle();
+    return sys_now_ns() - s->last_work > (int64_t)s->input.config->idle_ms * 1000000 &&
+           lookup_pool_idle();
 }
 
 /* A rank is lost, and with it, perhaps, the farewell of its node. */
@@ -292,7 +296,7 @@ static bool give_to_helper(const struct fi_query *q)
     return lookup_pool_put(LOOKUP_PREFETCH, q);
 }
 
-static bool prepare(struct root *r, struct service *s)
+static bool root_prepare(struct root *r, struct service *s)
 {
     r->service = s;
     stream_writer_init(&r->writer, &s->node);
@@ -306,7 +310,7 @@ static bool prepare(struct root *r, struct service *s)
     if (s->job.n_nodes > 1) {
         service_check(s, tree_open(&r->tree, &s->job), "relay");
         while (r->listening < RECEIVES) {
-            listen(r, r->listening++);
+            root_listen(r, r->listening++);
         }
         expect_exit_stats(r);
     }
@@ -319,7 +323,7 @@ static bool prepare(struct root *r, struct service *s)
 void root_serve(struct service *s)
 {
     root = calloc(1, sizeof *root);
-    if (root == NULL || !prepare(root, s)) {
+    if (root == NULL || !root_prepare(root, s)) {
         service_check(s, -1, "allocation");
         return;
     }
@@ -355,7 +359,7 @@ static void cancel_receives(struct root *r)
 }
 
 /* A request that came too late may still be written into the buffers of *r: they stay. */
-static void release(struct root *r)
+static void root_release(struct root *r)
 {
     cancel_receives(r);
     tree_close(&r->tree);
@@ -413,12 +417,13 @@ void root_collect(struct service *s)
         return;
     }
     add_own(root);
+    closure_mark_used_files(&s->node.index);
     plan_merge(&s->plan, &s->node.index, root->complete && all_leave(root));
     save_plan(s);
     if (s->input.config->report != NULL && !fs_view_is_other()) {
         write_report(root);
     }
     if (all_leave(root)) {
-        release(root);
+        root_release(root);
     }
 }

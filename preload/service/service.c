@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* service.c - see service.h */
 #include "service/service.h"
 
@@ -9,14 +10,14 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include "base/fs_view.h"
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "base/fs_view.h"
 #include "dlopen/closure.h"
 #include "mpi/bind.h"
 #include "mpi/init.h"
-#include "mpi/slot.h"
+#include "mpi/pmi_slot.h"
 #include "policy/roots.h"
 #include "service/internal.h"
 #include "service/tell.h"
@@ -26,7 +27,7 @@ enum {
     NAP_BUSY_NS = 50000,
     NAP_MAX_NS = 1000000,
     NAP_IDLE_NS = 5000000, /* when nothing has happened for IDLE_AFTER_NS */
-    WAIT_BUDGET = 6,          /* in units of FASTIMPORT_WAIT_MS */
+    WAIT_BUDGET = 6,       /* in units of FASTIMPORT_WAIT_MS */
 };
 
 static const int64_t idle_after_ns = 1000000000;
@@ -174,7 +175,7 @@ static void introduce_leader(struct segment_header *h)
 }
 
 /* The leader makes the node cache, the others attach to it. */
-static bool open_cache(struct service *s)
+static bool service_open_cache(struct service *s)
 {
     struct wire_node place = {0};
     int error = 0;
@@ -209,7 +210,7 @@ static bool open_cache(struct service *s)
     return !place.usable || count_absent(s);
 }
 
-static void open_plan(struct service *s)
+static void service_open_plan(struct service *s)
 {
     struct plan_identity identity = {s->input.argc, s->input.argv, s->hello.roots};
 
@@ -231,7 +232,6 @@ static bool greet(struct service *s)
                       s->job.rank, s->input.config->dir);
         }
         s->hello.usable = s->has_cache;
-        s->hello.nonce = s->has_cache ? s->node.index.header->nonce : 0;
         s->hello.max_file = s->input.config->max_file;
         s->hello.roots_size = (uint32_t)roots_compute(&in, s->hello.roots, sizeof s->hello.roots);
         if (s->hello.roots_size == 0) {
@@ -239,7 +239,7 @@ static bool greet(struct service *s)
         }
         policy_load(&s->policy, s->hello.roots, s->hello.roots_size);
         mount_check_look(&s->policy, &s->hello.mount_check);
-        open_plan(s);
+        service_open_plan(s);
     }
     return service_check(s, job_share_all(&s->job, &s->hello, sizeof s->hello), "broadcast");
 }
@@ -248,15 +248,15 @@ static bool greet(struct service *s)
  * and symlinks lead from one to another. */
 static void load_policy(struct service *s)
 {
-    bool same_node = s->has_cache && s->node.index.header->nonce == s->hello.nonce;
-
     policy_load(&s->policy, s->hello.roots, s->hello.roots_size);
     if (s->job.rank != s->job.root) {
-        s->differs = mount_check_exclude(&s->policy, &s->hello.mount_check, same_node) > 0;
+        s->differs = mount_check_exclude(&s->policy, &s->hello.mount_check) > 0;
     }
     if (s->differs) {
         fi_log(s->job.node_rank == 0 ? LOG_WARN : LOG_INFO,
-               "what the root serves is another directory here: this rank is not served");
+               "a served directory is a different mount here than on the root rank "
+               "(FASTIMPORT_LOG=info "
+               "names it): this rank reads it from the file system");
     }
 }
 
@@ -288,15 +288,15 @@ static void take_counters(struct service *s)
     fi_count = mine;
 }
 
-static bool join(struct service *s)
+static bool service_join(struct service *s)
 {
     if (!join_job(s)) {
         return false;
     }
-    if (service_is_cut_off(s)) { /* MPI is closed in order all the same */
+    if (service_step_is_split(s)) { /* MPI is closed in order all the same */
         return true;
     }
-    if (!open_cache(s) || !greet(s)) {
+    if (!service_open_cache(s) || !greet(s)) {
         return false;
     }
     if (!s->hello.usable || s->hello.roots_size == 0) {
@@ -360,7 +360,7 @@ static void serve(struct service *s)
 }
 
 /* The rest of the node, then the counters to the root. */
-static void collect(struct service *s)
+static void service_collect(struct service *s)
 {
     while (!service_node_leaves(s) && !service_waits_in_vain(s)) {
         service_rest(s, false);
@@ -375,12 +375,12 @@ static void collect(struct service *s)
 /* The exit, in order: counters to the root, then all ranks close the session together. After a
  * failure, too: the others wait for this rank, though not for ever: they may have given up. (Twice
  * the patience: a node whose root is silent comes after one.) */
-static void leave(struct service *s)
+static void service_leave(struct service *s)
 {
     struct job_shutdown shutdown = {.lost = &s->lost};
 
     if (s->job.node_rank == 0 && s->hello.usable && s->hello.roots_size > 0) {
-        collect(s);
+        service_collect(s);
     }
     shutdown.mine = atomic_load(&s->leaving) == LEAVING_BY__EXIT || s->unfinished || slot_is_lost();
     shutdown.limit_ns = s->broken || s->root_lost ? 2 * service_wait_budget_ns(s) : 0;
@@ -405,14 +405,14 @@ static void *service_thread(void *argument)
     if (s->input.directory != NULL && fs_view_kept) {
         sys_chdir(s->input.directory);
     }
-    if (!join(s)) {
+    if (!service_join(s)) {
         set_phase(s, PHASE_FAILED);
         return NULL;
     }
     set_phase(s, PHASE_SERVING);
     serve(s);
     wait_until_leaving(s);
-    leave(s);
+    service_leave(s);
     if (s->closed && s->has_cache && atomic_load(&s->finished)) {
         /* here: the program's thread may be under a filter of system calls */
         node_leave(&s->node);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * service.h - the one thread of a rank that speaks MPI.
  *
@@ -15,9 +16,9 @@
 #ifndef FASTIMPORT_SERVICE_SERVICE_H
 #define FASTIMPORT_SERVICE_SERVICE_H
 
-#include "process/config.h"
 #include "fill/fill.h"
 #include "policy/policy.h"
+#include "process/config.h"
 #include "process/role.h"
 
 struct service_result {
@@ -53,7 +54,7 @@ void service_abandoned(const struct node_cache *node);
 /* The program is about to be replaced by exec, with this environment: others are told, a tenth of a
  * second at most, that this rank will not close the session with them. successor_is_ours: its
  * service_abandoned() does the rest; else the cache is given up here, and the launcher will be told
- * of the new program's end (mpi/slot.h). Should exec fail, the program goes on, and its MPI works;
+ * of the new program's end (mpi/pmi_slot.h). Should exec fail, the program goes on, and its MPI works;
  * the others may find at their exit that they do not wait for it. Takes no lock of ld.so's. Does
  * nothing in a forked child. */
 void service_before_exec(bool exec_target_is_ours, char *const environment[]);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * tell.h - what the user hears of a job as a whole: that it is served, or that it is not, and why.
  *
@@ -9,7 +10,7 @@
 #define FASTIMPORT_SERVICE_TELL_H
 
 #include "base/log.h"
-#include "service/service.h"
+#include "process/config.h"
 
 /* Nothing is served in this job, or by this rank alone if it is alone: why. speaks: this is the
  * rank that tells the user. Of several calls in a process the first is in the report. */
@@ -23,11 +24,6 @@ extern const char tell_nothing_of_ours[];
  * not come when the program ends, tell_never_joined() says so: at level warn if something of the
  * program could have been served. Both do nothing in another process (a forked child). */
 void tell_expected(const struct fi_config *config, const char *shell, bool could_be_served);
-void tell_never_joined(void);
-
-/* For the service. Active: for those who asked at level info. Broken: `what` has failed. */
-struct service;
-void tell_active(struct service *service);
-void tell_broken(const struct service *service, int error, const char *what);
+void tell_never_joined(bool has_joined);
 
 #endif

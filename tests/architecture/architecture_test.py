@@ -34,15 +34,15 @@ COMPONENTS = {
     "cache": {"base", "policy"},
     "report": {"base", "cache"},
     "early": {"base", "elf/closure.h", "ldso", "policy"},
-    "mpi": {"base", "early/dlopen.h", "ldso"},
+    "mpi": {"base", "ldso"},
     "fill": {"base", "cache", "policy"},
-    "dlopen": {"base", "cache", "elf/closure.h", "fill", "ldso", "policy", "resolve"},
     "answer": {"base", "cache"},
     "plan": {"base", "cache", "policy", "process"},
     "broadcast": {"base", "cache", "mpi", "policy"},
+    "invalidate": {"answer", "base", "cache", "policy", "process"},
+    "resolve": {"base", "cache", "fill", "invalidate", "policy", "process"},
+    "dlopen": {"base", "cache", "elf/closure.h", "fill", "ldso", "policy", "resolve"},
     "service": {"base", "broadcast", "cache", "dlopen", "fill", "mpi", "plan", "policy", "process", "report"},
-    "invalidate": {"answer", "base", "cache", "policy", "resolve"},
-    "resolve": {"base", "cache", "fill", "invalidate", "policy"},
     "intercept": {"answer", "base", "cache", "dlopen", "early/dlopen.h", "invalidate", "mpi/init.h", "mpi/redirect.h", "process", "resolve", "service"},
     "main": {"base", "cache", "early", "intercept/mpi.h", "mpi", "policy", "process", "resolve", "service"},
 }
@@ -126,6 +126,26 @@ def test_the_order_has_no_cycle():
 
 
 @no_violations
+def test_files_have_no_cycle():
+    """Neither have files, a .c and its .h taken for one. (X_private.h and internal.h are parts of what includes them.)"""
+    uses = {}
+    for path in tracked("preload/*.c", "preload/*.h"):
+        name = str(path.relative_to("preload").with_suffix(""))
+        if name.endswith(("_private", "/internal")):
+            continue
+        found = {i[:-2] for i in re.findall(r'^#include "([^"]+)"', text_of(path), re.M)}
+        uses.setdefault(name, set()).update(u for u in found - {name} if not u.endswith(("_private", "/internal")))
+    while True:
+        placed = {name for name in uses if not uses[name] & set(uses)}
+        if not placed:
+            break
+        for name in placed:
+            del uses[name]
+    if uses:
+        yield "these files use each other: " + ", ".join(sorted(uses))
+
+
+@no_violations
 def test_only_mpi_includes_mpi_h():
     for path in tracked("preload/*.c", "preload/*.h"):
         if component_of(path) != "mpi" and re.search(r"^#include <mpi\.h>", text_of(path), re.M):
@@ -140,7 +160,7 @@ def test_only_wrappers_name_the_interposed_functions():
         yield f"only {len(objects)} objects below {BUILD}/obj/preload: build first"
     for obj in objects:
         short = str(obj.relative_to(BUILD / "obj/preload"))
-        if short.startswith(("intercept/", "elf/", "keeper/")):  # elf is a DSO in a namespace of its own, keeper a program
+        if short.startswith(("intercept/", "elf/")):  # elf is a DSO in a namespace of its own
             continue
         for name in sorted(undefined(obj) & names):
             if (short, name) not in NAMED_FUNCTIONS:
@@ -177,7 +197,7 @@ def test_every_call_that_writes_is_tested():
     for name in ("open", "write"):
         defined |= set(re.findall(r" T (\w+)$", output("nm", str(BUILD / f"obj/preload/intercept/{name}.o")), re.M))
     names = [n for n in symbols_def() if n in defined]
-    if len(names) < 60:
+    if len(names) < 55:
         yield f"only {len(names)} calls found that note what they change: this test no longer understands them"
     for name in names:
         if name not in steps:
@@ -247,7 +267,7 @@ def test_files_are_short():
 def test_headers_say_what_they_promise():
     for path in tracked("preload/*.h"):
         text = text_of(path)
-        if not re.match(r"/\*\s*(\* )?" + re.escape(path.name) + " - ", text):
+        if not re.match(r"(/\* SPDX[^\n]*\n)?/\*\s*(\* )?" + re.escape(path.name) + " - ", text):
             yield f"{path} does not begin with a comment on what it is for"
         if not re.search(r"#ifndef (FASTIMPORT\w+)\n#define \1\n", text):
             yield f"{path} has no include guard"

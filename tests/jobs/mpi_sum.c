@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* member.c - an MPI program without Python, for jobs of unlike programs: adds up the ranks, or
- * aborts with argv[1]. Options are taken out of argv before MPI sees them, as some
- * libraries do with their options. */
+/* mpi_sum.c - an MPI program without Python. It adds up the ranks, or calls MPI_Abort with argv[1].
+ * It takes options out of argv before MPI sees them, as some libraries do with theirs. */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>

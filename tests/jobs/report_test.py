@@ -11,6 +11,8 @@ from job import IMPORTS, NO_INIT, PYTHON, assert_done, local_job, python_job, sh
 
 pytestmark = pytest.mark.needs("root", "mpiexec.mpich", "environment")
 
+SUM = "from mpi4py import MPI; print(MPI.COMM_WORLD.allreduce(1)); import decimal, email.mime.text"
+
 
 def test_bad_settings_are_named_once():
     done = python_job("import json", env={"FASTIMPORT_WAIT_MS": "soon", "FASTIMPORT_FS": "some"})

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* other.c - a static program, that no library can be preloaded into: prints its arguments and the
- * variable WORD. */
+/* static_program.c - a static program, into which no library can be preloaded. It prints its
+ * arguments and the variable WORD. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,7 +8,7 @@ int main(int argc, char **argv)
 {
     const char *word = getenv("WORD");
 
-    printf("other");
+    printf("new");
     for (int i = 1; i < argc; i++) {
         printf(" %s", argv[i]);
     }

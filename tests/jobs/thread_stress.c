@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * crowd.c - many threads open, read, stat and list the same files at once: crowd DIRECTORY THREADS
- * ROUNDS. Each thread prints one sum of all it saw, and the sums must be the same everywhere.
- * Exports Py_Initialize, by which it is taken for a Python.
- */
+/* thread_stress.c - many threads open, read, stat and list the same files at once.
+ *
+ *   thread_stress DIRECTORY THREADS ROUNDS
+ *
+ * Each thread prints one sum of all that it saw. The sums must be the same everywhere. It exports
+ * Py_Initialize, by which the library takes it for a Python. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>

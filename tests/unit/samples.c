@@ -8,7 +8,7 @@
 #include "answer/answer.h"
 #include "answer/directory.h"
 #include "base/hash.h"
-#include "dlopen/closure.h"
+#include "cache/library_record.h"
 
 struct record *sample_make(enum record_kind kind, const char *path, size_t path_length,
                            size_t payload_size)
@@ -173,7 +173,7 @@ static uint64_t use_library(const struct record *r)
     size_t at = 0;
     uint64_t n = 0;
 
-    while (closure_next_item(r, &at, &item)) {
+    while (library_record_next(r, &at, &item)) {
         n += item.bits + strlen(item.path) + strlen(item.soname);
         for (const char *name = item.names; *name != '\0'; name += strlen(name) + 1) {
             n += strlen(name);

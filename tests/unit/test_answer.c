@@ -15,6 +15,7 @@
 #include "answer/answer.h"
 #include "answer/directory.h"
 #include "base/held.h"
+#include "cache/library_record.h"
 #include "dlopen/closure.h"
 #include "dlopen/load.h"
 #include "faults.h"
@@ -128,7 +129,7 @@ static void items_that_make_no_sense_end_the_list(void **state)
         struct library_item item;
         size_t at = 0;
 
-        assert_false(closure_next_item(r, &at, &item));
+        assert_false(library_record_next(r, &at, &item));
         free(r);
     }
 }

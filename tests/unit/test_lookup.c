@@ -75,7 +75,7 @@ static const struct record *lookup_look(enum record_kind kind, uint64_t argument
     return r;
 }
 
-static bool lookup_unavailable(const struct record *r)
+static bool is_unavailable(const struct record *r)
 {
     return (r->flags & RECORD_UNAVAILABLE) != 0;
 }
@@ -277,15 +277,15 @@ static void leaves_out_what_is_no_file(void **state)
     assert_int_equal(lookup_look(RECORD_CONTENT, 0, "none")->error, ENOENT);
     assert_int_equal(lookup_look(RECORD_CONTENT, 0, "loop")->error, ELOOP);
     assert_int_equal(lookup_look(RECORD_CONTENT, 0, "file/x")->error, ENOTDIR);
-    assert_true(lookup_unavailable(lookup_look(RECORD_CONTENT, 0, "dir")));
-    assert_true(lookup_unavailable(
+    assert_true(is_unavailable(lookup_look(RECORD_CONTENT, 0, "dir")));
+    assert_true(is_unavailable(
         lookup_look(RECORD_CONTENT, 0, "fifo"))); /* and nobody waits for a writer */
     scratch_write("tree/big", big, 1001, 0644);
-    assert_true(lookup_unavailable(lookup_look(RECORD_CONTENT, 0, "big")));
+    assert_true(is_unavailable(lookup_look(RECORD_CONTENT, 0, "big")));
     assert_int_equal(lookup_look(RECORD_CONTENT, 0, "big")->error, EFBIG);
     scratch_write("tree/fits", big, 1000, 0644);
-    assert_false(lookup_unavailable(lookup_look(RECORD_CONTENT, 0, "fits")));
-    assert_true(lookup_unavailable(
+    assert_false(is_unavailable(lookup_look(RECORD_CONTENT, 0, "fits")));
+    assert_true(is_unavailable(
         lookup_look(RECORD_STALE, 0, "file"))); /* nobody may ask for such a thing */
 }
 
@@ -312,7 +312,7 @@ static void a_library_read_as_a_file_is_whole(void **state)
             const char *path = in_tree(name + 5);
             struct fi_query q = query_make(RECORD_CONTENT, orders[i][j], path, strlen(path));
 
-            assert_false(lookup_unavailable(lookup_real(&node, &q, 0, &all)));
+            assert_false(is_unavailable(lookup_real(&node, &q, 0, &all)));
             assert_int_equal(stat(copy, &copies[j]), 0);
         }
         assert_int_equal(stat(in_tree(name + 5), &real), 0);
@@ -366,13 +366,13 @@ static void transient_errors_are_no_answers(void **state)
         capture_begin();
         r = lookup_look(faults[i].kind, 0, faults[i].name);
         capture_end();
-        if (!lookup_unavailable(r)) {
+        if (!is_unavailable(r)) {
             fail_msg("fault %zu (%d): published as an answer", i, faults[i].error);
         }
         fault_clear();
         r = lookup_look(faults[i].kind, 0, faults[i].name);
         assert_int_equal(r->error, 0);
-        assert_false(lookup_unavailable(r));
+        assert_false(is_unavailable(r));
     }
 }
 
@@ -387,7 +387,7 @@ static void a_file_cut_while_read_is_not_kept(void **state)
 
     (void)state;
     fault_meanwhile(FAULT_sys_pread_all, 0, cut_it);
-    assert_true(lookup_unavailable(lookup_look(RECORD_CONTENT, 0, "file")));
+    assert_true(is_unavailable(lookup_look(RECORD_CONTENT, 0, "file")));
     assert_true(mirror_path(&node, in_tree("file"), name, sizeof name));
     assert_int_equal(access(name, F_OK), -1);
 }
@@ -410,13 +410,13 @@ static void what_is_found_in_a_changing_view_is_no_answer(void **state)
 {
     (void)state;
     fs_view_begin_change();
-    assert_true(lookup_unavailable(lookup_look(RECORD_STAT, 0, "file")));
-    assert_true(lookup_unavailable(lookup_look(RECORD_STAT, 0, "none")));
-    assert_true(lookup_unavailable(lookup_look(RECORD_LIST, 0, "dir")));
-    assert_true(lookup_unavailable(lookup_look(RECORD_CONTENT, 0, "file")));
+    assert_true(is_unavailable(lookup_look(RECORD_STAT, 0, "file")));
+    assert_true(is_unavailable(lookup_look(RECORD_STAT, 0, "none")));
+    assert_true(is_unavailable(lookup_look(RECORD_LIST, 0, "dir")));
+    assert_true(is_unavailable(lookup_look(RECORD_CONTENT, 0, "file")));
     fs_view_end_change(false);
-    assert_false(lookup_unavailable(lookup_look(RECORD_CONTENT, 0, "dir/inside")));
-    assert_false(lookup_unavailable(lookup_look(RECORD_STAT, 0, "dir")));
+    assert_false(is_unavailable(lookup_look(RECORD_CONTENT, 0, "dir/inside")));
+    assert_false(is_unavailable(lookup_look(RECORD_STAT, 0, "dir")));
     assert_false(fs_view_is_other());
 }
 

@@ -285,7 +285,7 @@ static void waits_for_nothing_that_is_no_file(void **state)
 static void has_a_bound(void **state)
 {
     static const char line[] = "1 0 0 0 /\n";
-    size_t n = PLAN_FILE_ENTRIES + 1;
+    size_t n = PLAN_MAX_ENTRIES + 1;
     char *lines = malloc(n * (sizeof line - 1) + 1);
 
     (void)state;
@@ -299,9 +299,9 @@ static void has_a_bound(void **state)
     }
     write_plan("plan", lines);
     is_refused("a million entries");
-    lines[PLAN_FILE_ENTRIES * (sizeof line - 1)] = '\0';
+    lines[PLAN_MAX_ENTRIES * (sizeof line - 1)] = '\0';
     write_plan("plan", lines);
-    assert_int_equal(plan_open_plan(), PLAN_FILE_ENTRIES);
+    assert_int_equal(plan_open_plan(), PLAN_MAX_ENTRIES);
     free(lines);
 }
 

@@ -67,7 +67,7 @@ static const char *presence_file_name(void)
     return name;
 }
 
-static void presence_all_are_here(void **state)
+static void all_ranks_are_here(void **state)
 {
     enum { RANKS = 8 };
     pid_t pids[RANKS];
@@ -337,7 +337,7 @@ static void the_sweep_takes_what_nobody_holds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        scratch_test(presence_all_are_here),
+        scratch_test(all_ranks_are_here),
         scratch_test(many_times),
         scratch_test(one_never_comes),
         scratch_test(one_comes_too_late),

@@ -236,8 +236,6 @@ static void new_names(void)
     STEP(__xmknodat, old_node_at());
     STEP(mkfifo, mkfifo("new", 0600));
     STEP(mkfifoat, mkfifoat(AT_FDCWD, "new", 0640));
-    STEP(bind, bind_to(&named, sizeof named));
-    STEP(bind, bind_to(&named, offsetof(struct sockaddr_un, sun_path) + 3)); /* without its NUL */
 }
 
 static void old_names(void)

@@ -1,5 +1,6 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * slot.h - a rank's slot at the launcher: the PMI descriptor (PMI_FD), as MPICH's hydra and Slurm's
+ * pmi_slot.h - a rank's slot at the launcher: the PMI descriptor (PMI_FD), as MPICH's hydra and Slurm's
  * PMI-2 give it.
  *
  * A slot serves one MPI process at a time and, with this descriptor, only once. And a launcher
@@ -29,16 +30,10 @@ bool slot_is_lost(void);
  */
 void slot_abandon(void);
 
-/* Before exec: fastimport-keeper (keeper/keeper.c) will do it when this process has ended, if
- * nobody has until then; harmless if exec then fails. Where it cannot be started (it is not beside
- * the library, say), it is done at once: the new program finds PMI closed. */
-void slot_keep(void);
-
 /* Would slot_abandon() find the slot in this environment? (Or there is none.) */
 bool slot_is_named_in(char *const environment[]);
 
-/* At the program's start, where there is no slot_claim(): learns what the others need to know (and
- * takes ld.so's lock, as slot_keep() must not). */
+/* At the program's start, where there is no slot_claim(): learns what the others need to know. */
 void slot_prepare(void);
 
 #endif

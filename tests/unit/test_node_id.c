@@ -9,7 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "mpi/place.h"
+#include "mpi/launcher_shell.h"
+#include "mpi/node_id.h"
 
 enum { BELOW, NOT_BELOW, BELOW_ANOTHER };
 
@@ -93,18 +94,18 @@ static void knows_the_daemon(void **state)
 
     (void)state;
     give_slot();
-    assert_true(place_daemon(&daemon, &key));
+    assert_true(launcher_daemon_id(&daemon, &key));
     assert_int_equal(daemon, getpid());
-    assert_true(place_daemon(&daemon, &again));
+    assert_true(launcher_daemon_id(&daemon, &again));
     assert_true(key == again);
     unsetenv("PMI_FD");
-    assert_false(place_daemon(&daemon, &key));
+    assert_false(launcher_daemon_id(&daemon, &key));
 }
 
 static int ranks_of_this(int expected_rank)
 {
     int rank = -1;
-    int n = place_ranks(getpid(), &rank);
+    int n = launcher_local_ranks(getpid(), &rank);
 
     assert_true(n == 0 || rank == expected_rank);
     return n;

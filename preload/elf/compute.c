@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "elf/closure.h"
 
 #include <string.h>
@@ -55,7 +56,7 @@ static enum fi_found expand(struct fi_search *search, struct fi_object *object,
 }
 
 /* Breadth-first, as ld.so maps: who is met first registers its names. */
-static enum fi_found walk(struct fi_search *search, struct fi_object *root, size_t *n)
+static enum fi_found compute_walk(struct fi_search *search, struct fi_object *root, size_t *n)
 {
     struct fi_object *tail = root;
     root->listed = 1;
@@ -80,12 +81,12 @@ struct order {
 
 /* glibc's _dl_sort_maps: depth-first from each, what is needed before what needs it; the root does
  * not count. */
-static void place(struct order *order, struct fi_object *object)
+static void compute_place(struct order *order, struct fi_object *object)
 {
     object->visited = 1;
     for (size_t i = 0; i < object->n_deps; i++)
         if (!object->deps[i]->visited && object->deps[i] != order->root)
-            place(order, object->deps[i]);
+            compute_place(order, object->deps[i]);
     object->placed = 1;
     order->items[order->n++] = object;
 }
@@ -102,7 +103,7 @@ static struct fi_object **sort(struct fi_pool *pool, struct fi_object *root, siz
         list[i++] = object;
     while (--i > 0)
         if (!list[i]->visited)
-            place(&order, list[i]);
+            compute_place(&order, list[i]);
     order.items[order.n] = root;
     return order.items;
 }
@@ -135,7 +136,7 @@ static enum fi_found write_libs(struct fi_search *search, struct fi_object **ord
     return FI_FOUND;
 }
 
-static enum fi_found compute(struct fi_search *search, struct fi_closure *out)
+static enum fi_found elf_compute(struct fi_search *search, struct fi_closure *out)
 {
     struct fi_object *root = NULL;
     size_t n = 0;
@@ -143,7 +144,7 @@ static enum fi_found compute(struct fi_search *search, struct fi_closure *out)
         return FI_NO_MEMORY;
     enum fi_found found = fi_search_map(search, search->caller, search->request->path, &root);
     if (found == FI_FOUND)
-        found = walk(search, root, &n);
+        found = compute_walk(search, root, &n);
     if (found != FI_FOUND)
         return found;
     struct fi_object **order = sort(search->pool, root, n);
@@ -170,7 +171,7 @@ enum fi_closure_status fi_closure_compute(const struct fi_closure_request *reque
     struct fi_pool pool = {0};
     struct fi_search search = {.pool = &pool, .request = request};
     *out = (struct fi_closure){0};
-    enum fi_closure_status status = status_of(compute(&search, out));
+    enum fi_closure_status status = status_of(elf_compute(&search, out));
     fi_objects_release(&search);
     out->culprit = status == FI_CLOSURE_OK ? NULL : search.culprit;
     out->probed = search.probed;

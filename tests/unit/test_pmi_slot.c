@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "mpi/slot.h"
+#include "mpi/pmi_slot.h"
 
 static int slot_forget(void **state)
 {
@@ -108,7 +108,6 @@ static void leaves_a_number_that_is_used_again(void **state)
     assert_int_equal(dup2(own[0], pair[0]), pair[0]);
     slot_finalize();
     slot_abandon();
-    slot_keep();
     assert_true(recv(own[1], &byte, 1, MSG_DONTWAIT) < 0);
     close(pair[0]);
     slot_finalize();

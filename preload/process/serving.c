@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* serving.c - see serving.h */
+#include "process/serving.h"
+
+#include <stddef.h>
+
+struct resolver resolver;
+_Atomic bool resolve_active;
+_Atomic bool resolve_begun;
+
+void serving_start(struct node_cache *node, struct fill *fill, const struct policy *policy)
+{
+    resolver = (struct resolver){node, fill, policy};
+    atomic_store_explicit(&resolve_begun, true, memory_order_release);
+    atomic_store_explicit(&resolve_active, true, memory_order_release);
+}
+
+void serving_end(void)
+{
+    atomic_store_explicit(&resolve_active, false, memory_order_release);
+}
+
+void serving_detach_fill(void)
+{
+    resolver.fill = NULL;
+}

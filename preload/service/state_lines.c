@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* state_lines.c - what the service says of itself: that it serves, or that it has failed; see
+ * internal.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "mpi/bind.h"
+#include "service/internal.h"
+#include "service/tell.h"
+
+void tell_broken(const struct service *s, int error, const char *what)
+{
+    char why[256];
+
+    snprintf(why, sizeof why, "%s%s failed (error %d): fastimport stops here, the program goes on",
+             error > 0 ? "MPI " : "", what, error);
+    if (s->phase == PHASE_JOINING) { /* everywhere, most likely */
+        tell_idle(s->input.config, s->input.role.rank <= 0, LOG_WARN, "%s", why);
+    } else {
+        fi_log(LOG_WARN, "%s", why);
+    }
+}
+
+/* The policy's text in one line, without the letters of the scopes. */
+static void list_roots(const char *text, char *out, size_t size)
+{
+    size_t at = 0;
+
+    out[0] = '\0';
+    while (*text != '\0' && at < size) {
+        int n = (int)strcspn(text, "\n");
+
+        at += (size_t)snprintf(out + at, size - at, "%s%s%.*s", at == 0 ? "" : ", ",
+                               *text == ROOT_EXCLUDE ? "not " : "", n - 1, text + 1);
+        text += n + (text[n] != '\0');
+    }
+}
+
+void tell_active(struct service *s)
+{
+    char library[256];
+    char roots[700];
+    char plan[64] = "no plan";
+
+    if (log_threshold() < LOG_INFO) {
+        return;
+    }
+    mpi_version(library, sizeof library);
+    list_roots(s->hello.roots, roots, sizeof roots);
+    if (s->plan.file[0] != '\0') {
+        snprintf(plan, sizeof plan, "a plan of %zu entries", s->plan.n);
+    }
+    fi_log(LOG_INFO, "active: %d rank%s on %d node%s, %s, %s, serving %s", s->job.size,
+           s->job.size == 1 ? "" : "s", s->job.n_nodes, s->job.n_nodes == 1 ? "" : "s", library,
+           plan, roots);
+}
