@@ -14,6 +14,13 @@ TESTS_LONG += $(FUZZERS:%=test-%-long)
 $(FUZZERS:%=test-%-long): test-%-long: all
 	@B=$(B) TEST_TIMEOUT=900 tests/run $*-long $(MAKE) --no-print-directory $* SEED=$$(date +%Y%m%d) FUZZ_SECONDS=$(FUZZ_LONG)
 
+# Tests that start no job and measure no time or count that another process changes: two of them run at a time.
+PARALLEL_TESTS :=
+TESTS += test-parallel
+.PHONY: test-parallel
+test-parallel: all
+	$(Q)$(MAKE) --no-print-directory $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j2 -O) $(PARALLEL_TESTS)
+
 include tests/architecture/rules.mk
 include tests/unit/rules.mk
 include tests/elf/rules.mk

@@ -5,7 +5,7 @@ ELF_T := $(B)/obj/tests/elf
 $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/elf/*.c)): COMPONENT_CPPFLAGS := -Ipreload
 $(ELF_T)/probe.o: COMPONENT_CFLAGS := -fPIC
 
-TESTS += test-elf-unit test-elf-rules test-elf-fuzz
+PARALLEL_TESTS += test-elf-unit test-elf-rules test-elf-fuzz
 .PHONY: test-elf-unit test-elf-rules test-elf-fuzz test-elf-tree fuzz-elf
 
 # In memory
@@ -32,7 +32,7 @@ $(B)/tests/elf/libclosure_probe.so: $(ELF_T)/probe.o
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^
 
 ifeq ($(SANITIZE),) # Python is built without sanitizers
-TESTS += test-elf-tree
+PARALLEL_TESTS += test-elf-tree
 endif
 test-elf-tree: $(B)/tests/elf/libclosure_probe.so $(B)/libfastimport-elf.so
 	@B=$(B) tests/run elf-tree /usr/bin/python3 tests/elf/compare_tree.py $^ $(ELF_TREES)
