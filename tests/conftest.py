@@ -12,6 +12,7 @@ import ctypes
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -23,6 +24,7 @@ CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x00020000, 0x4000, 1 << 18  # <sched.h>, <sys
 
 
 def pytest_configure(config):
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # by tests/run, when the time is over: fixtures are closed, too
     config.addinivalue_line("markers", "needs(name, ...): skip the test unless the user is root (\"root\") or a program is "
                             "installed; \"environment\": the Python environment, which is built where it is missing")
 

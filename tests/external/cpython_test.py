@@ -44,7 +44,7 @@ def results(xml):
 
 
 def run(module, work, library):
-    """(results, report, output); with library None a plain rank."""
+    """Runs a module's tests in a job of one rank. Returns (results, report, output). Without a library the rank is a plain one."""
     folder = f"{work}/{'library' if library else 'plain'}"
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
@@ -69,7 +69,7 @@ def run(module, work, library):
 
 
 def is_worse(test, plain, ours):
-    """A test that is skipped plain and ends well is none: some skip by the number of descriptors they find open."""
+    """Whether the library makes the test end worse. A test may be skipped without the library only: some are, by the number of open descriptors."""
     if plain == ours or (plain == "skipped" and ours == "ok"):
         return False
     return test.rpartition(".")[2] not in KNOWN

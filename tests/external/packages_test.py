@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where packages may lie: zip files, namespace packages, editable installations, .pth files; and code built for an old glibc."""
+"""Packages in zip files, namespace packages, editable installations and .pth files work as without the library; so does code that was
+built for an old glibc."""
 
 import pathlib
 import subprocess
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.needs("root", "mpiexec.mpich", "environment")
 
 
 def write(directory, **files):
-    """Files by name, '__' in a name standing for '/', each a Python source."""
+    """Writes Python files. `__` in a name stands for a slash."""
     for name, text in files.items():
         path = pathlib.Path(directory, name.replace("__", "/") + ".py")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +30,7 @@ def zipped(path, members):
 
 
 def test_zip_on_the_path(scratch):
-    """zipimport opens the archive for each of its modules: that is served."""
+    """zipimport opens the archive for each of its modules. The library serves these opens."""
     parts = {f"inside/part{i}.py": f"value = {i}" for i in range(30)}
     archive = zipped(f"{scratch}/packages.zip", {"inside/__init__.py": "", **parts})
     program = "import importlib; parts = [importlib.import_module(f'inside.part{i}') for i in range(30)]; " \
@@ -145,7 +146,7 @@ OLD_NAMES = r"""
 
 
 def test_extension_with_the_names_of_glibc_2_17(scratch):
-    """Its answers are os.stat's; and each of its calls that names a path was served (fstat is not counted)."""
+    """Its answers are those of os.stat, and each of its calls with a path is served. (fstat is not counted.)"""
     python = venv_with(scratch)
     site = f"{scratch}/venv/lib/python3.11/site-packages"
     pathlib.Path(scratch, "old.c").write_text(OLD_NAMES)
@@ -172,7 +173,7 @@ def test_extension_with_the_names_of_glibc_2_17(scratch):
 
 
 def test_manylinux2014_wheel():
-    """markupsafe's and pyyaml's extension modules, built on CentOS 7."""
+    """The extension modules of markupsafe and pyyaml, which are built on CentOS 7."""
     place = venv("markupsafe", "pyyaml")
     tags = [line for p in place.glob("lib/python3.11/site-packages/*.dist-info/WHEEL") for line in p.read_text().split("\n") if "manylinux" in line]
     if not any("manylinux2014" in tag or "manylinux_2_17" in tag for tag in tags):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Real packages, plain and under libfastimport.so with two ranks: the same output, and the same libraries mapped.
+"""Packages of PyPI have the same output and map the same libraries without the library and with it on two ranks.
 
 Each package does one small computation. Mirror paths are translated back; what only the ranks' MPI library brings is left out by
 comparing what is below the environment. The environment is built by bench/env/make-env on the first run.

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The stream's way down the tree of leaders: many nodes, and one in the middle that stops for a while."""
+"""The broadcast down the tree of leaders: it reaches many nodes, and survives a leader in the middle that stops for a while."""
 
 import pytest
 from job import shared_job
 
 pytestmark = pytest.mark.needs("root", "mpiexec.mpich", "environment")
 
-# Rank 1 is the leader of a node with two nodes below it (3 and 4 of 6). A child wakes it again.
+# Rank 1 is the leader of a node with two nodes below it (3 and 4 of 6). Rank 1 stops itself; its child lets it go on.
 STOPS = """
 import os, signal, subprocess, time
 rank, began = int(os.environ["PMI_RANK"]), time.monotonic()
@@ -38,7 +38,7 @@ def test_nine_nodes_see_the_same():
 
 
 def test_a_leader_that_stops_holds_the_others_up_only_while_it_does():
-    job = shared_job(STOPS.replace("STOPPED", "3"), 6, 6, env={"FASTIMPORT_WAIT_MS": "20000"})
+    job = shared_job(STOPS.replace("STOPPED", "2"), 6, 6, env={"FASTIMPORT_WAIT_MS": "20000"})
     seconds = seconds_by_rank(job)
     assert sorted(seconds) == [0, 1, 2, 3, 4, 5], str(seconds)
     assert job.errors == "", job.errors
@@ -46,7 +46,7 @@ def test_a_leader_that_stops_holds_the_others_up_only_while_it_does():
 
 
 def test_nobody_waits_for_ever_for_a_leader_that_has_stopped():
-    job = shared_job(STOPS.replace("STOPPED", "10"), 6, 6, env={"FASTIMPORT_WAIT_MS": "1500"})
+    job = shared_job(STOPS.replace("STOPPED", "7"), 6, 6, env={"FASTIMPORT_WAIT_MS": "1000"})
     seconds = seconds_by_rank(job)
     assert sorted(seconds) == [0, 1, 2, 3, 4, 5], str(seconds)
     for rank in 3, 4:

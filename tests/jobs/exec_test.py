@@ -17,7 +17,7 @@ STATIC = str(BUILD / "tests/jobs/static_program")  # nothing can be preloaded in
 
 @pytest.mark.parametrize("after", ["os.write(1, b'ran\\n')", "from mpi4py import MPI; os.write(1, b'ran\\n' * MPI.COMM_WORLD.allreduce(1))"])
 def test_all_ranks(after, cache_place):
-    """The new program may use MPI, or not: then only the library can tell the launcher that MPI is closed."""
+    """The new program may use MPI. If it does not, only the library can tell the launcher that MPI is closed."""
     done = python_job(f"""
         import os, sys
         if len(sys.argv) == 1:
@@ -31,7 +31,7 @@ def test_all_ranks(after, cache_place):
 
 @pytest.mark.parametrize("ranks", ["1", "01"])
 def test_an_exec_target_is_served(ranks):
-    """What its rank has read is in the node cache: it asks the file system nothing."""
+    """What its rank has read is in the node cache, so that it asks the file system nothing."""
     done = read_job(f"""
         import os, reader, sys
         reader.read()
@@ -117,7 +117,7 @@ def test_an_exec_target_that_is_killed(cache_place):
 
 
 def test_an_exec_that_fails():
-    """Nothing has happened: what the kernel will not start we know, mostly, and MPI works in any case."""
+    """The program goes on, and its MPI works. The library knows beforehand most of what the kernel will not start."""
     foreign = "b'\\x7fELF\\x02\\x01\\x01' + bytes(11) + b'\\x02' + bytes(200)"
     cases = [("['x']", "/nonexistent"), ("['x']", "/dev/null"), ("['x']", "/tmp"), ("['x']", "foreign"), ("['x', 'y' * 10000000]", STATIC),
              ("['x', 'y' * 10000000]", "/bin/sh")]
@@ -142,8 +142,8 @@ def test_an_exec_that_fails():
 
 @pytest.mark.parametrize("place, served", [("/dev/shm", "net"), ("/nonexistent", "all")])
 def test_nothing_to_serve(place, served):
-    """A rank of which nothing is on a network file system, or that has no node cache, leaves the slot's MPI alone or holds it: neither its
-    new program nor its children may take it again, and the job ends."""
+    """Nothing of the rank is on a network file system, or it has no node cache. Neither its new program nor its children may start MPI in its
+    slot again, and the job ends."""
     done = python_job("""
         import os, sys
         if len(sys.argv) == 1 and os.environ["PMI_RANK"] == "1":
@@ -158,8 +158,8 @@ def test_nothing_to_serve(place, served):
 
 
 def others_end(ranks, nodes, who, idle_ms):
-    """Rank `who` calls exec after 0.6 s; the others end without a word, though it will never close the session with them. The
-    number of ranks in the report, or None."""
+    """Rank `who` calls exec after 0.6 s. The others end without a message, though it will never close the session with them. Returns the
+    number of ranks in the report, or None if there is none."""
     with cache_directory() as place:
         report = f"{place}/report"
         done = nodes_job(f"""
@@ -191,7 +191,7 @@ def test_one_rank(ranks, nodes, who, idle_ms):
 @pytest.mark.parametrize("idle_ms", [BEFORE_END, AFTER_END])
 @pytest.mark.parametrize("ranks, nodes, who", [(4, 2, 2), (2, 2, 1), (5, 5, 3)])
 def test_a_leader(ranks, nodes, who, idle_ms):
-    """What its node would have told the root is lost."""
+    """The root never gets the statistics of its node."""
     reporting = others_end(ranks, nodes, who, idle_ms)
     assert reporting == ranks - ranks // nodes, (
         f"rank {who} of {ranks} on {nodes} nodes, END after {idle_ms} ms: {reporting} in the report")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whole jobs under libfastimport.so: real Pythons, real MPI ranks, ways to start, to differ, to end."""
+"""Whole jobs of Pythons and MPI programs: how they may start and end, what stands around them, and that nothing is left behind."""
 
 import os
 import pathlib
@@ -22,7 +22,7 @@ def test_ranks_go_different_ways():
         import os, sys, time, subprocess
         rank = int(os.environ["PMI_RANK"])
         if rank == 0:
-            time.sleep(5)
+            time.sleep(2)
         if rank == 3:
             import scipy.sparse
         if rank == 2:
@@ -49,8 +49,8 @@ def test_rank_0_leaves_first():
 
 def test_a_rank_that_never_joins_is_not_waited_for(scratch):
     app = script(scratch, "import json; print('here')")
-    done = subprocess.run([MPIEXEC, "-n", "1", "env", f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all", "FASTIMPORT_JOIN_MS=1500",
-                           PYTHON, str(app), ":", "-n", "1", "sleep", "4"], stdin=subprocess.DEVNULL, capture_output=True,
+    done = subprocess.run([MPIEXEC, "-n", "1", "env", f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all", "FASTIMPORT_JOIN_MS=1000",
+                           PYTHON, str(app), ":", "-n", "1", "sleep", "2"], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=60)
     assert done.stdout == "here\n", f"{done.stdout!r}\n{done.stderr}"
     assert done.stderr.count("not all ranks have joined") == 1, done.stderr
@@ -67,7 +67,7 @@ def test_mpiexec_under_the_preload(scratch):
 
 
 def test_beside_what_others_preload():
-    """An allocator, and a library that wraps open(2) as we do, before us and after us: both work, and we serve as much."""
+    """An allocator, and a library that wraps open(2) as fastimport does, stand before it and behind it: all work, and as much is served."""
     served = []
     for other in "libjemalloc.so.2", "libeatmydata.so.1":
         for preloads in (LIBRARY, other), (other, LIBRARY):
@@ -88,7 +88,7 @@ def test_beside_what_others_preload():
 
 @pytest.mark.parametrize("served", ["all", "net"])
 def test_a_job_within_a_rank(served, scratch):
-    """What a rank starts with mpiexec is a job of its own, served on its own."""
+    """A rank starts mpiexec: that is a job of its own, and is served."""
     done = python_job(f"""
         import os, subprocess, sys
         for name in "PMI_FD", "PMI_RANK", "PMI_SIZE":
@@ -113,7 +113,7 @@ def test_nodes_are_told_by_mpi_where_the_launcher_does_not_tell(scratch):
 
 @pytest.mark.parametrize("words", [[MPIEXEC, "-pmi-port", "-n", "1", "env"], ["env", "PALS_RANKID=0"]])
 def test_one_rank_whose_launcher_tells_nothing(words, scratch):
-    """MPI has no other process to communicate with, and is not asked to (MPICH 4.0.2 crashes)."""
+    """MPI has no other process to communicate with, and must not be asked for one: MPICH 4.0.2 would crash."""
     app = script(scratch, "import json, decimal; print(len(json.dumps([1])))")
     report = pathlib.Path(scratch, "report")
     done = subprocess.run([*words, f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all", "FASTIMPORT_PLAN=off", f"FASTIMPORT_REPORT={report}",
@@ -124,7 +124,7 @@ def test_one_rank_whose_launcher_tells_nothing(words, scratch):
 
 
 def test_tasks_that_mpi_does_not_bring_together(scratch, cache_place):
-    """As srun --mpi=none starts them: one line a step says so, and nothing is served; nor to children, who leave MPI alone, too."""
+    """srun --mpi=none starts such tasks. One line a step says so, and nothing is served, to children neither; they leave MPI alone, too."""
     app = script(scratch, """
         import json, subprocess, sys
         if len(sys.argv) == 1:
@@ -142,7 +142,7 @@ def test_tasks_that_mpi_does_not_bring_together(scratch, cache_place):
     assert said.count("fastimport: ") == 1 and "has started 3 tasks, but MPI finds 1" in said and "srun --mpi=pmi2" in said, (
         said)
     assert not caches(cache_place), f"left: {caches(cache_place)}"
-    # a step of one task is no such step, nor is a job of one rank whose daemon is one of several tasks
+    # A step of one task is no such step, nor is a job of one rank whose daemon is one of several tasks.
     for more in ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}, {"SLURM_PROCID": "0", "PMI_RANK": "0", "PMI_SIZE": "1"}):
         done = subprocess.run([PYTHON, app], env={**os.environ, **step, **settings, **more}, stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=60)
@@ -173,7 +173,7 @@ SUM = "from mpi4py import MPI; print(MPI.COMM_WORLD.allreduce(1)); import decima
 
 
 def test_programs_of_one_script(scratch):
-    """A slot starts MPI once: the one of these that uses it must find it unused."""
+    """A slot starts MPI once: the program that uses MPI must find the slot unused."""
     text = f"{PYTHON} -c 'import json'; {PYTHON} -c '{SUM}'; {PYTHON} -c 'import json, os; os.system(\"{PYTHON} -c pass\")'; exit 4"
     file = script(scratch, f"#!/bin/bash\n{text}\n")
     file.chmod(0o755)
@@ -187,7 +187,7 @@ def test_programs_of_one_script(scratch):
 
 
 def test_what_a_script_leaves_running():
-    """Its parent has ended: nobody knows whose it was."""
+    """The parent of the background program has ended, so that nothing shows whose child it was. It must not use MPI."""
     text = f"({PYTHON} -c 'import time; time.sleep(2)' &); sleep 0.5; exec {PYTHON} -c '{SUM}'"
     done = local_job(["bash", "-c", text], env={"FASTIMPORT_FS": "net"})
     assert_done(done)
@@ -195,7 +195,7 @@ def test_what_a_script_leaves_running():
 
 
 def test_a_program_below_a_shell_changes_its_arguments():
-    """And its directory, before it comes to MPI_Init: what counts is how it was started."""
+    """It changes its working directory, too, before it calls MPI_Init. What counts is how it was started."""
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as apps:
         (pathlib.Path(apps) / "late.py").write_text("")
         script(apps, """
@@ -214,7 +214,7 @@ def test_a_program_below_a_shell_changes_its_arguments():
 
 
 def test_below_a_shell():
-    """Served from MPI_Init on, or, where it is said that nothing else uses MPI, from the start."""
+    """A program is served from MPI_Init on, or from its start where FASTIMPORT_BELOW_SHELL says that nothing else uses MPI."""
     served = []
     for settings in {}, AT_START:
         with tempfile.TemporaryDirectory() as scratch:
@@ -229,7 +229,7 @@ def test_below_a_shell():
 
 
 def test_a_signal_below_a_shell():
-    """What does not use MPI may die, and its script go on, as without the library."""
+    """A program that does not use MPI may be killed, and its script goes on, as without the library."""
     killed = "import os, json; os.kill(os.getpid(), 9 if os.environ['PMI_RANK'] == '1' else 15)"
     for served in "all", "net":
         done = local_job(["bash", "-c", f'{PYTHON} -c "{killed}"; sleep 1; echo on'], ranks=3, env={"FASTIMPORT_FS": served})
@@ -246,15 +246,14 @@ def test_exit_codes(text, code):
 
 
 def is_lost_by_mpiexec(done):
-    """mpiexec of MPICH 4.0 says 1 where it reaps a rank before it has read the end of its PMI connection; also without the library
-    (https://github.com/pmodels/mpich/issues/7057)."""
+    """Whether mpiexec of MPICH 4.0 returned 1 because it reaped a rank before it had read the end of its PMI connection. It does so without the
+    library, too (https://github.com/pmodels/mpich/issues/7057)."""
     return done.returncode == 1 and "EXIT STRING: Hangup (signal 1)" in done.stdout
 
 
 @pytest.mark.parametrize("first, output", [("pass", "on\n"), ("from mpi4py import MPI", "")])
 def test_one_rank_fails(first, output):
-    """One that has not initialised MPI is nobody's business: the others go on, as without the library. Of one that has, the
-    launcher ends the job."""
+    """The others go on if the rank has not initialised MPI, as without the library. If it has, the launcher ends the job."""
     start = time.monotonic()
     done = python_job(f"""
         import os, sys, time, json
@@ -334,7 +333,7 @@ POOL = """
 
 
 def test_spawned_ranks():
-    """The library is in the environment of the whole job, as a script of a batch system exports it, and so in that of spawned ranks."""
+    """A batch script exports LD_PRELOAD, so that spawned ranks have the library, too. They are not served."""
     wheel = subprocess.check_output([ROOT / "bench/env/make-env", "--mpi", "wheel"], text=True).strip()
     for text, output in ((SPAWN, "[(0, 2), (1, 2)]\n"), (POOL, "[1, 2]\n")):
         with tempfile.TemporaryDirectory() as scratch:

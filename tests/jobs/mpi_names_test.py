@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which MPI a program has, by whatever name, stays its own affair: each job does the same with fastimport and without it.
-
-    names_test.py [NAME...]
-"""
+"""A program may have its MPI under any name, linked, opened or wrapped: each job does the same with fastimport and without it."""
 
 import os
 import pathlib
@@ -18,7 +15,7 @@ FLAGS = subprocess.check_output(["mpicc.mpich", "-compile_info"], text=True).spl
 INCLUDES = sorted({f for f in FLAGS if f.startswith("-I")})
 PYTHON_INCLUDE = subprocess.check_output(["/usr/bin/python3", "-c", "import sysconfig; print(sysconfig.get_paths()['include'])"], text=True).strip()
 
-# served; nothing to serve; off
+# The program is served; has nothing to serve; has switched the library off.
 STATES = {"active": {"FASTIMPORT_FS": "all"}, "idle": {"FASTIMPORT_FS": "net"}, "off": {"FASTIMPORT": "0"}}
 
 # MPI as a library uses it. With a session open MPICH puts off the delete functions of MPI_COMM_SELF until the session is closed,
@@ -68,7 +65,7 @@ def shared(directory, name, text, *flags):
 
 
 def outcome(command, env, ranks=2):
-    """What each rank has said, in the order of the ranks, and the exit code."""
+    """Runs a job. Returns what each rank printed, in the order of the ranks, the exit code, and the messages."""
     with tempfile.TemporaryDirectory() as scratch:
         words = [f"{k}={v}" for k, v in env.items()]
         done = subprocess.run([MPIEXEC, "-n", str(ranks), "-outfile-pattern", f"{scratch}/%r", "env", *words, *map(str, command)],
@@ -87,7 +84,7 @@ def compare(command, expected=None, env=None, ranks=2, states=STATES):
 
 
 def mpich_called(directory, soname):
-    """Debian's MPICH under another name; the flags to link it."""
+    """Copies Debian's MPICH to another name. Returns the flags that link it."""
     stem = soname.split(".so")[0]
     subprocess.run(["cp", "-L", "/usr/lib/x86_64-linux-gnu/libmpich.so.12", f"{directory}/{soname}"], check=True)
     subprocess.run(["patchelf", "--set-soname", soname, f"{directory}/{soname}"], check=True)
@@ -96,7 +93,7 @@ def mpich_called(directory, soname):
 
 
 def test_mpi_under_a_vendors_name(scratch):
-    """HPE's libraries are called after the compiler. A program that is linked to it, and an extension module that brings it in."""
+    """HPE's libraries have the compiler's name in theirs. A program is linked to such a one, and an extension module brings it in."""
     link = mpich_called(scratch, "libmpi_gnu_91.so.12")
     compare([compile_c(scratch, "program", LIFE + "int main(void) { return life() != 2; }", *link)], EXPECTED)
     shared(scratch, "extension.so", MODULE + LIFE, f"-I{PYTHON_INCLUDE}", *link)
@@ -105,13 +102,13 @@ def test_mpi_under_a_vendors_name(scratch):
 
 @pytest.mark.parametrize("flags", [["-Wl,-z,lazy"], ["-Wl,-z,now"], ["-no-pie", "-Wl,-z,lazy"], ["-no-pie", "-Wl,-z,now"], ["-rdynamic"]])
 def test_programs_of_every_binding(scratch, flags):
-    """Lazily and at once, with a fixed address and without."""
+    """MPI is bound lazily or at once, in programs with a fixed address or without."""
     compare([compile_c(scratch, "program", LIFE + "int main(void) { return life() != 2; }", *flags, "-lmpich")], EXPECTED,
             states={"active": {**STATES["active"], "FASTIMPORT_PATH": scratch}})
 
 
 def test_libraries_that_are_opened(scratch):
-    """By a path, by a bare name that LD_LIBRARY_PATH or a RUNPATH leads to, and one that initialises MPI when it is opened."""
+    """A library is opened by a path, by a name that LD_LIBRARY_PATH or a RUNPATH leads to; one initialises MPI in its constructor."""
     opened = "import ctypes; ctypes.CDLL('{}').life()"
     path = shared(scratch, "liblife.so", LIFE, "-lmpich")
     for binding in ("lazy", "now"):
@@ -139,7 +136,7 @@ QUESTION = r"""
 
 
 def test_no_function_of_mpi_where_there_is_none(scratch):
-    """As NEURON and others ask: a weak symbol, and dlsym in the global scope."""
+    """A program asks whether there is an MPI, as NEURON and others do: by a weak symbol, and by dlsym in the global scope."""
     weak = ["-pie", "-fPIC", "-Wl,-z,dynamic-undefined-weak"]
     compare([compile_c(scratch, "program", QUESTION + "int main(void) { return ask(); }", *weak)], "0 0\n")
     library = shared(scratch, "libask.so", QUESTION)
@@ -147,7 +144,7 @@ def test_no_function_of_mpi_where_there_is_none(scratch):
 
 
 def test_functions_of_mpi_where_the_program_has_opened_it(scratch):
-    """In the global scope, or hidden from it, as the program has asked."""
+    """MPI's functions are in the global scope, or not, as the program has opened the library."""
     library = shared(scratch, "libask.so", QUESTION)
     for mode, expected in (("RTLD_GLOBAL", "1 1\n"), ("RTLD_LOCAL", "0 0\n")):
         program = f"import ctypes; ctypes.CDLL('libmpich.so.12', ctypes.{mode}); ctypes.CDLL('{library}').ask()"
@@ -155,7 +152,7 @@ def test_functions_of_mpi_where_the_program_has_opened_it(scratch):
 
 
 def test_a_program_of_another_mpi_than_the_launchers():
-    """Open MPI's mpi4py under MPICH's mpiexec: each rank is alone, early and late."""
+    """Open MPI's mpi4py runs under MPICH's mpiexec. Each rank is alone, whether it starts MPI at once or later."""
     if subprocess.run(["/usr/bin/python3", "-c", "import mpi4py.MPI"], capture_output=True, timeout=60).returncode != 0:
         pytest.skip("python3-mpi4py (Open MPI) is not installed")
     root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
@@ -166,7 +163,7 @@ def test_a_program_of_another_mpi_than_the_launchers():
 
 
 def test_a_profiling_library(scratch):
-    """It is called first, and comes to MPI by PMPI_Init: linked before MPI, or preloaded before or behind fastimport."""
+    """The profiler is called first, and calls PMPI_Init. It is linked before MPI, or preloaded before or behind fastimport."""
     profiler = r"""
         #include <mpi.h>
         #include <stdio.h>

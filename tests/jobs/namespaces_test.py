@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The same name, another file: ranks and their descendants in other mount namespaces and behind chroot, which see what a plain
-run shows them."""
+"""Ranks and their descendants in other mount namespaces and behind chroot, where the same name is another file, see what a plain run
+shows them."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.needs("root", "mpiexec.mpich", "environment")
 
 
 class Place:
-    """A served directory with a module, another one that can be mounted over it, and a root directory in which it is that one."""
+    """A served directory with a module, another directory that can be mounted over it, and a root directory that has that one in its place."""
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
@@ -35,7 +35,7 @@ class Place:
         self.settings = {"PYTHONPATH": str(self.served), "PYTHONDONTWRITEBYTECODE": "1"}
 
     def look(self, name):
-        """Code of a function that says in one word what is there; "mixed": this and that."""
+        """The code of a function that returns which directory is there, "old" or "new"; "mixed ...": parts of both."""
         return textwrap.dedent(f"""
             import os
             def {name}():
@@ -62,7 +62,7 @@ def bound(place, command):
 
 
 def children_see(place, word, start, wrap=()):
-    """Children that are started by these words see what `word` stands for, without an MPI; the rank sees the old."""
+    """Children that these words start see the directory that `word` names, and load no MPI. The rank sees the old one."""
     child = place.look("look") + "t = open('/proc/self/maps').read(); print(look(), 'mpich' in t, '/index' in t)"
     with cache_directory() as caches_here:
         text = place.look("look") + textwrap.dedent(f"""
@@ -83,12 +83,12 @@ def test_a_child_in_another_namespace(place):
 
 
 def test_a_child_with_the_same_view(place):
-    """Which is served, or the other tests would show nothing."""
+    """It is served: else the other tests would show nothing."""
     children_see(place, "old", ["sh", "-c", 'exec "$0" "$@"'])
 
 
 def test_a_child_in_another_root_of_the_same_file_system(place):
-    """The same namespace and the same root directory, mounted twice; and only there something else over the served directory."""
+    """The root directory is mounted twice in the same namespace. Only in the second one something else is mounted over the served directory."""
     root = place.directory / "root"
     root.mkdir()
     mounts = f"mount --rbind / {root} && mount --bind {place.other} {root}{place.served} && exec \"$0\" \"$@\""
@@ -96,7 +96,7 @@ def test_a_child_in_another_root_of_the_same_file_system(place):
 
 
 def test_a_rank_becomes_another_program_elsewhere(place, cache_place):
-    """It is not served, and the launcher and the others are told what is expected of it."""
+    """The new program is not served. Its rank takes leave of the launcher and of the others before exec, so that all end."""
     text = place.look("look") + textwrap.dedent(f"""
         import os, sys
         assert look() == ("old" if len(sys.argv) == 1 else "new"), look()
@@ -145,7 +145,7 @@ def namespace_of(command):
 
 
 def test_a_forked_child_changes_its_view(place):
-    """What it has open stays what it was."""
+    """Files and directories that it has open stay what they were."""
     with namespace_of(bound(place, ["sleep", "60"])) as place.namespace:
         for name in WAYS:
             a_forked_child_changes_its_view(place, name)
@@ -169,7 +169,7 @@ def a_forked_child_changes_its_view(place, name):
 
 
 def test_what_changes_nothing(place):
-    """Or fails: the process is served as before."""
+    """Calls that change nothing, or fail: the process is served as before."""
     text = LIBC + place.look("look") + textwrap.dedent(f"""
         assert look() == "old"
         os.chroot("/")
@@ -187,7 +187,7 @@ def test_what_changes_nothing(place):
 
 
 def a_rank_changes_its_view(place, name, who):
-    """The others are not told what it sees; plan and report are written where they belong."""
+    """The others do not see what it sees. Plan and report are written to the right place."""
     for n in range(20):
         for directory, word in (place.served, "old"), (place.other, "new"), (place.in_jail, "new"):
             (directory / f"late{n}.py").write_text(f"value = '{word}'\n")
@@ -230,8 +230,8 @@ def test_a_rank_changes_its_view(place):
 
 
 def ranks_see(place, words, wraps, settings=None):
-    """Ranks that are started by these words see what is to be seen there; whether the served directory is served to each of them, and
-    the report."""
+    """Runs a rank behind each of these words; each sees the right directory. Returns to which of them the served directory is served, and the
+    report."""
     child = place.look("look") + "print(look())"
     text = place.look("look") + textwrap.dedent(f"""
         import json, subprocess, sys, time
@@ -267,7 +267,7 @@ OVER_ANOTHER = ["unshare", "-m", "sh", "-c"]
 
 
 def test_ranks_of_which_one_sees_another_directory(place):
-    """It, and its children, see what they have; in all else it is served like the others."""
+    """It and its children see their own directory. Everything else is served to it as to the others."""
     served, _ = ranks_see(place, ["old", "new", "old"], [[], bound(place, []), []])
     assert served == [True, False, True], f"{served}"
     served, _ = ranks_see(place, ["new", "old"], [bound(place, []), []])
@@ -275,7 +275,7 @@ def test_ranks_of_which_one_sees_another_directory(place):
 
 
 def test_ranks_of_which_one_sees_another_directory_above_or_below(place):
-    """The directory itself is no mount point, or one that is hidden."""
+    """The directory itself is no mount point, or a hidden one."""
     above = place.directory / "above"
     (above / "served").mkdir(parents=True)
     for name in "m.py", "new.py":
@@ -299,7 +299,7 @@ def test_ranks_of_which_one_sees_another_directory_above_or_below(place):
 
 
 def test_ranks_with_namespaces_of_their_own(place):
-    """As in containers: what is mounted there is the same, so they are served as without."""
+    """Containers have such. The same is mounted there, so that the ranks are served."""
     counts = []
     for wrap in [], ["unshare", "-m"], ["unshare", "-m", "--propagation", "slave"]:
         served, report = ranks_see(place, ["old"] * 3, [wrap] * 3)

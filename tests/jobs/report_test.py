@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the user is told: settings that make no sense, the report, one line for a job that is served or is not."""
+"""Messages and the report: settings that make no sense, why nothing is served, one line for a job that is served or is not."""
 
 import json
 import os
@@ -38,7 +38,7 @@ SUM = "from mpi4py import MPI; print(MPI.COMM_WORLD.allreduce(1)); import decima
 
 
 def reported(command, ranks=2, **env):
-    """The job, and its report, which must be there."""
+    """Runs a job, which must write a report. Returns both."""
     with tempfile.TemporaryDirectory() as scratch:
         done = local_job(command, ranks, env={"FASTIMPORT_REPORT": f"{scratch}/report", **env})
         assert os.listdir(scratch) == ["report"], f"{os.listdir(scratch)} {done.stderr}"
@@ -63,7 +63,7 @@ def test_the_report_says_why_nothing_is_served():
 
 
 def test_what_is_served_is_what_the_report_is_about():
-    """Not the script's helpers before it and behind it, which use no MPI."""
+    """The report is not about the script's helpers before and behind the program, which use no MPI."""
     done, report = reported(["bash", "-c", f"{PYTHON} -c pass; {PYTHON} -c '{SUM}'; {PYTHON} -c pass"])
     assert done.returncode == 0 and report["active"] is True and report["why"] is None and report["ranks_reporting"] == 2, (
         f"{report} {done.stderr}")

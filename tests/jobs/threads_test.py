@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Many threads import and open at once, in every rank: what they see is what they see without the library.
+"""Many threads import and open at once, in every rank. They see what they see without the library.
 
 With TEST_TSAN=1 in the environment only C programs run, with ThreadSanitizer, and any data race is a failure (`make test-races`).
 """

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""stat, lstat and readlink of the directories above the served ones: asked of the kernel now and then, and always what it says."""
+"""stat, lstat and readlink of the directories above the served ones: the library asks the kernel now and then, and says what the kernel
+says."""
 
 import pathlib
 import re
@@ -9,7 +10,7 @@ from job import PYTHON, local_job, nodes_job, script
 
 pytestmark = pytest.mark.needs("root", "mpiexec.mpich", "environment")
 
-# What the kernel says, behind our wrappers' back.
+# Compares the wrappers with what the kernel says by raw calls and descriptors.
 LOOK = """
 import ctypes, os, stat, time
 libc = ctypes.CDLL(None, use_errno=True)
@@ -90,7 +91,7 @@ print("done", time.monotonic() - begin)
     done = place.job(text, 1, wrap=["strace", "-f", "-e", "trace=%stat,readlink,readlinkat", "-o", str(log)])
     seconds = float(done.stdout.split()[1])
     above = re.findall(rf'"({re.escape(str(place.top))}(?:|/a|/a/b|/link))"', log.read_text())
-    bound = 10 * 4 * (seconds + 1)  # a look a second, and one after what the interpreter has written elsewhere
+    bound = 10 * 4 * (seconds + 1)  # one look a second, and one after the interpreter has written elsewhere
     assert 0 < len(above) < bound < 4000, f"{len(above)} looks in {seconds} s"
 
 
@@ -110,7 +111,7 @@ changes = [
 
 
 def test_what_ranks_change_is_seen(place):
-    """By the rank that does it, and by the other one of its node when it has heard of it."""
+    """The rank that changes it sees it, and so does the other rank of its node after a barrier."""
     place.job(CHANGES + """
 from mpi4py import MPI
 comm = MPI.COMM_WORLD
@@ -157,7 +158,7 @@ print("done", os.lstat(f"{top}/a").st_nlink)
 
 
 def test_what_one_node_makes_beside_the_script_is_there_on_another():
-    """The other node's listing of the script's directory is older."""
+    """The other node has listed the script's directory before that."""
     done = nodes_job("""
     import importlib.util, os
     from mpi4py import MPI

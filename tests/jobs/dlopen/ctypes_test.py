@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Bare names, relative paths and errors through ctypes, plain and as two ranks; a rank that has loaded less than the root;
-a child of a rank.
+"""ctypes loads libraries by name, by a relative path and in a child as it does without the library.
 
-What the program prints must be the same, and the report must say that libraries came from the node cache.
+Each program prints the same without the library and as two ranks, and the report says that libraries came from the node cache.
 """
 
 import json

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""MPI's own libraries where LD_LIBRARY_PATH has directories on a network file system: what the launcher has listed is not
-searched, and ld.so's choice is the same as without.
+"""LD_LIBRARY_PATH has directories on a network file system: the launcher lists them once, so that no rank searches them for MPI's
+libraries. The libraries that are loaded are those that ld.so finds without the library.
 """
 
 import os
@@ -33,7 +33,7 @@ os.write(1, line.encode())  # at once: the ranks share the output
 
 
 def job(search, launcher=True, program=LINK_MAP, prefix=(), env=None):
-    """Two ranks with LD_LIBRARY_PATH; `launcher`: is it preloaded, too?"""
+    """Runs two ranks with LD_LIBRARY_PATH. launcher: whether the library is preloaded into the launcher, too."""
     settings = {"LD_LIBRARY_PATH": ":".join(map(str, search)), "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", "FASTIMPORT_LOG": "debug", **(env or {})}
     inner, outer = ([], {"LD_PRELOAD": str(LIBRARY)}) if launcher else (["env", f"LD_PRELOAD={LIBRARY}"], {})
     done = subprocess.run([MPIEXEC, "-n", "2", *prefix, *inner, PYTHON, "-c", program], env={**os.environ, **settings, **outer},
@@ -47,7 +47,7 @@ def used_the_list(done, name="libmpi"):
 
 
 def link_maps(done):
-    """Of each rank, MPI's libraries in their order."""
+    """The libraries of MPI in the order of the link map, for each rank."""
     maps = [line.split()[1:] for line in sorted(done.stdout.splitlines())]
     assert len(maps) == 2 and all(any("libmpi" in n for n in m) for m in maps), f"no MPI library in {maps}"
     return maps
@@ -59,7 +59,7 @@ def system_library(name):
 
 
 def places(scratch):
-    """An empty directory, one that has a library of MPI's, a missing one, one with hardware's subdirectory."""
+    """An empty directory, one with a library of MPI, a missing one, and one with a subdirectory for the hardware."""
     names = [pathlib.Path(scratch, n) for n in ("empty", "own", "missing", "hwcaps")]
     names[0].mkdir()
     names[1].mkdir()
@@ -72,12 +72,12 @@ def places(scratch):
 def test_the_same_libraries_in_the_same_order(network):
     mount, _ = network
     search = places(mount)
-    told, untold = job(search), job(search, launcher=False)
-    assert used_the_list(told) and not used_the_list(untold), told.stderr + untold.stderr
-    told, untold = link_maps(told), link_maps(untold)
-    assert told == untold, f"{told}\n{untold}"
+    with_list, without_list = job(search), job(search, launcher=False)
+    assert used_the_list(with_list) and not used_the_list(without_list), with_list.stderr + without_list.stderr
+    with_list, without_list = link_maps(with_list), link_maps(without_list)
+    assert with_list == without_list, f"{with_list}\n{without_list}"
     for name in (f"{search[1]}/libhwloc.so.15", f"{search[3]}/glibc-hwcaps/x86-64-v2/libucs.so.0"):
-        assert all(name in m for m in told), f"{name} not in {told}"
+        assert all(name in m for m in with_list), f"{name} not in {with_list}"
 
 
 def test_listed_directories_are_not_searched(network):
@@ -103,7 +103,7 @@ def test_local_directories_are_searched(network):
 
 
 def test_another_list_than_the_launchers(network):
-    """A directory that the program's own script has put in front is searched."""
+    """A script between launcher and program puts a directory in front: that one is searched."""
     mount, local = network
     search = places(mount)
     shutil.copy(system_library("libucp.so.0"), local / "libucp.so.0")
@@ -131,7 +131,7 @@ def test_nonsense_from_the_launcher(network):
 
 
 def test_an_old_list_is_forgotten(network):
-    """By a launcher that has nothing to tell, and by the ranks, whose children may be launchers."""
+    """A launcher with nothing to list removes the variable, and so do ranks, whose children may be launchers."""
     show = "import os; os.write(1, b'%d\\n' % ('FASTIMPORT_LIBRARY_NAMES' in os.environ)); os.system('env | grep -c FASTIMPORT_LIBRARY_NAMES')"
     done = job(["/usr/lib"], program=show, env={"FASTIMPORT_LIBRARY_NAMES": "1::."}, prefix=["sh", "-c", 'env | grep -c LIBRARY_NAMES; exec "$@"', "sh"])
     assert done.stdout.split() == ["0"] * 6, done.stdout
@@ -146,7 +146,7 @@ def compile_library(directory, name, text, *options):
                     *options], input=text, text=True, check=True, timeout=60)
 
 
-# In place of an MPI library: what it does is done as MPI does it, on our behalf.
+# Takes the place of an MPI library. Its constructor opens and closes libraries, as MPI's plugins do.
 ACTS = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -259,18 +259,18 @@ def test_what_mpi_opens_and_closes(network):
     mount, local = network
     settings = acting_library(mount, local)
     said = {}
-    for how in ("plain", "untold", "told"):
+    for how in ("plain", "without_list", "with_list"):
         env = {**settings, "ACTS": f"{local}/{how}"}
         if how == "plain":
             subprocess.run([PYTHON, "-c", f"import ctypes; ctypes.CDLL('{local}/libacts.so')"], check=True, timeout=60,
                            env={**os.environ, **env, "LD_LIBRARY_PATH": str(mount)})
         else:
-            done = job([mount], how == "told", "pass", ["sh", "-c", 'ACTS=$ACTS.$PMI_RANK; export ACTS; exec "$@"', "sh"], env=env)
-            assert used_the_list(done, "libleaf") == (how == "told"), done.stderr
+            done = job([mount], how == "with_list", "pass", ["sh", "-c", 'ACTS=$ACTS.$PMI_RANK; export ACTS; exec "$@"', "sh"], env=env)
+            assert used_the_list(done, "libleaf") == (how == "with_list"), done.stderr
             shutil.copy(f"{local}/{how}.1", f"{local}/{how}")
             assert (local / f"{how}.0").read_text() == (local / f"{how}.1").read_text(), "ranks differ"
         said[how] = (local / how).read_text()
-    assert said["plain"] == said["untold"] == said["told"], "\n".join(f"{how}:\n{text}" for how, text in said.items())
+    assert said["plain"] == said["without_list"] == said["with_list"], "\n".join(f"{how}:\n{text}" for how, text in said.items())
     for line in ("scope 1\n", "gone 1\n", "one descriptor 7\n", "kept 7, own 5\n", "inherited 2\n", "undefined symbol: nowhere"):
         assert line in said["plain"], f"{line!r} is not in {said['plain']}"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""dlopen under libfastimport.so against ld.so alone: the same program, plain and as each of two ranks.
+"""dlopen does the same under libfastimport.so as ld.so does alone: one program, plain and as each of two ranks.
 
 A case is a folder with libraries and the commands that subject.c obeys there. What it prints (handles, dlerror's
 texts, what is loaded and mapped in which order, constructors, which function a name is bound to) must be the same. The
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.needs("mpiexec.mpich")
 RULES = ROOT / "tests/elf"
 MIRROR = re.compile(r"/\S*/fastimport-\d+-[0-9a-f]+/files(?=/)")
 
-# Stays while a library that was opened with RTLD_LAZY does; nothing else of ours may be seen.
+# A stub of fastimport stays loaded as long as a library that was opened with RTLD_LAZY. Nothing else of fastimport may be seen.
 STUB = re.compile(r"  loaded /\S*/fastimport-\S*/tmp/\d+\.\d+(\.names)?\.so\n")
 
 # A library says when it is begun and ended, under which name, and who defines `who` for it.
@@ -58,7 +58,7 @@ class Case:
         self.left = {}  # what the report must name as left to ld.so: a path in the folder, and what its reason must match
 
     def lib(self, name, *needed, path=None, soname=True, who=None, flags=(), extra=""):
-        """A library; `needed` are paths of others. soname: a name, or False for none."""
+        """Builds a library and returns its path. needed: paths of the libraries that it needs; soname: a name, or False for none."""
         file = self.folder / (path or f"lib{name}.so")
         file.parent.mkdir(parents=True, exist_ok=True)
         text = SOURCE.replace("NAME", name) + extra + (f"int who(void) {{ return {who}; }}\n" if who is not None else "")
@@ -78,7 +78,7 @@ class Case:
         return {**self.env, **log}
 
     def run(self, label, before):
-        """Runs it; the words of `before` come first. What it wrote, of each rank."""
+        """Runs the program behind the words of `before`. Returns what each rank wrote, and the messages."""
         for old in self.elsewhere.glob(f"out.{label}.*"):
             old.unlink()
         words = [f"{k}={v}" for k, v in self.settings(label).items()]
@@ -198,7 +198,7 @@ def test_promotion_to_global(case):
 
 
 def test_cycle(case):
-    """Not closed: the order of destructors in a cycle depends on what else is loaded, with ld.so alone, too."""
+    """The libraries are not closed: the order of destructors in a cycle depends on what else is loaded, with ld.so alone, too."""
     case.lib("D2")
     d1 = case.lib("D1", case.folder / "libD2.so", who=1)
     case.lib("D2", d1, who=2)
@@ -303,7 +303,7 @@ def test_errors(case):
 
 
 def test_symbols_of_the_caller(case):
-    """A plugin that is not linked with what it needs: it finds that in its loader's global scope."""
+    """A plugin that is not linked with what it needs finds that in the global scope of the program that loads it."""
     case.lib("D", who=7)
     case.lib("plugin", extra="int who(void); int f(void); int f(void) { return who(); }")
     case.commands = [f"open:NG:{case.folder}/libD.so", f"open:N:{case.folder}/libplugin.so", "call:1:f", "call:1:bound_plugin", "close:0", "list"]
@@ -311,7 +311,7 @@ def test_symbols_of_the_caller(case):
 
 
 def test_static_tls(case):
-    """More thread-local storage of the initial-exec model than ld.so keeps in reserve; then some that fits."""
+    """A library needs more thread-local storage of the initial-exec model than ld.so keeps in reserve; then one needs less."""
     for name, size in (("large", 1 << 20), ("small", 64)):
         case.lib(name, flags=["-ftls-model=initial-exec"],
                  extra=f"static __thread char storage[{size}]; char *of(int i); char *of(int i) {{ return storage + i; }}")

@@ -61,13 +61,13 @@ def cost_of_mpi():
 
 
 def cost(job_of):
-    """Medians of three runs: now and then a kernel reads pages of the interpreter twice that two of its processes fault in at once."""
+    """The medians of three runs, and the last run. Now and then a kernel reads a page twice because two processes fault it in at once."""
     jobs = [job_of() for _ in range(3)]
     return statistics.median(j.metadata_ops for j in jobs), statistics.median(j.read_bytes for j in jobs), jobs[-1]
 
 
 def ratios(variant):
-    """What precedes our constructor is counted apart: `nothing` ends each rank there, and has the same launcher."""
+    """What precedes the library's constructor is counted apart, by ranks that end there under the same launcher."""
     command, nothing, exec_only = [PYTHON, f"{STORM}/storm.py", STORM, variant], [PYTHON, "-c", "pass"], sharedjob.BUILD / "execonly.so"
     base_ops, base_bytes, _ = cost(lambda: job(command, 1, 1, None))
     base_exec_ops, base_exec_bytes, _ = cost(lambda: job(nothing, 1, 1, exec_only))

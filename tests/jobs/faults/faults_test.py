@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A fault at each boundary below libfastimport.so, in whole jobs: the program's result is that of a plain run, there is one
-message at most, every wait ends, and nothing stays in the cache's place. The table in preload/DESIGN.md names the tests.
+message at most, every wait ends, and no node cache stays. The table of faults in preload/design/failure-modes.md names the tests.
 """
 
+import functools
 import os
 import pathlib
 import subprocess
@@ -27,31 +28,24 @@ os.write(1, f"{facts} {os.path.exists(place + '/nowhere')} {decimal.Decimal(2).s
 """
 TIMES = {"FASTIMPORT_JOIN_MS": "1500", "FASTIMPORT_WAIT_MS": "200"}
 ALL = 1000000
-UCX = " UCX  WARN "  # it says, on standard output, what was in flight at the end
+UCX = " UCX  WARN "  # UCX prints on standard output which messages were in flight at the end
 
 
-class Expected:
-    """What the program says without the library, and asks with it."""
+@functools.cache
+def plain_line():
+    """What a rank prints without the library."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return plain_job([PYTHON, script(scratch, PROGRAM)], ranks=1).stdout
 
-    line = asked = None
 
-    @classmethod
-    def lines(cls, ranks):
-        if cls.line is None:
-            with tempfile.TemporaryDirectory() as scratch:
-                cls.line = plain_job([PYTHON, script(scratch, PROGRAM)], ranks=1).stdout
-        return cls.line * ranks
-
-    @classmethod
-    def stats(cls):
-        """What a rank asks of stat(), in a job without a fault."""
-        if cls.asked is None:
-            cls.asked = job(None).report["calls"]["stat"]["served"] / 2
-        return cls.asked
+@functools.cache
+def usual_stats():
+    """How many calls of stat() a rank makes, and is served, without a fault."""
+    return job(None).report["calls"]["stat"]["served"] / 2
 
 
 def job(spec, rank=None, path=None, ranks=2, nodes=1, env=None, program=PROGRAM):
-    """Runs the program with a fault; the result, messages, what is left, seconds, and how often the fault happened."""
+    """Runs the program with a fault. Returns the CompletedProcess, with seconds, left (node caches), report, and faults (how often it happened)."""
     with cache_directory() as place, tempfile.TemporaryDirectory() as scratch:
         log = f"{scratch}/faults"
         settings = {"LD_PRELOAD": f"{LIBRARY}:{FAULTS}", "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", "FASTIMPORT_DIR": place,
@@ -73,11 +67,11 @@ def job(spec, rank=None, path=None, ranks=2, nodes=1, env=None, program=PROGRAM)
 
 
 def check_served(report, ranks, but, about):
-    """So many ranks asked about as much as without a fault, and got it, but for calls of the families `but`. (Answers that came too
-    late, on a busy machine, are few.)"""
+    """So many ranks asked about as much as without a fault, and were served, but for calls of the families `but`. (On a busy machine few
+    answers come too late.)"""
     assert report is not None, f"no report: {about}"
     calls, late = report["calls"], report["fallbacks"]["timeout"]
-    usual = ranks * Expected.stats()
+    usual = ranks * usual_stats()
     assert calls["stat"]["intercepted"] > 0.8 * usual and late < 0.05 * usual, (
         f"stat: usually {usual}, {calls}, {late} late: {about}")
     for family in set(calls) - set(but.split()):
@@ -85,15 +79,15 @@ def check_served(report, ranks, but, about):
 
 
 def survives(spec, says=None, most=1, ranks=2, left=False, served=0, but="", **kw):
-    """The job ends as it would without the library. says: what the one message holds; None: there may be none. served: so many ranks
-    are served all the same, `but` for calls of these families."""
-    done = job(spec, ranks=ranks, **kw)
+    """The job ends as it would without the library. says: what a message holds (None: there need be none); most: how many messages there may
+    be; left: a node cache may stay; served: so many ranks are served all the same, `but` for calls of these families."""
+    done, expected = job(spec, ranks=ranks, **kw), plain_line() * ranks
     about = f"{spec} {kw}: exit {done.returncode}, {done.seconds:.1f} s\n{done.stdout}{done.stderr}"
     assert done.faults > 0, f"the fault never happened: {about}"
     assert done.returncode == 0, about
     output = [line for line in done.stdout.splitlines() if UCX not in line]
-    assert sorted(output) == sorted(Expected.lines(ranks).splitlines()), (
-        f"not {Expected.lines(ranks)!r} but {done.stdout!r} {about}")
+    assert sorted(output) == sorted(expected.splitlines()), (
+        f"not {expected!r} but {done.stdout!r} {about}")
     messages = [line for line in done.stderr.splitlines() if UCX not in line]
     assert len(messages) <= most, about
     assert says is None or any(says in line for line in messages), f"no word of {says!r}: {about}"
@@ -144,7 +138,7 @@ def test_no_room_for_more_records():
 for n in range(40000):  # hidden names do not follow from the listing: each is a record
     os.path.exists(f"{place}/.{n}")
 """)
-    assert done.report["fallbacks"]["index full"] > 0 and done.report["calls"]["stat"]["served"] > 2 * Expected.stats(), (
+    assert done.report["fallbacks"]["index full"] > 0 and done.report["calls"]["stat"]["served"] > 2 * usual_stats(), (
         f"{done.report}")
 
 

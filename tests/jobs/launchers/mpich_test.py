@@ -47,7 +47,7 @@ C_PROGRAM = r"""
     }
     """
 
-# Counts what a profiling library would see, and must see.
+# A profiling library, which must see each call.
 C_PROFILER = r"""
     #include <stdio.h>
     int PMPI_Init(int *, char ***); int PMPI_Finalize(void);
@@ -67,7 +67,7 @@ class Mpi:
     can_start_twice: bool = True  # the launcher lets a slot start MPI again, after exec
 
     def run(self, text, ranks, report=None, nodes=1, preload=True, program=None, script=None):
-        """A job of ranks; text: of a Python script; program: one more rank that runs this; script: a shell's, which runs "$@"."""
+        """Runs a job. text: a Python script; program: what one more rank runs; script: a shell script, which runs "$@"."""
         settings = dict(self.settings)
         if preload:
             settings |= {"LD_PRELOAD": LIBRARY, "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off"}
@@ -87,7 +87,7 @@ class Mpi:
                                   env={**os.environ, "FASTIMPORT_BUILD": str(BUILD)})
 
     def both(self, text, ranks=2, **kw):
-        """The same job without and with fastimport: exit code and output agree, nothing is said. Returns the report."""
+        """Runs a job without and with fastimport. Exit code and output agree, and there is no message. Returns (job, report)."""
         with tempfile.TemporaryDirectory() as scratch:
             plain = self.run(text, ranks, preload=False, **kw)
             job = self.run(text, ranks, report=f"{scratch}/report", **kw)
@@ -117,7 +117,7 @@ MPIS = {
 
 @pytest.fixture(params=MPIS)
 def mpi(request):
-    """An Mpi, each in turn."""
+    """Each Mpi in turn."""
     return MPIS[request.param]()
 
 
@@ -147,7 +147,8 @@ def test_python_without_mpi(mpi):
 
 
 def test_the_state_is_the_programs(mpi):
-    """Also between and after; the main thread is the one that initialised; imports go on after MPI_Finalize."""
+    """The program sees the state of its own MPI: before, between and after. The main thread is the one that called MPI_Init. Imports work after
+    MPI_Finalize."""
     job, facts = mpi.both(f"""
         {IMPORTS}, os, threading
         import mpi4py
@@ -207,7 +208,7 @@ def test_a_rank_that_calls_exec(mpi):
 
 
 def test_programs_of_one_script(mpi):
-    """A slot starts MPI once: the one of these that uses it must find it unused, and is served from then on."""
+    """A slot starts MPI once: the program that uses MPI must find the slot unused, and is served from then on."""
     quiet = dataclasses.replace(mpi, settings={**mpi.settings, "FASTIMPORT_LOG": "error"})
     script = f'{mpi.prefix}/bin/python -c "import json"; "$@"; {mpi.prefix}/bin/python -c "import json"; exit 4'
     job, facts = quiet.both(f"from mpi4py import MPI\n{IMPORTS}\n{SUM_OF_ONES}", script=script)
@@ -216,7 +217,7 @@ def test_programs_of_one_script(mpi):
 
 
 def test_a_rank_that_never_joins(mpi):
-    """It is no program of Python or MPI: the others go on without fastimport, and end."""
+    """A rank is neither Python nor an MPI program. The others go on without fastimport, and end."""
     slow = dataclasses.replace(mpi, settings={**mpi.settings, "FASTIMPORT_JOIN_MS": "1500"})
     for end in ("pass", "os._exit(0)"):
         done = slow.run(f"{IMPORTS}, os\nos.write(1, b'ran\\n')\n{end}", 1, program="/bin/true")
@@ -225,7 +226,7 @@ def test_a_rank_that_never_joins(mpi):
 
 
 def test_only_some_ranks_have_the_library(mpi, scratch):
-    """Those leave MPI to the program, and say so once."""
+    """Those that have it leave MPI to the program, and say so once."""
     app = pathlib.Path(scratch, "app.py")
     app.write_text(f"{IMPORTS}\nfrom mpi4py import MPI\n{SUM_OF_ONES}")
     plain = ["env", *(f"{k}={v}" for k, v in mpi.settings.items()), mpi.prefix / "bin/python", app]
@@ -276,7 +277,7 @@ C_HIDDEN_PROFILER = r"""
 
 
 def test_a_profiling_library_that_takes_mpi_by_dlsym(mpi, scratch):
-    """It goes past us. Where that would initialise MPI twice, the job goes on without fastimport, and says so."""
+    """The profiler calls MPI past fastimport. Where that would initialise MPI twice, the job goes on without fastimport, and says so."""
     profiler = build(mpi, scratch, "libprofiler.so", C_HIDDEN_PROFILER, "-shared", "-fPIC")
     program = build(mpi, scratch, "program", C_PROGRAM, profiler)
     launch = [mpi.prefix / "bin/mpiexec", "-n", "2", "env", *(f"{k}={v}" for k, v in mpi.settings.items())]

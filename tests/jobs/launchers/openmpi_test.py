@@ -53,7 +53,7 @@ def job(place, command, preload):
 
 
 def assert_refused(place, command, code=0):
-    """The same output and code as without, and one line."""
+    """Output and exit code are those of a job without the library, and one line says that it does not serve Open MPI."""
     plain, run = job(place, command, False), job(place, command, True)
     assert run.returncode == plain.returncode == code, f"exit {run.returncode}, plain {plain.returncode}: {run.stderr}"
     assert run.stdout == plain.stdout and plain.stdout.count("4") >= 4, f"{run.stdout!r}, not {plain.stdout!r}"

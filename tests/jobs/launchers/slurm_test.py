@@ -75,7 +75,7 @@ def test_srun_lists_the_library_path(network, cluster):
 
 
 def test_one_rank_that_calls_exec(scratch, cluster):
-    """Its new program is preloaded, or cannot be: srun sees no crash, and the others end."""
+    """The library is preloaded into the new program, or cannot be. srun sees no crash, and the others end."""
     static = BUILD / "tests/jobs/static_program"
     for how, output in ("sys.executable, [sys.executable, sys.argv[0], 'again']", "ran\n" * 4), (f"'{static}', ['static_program']", "new \n" + "ran\n" * 3):
         program = f"""
@@ -93,7 +93,7 @@ def test_one_rank_that_calls_exec(scratch, cluster):
 
 
 def test_programs_of_one_script(scratch, cluster):
-    """A slot starts MPI once: the one of these that uses it must find it unused, and is served."""
+    """A slot starts MPI once: the program that uses MPI must find the slot unused, and is served."""
     program = "from mpi4py import MPI; import os, decimal; os.write(1, b'%d\\n' % MPI.COMM_WORLD.allreduce(1))"
     script = f'{PYTHON} -c "import json"; {PYTHON} -c "{program}"; true'
     done = subprocess.run(["srun", "--mpi=pmi2", "-N", "2", "-n", "4", "--overcommit", "-K0", "bash", "-c", script], stdin=subprocess.DEVNULL,
@@ -113,7 +113,7 @@ def test_a_launcher_without_pmi(cluster):
 
 
 def test_only_some_ranks_have_the_library(scratch, cluster):
-    """One of the two of each node."""
+    """One of the two ranks of each node has it."""
     settings = " ".join(f"{k}={v}" for k, v in SETTINGS.items())
     some = f'[ $SLURM_LOCALID = 0 ] || exec "$@"; exec env {settings} "$@"'
     done = subprocess.run(["srun", "--mpi=pmi2", "-N", "2", "-n", "4", "--overcommit", "-K0", "bash", "-c", some, "bash", PYTHON,
@@ -124,7 +124,7 @@ def test_only_some_ranks_have_the_library(scratch, cluster):
 
 
 def test_python_in_a_batch_script(scratch, cluster):
-    """It has SLURM_PROCID, but is no rank."""
+    """A batch script's Python has SLURM_PROCID, but is no rank."""
     batch = pathlib.Path(scratch, "batch")
     exports = " ".join(f"{k}={v}" for k, v in SETTINGS.items())
     batch.write_text(f"#!/bin/sh\nexport {exports} FASTIMPORT_REPORT={scratch}/report\n{PYTHON} -c 'import json; print(1)'\n")
