@@ -24,6 +24,7 @@ CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x00020000, 0x4000, 1 << 18  # <sched.h>, <sys
 
 
 def pytest_configure(config):
+    os.umask(0o22)  # other users read what tests write, whatever the caller's mask
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # by tests/run, when the time is over: fixtures are closed, too
     config.addinivalue_line("markers", "needs(name, ...): skip the test unless the user is root (\"root\") or a program is "
                             "installed; \"environment\": the Python environment, which is built where it is missing")

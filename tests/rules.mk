@@ -14,8 +14,9 @@ TESTS_LONG += $(FUZZERS:%=test-%-long)
 $(FUZZERS:%=test-%-long): test-%-long: all
 	@B=$(B) TEST_TIMEOUT=900 tests/run $*-long $(MAKE) --no-print-directory $* SEED=$$(date +%Y%m%d) FUZZ_SECONDS=$(FUZZ_LONG)
 
-# Tests that start no job and measure no time or count that another process changes: two of them run at a time.
-PARALLEL_TESTS :=
+# Two of these run at a time: tests that share nothing and measure no time or count that another process changes. The first
+# ones wait for most of their time, and those behind them compute.
+PARALLEL_TESTS := test-jobs-unlike-ranks $(if $(COVERAGE),,test-races) test-jobs-exec
 TESTS += test-parallel
 .PHONY: test-parallel
 test-parallel: all

@@ -11,7 +11,7 @@ import pytest
 from job import PYTHON, same, script
 from venvs import run, venv
 
-pytestmark = pytest.mark.needs("root", "mpiexec.mpich", "environment")
+pytestmark = pytest.mark.needs("mpiexec.mpich", "environment")
 
 
 def write(directory, **files):

@@ -9,7 +9,7 @@ import tempfile
 import pytest
 from job import LIBRARY, MPIEXEC, PYTHON
 
-pytestmark = pytest.mark.needs("root", "mpiexec.mpich", "environment")
+pytestmark = pytest.mark.needs("mpiexec.mpich", "environment")
 
 FLAGS = subprocess.check_output(["mpicc.mpich", "-compile_info"], text=True).split()[1:]
 INCLUDES = sorted({f for f in FLAGS if f.startswith("-I")})
@@ -92,6 +92,7 @@ def mpich_called(directory, soname):
     return [f"-L{directory}", f"-l{stem[3:]}", f"-Wl,-rpath,{directory}"]
 
 
+@pytest.mark.needs("patchelf")
 def test_mpi_under_a_vendors_name(scratch):
     """HPE's libraries have the compiler's name in theirs. A program is linked to such a one, and an extension module brings it in."""
     link = mpich_called(scratch, "libmpi_gnu_91.so.12")

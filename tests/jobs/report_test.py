@@ -9,7 +9,7 @@ import tempfile
 import pytest
 from job import IMPORTS, NO_INIT, PYTHON, assert_done, local_job, python_job, sharedjob
 
-pytestmark = pytest.mark.needs("root", "mpiexec.mpich", "environment")
+pytestmark = pytest.mark.needs("mpiexec.mpich", "environment")
 
 SUM = "from mpi4py import MPI; print(MPI.COMM_WORLD.allreduce(1)); import decimal, email.mime.text"
 

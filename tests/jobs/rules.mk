@@ -26,7 +26,7 @@ $(B)/tests/jobs/thread_stress: tests/jobs/thread_stress.c
 
 # tests/jobs/unlike_ranks_test.py is test-jobs-unlike-ranks.
 JOBS_TESTS := $(subst _,-,$(patsubst tests/jobs/%_test.py,test-jobs-%,$(wildcard tests/jobs/*_test.py)))
-TESTS += $(JOBS_TESTS)
+TESTS += $(filter-out $(PARALLEL_TESTS),$(JOBS_TESTS))
 .PHONY: test-jobs $(JOBS_TESTS)
 test-jobs: $(JOBS_TESTS)
 $(JOBS_TESTS): test-jobs-%: all
@@ -34,8 +34,7 @@ $(JOBS_TESTS): test-jobs-%: all
 
 # Data races: the modules' own tests, and many threads in whole jobs, with ThreadSanitizer.
 .PHONY: test-races
-TESTS += $(if $(COVERAGE),,test-races) # they count nothing
-test-races:
+test-races: # not for make coverage: they count nothing
 	$(Q)$(MAKE) --no-print-directory SANITIZE=thread test-races-in
 
 .PHONY: test-races-in

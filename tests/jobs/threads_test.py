@@ -11,7 +11,7 @@ import tempfile
 import pytest
 from job import BUILD, LIBRARY, ROOT, cache_directory, local_job, plain_job, python_job, sharedjob
 
-pytestmark = pytest.mark.needs("root", "mpiexec.mpich", "environment")
+pytestmark = pytest.mark.needs("mpiexec.mpich", "environment")
 
 TSAN = "TEST_TSAN" in os.environ
 THREAD_STRESS = str(BUILD / "tests/jobs/thread_stress")

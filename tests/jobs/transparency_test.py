@@ -152,6 +152,7 @@ ALLOWING = """
     """
 
 
+@pytest.mark.needs("strace")
 def test_children_make_no_system_calls_of_ours(scratch):
     """A filter allows the system calls that a plain process makes. Children of ranks live under it, and are served."""
     child = "import json, decimal, sqlite3, numpy, colorsys; print(colorsys.__file__)"
@@ -202,6 +203,7 @@ def only_loads_a_library(words, env, run):
         assert not strange, strange
 
 
+@pytest.mark.needs("strace")
 def test_a_rank_with_nothing_to_serve_does_nothing():
     """It starts no thread, opens no file, loads no MPI, and makes no other system calls than a plain rank but for loading the library. So does
     a rank that has switched the library off."""
@@ -216,6 +218,7 @@ def test_a_rank_with_nothing_to_serve_does_nothing():
         done)
 
 
+@pytest.mark.needs("strace")
 def test_shells_are_left_alone():
     only_loads_a_library(["sh", "-c", "echo $0; exit 0"], {"FASTIMPORT_FS": "all"}, traced_rank)
 

@@ -79,6 +79,7 @@ def place(scratch):
     return Place(scratch)
 
 
+@pytest.mark.needs("strace")
 def test_realpath_asks_the_kernel_seldom(place):
     log = place.top.parent / "strace"
     text = """

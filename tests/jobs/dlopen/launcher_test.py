@@ -14,8 +14,6 @@ from job import LIBRARY, MPIEXEC, PYTHON
 
 pytestmark = pytest.mark.needs("root", "mpiexec.mpich", "environment")
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
 # Objects in the order of the link map, but for the stubs.
 LINK_MAP = """
 import ctypes, os
@@ -80,6 +78,7 @@ def test_the_same_libraries_in_the_same_order(network):
         assert all(name in m for m in with_list), f"{name} not in {with_list}"
 
 
+@pytest.mark.needs("strace")
 def test_listed_directories_are_not_searched(network):
     mount, local = network
     search = places(mount)

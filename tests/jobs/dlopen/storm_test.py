@@ -5,6 +5,7 @@ Cold, 8 ranks, both variants: operations and bytes at the file system's server a
 opens in ranks other than 0, by strace; how the ranks of a node share a library's text, from smaps; what gdb sees.
 """
 
+import functools
 import pathlib
 import re
 import statistics
@@ -12,36 +13,33 @@ import subprocess
 import tempfile
 
 import pytest
-from job import CLIENT, ENVIRONMENT, LIBRARY, PYTHON, sharedjob
+from job import CLIENT, ENVIRONMENT, LIBRARY, PYTHON, ROOT, sharedjob
 
 pytestmark = pytest.mark.needs("root", "mpiexec.mpich", "environment")
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 STORM = f"{ENVIRONMENT}/storm200"
 RANKS, NODES = 8, 4
 
 
-def make_storm():
+@functools.cache
+def variables():
+    """Makes the storm. Returns the variables of its jobs."""
     subprocess.run([ROOT / "bench/libstorm/storm_gen", "-n", "150", "-f", "20", "-u", "50", "-e", "20", STORM], check=True, stdout=subprocess.DEVNULL)
     target = pathlib.Path(STORM, "storm.py")
     target.write_bytes((ROOT / "bench/libstorm/storm.py").read_bytes())
-    return pathlib.Path(STORM, "ld_library_path").read_text().strip()
-
-
-LD_LIBRARY_PATH = make_storm()
-ENV = {"LD_LIBRARY_PATH": LD_LIBRARY_PATH, "FASTIMPORT_PLAN": "off", "FASTIMPORT_PATH": STORM}
+    path = pathlib.Path(STORM, "ld_library_path").read_text().strip()
+    return {"LD_LIBRARY_PATH": path, "FASTIMPORT_PLAN": "off", "FASTIMPORT_PATH": STORM}
 
 
 def job(command, ranks, nodes, preload, exported=None):
-    done = sharedjob.run(command, ENVIRONMENT, ranks, nodes, CLIENT, env=ENV, preload=preload, exported=exported, timeout=240)
+    done = sharedjob.run(command, ENVIRONMENT, ranks, nodes, CLIENT, env=variables(), preload=preload, exported=exported, timeout=240)
     assert done.code == 0, f"exit {done.code}: {done.output}{done.errors}"
     return done
 
 
 def preloaded(command):
     """`LD_PRELOAD=libfastimport.so mpiexec ...`, as the README has it, with LD_LIBRARY_PATH set for the launcher, too."""
-    return job(command, RANKS, NODES, None, ENV | {"LD_PRELOAD": str(LIBRARY)})
+    return job(command, RANKS, NODES, None, variables() | {"LD_PRELOAD": str(LIBRARY)})
 
 
 MPI_PROGRAM = """
@@ -50,6 +48,7 @@ int main(void) { return MPI_Init(0, 0) || MPI_Finalize(); }
 """
 
 
+@functools.cache
 def cost_of_mpi():
     """Operations and bytes of a bare MPI start: ld.so searches LD_LIBRARY_PATH for each library that MPI and its plugins need."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -66,13 +65,18 @@ def cost(job_of):
     return statistics.median(j.metadata_ops for j in jobs), statistics.median(j.read_bytes for j in jobs), jobs[-1]
 
 
-def ratios(variant):
-    """What precedes the library's constructor is counted apart, by ranks that end there under the same launcher."""
-    command, nothing, exec_only = [PYTHON, f"{STORM}/storm.py", STORM, variant], [PYTHON, "-c", "pass"], sharedjob.BUILD / "execonly.so"
+@functools.cache
+def cost_of_exec(ranks, nodes, launcher_has_variables):
+    """The cost of what precedes the library's constructor: the ranks end there, under the same launcher."""
+    return cost(lambda: job([PYTHON, "-c", "pass"], ranks, nodes, sharedjob.EXEC_ONLY, variables() if launcher_has_variables else None))
+
+
+def assert_ratios(variant):
+    command = [PYTHON, f"{STORM}/storm.py", STORM, variant]
     base_ops, base_bytes, _ = cost(lambda: job(command, 1, 1, None))
-    base_exec_ops, base_exec_bytes, _ = cost(lambda: job(nothing, 1, 1, exec_only))
+    base_exec_ops, base_exec_bytes, _ = cost_of_exec(1, 1, False)
     ops, read_bytes, storm = cost(lambda: preloaded(command))
-    exec_ops, exec_bytes, _ = cost(lambda: job(nothing, RANKS, NODES, exec_only, ENV))
+    exec_ops, exec_bytes, _ = cost_of_exec(RANKS, NODES, True)
     assert storm.output.count(" ok ") == RANKS, storm.output
     metadata, read = (ops - exec_ops) / (base_ops - base_exec_ops), (read_bytes - exec_bytes) / (base_bytes - base_exec_bytes)
     dl, fallbacks = storm.report["calls"]["dl"], storm.report["fallbacks"]
@@ -83,11 +87,11 @@ def ratios(variant):
 
 
 def test_ratios_of_one_dlopen():
-    ratios("needed")
+    assert_ratios("needed")
 
 
 def test_ratios_of_many_modules():
-    ratios("modules")
+    assert_ratios("modules")
 
 
 def opened(log):
@@ -98,7 +102,7 @@ def opened(log):
     return [m for m in re.findall(r'open(?:at)?\([^"]*"([^"]*)"', text[joined.start():]) if m.startswith(ENVIRONMENT)]
 
 
-def strace(variant):
+def assert_others_open_nothing(variant):
     with tempfile.TemporaryDirectory() as scratch:
         line = f'exec strace -f -qq -e trace=open,openat -o {scratch}/$PMI_RANK {PYTHON} {STORM}/storm.py {STORM} {variant}'
         job(["sh", "-c", line], RANKS, NODES, LIBRARY)
@@ -109,12 +113,14 @@ def strace(variant):
         assert not any(counts[1:]), f"ranks other than 0 opened {first}"
 
 
+@pytest.mark.needs("strace")
 def test_ranks_open_nothing_for_one_dlopen():
-    strace("needed")
+    assert_others_open_nothing("needed")
 
 
+@pytest.mark.needs("strace")
 def test_ranks_open_nothing_for_many_modules():
-    strace("modules")
+    assert_others_open_nothing("modules")
 
 
 WAITING = """
@@ -127,7 +133,7 @@ time.sleep(12)
 
 
 def local(ranks, text):
-    words = {**ENV, "LD_PRELOAD": str(LIBRARY), "FASTIMPORT_FS": "all"}
+    words = {**variables(), "LD_PRELOAD": str(LIBRARY), "FASTIMPORT_FS": "all"}
     return subprocess.Popen(["mpiexec.mpich", "-n", str(ranks), "env", *[f"{k}={v}" for k, v in words.items()], PYTHON, "-c", text],
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -144,6 +150,7 @@ def text_of_storm(pid):
     return found
 
 
+@pytest.mark.needs("gdb")
 def test_text_is_shared_and_gdb_knows_names():
     process = local(2, WAITING.format(storm=STORM))
     pids = [int(process.stdout.readline()) for _ in range(2)]

@@ -14,7 +14,7 @@ import pytest
 from job import ENVIRONMENT, PYTHON, same
 from venvs import venv
 
-pytestmark = pytest.mark.needs("root", "mpiexec.mpich", "environment")
+pytestmark = pytest.mark.needs("mpiexec.mpich", "environment")
 
 HOME = pathlib.Path.home()
 PLACES = ["/usr/bin/python3.{minor}", "/usr/local/bin/python3.{minor}", "/opt/python*3.{minor}*/bin/python3.{minor}",
