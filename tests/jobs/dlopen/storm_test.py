@@ -125,6 +125,7 @@ def test_ranks_open_nothing_for_many_modules():
 
 WAITING = """
 import ctypes, os, sys, time
+sys.path.insert(0, {storm!r})
 import storm000
 storm000.run()
 os.write(1, b"%d\\n" % os.getpid())
