@@ -14,9 +14,10 @@ TESTS_LONG += $(FUZZERS:%=test-%-long)
 $(FUZZERS:%=test-%-long): test-%-long: all
 	@B=$(B) TEST_TIMEOUT=900 tests/run $*-long $(MAKE) --no-print-directory $* SEED=$$(date +%Y%m%d) FUZZ_SECONDS=$(FUZZ_LONG)
 
-# Two of these run at a time: tests that share nothing and measure no time or count that another process changes. The first
-# ones wait for most of their time, and those behind them compute.
-PARALLEL_TESTS := test-jobs-unlike-ranks $(if $(COVERAGE),,test-races) test-jobs-exec
+# Two of these run at a time: tests that share nothing, measure no time, and count nothing that another process changes. The
+# first ones wait for most of their time, and those behind them compute.
+PARALLEL_TESTS := test-jobs-unlike-ranks $(if $(COVERAGE),,test-races) test-unit-presence test-jobs-exec \
+    $(addprefix test-jobs-,mpi-names namespaces report children)
 TESTS += test-parallel
 .PHONY: test-parallel
 test-parallel: all

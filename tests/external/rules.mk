@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # tests/external: test suites and packages of others under the library. What takes minutes is left to `make check-long`.
 
-TESTS += test-packages test-cpython
+PARALLEL_TESTS += test-packages test-cpython
 TESTS_LONG += test-wheels test-cpython-long
 .PHONY: test-packages test-wheels test-cpython test-cpython-long
 

@@ -15,7 +15,8 @@ STATIC = str(BUILD / "tests/jobs/static_program")  # nothing can be preloaded in
 # --- all ranks ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("after", ["os.write(1, b'ran\\n')", "from mpi4py import MPI; os.write(1, b'ran\\n' * MPI.COMM_WORLD.allreduce(1))"])
+@pytest.mark.parametrize("after", ["os.write(1, b'ran\\n')", "from mpi4py import MPI; os.write(1, b'ran\\n' * MPI.COMM_WORLD.allreduce(1))"],
+                         ids=["without MPI", "with MPI"])
 def test_all_ranks(after, cache_place):
     """The new program may use MPI. If it does not, only the library can tell the launcher that MPI is closed."""
     done = python_job(f"""
@@ -59,7 +60,7 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("name, call", CALLS.items())
+@pytest.mark.parametrize("name, call", CALLS.items(), ids=CALLS)
 def test_every_call_of_exec(name, call):
     done = python_job(f"""
         import ctypes, os, time

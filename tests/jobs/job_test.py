@@ -111,7 +111,7 @@ def test_nodes_are_told_by_mpi_where_the_launcher_does_not_tell(scratch):
         "one node of three ranks")
 
 
-@pytest.mark.parametrize("words", [[MPIEXEC, "-pmi-port", "-n", "1", "env"], ["env", "PALS_RANKID=0"]])
+@pytest.mark.parametrize("words", [[MPIEXEC, "-pmi-port", "-n", "1", "env"], ["env", "PALS_RANKID=0"]], ids=["mpiexec", "no launcher"])
 def test_one_rank_whose_launcher_tells_nothing(words, scratch):
     """MPI has no other process to communicate with, and must not be asked for one: MPICH 4.0.2 would crash."""
     app = script(scratch, "import json, decimal; print(len(json.dumps([1])))")
@@ -251,7 +251,7 @@ def is_lost_by_mpiexec(done):
     return done.returncode == 1 and "EXIT STRING: Hangup (signal 1)" in done.stdout
 
 
-@pytest.mark.parametrize("first, output", [("pass", "on\n"), ("from mpi4py import MPI", "")])
+@pytest.mark.parametrize("first, output", [("pass", "on\n"), ("from mpi4py import MPI", "")], ids=["without MPI", "with MPI"])
 def test_one_rank_fails(first, output):
     """The others go on if the rank has not initialised MPI, as without the library. If it has, the launcher ends the job."""
     start = time.monotonic()
@@ -274,7 +274,8 @@ def test_mpi_abort():
     assert done.returncode == 6, f"exit {done.returncode}: {done.stderr}"
 
 
-@pytest.mark.parametrize("command", [["ls", "/"], ["bash", "-c", "echo $((6 * 7)); exit 0"], ["env", "FASTIMPORT=0", PYTHON, "-c", "import os; os.write(1, b'1\\n')"]])
+@pytest.mark.parametrize("command", [["ls", "/"], ["bash", "-c", "echo $((6 * 7)); exit 0"], ["env", "FASTIMPORT=0", PYTHON, "-c", "import os; os.write(1, b'1\\n')"]],
+                         ids=["ls", "bash", "switched off"])
 def test_programs_that_are_not_ours(command):
     plain, job = plain_job(command), local_job(command)
     assert_done(job, plain.stdout, plain.returncode)

@@ -101,7 +101,8 @@ def test_mpi_under_a_vendors_name(scratch):
     compare([PYTHON, "-c", "import extension; extension.go()"], EXPECTED, {"PYTHONPATH": scratch})
 
 
-@pytest.mark.parametrize("flags", [["-Wl,-z,lazy"], ["-Wl,-z,now"], ["-no-pie", "-Wl,-z,lazy"], ["-no-pie", "-Wl,-z,now"], ["-rdynamic"]])
+@pytest.mark.parametrize("flags", [["-Wl,-z,lazy"], ["-Wl,-z,now"], ["-no-pie", "-Wl,-z,lazy"], ["-no-pie", "-Wl,-z,now"], ["-rdynamic"]],
+                         ids=" ".join)
 def test_programs_of_every_binding(scratch, flags):
     """MPI is bound lazily or at once, in programs with a fixed address or without."""
     compare([compile_c(scratch, "program", LIFE + "int main(void) { return life() != 2; }", *flags, "-lmpich")], EXPECTED,

@@ -120,7 +120,9 @@ def test_a_rank_without_the_library_has_ended():
     some_without([(2, [], python(WORK)), (1, None, python(WORK))], "1 of the 3 ranks of this node have ended")
 
 
-@pytest.mark.parametrize("slow", [["bash", "-c", 'sleep 4; exec "$@"', "bash"], ["bash", "-c", f'sleep 3; {PYTHON} -c "import time; time.sleep(1)"; exec "$@"', "bash"]])
+@pytest.mark.parametrize("slow", [["bash", "-c", 'sleep 4; exec "$@"', "bash"],
+                                  ["bash", "-c", f'sleep 3; {PYTHON} -c "import time; time.sleep(1)"; exec "$@"', "bash"]],
+                         ids=["sleep", "a Python"])
 def test_a_rank_that_gets_the_library_late(slow):
     """A shell that sets it after some work may still be a rank with the library."""
     report = some_without([(1, [], python(SUM)), (1, slow, python(SUM))], None)

@@ -6,7 +6,7 @@ UNIT_OBJ := $(B)/obj/tests/unit
 UNIT_FAULTS := $(shell awk -F', ' '/^X/ {print $$2}' tests/unit/faults.def) \
     sys_mmap malloc calloc realloc strdup pthread_create
 
-PARALLEL_TESTS += $(UNIT_TESTS:%=test-unit-%)
+PARALLEL_TESTS += $(filter-out $(PARALLEL_TESTS),$(UNIT_TESTS:%=test-unit-%))
 .PHONY: $(UNIT_TESTS:%=test-unit-%) test-unit
 test-unit: $(UNIT_TESTS:%=test-unit-%)
 

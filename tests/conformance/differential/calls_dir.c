@@ -17,8 +17,9 @@ static bool unchanged(const struct sequence *s, unsigned slot)
 
 static void calls_dir_keep(struct sequence *s, unsigned slot, DIR *d)
 {
-    if (s->dirs[slot])
+    if (s->dirs[slot]) {
         closedir(s->dirs[slot]);
+    }
     s->dirs[slot] = d;
     s->dir_born[slot] = s->changes;
 }
@@ -27,12 +28,14 @@ static void run_opendir(struct sequence *s, struct rng *r)
 {
     unsigned slot = arg_slot(r);
     const char *path = arg_path(s, r);
-    if (!path || path == BAD_PATH)
+    if (!path || path == BAD_PATH) {
         return; /* glibc itself reads it */
+    }
     DIR *d = TRY(opendir(path));
     tr_ptr(d, "stream %u: opendir(%s)", slot, tr_q(path));
-    if (d)
+    if (d) {
         calls_dir_keep(s, slot, d);
+    }
 }
 
 static void run_fdopendir(struct sequence *s, struct rng *r)
@@ -40,8 +43,9 @@ static void run_fdopendir(struct sequence *s, struct rng *r)
     unsigned slot = arg_slot(r), from = arg_slot(r);
     DIR *d = TRY(fdopendir(s->fds[from]));
     tr_ptr(d, "stream %u: fdopendir slot %u", slot, from);
-    if (!d)
+    if (!d) {
         return;
+    }
     tr_line("    dirfd the same: %d", dirfd(d) == s->fds[from]);
     s->fds[from] = -1; /* the stream's now */
     shadow_close(s, (int)from);
@@ -53,12 +57,14 @@ static void show_rest(DIR *d, bool wide)
 {
     if (wide) {
         const struct dirent64 *e;
-        while ((e = TRY(readdir64(d))))
+        while ((e = TRY(readdir64(d)))) {
             tr_name_add(e->d_name, e->d_ino, e->d_type);
+        }
     } else {
         const struct dirent *e;
-        while ((e = TRY(readdir(d))))
+        while ((e = TRY(readdir(d)))) {
             tr_name_add(e->d_name, e->d_ino, e->d_type);
+        }
     }
     tr_line("    ends with %s", tr_errno(errno));
     tr_names_in(dirfd(d), "");
@@ -68,8 +74,9 @@ static void show_rest(DIR *d, bool wide)
 static void run_list(struct sequence *s, struct rng *r)
 {
     unsigned slot = arg_slot(r);
-    if (!s->dirs[slot])
+    if (!s->dirs[slot]) {
         return;
+    }
     tr_line("list stream %u", slot);
     rewinddir(s->dirs[slot]);
     s->dir_born[slot] = s->changes;
@@ -83,8 +90,9 @@ static unsigned calls_dir_read_some(DIR *d, unsigned n, uint64_t *sum)
     const struct dirent *e;
     unsigned i = 0;
     *sum = 0;
-    for (; i < n && (e = readdir(d)); i++)
+    for (; i < n && (e = readdir(d)); i++) {
         *sum += tr_hash(e->d_name, strlen(e->d_name));
+    }
     return i;
 }
 
@@ -93,8 +101,9 @@ static void run_seekdir(struct sequence *s, struct rng *r)
     unsigned slot = arg_slot(r), some = rng_below(r, 6);
     uint64_t once, twice, skip;
     DIR *d = s->dirs[slot];
-    if (!d || !unchanged(s, slot))
+    if (!d || !unchanged(s, slot)) {
         return;
+    }
     rewinddir(d);
     unsigned first = calls_dir_read_some(d, some, &skip);
     long at = telldir(d);
@@ -109,25 +118,29 @@ static void run_dirfd(struct sequence *s, struct rng *r)
 {
     unsigned slot = arg_slot(r);
     struct stat st;
-    if (!s->dirs[slot])
+    if (!s->dirs[slot]) {
         return;
+    }
     int fd = dirfd(s->dirs[slot]);
     int ret = TRY(fstat(fd, &st));
     tr_ret(ret, "fstat of stream %u", slot);
-    if (ret == 0)
+    if (ret == 0) {
         tr_stat(&st);
+    }
     const char *path = arg_path(s, r);
     ret = TRY(fstatat(fd, path, &st, 0));
     tr_ret(ret, "    fstatat(%s)", tr_q(path));
-    if (ret == 0)
+    if (ret == 0) {
         tr_stat(&st);
+    }
 }
 
 static void run_closedir(struct sequence *s, struct rng *r)
 {
     unsigned slot = arg_slot(r);
-    if (!s->dirs[slot])
+    if (!s->dirs[slot]) {
         return;
+    }
     tr_ret(TRY(closedir(s->dirs[slot])), "closedir stream %u", slot);
     s->dirs[slot] = NULL;
 }
@@ -137,13 +150,15 @@ static void run_scandir(struct sequence *s, struct rng *r)
     struct where w = arg_where(s, r);
     const char *path = arg_path(s, r);
     struct dirent **e = NULL;
-    if (!path || path == BAD_PATH)
+    if (!path || path == BAD_PATH) {
         return;
+    }
     bool at = rng_percent(r, 50);
     int n = at ? TRY(scandirat(w.fd, path, &e, NULL, alphasort))
                : TRY(scandir(path, &e, NULL, alphasort));
-    if (n >= 0)
+    if (n >= 0) {
         errno = 0; /* compared after failures only */
+    }
     tr_ret(n, "scandir(%s, %s)", at ? w.label : "", tr_q(path));
     for (int i = 0; i < n; i++) {
         tr_name_add(e[i]->d_name, e[i]->d_ino, e[i]->d_type);
@@ -166,12 +181,14 @@ static void show_cwd(void)
 static void run_chdir(struct sequence *s, struct rng *r)
 {
     const char *path = rng_percent(r, 40) ? s->plan.root : arg_path(s, r);
-    if (!shadow_permits(s, CWD_SLOT, path)) /* stay where the names of the plan are */
+    if (!shadow_permits(s, CWD_SLOT, path)) { /* stay where the names of the plan are */
         return;
+    }
     int ret = TRY(chdir(path));
     tr_ret(ret, "chdir(%s)", tr_q(path));
-    if (ret != 0)
+    if (ret != 0) {
         return;
+    }
     shadow_open(s, CWD_SLOT, CWD_SLOT, path, false);
     show_cwd();
 }
@@ -179,12 +196,14 @@ static void run_chdir(struct sequence *s, struct rng *r)
 static void run_fchdir(struct sequence *s, struct rng *r)
 {
     unsigned slot = arg_slot(r);
-    if (!shadow_permits_slot(s, (int)slot))
+    if (!shadow_permits_slot(s, (int)slot)) {
         return;
+    }
     int ret = TRY(fchdir(s->fds[slot]));
     tr_ret(ret, "fchdir slot %u", slot);
-    if (ret != 0)
+    if (ret != 0) {
         return;
+    }
     shadow_copy(s, CWD_SLOT, (int)slot);
     show_cwd();
 }

@@ -24,16 +24,18 @@ static char text[PATH_MAX + 1];
 static void *symbol(const char *name)
 {
     void *sym = dlsym(RTLD_DEFAULT, name);
-    if (!sym)
+    if (!sym) {
         abort();
+    }
     return sym;
 }
 
 static void stat_result(int r, const void *buf, const char *call, const char *path)
 {
     tr_ret(r, "%s(%s, %s)", call, tr_q(path), buf == &st ? "buf" : "bad");
-    if (r == 0 && buf == &st)
+    if (r == 0 && buf == &st) {
         tr_stat(&st);
+    }
 }
 
 static void run_stat(struct sequence *s, struct rng *r)
@@ -120,8 +122,9 @@ static void run_statx(struct sequence *s, struct rng *r)
     unsigned mask = masks[rng_below(r, 5)];
     int ret = TRY(statx(w.fd, path, flags, mask, buf));
     tr_ret(ret, "statx(%s, %s, %x, %x)", w.label, tr_q(path), flags, mask);
-    if (ret == 0 && buf == &sx)
+    if (ret == 0 && buf == &sx) {
         tr_statx(&sx);
+    }
 }
 
 static void run_access(struct sequence *s, struct rng *r)
@@ -165,34 +168,39 @@ static void run_readlink(struct sequence *s, struct rng *r)
         tr_ret(n, "readlinkat(%s, %s, %s, %zd)", w.label, tr_q(path), buf == text ? "buf" : "bad",
                (ssize_t)size);
     }
-    if (n >= 0)
+    if (n >= 0) {
         tr_bytes("buffer", text, PATH_MAX);
+    }
 }
 
 static void run_realpath(struct sequence *s, struct rng *r)
 {
     const char *path = arg_path(s, r);
-    if (path == BAD_PATH)
+    if (path == BAD_PATH) {
         return; /* glibc itself reads it */
+    }
     unsigned way = rng_below(r, 4);
     char *given = way < 2 ? text : NULL, *got;
     memset(text, 0, sizeof text);
-    if (way == 0)
+    if (way == 0) {
         got = TRY(realpath(path, text));
-    else if (way == 1)
+    } else if (way == 1) {
         got = TRY(__realpath_chk(path, text, sizeof text));
-    else if (way == 2)
+    } else if (way == 2) {
         got = TRY(realpath(path, NULL));
-    else
+    } else {
         got = TRY(canonicalize_file_name(path));
+    }
     int err = errno;
     tr_ptr(got, "realpath(%s) way %u", tr_q(path), way);
-    if (got)
+    if (got) {
         tr_line("    -> %s", tr_q(got));
-    else if (given && (err == ENOENT || err == EACCES))
+    } else if (given && (err == ENOENT || err == EACCES)) {
         tr_line("    stopped at %s", tr_q(given));
-    if (!given)
+    }
+    if (!given) {
         free(got);
+    }
 }
 
 static void run_dlopen(struct sequence *s, struct rng *r)
@@ -202,24 +210,31 @@ static void run_dlopen(struct sequence *s, struct rng *r)
     const char *path = arg_path(s, r);
     unsigned slot = arg_slot(r);
     int f = flags[rng_below(r, 5)];
-    if (path == BAD_PATH || path == NULL || !strchr(path, '/'))
+    if (path == BAD_PATH || path == NULL || !strchr(path, '/')) {
         return; /* a bare name is searched in the machine's own directories */
+    }
     void *h = dlopen(path, f);
     tr_line("dlopen(%s, %x) = %s", tr_q(path), f, h ? "ok" : tr_q(dlerror()));
-    if (!h)
+    if (!h) {
         return;
+    }
     struct link_map *map = NULL;
     Dl_info info = {0};
     void *sym = dlsym(h, "leaf_value");
-    if (sym && dladdr(sym, &info))
+    if (sym && dladdr(sym, &info)) {
         tr_line("    dladdr %s", tr_q(info.dli_fname));
-    if (dlinfo(h, RTLD_DI_LINKMAP, &map) == 0)
+    }
+    if (dlinfo(h, RTLD_DI_LINKMAP, &map) == 0) {
         tr_line("    link map %s", tr_q(map->l_name));
-    for (unsigned i = 0; i < SLOTS; i++)
-        if (s->handles[i] == h)
+    }
+    for (unsigned i = 0; i < SLOTS; i++) {
+        if (s->handles[i] == h) {
             tr_line("    the handle of slot %u", i);
-    if (s->handles[slot])
+        }
+    }
+    if (s->handles[slot]) {
         dlclose(s->handles[slot]);
+    }
     s->handles[slot] = h;
 }
 

@@ -19,8 +19,9 @@ static char data[128 << 10];
 
 static void slot_close(struct sequence *s, unsigned slot)
 {
-    if (s->fds[slot] >= 0)
+    if (s->fds[slot] >= 0) {
         close(s->fds[slot]);
+    }
     s->fds[slot] = -1;
     shadow_close(s, (int)slot);
 }
@@ -56,10 +57,12 @@ static void run_open(struct sequence *s, struct rng *r)
     int fd = TRY(call_open(way, w.fd, path, flags));
     tr_fd(fd, "slot %u: open way %u (%s, %s, %x)", slot, way, way < 4 ? "" : w.label, tr_q(path),
           flags);
-    if (fd < 0)
+    if (fd < 0) {
         return;
-    if (s->fds[slot] >= 0)
+    }
+    if (s->fds[slot] >= 0) {
         close(s->fds[slot]);
+    }
     s->fds[slot] = fd;
     shadow_open(s, (int)slot, from, path, flags & O_NOFOLLOW);
     tr_ret(TRY(fcntl(fd, F_GETFL)), "    F_GETFL");
@@ -82,8 +85,9 @@ static void run_read(struct sequence *s, struct rng *r)
     ssize_t n = rng_percent(r, 60) ? TRY(read(s->fds[slot], data, want))
                                    : TRY(pread(s->fds[slot], data, want, at));
     tr_ret(n, "read slot %u, %zu", slot, want);
-    if (n > 0)
+    if (n > 0) {
         tr_bytes("data", data, (size_t)n);
+    }
 }
 
 static void run_lseek(struct sequence *s, struct rng *r)
@@ -94,8 +98,9 @@ static void run_lseek(struct sequence *s, struct rng *r)
     int whence = whences[rng_below(r, 6)];
     struct stat st;
     /* A directory's offsets are the file system's own affair, except to go back to the start. */
-    if (fstat(s->fds[slot], &st) == 0 && S_ISDIR(st.st_mode))
+    if (fstat(s->fds[slot], &st) == 0 && S_ISDIR(st.st_mode)) {
         off = whence = 0;
+    }
     tr_ret(TRY(lseek(s->fds[slot], off, whence)), "lseek slot %u, %ld, %d", slot, (long)off,
            whence);
 }
@@ -104,19 +109,22 @@ static void run_dup(struct sequence *s, struct rng *r)
 {
     unsigned from = arg_slot(r), to = arg_slot(r);
     int fd;
-    if (from == to)
+    if (from == to) {
         return;
+    }
     if (s->fds[to] >= 0 && rng_percent(r, 50)) {
         fd = TRY(dup2(s->fds[from], s->fds[to]));
         tr_fd(fd, "dup2 slot %u to %u", from, to);
     } else {
         fd = TRY(fcntl(s->fds[from], F_DUPFD_CLOEXEC, 0));
         tr_fd(fd, "F_DUPFD slot %u to %u", from, to);
-        if (fd >= 0)
+        if (fd >= 0) {
             slot_close(s, to);
+        }
     }
-    if (fd < 0)
+    if (fd < 0) {
         return;
+    }
     s->fds[to] = fd;
     shadow_copy(s, (int)to, (int)from);
 }
@@ -126,13 +134,15 @@ static void run_mmap(struct sequence *s, struct rng *r)
     unsigned slot = arg_slot(r);
     int flags = rng_percent(r, 50) ? MAP_SHARED : MAP_PRIVATE;
     struct stat st;
-    if (fstat(s->fds[slot], &st) != 0 || st.st_size == 0 || !S_ISREG(st.st_mode))
+    if (fstat(s->fds[slot], &st) != 0 || st.st_size == 0 || !S_ISREG(st.st_mode)) {
         return;
+    }
     size_t size = (size_t)st.st_size;
     void *p = TRY(mmap(NULL, size, PROT_READ, flags, s->fds[slot], 0));
     tr_line("mmap slot %u: %s", slot, p == MAP_FAILED ? tr_errno(errno) : "ok");
-    if (p == MAP_FAILED)
+    if (p == MAP_FAILED) {
         return;
+    }
     tr_bytes("mapping", p, size);
     munmap(p, size);
 }
@@ -143,12 +153,14 @@ static void run_fopen(struct sequence *s, struct rng *r)
     const char *path = arg_path(s, r), *mode = modes[rng_below(r, 6)];
     FILE *f = rng_percent(r, 50) ? TRY(fopen(path, mode)) : TRY(fopen64(path, mode));
     tr_ptr(f, "fopen(%s, %s)", tr_q(path), mode);
-    if (!f)
+    if (!f) {
         return;
+    }
     struct stat st;
     tr_ret(TRY(fcntl(fileno(f), F_GETFD)), "    F_GETFD");
-    if (fstat(fileno(f), &st) == 0)
+    if (fstat(fileno(f), &st) == 0) {
         tr_stat(&st);
+    }
     size_t n = TRY(fread(data, 1, sizeof data, f));
     tr_line("    error %s", ferror(f) ? tr_errno(errno) : "none");
     tr_bytes("fread", data, n);

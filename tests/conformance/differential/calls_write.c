@@ -24,25 +24,30 @@ int __xmknodat(int ver, int dirfd, const char *path, mode_t mode, dev_t *dev);
 static void calls_write_look(int dirfd, const char *path)
 {
     struct stat st;
-    if (!path || path == BAD_PATH)
+    if (!path || path == BAD_PATH) {
         return;
+    }
     int ret = TRY(fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW));
     tr_ret(ret, "    look: lstat");
-    if (ret == 0)
+    if (ret == 0) {
         tr_stat(&st);
-    if (dirfd != AT_FDCWD)
+    }
+    if (dirfd != AT_FDCWD) {
         return;
+    }
     ret = TRY(stat(path, &st));
     tr_ret(ret, "    look: stat");
-    if (ret == 0)
+    if (ret == 0) {
         tr_stat(&st);
+    }
     tr_ret(TRY(access(path, R_OK)), "    look: access");
 }
 
 void sequence_look_again(struct sequence *s)
 {
-    for (unsigned i = 0; i < s->n_written; i++)
+    for (unsigned i = 0; i < s->n_written; i++) {
         calls_write_look(s->written[i].fd, s->written[i].path);
+    }
     s->n_written = 0;
 }
 
@@ -69,12 +74,14 @@ static void run_write(struct sequence *s, struct rng *r)
     int flags = ways[rng_below(r, 5)] | (rng_percent(r, 60) ? O_CREAT : 0) |
                 (rng_percent(r, 20) ? O_EXCL : 0) | (rng_percent(r, 10) ? O_NOFOLLOW : 0);
     size_t size = rng_below(r, 40);
-    if (off_ground(s, w.slot, path))
+    if (off_ground(s, w.slot, path)) {
         return;
+    }
     int fd = TRY(openat(w.fd, path, flags, 0644));
     tr_fd(fd, "openat(%s, %s, %x)", w.label, tr_q(path), flags);
-    if (fd < 0)
+    if (fd < 0) {
         return;
+    }
     tr_ret(TRY(write(fd, "written by the process under test 0123456789", size)), "    write %zu",
            size);
     tr_ret(TRY(close(fd)), "    close");
@@ -84,19 +91,22 @@ static void run_create(struct sequence *s, struct rng *r)
 {
     const char *path = arg_path(s, r);
     bool stream = rng_percent(r, 30);
-    if (off_ground(s, CWD_SLOT, path))
+    if (off_ground(s, CWD_SLOT, path)) {
         return;
+    }
     if (stream) {
         FILE *f = TRY(fopen(path, "w"));
         tr_ptr(f, "fopen(%s, w)", tr_q(path));
-        if (f)
+        if (f) {
             fclose(f);
+        }
         return;
     }
     int fd = rng_percent(r, 50) ? TRY(creat(path, 0640)) : TRY(open(path, O_RDWR | O_CREAT, 0600));
     tr_fd(fd, "creat(%s)", tr_q(path));
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
+    }
 }
 
 /* Without a path a stream is opened once more, for writing what it reads. */
@@ -106,16 +116,19 @@ static void run_reopen(struct sequence *s, struct rng *r)
     const char *first = arg_path(s, r), *path = rng_percent(r, 30) ? NULL : arg_path(s, r);
     const char *mode = modes[rng_below(r, 7)];
     bool wide = rng_percent(r, 50);
-    if (off_ground(s, CWD_SLOT, path ? path : first))
+    if (off_ground(s, CWD_SLOT, path ? path : first)) {
         return;
+    }
     FILE *f = TRY(fopen(first, "r"));
     tr_ptr(f, "fopen(%s, r)", tr_q(first));
-    if (!f && !(f = fopen("/dev/null", "r")))
+    if (!f && !(f = fopen("/dev/null", "r"))) {
         abort();
+    }
     f = wide ? TRY(freopen64(path, mode, f)) : TRY(freopen(path, mode, f));
     tr_ptr(f, "freopen(%s, %s)", tr_q(path), mode);
-    if (!f)
+    if (!f) {
         return;
+    }
     tr_ret(fprintf(f, "by a stream") < 0, "    fprintf");
     tr_ret(fclose(f) != 0, "    fclose");
 }
@@ -126,17 +139,19 @@ static void run_unlink(struct sequence *s, struct rng *r)
     const char *path = arg_path(s, r);
     int flags = rng_percent(r, 30) ? AT_REMOVEDIR : 0;
     unsigned way = rng_below(r, 4);
-    if (off_ground(s, way < 3 ? CWD_SLOT : w.slot, path))
+    if (off_ground(s, way < 3 ? CWD_SLOT : w.slot, path)) {
         return;
-    if (way == 0)
+    }
+    if (way == 0) {
         tr_ret(TRY(unlink(path)), "unlink(%s)", tr_q(path));
-    else if (way == 1)
+    } else if (way == 1) {
         tr_ret(TRY(rmdir(path)), "rmdir(%s)", tr_q(path));
-    else if (way == 2 && path && path != BAD_PATH)
+    } else if (way == 2 && path && path != BAD_PATH) {
         tr_ret(TRY(remove(path)), "remove(%s)", tr_q(path));
-    else if (way == 3)
+    } else if (way == 3) {
         tr_ret(TRY(unlinkat(w.fd, path, flags)), "unlinkat(%s, %s, %x)", w.label, tr_q(path),
                flags);
+    }
 }
 
 static void run_rename(struct sequence *s, struct rng *r)
@@ -145,18 +160,21 @@ static void run_rename(struct sequence *s, struct rng *r)
     struct where w = arg_where(s, r), v = arg_where(s, r);
     const char *from = arg_path(s, r), *to = arg_path(s, r);
     unsigned way = rng_below(r, 3), flags = flag_sets[rng_below(r, 4)];
-    if (way == 0)
+    if (way == 0) {
         w.slot = v.slot = CWD_SLOT;
-    if (off_ground(s, w.slot, from) || off_ground(s, v.slot, to))
+    }
+    if (off_ground(s, w.slot, from) || off_ground(s, v.slot, to)) {
         return;
-    if (way == 0)
+    }
+    if (way == 0) {
         tr_ret(TRY(rename(from, to)), "rename(%s, %s)", tr_q(from), tr_q(to));
-    else if (way == 1)
+    } else if (way == 1) {
         tr_ret(TRY(renameat(w.fd, from, v.fd, to)), "renameat(%s, %s, %s, %s)", w.label, tr_q(from),
                v.label, tr_q(to));
-    else
+    } else {
         tr_ret(TRY(renameat2(w.fd, from, v.fd, to, flags)), "renameat2(%s, %s, %s, %s, %x)",
                w.label, tr_q(from), v.label, tr_q(to), flags);
+    }
 }
 
 static void run_mkdir(struct sequence *s, struct rng *r)
@@ -164,12 +182,14 @@ static void run_mkdir(struct sequence *s, struct rng *r)
     struct where w = arg_where(s, r);
     const char *path = arg_path(s, r);
     bool at = rng_percent(r, 50);
-    if (off_ground(s, at ? w.slot : CWD_SLOT, path))
+    if (off_ground(s, at ? w.slot : CWD_SLOT, path)) {
         return;
-    if (at)
+    }
+    if (at) {
         tr_ret(TRY(mkdirat(w.fd, path, 0750)), "mkdirat(%s, %s)", w.label, tr_q(path));
-    else
+    } else {
         tr_ret(TRY(mkdir(path, 0700)), "mkdir(%s)", tr_q(path));
+    }
 }
 
 static void run_symlink(struct sequence *s, struct rng *r)
@@ -179,13 +199,15 @@ static void run_symlink(struct sequence *s, struct rng *r)
     const char *path = arg_path(s, r);
     bool at = rng_percent(r, 50);
     plan_target(&s->plan, r, target, sizeof target);
-    if (off_ground(s, at ? w.slot : CWD_SLOT, path))
+    if (off_ground(s, at ? w.slot : CWD_SLOT, path)) {
         return;
-    if (at)
+    }
+    if (at) {
         tr_ret(TRY(symlinkat(target, w.fd, path)), "symlinkat(%s, %s, %s)", tr_q(target), w.label,
                tr_q(path));
-    else
+    } else {
         tr_ret(TRY(symlink(target, path)), "symlink(%s, %s)", tr_q(target), tr_q(path));
+    }
 }
 
 static void run_link(struct sequence *s, struct rng *r)
@@ -194,15 +216,18 @@ static void run_link(struct sequence *s, struct rng *r)
     const char *from = arg_path(s, r), *to = arg_path(s, r);
     int flags = rng_percent(r, 30) ? AT_SYMLINK_FOLLOW : 0;
     bool at = rng_percent(r, 50);
-    if (!at)
+    if (!at) {
         w.slot = v.slot = CWD_SLOT;
-    if (off_ground(s, w.slot, from) || off_ground(s, v.slot, to))
+    }
+    if (off_ground(s, w.slot, from) || off_ground(s, v.slot, to)) {
         return;
-    if (at)
+    }
+    if (at) {
         tr_ret(TRY(linkat(w.fd, from, v.fd, to, flags)), "linkat(%s, %s, %s, %s, %x)", w.label,
                tr_q(from), v.label, tr_q(to), flags);
-    else
+    } else {
         tr_ret(TRY(link(from, to)), "link(%s, %s)", tr_q(from), tr_q(to));
+    }
 }
 
 static int call_mknod(unsigned way, int dirfd, const char *path, mode_t mode)
@@ -226,8 +251,9 @@ static void run_mknod(struct sequence *s, struct rng *r)
     struct where w = arg_where(s, r);
     const char *path = arg_path(s, r);
     unsigned way = rng_below(r, 4), mode = modes[rng_below(r, 4)];
-    if (off_ground(s, way < 2 ? CWD_SLOT : w.slot, path))
+    if (off_ground(s, way < 2 ? CWD_SLOT : w.slot, path)) {
         return;
+    }
     tr_ret(TRY(call_mknod(way, w.fd, path, mode)), "mknod way %u (%s, %s, %o)", way, w.label,
            tr_q(path), mode);
 }
@@ -238,13 +264,15 @@ static void run_mkfifo(struct sequence *s, struct rng *r)
     struct where w = arg_where(s, r);
     const char *path = arg_path(s, r);
     bool at = rng_percent(r, 50);
-    if (off_ground(s, at ? w.slot : CWD_SLOT, path))
+    if (off_ground(s, at ? w.slot : CWD_SLOT, path)) {
         return;
+    }
     int fd = at ? w.fd : AT_FDCWD,
         ret = at ? TRY(mkfifoat(fd, path, 0640)) : TRY(mkfifo(path, 0600));
     tr_ret(ret, "mkfifo(%s, %s)", at ? w.label : "", tr_q(path));
-    if (ret != 0)
+    if (ret != 0) {
         return;
+    }
     calls_write_look(fd, path);
     tr_ret(TRY(unlinkat(fd, path, 0)), "    unlink of it");
 }
@@ -256,14 +284,16 @@ static void run_bind(struct sequence *s, struct rng *r)
     bool ended = rng_percent(r, 70); /* by a NUL */
     const void *address = &named;
     size_t n = 0;
-    if (!path || path == BAD_PATH)
+    if (!path || path == BAD_PATH) {
         address = path;
-    else if ((n = strlen(path)) > sizeof named.sun_path - 1 || n == 0)
+    } else if ((n = strlen(path)) > sizeof named.sun_path - 1 || n == 0) {
         return; /* too long for a socket; or any name, which is no file's */
-    else
+    } else {
         memcpy(named.sun_path, path, n);
-    if (off_ground(s, CWD_SLOT, path))
+    }
+    if (off_ground(s, CWD_SLOT, path)) {
         return;
+    }
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     tr_ret(TRY(bind(fd, address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + ended))),
            "bind(%s) ended %d", tr_q(path), ended);
@@ -276,20 +306,23 @@ static void run_chmod(struct sequence *s, struct rng *r)
     struct where w = arg_where(s, r);
     const char *path = arg_path(s, r);
     unsigned mode = modes[rng_below(r, 6)], way = rng_below(r, 4), slot = arg_slot(r);
-    if (way == 3 && !shadow_permits_slot(s, (int)slot))
+    if (way == 3 && !shadow_permits_slot(s, (int)slot)) {
         return;
-    if (way < 3 && off_ground(s, way == 2 ? w.slot : CWD_SLOT, path))
+    }
+    if (way < 3 && off_ground(s, way == 2 ? w.slot : CWD_SLOT, path)) {
         return;
+    }
     s->changes++;
-    if (way == 0)
+    if (way == 0) {
         tr_ret(TRY(chmod(path, mode)), "chmod(%s, %o)", tr_q(path), mode);
-    else if (way == 1)
+    } else if (way == 1) {
         tr_ret(TRY(lchmod(path, mode)), "lchmod(%s, %o)", tr_q(path), mode);
-    else if (way == 2)
+    } else if (way == 2) {
         tr_ret(TRY(fchmodat(w.fd, path, mode, 0)), "fchmodat(%s, %s, %o)", w.label, tr_q(path),
                mode);
-    else
+    } else {
         tr_ret(TRY(fchmod(s->fds[slot], mode)), "fchmod(slot %u, %o)", slot, mode);
+    }
 }
 
 /* Whoever may not change the owner still takes a file's set-user-ID bit. */
@@ -301,21 +334,24 @@ static void run_chown(struct sequence *s, struct rng *r)
     uid_t owner = ids[rng_below(r, 5)], group = ids[rng_below(r, 5)];
     unsigned way = rng_below(r, 4), slot = arg_slot(r);
     int flags = arg_at_flags(r);
-    if (way == 3 && !shadow_permits_slot(s, (int)slot))
+    if (way == 3 && !shadow_permits_slot(s, (int)slot)) {
         return;
-    if (way < 3 && off_ground(s, way == 2 ? w.slot : CWD_SLOT, path))
+    }
+    if (way < 3 && off_ground(s, way == 2 ? w.slot : CWD_SLOT, path)) {
         return;
+    }
     s->changes++;
-    if (way == 0)
+    if (way == 0) {
         tr_ret(TRY(chown(path, owner, group)), "chown(%s, %d, %d)", tr_q(path), owner, group);
-    else if (way == 1)
+    } else if (way == 1) {
         tr_ret(TRY(lchown(path, owner, group)), "lchown(%s, %d, %d)", tr_q(path), owner, group);
-    else if (way == 2)
+    } else if (way == 2) {
         tr_ret(TRY(fchownat(w.fd, path, owner, group, flags)), "fchownat(%s, %s, %d, %d, %x)",
                w.label, tr_q(path), owner, group, flags);
-    else
+    } else {
         tr_ret(TRY(fchown(s->fds[slot], owner, group)), "fchown(slot %u, %d, %d)", slot, owner,
                group);
+    }
 }
 
 static int call_times(unsigned way, int dirfd, const char *path, const struct timespec t[2],
@@ -345,8 +381,10 @@ static void run_times(struct sequence *s, struct rng *r)
     const char *path = arg_path(s, r);
     unsigned way = rng_below(r, 6);
     int flags = rng_percent(r, 30) ? AT_SYMLINK_NOFOLLOW : rng_percent(r, 20) ? AT_EMPTY_PATH : 0;
-    if (!path || off_ground(s, way < 3 ? CWD_SLOT : w.slot, path)) /* without a path: run_ftimes */
+    if (!path ||
+        off_ground(s, way < 3 ? CWD_SLOT : w.slot, path)) { /* without a path: run_ftimes */
         return;
+    }
     tr_ret(TRY(call_times(way, w.fd, path, t, flags)), "times way %u (%s, %s, %x)", way, w.label,
            tr_q(path), flags);
 }
@@ -357,15 +395,17 @@ static void run_ftimes(struct sequence *s, struct rng *r)
                             {800000000 + rng_below(r, 100000000), rng_below(r, 1000000000)}};
     const struct timeval tv[2] = {{1200000000, 1}, {t[1].tv_sec, t[1].tv_nsec / 1000}};
     unsigned slot = arg_slot(r), way = rng_below(r, 3);
-    if (!shadow_permits_slot(s, (int)slot))
+    if (!shadow_permits_slot(s, (int)slot)) {
         return;
+    }
     s->changes++;
-    if (way == 0)
+    if (way == 0) {
         tr_ret(TRY(futimens(s->fds[slot], t)), "futimens(slot %u)", slot);
-    else if (way == 1)
+    } else if (way == 1) {
         tr_ret(TRY(futimes(s->fds[slot], tv)), "futimes(slot %u)", slot);
-    else
+    } else {
         tr_ret(TRY(futimesat(s->fds[slot], NULL, tv)), "futimesat(slot %u)", slot);
+    }
 }
 
 static void run_truncate(struct sequence *s, struct rng *r)
@@ -373,8 +413,9 @@ static void run_truncate(struct sequence *s, struct rng *r)
     const char *path = arg_path(s, r);
     off_t size = (off_t)rng_below(r, 400) - 1;
     bool wide = rng_percent(r, 50);
-    if (off_ground(s, CWD_SLOT, path))
+    if (off_ground(s, CWD_SLOT, path)) {
         return;
+    }
     tr_ret(wide ? TRY(truncate64(path, size)) : TRY(truncate(path, size)), "truncate(%s, %ld)",
            tr_q(path), (long)size);
 }
@@ -411,12 +452,14 @@ static void run_temporary(struct sequence *s, struct rng *r)
     unsigned way = rng_below(r, 9);
     snprintf(name, sizeof name, "%s/tXXXXXX%s", rng_percent(r, 40) ? "." : dir,
              way >= 4 && way < 8 ? ".py" : "");
-    if (off_ground(s, CWD_SLOT, name))
+    if (off_ground(s, CWD_SLOT, name)) {
         return;
+    }
     int fd = TRY(call_temporary(way, name));
     tr_line("temporary way %u in %s: %s", way, tr_q(dir), fd >= 0 ? "fd" : tr_errno(errno));
-    if (fd < 0)
+    if (fd < 0) {
         return;
+    }
     struct stat st;
     tr_ret(TRY(stat(name, &st)), "    stat of it");
     tr_ret(TRY(remove(name)), "    remove of it");

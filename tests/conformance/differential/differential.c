@@ -119,8 +119,9 @@ static void count_served(const struct sequence *s, const char *tree, struct tall
     for (int i = 0; i < SLOTS; i++) {
         snprintf(link, sizeof link, "/proc/self/fd/%d", s->fds[i]);
         long n = s->fds[i] < 0 ? -1 : syscall(SYS_readlink, link, name, sizeof name - 1);
-        if (n < 0 || fstat(s->fds[i], &st) != 0 || !S_ISREG(st.st_mode))
+        if (n < 0 || fstat(s->fds[i], &st) != 0 || !S_ISREG(st.st_mode)) {
             continue;
+        }
         name[n] = '\0';
         tally->opened++;
         tally->served += strncmp(name, tree, strlen(tree)) != 0;
@@ -132,8 +133,9 @@ static int write_served(const char *out, const struct tally *tally)
     char path[4200];
     snprintf(path, sizeof path, "%s.served", out);
     FILE *f = fopen(path, "w");
-    if (!f)
+    if (!f) {
         return 2;
+    }
     fprintf(f, "%u %u\n", tally->served, tally->opened);
     return fclose(f) == 0 ? 0 : 2;
 }
@@ -143,11 +145,14 @@ static void run_one(const struct options *o, unsigned number, struct tally *tall
     static struct sequence s;
     sequence_start(&s, o->seed, number, o->tree, o->kinds);
     count_served(&s, o->tree, tally);
-    if (!o->only)
-        for (unsigned i = 0; i < o->calls; i++)
+    if (!o->only) {
+        for (unsigned i = 0; i < o->calls; i++) {
             sequence_call(&s, i);
-    for (const char *p = o->only; p && *p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+        }
+    }
+    for (const char *p = o->only; p && *p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
         sequence_call(&s, (unsigned)strtoul(p, NULL, 10));
+    }
     sequence_end(&s);
 }
 
@@ -160,9 +165,11 @@ static int differential_run(const struct options *o)
         fprintf(stderr, "differential: cannot write %s: %m\n", out);
         return 2;
     }
-    for (unsigned i = 0; i < o->sequences; i++)
-        if ((o->first + i) % o->ranks == o->rank)
+    for (unsigned i = 0; i < o->sequences; i++) {
+        if ((o->first + i) % o->ranks == o->rank) {
             run_one(o, o->first + i, &tally);
+        }
+    }
     tr_line("== end");
     tr_close();
     return write_served(out, &tally);
@@ -174,14 +181,18 @@ static void differential_look_at(const char *path)
     struct stat st;
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     DIR *d = opendir(path);
-    while (d && readdir(d))
+    while (d && readdir(d)) {
         ;
-    if (d)
+    }
+    if (d) {
         closedir(d);
-    if (fd >= 0)
+    }
+    if (fd >= 0) {
         close(fd);
-    if (lstat(path, &st) == 0 && stat(path, &st) == 0 && access(path, R_OK) == 0)
+    }
+    if (lstat(path, &st) == 0 && stat(path, &st) == 0 && access(path, R_OK) == 0) {
         (void)!readlink(path, text, sizeof text);
+    }
 }
 
 /* Children are served what the rank has seen before. */
@@ -189,12 +200,14 @@ static void differential_look_around(const struct options *o)
 {
     static struct plan p;
     for (unsigned i = 0; i < o->sequences; i++) {
-        if ((o->first + i) % o->ranks != o->rank)
+        if ((o->first + i) % o->ranks != o->rank) {
             continue;
+        }
         plan_make(&p, o->seed, o->first + i, o->tree);
         differential_look_at(p.ground);
-        for (size_t e = 0; chdir(p.root) == 0 && e < p.n; e++)
+        for (size_t e = 0; chdir(p.root) == 0 && e < p.n; e++) {
             differential_look_at(p.entries[e].path);
+        }
     }
 }
 
@@ -205,14 +218,17 @@ static int run_attached(int argc, char **argv, const struct options *o)
     char *words[64];
     int n = 0, status;
     pid_t pid;
-    for (int i = 0; i < argc && n < 63; i++)
-        if (strcmp(argv[i], "--attached") != 0)
+    for (int i = 0; i < argc && n < 63; i++) {
+        if (strcmp(argv[i], "--attached") != 0) {
             words[n++] = argv[i];
+        }
+    }
     words[n] = NULL;
     differential_look_around(o);
     if (posix_spawn(&pid, "/proc/self/exe", NULL, NULL, words, environ) != 0 ||
-        waitpid(pid, &status, 0) != pid)
+        waitpid(pid, &status, 0) != pid) {
         return 3;
+    }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -226,11 +242,13 @@ int main(int argc, char **argv)
     o.rank = rank ? (unsigned)atoi(rank) : 0;
     o.ranks = ranks && atoi(ranks) > 0 ? (unsigned)atoi(ranks) : 1;
     if (argc > 1 && strcmp(argv[1], "build") == 0 &&
-        differential_parse(argc - 1, argv + 1, &o) == 0 && o.library)
+        differential_parse(argc - 1, argv + 1, &o) == 0 && o.library) {
         return build(&o);
+    }
     if (argc > 1 && strcmp(argv[1], "run") == 0 &&
-        differential_parse(argc - 1, argv + 1, &o) == 0 && o.out)
+        differential_parse(argc - 1, argv + 1, &o) == 0 && o.out) {
         return o.attached ? run_attached(argc, argv, &o) : differential_run(&o);
+    }
     fprintf(stderr,
             "usage: differential build|run --tree DIR [--seed S] [--first K] [--sequences N]"
             " [--calls N] [--out FILE] [--library SO] [--only I,J,...]"

@@ -44,8 +44,9 @@ struct rng rng_make(uint64_t seed, uint64_t a, uint64_t b)
 const char *plan_name(struct rng *r)
 {
     static char longest[256];
-    if (!rng_percent(r, 2))
+    if (!rng_percent(r, 2)) {
         return stock[rng_below(r, STOCK)];
+    }
     memset(longest, 'n', 255);
     return longest;
 }
@@ -55,16 +56,17 @@ void plan_target(const struct plan *p, struct rng *r, char *buf, size_t size)
     static const char *const fixed[] = {".", "..", "no-such", "no-such/x", "./a", "b/"};
     const struct plan_entry *e = p->n ? &p->entries[rng_below(r, (unsigned)p->n)] : NULL;
     unsigned way = rng_below(r, 6);
-    if (e && way == 0)
+    if (e && way == 0) {
         snprintf(buf, size, "%s", e->path);
-    else if (e && way == 1)
+    } else if (e && way == 1) {
         snprintf(buf, size, "%s/%s", p->root, e->path);
-    else if (way == 2)
+    } else if (way == 2) {
         snprintf(buf, size, "../%s", plan_name(r));
-    else if (way == 3)
+    } else if (way == 3) {
         snprintf(buf, size, "%s", fixed[rng_below(r, sizeof fixed / sizeof *fixed)]);
-    else
+    } else {
         snprintf(buf, size, "%s", plan_name(r));
+    }
 }
 
 static enum plan_kind pick_kind(struct rng *r)
@@ -83,17 +85,20 @@ static const struct plan_entry *pick(const struct plan *p, struct rng *r, enum p
 {
     for (int tries = 0; tries < 4 && p->n; tries++) {
         const struct plan_entry *e = &p->entries[rng_below(r, (unsigned)p->n)];
-        if (e->kind == kind)
+        if (e->kind == kind) {
             return e;
+        }
     }
     return NULL;
 }
 
 static int plan_taken(const struct plan *p, const char *path)
 {
-    for (size_t i = 0; i < p->n; i++)
-        if (strcmp(p->entries[i].path, path) == 0)
+    for (size_t i = 0; i < p->n; i++) {
+        if (strcmp(p->entries[i].path, path) == 0) {
             return 1;
+        }
+    }
     return 0;
 }
 
@@ -112,17 +117,21 @@ static void plan_add_entry(struct plan *p, struct rng *r)
     struct plan_entry *e = &p->entries[p->n];
     const struct plan_entry *parent = pick(p, r, PLAN_DIR), *other = pick(p, r, PLAN_FILE);
     memset(e, 0, sizeof *e);
-    if (parent && strlen(parent->path) < 1000)
+    if (parent && strlen(parent->path) < 1000) {
         snprintf(e->path, sizeof e->path, "%s/%s", parent->path, plan_name(r));
-    else
+    } else {
         snprintf(e->path, sizeof e->path, "%s", plan_name(r));
+    }
     e->kind = pick_kind(r);
-    if (plan_taken(p, e->path) || (e->kind == PLAN_HARDLINK && !other))
+    if (plan_taken(p, e->path) || (e->kind == PLAN_HARDLINK && !other)) {
         return;
-    if (e->kind == PLAN_SYMLINK)
+    }
+    if (e->kind == PLAN_SYMLINK) {
         plan_target(p, r, e->target, sizeof e->target);
-    if (e->kind == PLAN_HARDLINK)
+    }
+    if (e->kind == PLAN_HARDLINK) {
         snprintf(e->target, sizeof e->target, "%s", other->path);
+    }
     plan_dress(e, r);
     p->n++;
 }
@@ -151,8 +160,9 @@ static void add_crowd(struct plan *p, struct rng *r)
         e->size %= 100;
         snprintf(e->path, sizeof e->path, "crowd/m%u%.*s.py", i, (int)rng_below(r, 40),
                  "_a_long_name_of_a_module_of_a_package___");
-        if (e->kind == PLAN_SYMLINK)
+        if (e->kind == PLAN_SYMLINK) {
             strcpy(e->target, (e - rng_below(r, i + 1))->path + strlen("crowd/"));
+        }
     }
     for (int i = 0; i < 2; i++) {
         e = plan_append(p, r, PLAN_SYMLINK);
@@ -170,17 +180,20 @@ void plan_make(struct plan *p, uint64_t seed, unsigned sequence, const char *tre
     p->n = 0;
     snprintf(p->ground, sizeof p->ground, "%s/%06u", tree, sequence);
     snprintf(p->root, sizeof p->root, "%s/in", p->ground);
-    for (unsigned i = 0; i < wanted; i++)
+    for (unsigned i = 0; i < wanted; i++) {
         plan_add_entry(p, &r);
-    if (rng_percent(&r, 3))
+    }
+    if (rng_percent(&r, 3)) {
         add_crowd(p, &r);
+    }
 }
 
 static int plan_write_file(const char *path, const char *data, size_t size)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    if (fd < 0)
+    if (fd < 0) {
         return -1;
+    }
     ssize_t n = write(fd, data, size);
     return close(fd) == 0 && n == (ssize_t)size ? 0 : -1;
 }
@@ -189,8 +202,9 @@ static int random_file(const struct plan_entry *e)
 {
     static char data[70000];
     struct rng r = rng_make((uint64_t)e->mtime, e->size, 1);
-    for (unsigned i = 0; i < e->size; i++)
+    for (unsigned i = 0; i < e->size; i++) {
         data[i] = (char)rng_next(&r);
+    }
     return plan_write_file(e->path, data, e->size);
 }
 
@@ -201,8 +215,9 @@ static int copy_library(const char *from, const char *to)
     if (!size) {
         int fd = open(from, O_RDONLY);
         ssize_t n = fd < 0 ? -1 : read(fd, data, sizeof data);
-        if (n <= 0)
+        if (n <= 0) {
             return -1;
+        }
         close(fd);
         size = (size_t)n;
     }
@@ -232,29 +247,34 @@ static int plan_make_entry(const struct plan_entry *e, const char *library)
 static int finish_entry(const struct plan_entry *e)
 {
     const struct timespec t[2] = {{e->mtime, e->mtime_ns}, {e->mtime, e->mtime_ns}};
-    if (e->kind != PLAN_SYMLINK && chmod(e->path, e->mode) != 0)
+    if (e->kind != PLAN_SYMLINK && chmod(e->path, e->mode) != 0) {
         return -1;
+    }
     return utimensat(AT_FDCWD, e->path, t, AT_SYMLINK_NOFOLLOW);
 }
 
 int plan_build(const struct plan *p, const char *library, const char **failed)
 {
     *failed = p->root;
-    if (mkdir(p->ground, 0755) != 0 || mkdir(p->root, 0755) != 0 || chdir(p->root) != 0)
+    if (mkdir(p->ground, 0755) != 0 || mkdir(p->root, 0755) != 0 || chdir(p->root) != 0) {
         return -1;
+    }
     for (size_t i = 0; i < p->n; i++) {
         *failed = p->entries[i].path;
-        if (plan_make_entry(&p->entries[i], library) != 0)
+        if (plan_make_entry(&p->entries[i], library) != 0) {
             return -1;
+        }
     }
     for (size_t i = p->n; i-- > 0;) {
         *failed = p->entries[i].path;
-        if (finish_entry(&p->entries[i]) != 0)
+        if (finish_entry(&p->entries[i]) != 0) {
             return -1;
+        }
     }
     const struct timespec t[2] = {{800000000, 1}, {800000000, 1}};
     *failed = p->root;
-    if (utimensat(AT_FDCWD, p->root, t, 0) != 0)
+    if (utimensat(AT_FDCWD, p->root, t, 0) != 0) {
         return -1;
+    }
     return utimensat(AT_FDCWD, p->ground, t, 0);
 }

@@ -5,7 +5,7 @@ DIFFERENTIAL := $(B)/differential
 DIFFERENTIAL_OBJ := $(patsubst tests/conformance/differential/%.c,$(B)/obj/tests/conformance/differential/%.o,$(wildcard tests/conformance/differential/*.c))
 
 PROGRAMS += $(DIFFERENTIAL)
-TESTS += test-differential
+PARALLEL_TESTS += test-differential
 
 $(B)/obj/tests/conformance/differential/%.o: COMPONENT_CPPFLAGS = -I.
 # UBSan would report the arguments that are wrong on purpose.

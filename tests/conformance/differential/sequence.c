@@ -18,21 +18,25 @@ static size_t tables_used(const struct sequence *s)
 static unsigned total_weight(const struct sequence *s)
 {
     unsigned total = 0;
-    for (size_t t = 0; t < tables_used(s); t++)
-        for (const struct call *c = tables[t]; c->name; c++)
+    for (size_t t = 0; t < tables_used(s); t++) {
+        for (const struct call *c = tables[t]; c->name; c++) {
             total += c->weight;
+        }
+    }
     return total;
 }
 
 static const struct call *pick_call(const struct sequence *s, struct rng *r)
 {
     unsigned x = rng_below(r, total_weight(s));
-    for (size_t t = 0; t < tables_used(s); t++)
+    for (size_t t = 0; t < tables_used(s); t++) {
         for (const struct call *c = tables[t]; c->name; c++) {
-            if (x < c->weight)
+            if (x < c->weight) {
                 return c;
+            }
             x -= c->weight;
         }
+    }
     return &tables[0][0];
 }
 
@@ -42,15 +46,18 @@ static void fill_slots(struct sequence *s)
     struct rng r = rng_make(s->plan.seed, s->plan.sequence, UINT64_MAX - 1);
     for (int i = 0; i < SLOTS - 1; i++) {
         const char *path = s->plan.root;
-        if (i > 0 && s->plan.n)
+        if (i > 0 && s->plan.n) {
             path = s->plan.entries[rng_below(&r, (unsigned)s->plan.n)].path;
+        }
         s->fds[i] = TRY(open(path, O_RDONLY | O_NONBLOCK));
         tr_fd(s->fds[i], "slot %d: open(%s)", i, tr_q(path));
-        if (s->fds[i] >= 0)
+        if (s->fds[i] >= 0) {
             shadow_open(s, i, CWD_SLOT, path, false);
+        }
         s->dirs[i] = i % 2 ? NULL : TRY(opendir(path));
-        if (!(i % 2))
+        if (!(i % 2)) {
             tr_ptr(s->dirs[i], "stream %d: opendir(%s)", i, tr_q(path));
+        }
     }
 }
 
@@ -60,8 +67,9 @@ void sequence_start(struct sequence *s, uint64_t seed, unsigned number, const ch
     memset(s, 0, sizeof *s);
     s->kinds = kinds;
     plan_make(&s->plan, seed, number, tree);
-    for (int i = 0; i < SLOTS; i++)
+    for (int i = 0; i < SLOTS; i++) {
         s->fds[i] = -1;
+    }
     shadow_start(s);
     tr_forget();
     tr_base(s->plan.ground, TR_MAPPED);
@@ -83,12 +91,15 @@ void sequence_call(struct sequence *s, unsigned index)
 void sequence_end(struct sequence *s)
 {
     for (int i = 0; i < SLOTS; i++) {
-        if (s->fds[i] >= 0)
+        if (s->fds[i] >= 0) {
             close(s->fds[i]);
-        if (s->dirs[i])
+        }
+        if (s->dirs[i]) {
             closedir(s->dirs[i]);
-        if (s->handles[i])
+        }
+        if (s->handles[i]) {
             dlclose(s->handles[i]);
+        }
     }
     shadow_end(s);
 }

@@ -13,8 +13,9 @@
 static int raw_open(int dirfd, const char *path, int flags)
 {
     int fd = (int)syscall(SYS_openat, dirfd, path, flags | O_PATH | O_CLOEXEC);
-    if (fd < 0 || fd >= SHADOW_FD)
+    if (fd < 0 || fd >= SHADOW_FD) {
         return fd;
+    }
     int high = fcntl(fd, F_DUPFD_CLOEXEC, SHADOW_FD);
     syscall(SYS_close, fd);
     return high;
@@ -27,42 +28,49 @@ static bool usable(const char *path)
 
 void shadow_close(struct sequence *s, int slot)
 {
-    if (s->shadows[slot] >= 0)
+    if (s->shadows[slot] >= 0) {
         syscall(SYS_close, s->shadows[slot]);
+    }
     s->shadows[slot] = -1;
 }
 
 void shadow_start(struct sequence *s)
 {
-    for (int i = 0; i < SLOTS; i++)
+    for (int i = 0; i < SLOTS; i++) {
         s->shadows[i] = -1;
+    }
     s->shadows[CWD_SLOT] = raw_open(AT_FDCWD, s->plan.root, O_DIRECTORY);
-    if (s->shadows[CWD_SLOT] < 0)
+    if (s->shadows[CWD_SLOT] < 0) {
         abort();
+    }
 }
 
 void shadow_end(struct sequence *s)
 {
-    for (int i = 0; i <= SLOTS; i++)
+    for (int i = 0; i <= SLOTS; i++) {
         shadow_close(s, i);
+    }
 }
 
 void shadow_open(struct sequence *s, int to, int from, const char *path, bool nofollow)
 {
     int fd = -1;
-    if (usable(path) && (path[0] == '/' || from >= 0))
+    if (usable(path) && (path[0] == '/' || from >= 0)) {
         fd = raw_open(from < 0 ? -1 : s->shadows[from], path, nofollow ? O_NOFOLLOW : 0);
+    }
     shadow_close(s, to);
     s->shadows[to] = fd;
 }
 
 void shadow_copy(struct sequence *s, int to, int from)
 {
-    if (to == from)
+    if (to == from) {
         return;
+    }
     shadow_close(s, to);
-    if (s->shadows[from] >= 0)
+    if (s->shadows[from] >= 0) {
         s->shadows[to] = fcntl(s->shadows[from], F_DUPFD_CLOEXEC, SHADOW_FD);
+    }
 }
 
 static bool on_ground(const struct sequence *s, int fd)
@@ -71,8 +79,9 @@ static bool on_ground(const struct sequence *s, int fd)
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     long n = syscall(SYS_readlink, link, name, sizeof name - 1);
     size_t ground = strlen(s->plan.ground);
-    if (n < (long)ground)
+    if (n < (long)ground) {
         return false;
+    }
     name[n] = '\0';
     return strncmp(name, s->plan.ground, ground) == 0 && (name[ground] == '/' || !name[ground]);
 }
@@ -85,8 +94,9 @@ bool shadow_permits_slot(const struct sequence *s, int slot)
 static bool permits(const struct sequence *s, int dirfd, const char *path, int flags)
 {
     int fd = raw_open(dirfd, path, flags);
-    if (fd < 0)
+    if (fd < 0) {
         return true;
+    }
     bool ok = on_ground(s, fd);
     syscall(SYS_close, fd);
     return ok;
@@ -96,12 +106,15 @@ static bool permits(const struct sequence *s, int dirfd, const char *path, int f
 static void shadow_parent_of(const char *path, char *buf, size_t size)
 {
     size_t n = strlen(path);
-    while (n && path[n - 1] == '/')
+    while (n && path[n - 1] == '/') {
         n--;
-    while (n && path[n - 1] != '/')
+    }
+    while (n && path[n - 1] != '/') {
         n--;
-    if (n >= size)
+    }
+    if (n >= size) {
         n = 0;
+    }
     snprintf(buf, size, "%.*s", n ? (int)n : 1, n ? path : ".");
 }
 
@@ -115,32 +128,38 @@ static bool permits_end(const struct sequence *s, int dirfd, const char *path)
     for (int i = 0; ok && i < 40 && (link = raw_open(at, path, O_NOFOLLOW)) >= 0; i++) {
         long n = syscall(SYS_readlinkat, link, "", text[i % 2], sizeof text[0] - 1);
         syscall(SYS_close, link);
-        if (n < 0) /* no link, so it is there: an open tells */
+        if (n < 0) { /* no link, so it is there: an open tells */
             break;
+        }
         text[i % 2][n] = '\0';
         shadow_parent_of(path, parent, sizeof parent);
         int next = raw_open(at, parent, O_DIRECTORY);
-        if (at != dirfd)
+        if (at != dirfd) {
             syscall(SYS_close, at);
+        }
         at = next;
         path = text[i % 2];
         shadow_parent_of(path, parent, sizeof parent);
         ok = permits(s, at, parent, O_DIRECTORY);
     }
-    if (at != dirfd)
+    if (at != dirfd) {
         syscall(SYS_close, at);
+    }
     return ok;
 }
 
 bool shadow_permits(const struct sequence *s, int from, const char *path)
 {
     static char parent[8192];
-    if (!usable(path))
+    if (!usable(path)) {
         return true;
-    if (!path[0])
+    }
+    if (!path[0]) {
         return shadow_permits_slot(s, from);
-    if (path[0] != '/' && from < 0)
+    }
+    if (path[0] != '/' && from < 0) {
         return true; /* relative to no directory */
+    }
     int dirfd = from < 0 ? -1 : s->shadows[from];
     shadow_parent_of(path, parent, sizeof parent);
     return permits(s, dirfd, parent, O_DIRECTORY) && permits(s, dirfd, path, 0) &&

@@ -22,10 +22,12 @@ static void access_by_dirfd(int dirfd, const char *path)
     static const int flags[] = {
         0,         AT_EACCESS, AT_SYMLINK_NOFOLLOW, AT_EACCESS | AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH,
         0x40000000};
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        for (size_t m = 0; m < sizeof modes / sizeof *modes; m++)
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        for (size_t m = 0; m < sizeof modes / sizeof *modes; m++) {
             tr_ret(TRY(faccessat(dirfd, path, modes[m], flags[i])), "faccessat(%s, %d, %x)",
                    tr_q(path), modes[m], flags[i]);
+        }
+    }
 }
 
 void family_run(const struct family *f)

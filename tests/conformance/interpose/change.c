@@ -36,11 +36,13 @@ static void change_list(void)
 {
     DIR *d = TRY(opendir("."));
     tr_ptr(d, "    opendir");
-    if (!d)
+    if (!d) {
         return;
+    }
     const struct dirent *e;
-    while ((e = readdir(d)))
+    while ((e = readdir(d))) {
         tr_name_add(strlen(e->d_name) < 10 ? e->d_name : "(temporary)", e->d_ino, e->d_type);
+    }
     tr_names("readdir");
     closedir(d);
 }
@@ -53,12 +55,14 @@ static void change_look(void)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         int r = TRY(lstat(all[i], &st));
         tr_ret(r, "    lstat(%s)", all[i]);
-        if (r == 0)
+        if (r == 0) {
             tr_stat(&st);
+        }
         r = TRY(stat(all[i], &st));
         tr_ret(r, "    stat(%s)", all[i]);
-        if (r == 0)
+        if (r == 0) {
             tr_stat(&st);
+        }
         tr_ret(TRY(access(all[i], X_OK)), "    access(%s)", all[i]);
     }
     change_list();
@@ -73,8 +77,9 @@ static void change_enter(const char *name)
     snprintf(dir, sizeof dir, "%s/rw/%d/%d/%02u", family->tree, family->rank, family->touch,
              folder++);
     tr_line("-- %s", name);
-    if (chdir(dir) != 0)
+    if (chdir(dir) != 0) {
         abort();
+    }
     change_look();
 }
 
@@ -90,8 +95,9 @@ static void change_enter(const char *name)
 static int change_open_file(void)
 {
     int fd = open("file", O_RDONLY);
-    if (fd < 0)
+    if (fd < 0) {
         abort();
+    }
     return fd;
 }
 
@@ -113,8 +119,9 @@ static int closing(int fd, int result)
 
 static int change_put(int fd)
 {
-    if (fd < 0)
+    if (fd < 0) {
         return -1;
+    }
     ssize_t n = write(fd, "written", 7);
     close(fd);
     return n == 7 ? 0 : -1;
@@ -122,8 +129,9 @@ static int change_put(int fd)
 
 static int change_put_stream(FILE *s)
 {
-    if (!s)
+    if (!s) {
         return -1;
+    }
     int r = fputs("by a stream", s) < 0 ? -1 : 0;
     return fclose(s) == 0 ? r : -1;
 }
@@ -131,8 +139,9 @@ static int change_put_stream(FILE *s)
 static FILE *a_stream(const char *path)
 {
     FILE *s = fopen(path, "r");
-    if (!s)
+    if (!s) {
         abort();
+    }
     return s;
 }
 
@@ -165,8 +174,9 @@ static const char *foreign(const char *name)
     snprintf(link, sizeof link, "%s/../foreign-%d", family->tree, family->rank);
     snprintf(target, sizeof target, "%s/%s", getcwd(here, sizeof here), name);
     remove(link);
-    if (symlink(target, link) != 0)
+    if (symlink(target, link) != 0) {
         abort();
+    }
     errno = 0;
     return link;
 }
@@ -282,8 +292,9 @@ static int shown(const char *path, int fd)
     struct stat st;
     int err = errno;
     tr_ret(TRY(stat(path, &st)), "    stat of the temporary");
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
+    }
     errno = err;
     return fd < 0 ? -1 : 0;
 }
@@ -371,8 +382,9 @@ static void reading(void)
         int fd = fileno(s);
         s = i == 1 ? TRY(freopen64("link", modes[i], s)) : TRY(freopen("file", modes[i], s));
         tr_ptr(s, "freopen in mode %s", modes[i]);
-        if (!s)
+        if (!s) {
             continue;
+        }
         tr_line("    the same descriptor: %d", fileno(s) == fd);
         tr_ret(TRY(fcntl(fd, F_GETFD)), "    F_GETFD");
         tr_line("    %s", fgets(text, sizeof text, s) ? text : "nothing");

@@ -30,8 +30,9 @@ static int accept_all64(const struct dirent64 *e)
 static void dir_list(DIR *d, const char *what)
 {
     struct dirent *e;
-    while ((e = TRY(readdir(d))))
+    while ((e = TRY(readdir(d)))) {
         tr_name_add(e->d_name, e->d_ino, e->d_type);
+    }
     tr_line("    readdir ends with %s", tr_errno(errno));
     tr_names(what);
 }
@@ -39,8 +40,9 @@ static void dir_list(DIR *d, const char *what)
 static void list64(DIR *d, const char *what)
 {
     struct dirent64 *e;
-    while ((e = TRY(readdir64(d))))
+    while ((e = TRY(readdir64(d)))) {
         tr_name_add(e->d_name, e->d_ino, e->d_type);
+    }
     tr_line("    readdir64 ends with %s", tr_errno(errno));
     tr_names(what);
 }
@@ -50,8 +52,9 @@ static void list_r(DIR *d, const char *name)
     readdir_r_call *call = (readdir_r_call *)family_symbol(name);
     struct dirent entry, *e;
     int r;
-    while ((r = call(d, &entry, &e)) == 0 && e)
+    while ((r = call(d, &entry, &e)) == 0 && e) {
         tr_name_add(e->d_name, e->d_ino, e->d_type);
+    }
     tr_line("    %s ends with %d", name, r);
     tr_names(name);
 }
@@ -67,12 +70,14 @@ static void positions(DIR *d)
     for (; n < 7; n++) {
         at = telldir(d);
         e = readdir(d);
-        if (!e)
+        if (!e) {
             break;
+        }
         strcpy(name, e->d_name);
     }
-    while (readdir(d))
+    while (readdir(d)) {
         continue;
+    }
     if (n == 7) {
         seekdir(d, at);
         e = readdir(d);
@@ -88,12 +93,14 @@ static void as_descriptor(int fd)
     struct stat st;
     int r = TRY(fstat(fd, &st));
     tr_ret(r, "    fstat of dirfd");
-    if (r == 0)
+    if (r == 0) {
         tr_stat(&st);
+    }
     r = TRY(fstatat(fd, "sub", &st, AT_SYMLINK_NOFOLLOW));
     tr_ret(r, "    fstatat dirfd, sub");
-    if (r == 0)
+    if (r == 0) {
         tr_stat(&st);
+    }
     int file = TRY(openat(fd, "mod.py", O_RDONLY));
     tr_fd(file, "    openat dirfd, mod.py");
     if (file >= 0) {
@@ -111,26 +118,30 @@ static void go_there(const struct family *f, int fd)
     struct stat st;
     int r = TRY(fchdir(fd));
     tr_ret(r, "    fchdir");
-    if (r != 0)
+    if (r != 0) {
         return;
+    }
     char *cwd = getcwd(NULL, 0);
     tr_line("    getcwd %s", tr_q(cwd));
     free(cwd);
     r = TRY(stat("mod.py", &st));
     tr_ret(r, "    stat mod.py from there");
-    if (r == 0)
+    if (r == 0) {
         tr_stat(&st);
+    }
     tr_ret(TRY(access("../pkg", F_OK)), "    access ../pkg from there");
-    if (chdir(f->tree) != 0)
+    if (chdir(f->tree) != 0) {
         abort();
+    }
 }
 
 static void with_opendir(const struct family *f, const char *path)
 {
     DIR *d = TRY(opendir(path));
     tr_ptr(d, "opendir(%s)", tr_q(path));
-    if (!d)
+    if (!d) {
         return;
+    }
     dir_list(d, "readdir");
     rewinddir(d);
     list64(d, "readdir64");
@@ -150,8 +161,9 @@ static void with_fdopendir(const struct family *f, const char *path)
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
         int fd = TRY(openat(f->dirfd, path, flags[i]));
         tr_fd(fd, "openat(%s, %x)", tr_q(path), flags[i]);
-        if (fd < 0)
+        if (fd < 0) {
             continue;
+        }
         as_descriptor(fd);
         go_there(f, fd);
         DIR *d = TRY(fdopendir(fd));
@@ -173,14 +185,16 @@ static void with_getdents(const char *path)
     static char buf[32768] __attribute__((aligned(8)));
     int fd = TRY(open(path, O_RDONLY | O_DIRECTORY));
     ssize_t n;
-    if (fd < 0)
+    if (fd < 0) {
         return;
-    while ((n = TRY(getdents64(fd, buf, sizeof buf))) > 0)
+    }
+    while ((n = TRY(getdents64(fd, buf, sizeof buf))) > 0) {
         for (ssize_t at = 0; at < n;) {
             const struct dirent64 *e = (const struct dirent64 *)(buf + at);
             tr_name_add(e->d_name, e->d_ino, e->d_type);
             at += e->d_reclen;
         }
+    }
     tr_ret(n, "getdents64(%s)", tr_q(path));
     tr_names("getdents64");
     close(fd);
@@ -195,8 +209,9 @@ static void scanned(int n, struct dirent **e, const char *call, const char *path
                 (unsigned long)e[i]->d_ino);
         free(e[i]);
     }
-    if (n >= 0)
+    if (n >= 0) {
         free(e);
+    }
 }
 
 static void with_scandir(const struct family *f, const char *path)

@@ -25,8 +25,9 @@ static void *dl_load(const char *name, int flags)
 {
     void *h = dlopen(name, flags);
     tr_line("dlopen(%s, %x) = %s", tr_q(name), flags, h ? "ok" : "NULL");
-    if (!h)
+    if (!h) {
         tr_line("    dlerror %s", tr_q(dlerror()));
+    }
     return h;
 }
 
@@ -48,22 +49,27 @@ static void identify(void *h, const char *symbol)
     Dl_info info = {0};
     void *sym = dlsym(h, symbol);
     tr_line("    dlsym %s: %s", symbol, sym ? "found" : tr_q(dlerror()));
-    if (sym && dladdr(sym, &info))
+    if (sym && dladdr(sym, &info)) {
         tr_line("    dladdr %s %s", tr_q(info.dli_fname), tr_q(info.dli_sname));
-    if (sym)
+    }
+    if (sym) {
         tr_line("    calls give %d", ((value_call *)sym)());
-    if (dlinfo(h, RTLD_DI_LINKMAP, &map) == 0)
+    }
+    if (dlinfo(h, RTLD_DI_LINKMAP, &map) == 0) {
         tr_line("    link map %s", tr_q(map->l_name));
-    if (dlinfo(h, RTLD_DI_ORIGIN, origin) == 0)
+    }
+    if (dlinfo(h, RTLD_DI_ORIGIN, origin) == 0) {
         tr_line("    origin %s", tr_q(without_mirror(origin)));
+    }
 }
 
 static int seen(struct dl_phdr_info *info, size_t size, void *tree)
 {
     (void)size;
     if (strncmp(info->dlpi_name, tree, strlen(tree)) == 0 ||
-        strstr(info->dlpi_name, "/libinterpose_"))
+        strstr(info->dlpi_name, "/libinterpose_")) {
         tr_line("    loaded: %s", tr_q(info->dlpi_name));
+    }
     return 0;
 }
 
@@ -82,8 +88,9 @@ static void dl_same(const char *what, const void *a, const void *b)
 static void by_names(const struct family *f)
 {
     void *h = dl_load(family_abs(f, "lib/module.so"), RTLD_NOW);
-    if (!h)
+    if (!h) {
         return;
+    }
     identify(h, "module_value");
     identify(h, "leaf_value"); /* of its dependency, found through $ORIGIN/deps */
     show_loaded(f);
@@ -93,13 +100,15 @@ static void by_names(const struct family *f)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         void *again = dl_load(family_abs(f, names[i]), RTLD_LAZY);
         dl_same(names[i], h, again);
-        if (again)
+        if (again) {
             tr_line("    dlclose %d", dlclose(again));
+        }
     }
     void *noload = dl_load(family_abs(f, "lib/module.so"), RTLD_NOW | RTLD_NOLOAD);
     dl_same("RTLD_NOLOAD", h, noload);
-    if (noload)
+    if (noload) {
         dlclose(noload);
+    }
     tr_line("    dlclose %d", dlclose(h));
     show_loaded(f);
     dl_load(family_abs(f, "lib/module.so"), RTLD_NOW | RTLD_NOLOAD);
@@ -124,8 +133,9 @@ static void by_caller(const struct family *f)
 {
     dl_load("libinterpose_second.so", RTLD_NOW); /* our own RUNPATH does not have it */
     void *h = dl_load(family_abs(f, "lib/caller.so"), RTLD_NOW);
-    if (!h)
+    if (!h) {
         return;
+    }
     dlopen_call *call = (dlopen_call *)dlsym(h, "caller_dlopen");
     void *other = call("libinterpose_second.so", RTLD_NOW);
     tr_line("caller: dlopen libinterpose_second.so %s", other ? "ok" : tr_q(dlerror()));
@@ -146,12 +156,15 @@ static void scope(const struct family *f)
     tr_line("    global: leaf_value is %s",
             dlsym(RTLD_DEFAULT, "leaf_value") ? "seen" : "not seen");
     void *d = dl_load(family_abs(f, "lib/deps/libinterpose_second.so"), RTLD_NOW | DEEPBIND);
-    if (d)
+    if (d) {
         dlclose(d);
-    if (g)
+    }
+    if (g) {
         dlclose(g);
-    if (h)
+    }
+    if (h) {
         dlclose(h);
+    }
     show_loaded(f);
 }
 
@@ -174,17 +187,20 @@ static void dl_failures(const struct family *f)
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         void *h = dl_load(family_abs(f, bad[i]), RTLD_NOW);
-        if (h)
+        if (h) {
             dlclose(h);
+        }
         dl_load(family_abs(f, bad[i]), RTLD_NOW | RTLD_NOLOAD);
     }
     dl_load(family_abs(f, "lib/module.so"), 0); /* neither RTLD_LAZY nor RTLD_NOW */
     void *lazy = dl_load(family_abs(f, "lib/undefined.so"), RTLD_LAZY);
-    if (lazy)
+    if (lazy) {
         dlclose(lazy);
+    }
     void *self = dl_load(NULL, RTLD_NOW);
-    if (self)
+    if (self) {
         tr_line("    self: Py_Initialize %s", dlsym(self, "Py_Initialize") ? "found" : "not found");
+    }
     dl_load("", RTLD_NOW | RTLD_NOLOAD);
 }
 

@@ -39,12 +39,14 @@ void family_read_all(int fd)
     static char buf[1 << 20];
     size_t used = 0;
     ssize_t n;
-    while (used < sizeof buf && (n = TRY(read(fd, buf + used, sizeof buf - used))) > 0)
+    while (used < sizeof buf && (n = TRY(read(fd, buf + used, sizeof buf - used))) > 0) {
         used += (size_t)n;
-    if (n < 0)
+    }
+    if (n < 0) {
         tr_ret(n, "    read");
-    else
+    } else {
         tr_bytes("read", buf, used);
+    }
 }
 
 void *family_symbol(const char *name)
@@ -69,12 +71,14 @@ static void load_corpus(struct family *f, const char *file)
     static const char *paths[PATHS_MAX];
     int fd = (int)syscall(SYS_openat, AT_FDCWD, file, O_RDONLY);
     long size = fd < 0 ? -1 : syscall(SYS_read, fd, text, CORPUS_MAX);
-    if (size < 0)
+    if (size < 0) {
         die(file);
+    }
     syscall(SYS_close, fd);
     f->paths = paths;
-    for (const char *p = text; p < text + size && f->n_paths < PATHS_MAX; p += strlen(p) + 1)
+    for (const char *p = text; p < text + size && f->n_paths < PATHS_MAX; p += strlen(p) + 1) {
         paths[f->n_paths++] = p;
+    }
 }
 
 int main(int argc, char **argv)
@@ -91,15 +95,18 @@ int main(int argc, char **argv)
     f.tree = argv[1];
     load_corpus(&f, argv[2]);
     snprintf(out, sizeof out, "%s.%d", argv[3], f.rank);
-    if (tr_open(out) != 0)
+    if (tr_open(out) != 0) {
         die(out);
+    }
     f.dirfd = (int)syscall(SYS_openat, AT_FDCWD, f.tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (f.dirfd < 0)
+    if (f.dirfd < 0) {
         die(f.tree);
+    }
     tr_base(f.tree, TR_EXACT);
     for (f.touch = 1; f.touch <= 2; f.touch++) {
-        if (chdir(f.tree) != 0)
+        if (chdir(f.tree) != 0) {
             die(f.tree);
+        }
         tr_line("== touch %d", f.touch);
         family_run(&f);
     }

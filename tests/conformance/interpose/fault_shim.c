@@ -27,16 +27,21 @@ static void *real(const char *name)
 
 static int stat_with_fault(int r, struct stat *st)
 {
-    if (r == 0 && shim_fault("stat-mtime"))
+    if (r == 0 && shim_fault("stat-mtime")) {
         st->st_mtim.tv_nsec ^= 1;
-    if (r == 0 && shim_fault("stat-dev"))
+    }
+    if (r == 0 && shim_fault("stat-dev")) {
         st->st_dev ^= 1;
-    if (r == 0 && shim_fault("stat-nlink"))
+    }
+    if (r == 0 && shim_fault("stat-nlink")) {
         st->st_nlink++;
-    if (r == -1 && shim_fault("stat-errno") && errno == ENOTDIR)
+    }
+    if (r == -1 && shim_fault("stat-errno") && errno == ENOTDIR) {
         errno = ENOENT;
-    if (r == 0 && shim_fault("stat-leaves-errno"))
+    }
+    if (r == 0 && shim_fault("stat-leaves-errno")) {
         errno = EAGAIN;
+    }
     return r;
 }
 
@@ -48,8 +53,9 @@ static int stat_stale(const char *path, struct stat *st)
         struct stat st;
     } seen[4096];
     size_t n = strlen(path), i = 5381;
-    for (const char *p = path; *p; p++)
+    for (const char *p = path; *p; p++) {
         i = i * 33 + (unsigned char)*p;
+    }
     i %= 4096;
     if (path[0] == '/' && strcmp(seen[i].path, path) == 0) {
         *st = seen[i].st;
@@ -65,8 +71,9 @@ static int stat_stale(const char *path, struct stat *st)
 
 int stat(const char *path, struct stat *st)
 {
-    if (shim_fault("stat-stale") && (uintptr_t)path > 4096 && (uintptr_t)st > 4096)
+    if (shim_fault("stat-stale") && (uintptr_t)path > 4096 && (uintptr_t)st > 4096) {
         return stat_stale(path, st);
+    }
     return stat_with_fault(((int (*)(const char *, struct stat *))real("stat"))(path, st), st);
 }
 
@@ -86,8 +93,9 @@ int __xstat(int ver, const char *path, struct stat *st)
 int fstat(int fd, struct stat *st)
 {
     int r = ((int (*)(int, struct stat *))real("fstat"))(fd, st);
-    if (r == 0 && shim_fault("fstat-ino"))
+    if (r == 0 && shim_fault("fstat-ino")) {
         st->st_ino += 1000000;
+    }
     return r;
 }
 
@@ -106,37 +114,43 @@ int open(const char *path, int flags, ...)
         mode = va_arg(ap, mode_t);
         va_end(ap);
     }
-    if (shim_fault("open-cloexec"))
+    if (shim_fault("open-cloexec")) {
         flags &= ~O_CLOEXEC;
-    if (shim_fault("open-nofollow"))
+    }
+    if (shim_fault("open-nofollow")) {
         flags &= ~O_NOFOLLOW;
+    }
     int fd = ((int (*)(const char *, int, ...))real("open"))(path, flags, mode);
-    if (fd >= 0 && shim_fault("open-offset") && !(flags & (O_PATH | O_DIRECTORY)))
+    if (fd >= 0 && shim_fault("open-offset") && !(flags & (O_PATH | O_DIRECTORY))) {
         lseek(fd, 1, SEEK_SET);
+    }
     return fd;
 }
 
 FILE *fopen(const char *path, const char *mode)
 {
     FILE *s = ((FILE * (*)(const char *, const char *)) real("fopen"))(path, mode);
-    if (s && shim_fault("fopen-offset"))
+    if (s && shim_fault("fopen-offset")) {
         fseek(s, 1, SEEK_SET);
+    }
     return s;
 }
 
 ssize_t readlink(const char *path, char *buf, size_t size)
 {
     ssize_t n = ((ssize_t(*)(const char *, char *, size_t))real("readlink"))(path, buf, size);
-    if (n > 0 && (size_t)n < size && shim_fault("readlink-nul"))
+    if (n > 0 && (size_t)n < size && shim_fault("readlink-nul")) {
         buf[n] = '\0';
+    }
     return n;
 }
 
 char *realpath(const char *path, char *resolved)
 {
     char *r = ((char *(*)(const char *, char *))real("realpath"))(path, resolved);
-    if (r && r[0] && shim_fault("realpath"))
+    if (r && r[0] && shim_fault("realpath")) {
         r[strlen(r) - 1] = '\0';
+    }
     return r;
 }
 
@@ -144,17 +158,20 @@ struct dirent *readdir(DIR *d)
 {
     struct dirent *(*call)(DIR *) = real("readdir");
     struct dirent *e = call(d);
-    if (e && shim_fault("readdir-type"))
+    if (e && shim_fault("readdir-type")) {
         e->d_type = DT_UNKNOWN;
-    if (e && shim_fault("readdir-drop") && strcmp(e->d_name, "mod.py") == 0)
+    }
+    if (e && shim_fault("readdir-drop") && strcmp(e->d_name, "mod.py") == 0) {
         e = call(d);
+    }
     return e;
 }
 
 void seekdir(DIR *d, long at)
 {
-    if (!shim_fault("seekdir"))
+    if (!shim_fault("seekdir")) {
         ((void (*)(DIR *, long))real("seekdir"))(d, at);
+    }
 }
 
 static char *(*real_dlerror)(void);
@@ -168,11 +185,13 @@ __attribute__((constructor)) static void find_dlerror(void)
 char *dlerror(void)
 {
     static char text[8192];
-    if (!real_dlerror) /* ASan asks before any constructor */
+    if (!real_dlerror) { /* ASan asks before any constructor */
         find_dlerror();
+    }
     char *t = real_dlerror();
-    if (!t || !shim_fault("dlerror"))
+    if (!t || !shim_fault("dlerror")) {
         return t;
+    }
     snprintf(text, sizeof text, "/dev/shm/mirror%s", t);
     return text;
 }
@@ -186,14 +205,16 @@ ssize_t pread(int fd, void *buf, size_t size, off_t off)
 /* A cache that does not see the process's own writes. */
 int unlink(const char *path)
 {
-    if (shim_fault("unlink-lost"))
+    if (shim_fault("unlink-lost")) {
         return 0;
+    }
     return ((int (*)(const char *))real("unlink"))(path);
 }
 
 int chmod(const char *path, mode_t mode)
 {
-    if (shim_fault("chmod-lost"))
+    if (shim_fault("chmod-lost")) {
         return 0;
+    }
     return ((int (*)(const char *, mode_t))real("chmod"))(path, mode);
 }

@@ -20,8 +20,9 @@ static void show_stat(int fd, const char *what)
     struct stat st;
     int r = TRY(fstat(fd, &st));
     tr_ret(r, "    fstat %s", what);
-    if (r == 0)
+    if (r == 0) {
         tr_stat(&st);
+    }
 }
 
 static void duplicates(int fd)
@@ -47,8 +48,9 @@ static void number_reuse(int fd)
     int held = dup(fd);
     tr_fd(TRY(dup2(other, held)), "    dup2 of /dev/null over a copy");
     struct stat st;
-    if (fstat(held, &st) == 0)
+    if (fstat(held, &st) == 0) {
         tr_line("    now %o rdev %lx", st.st_mode, (unsigned long)st.st_rdev);
+    }
     tr_fd(TRY(dup2(fd, held)), "    dup2 back");
     show_stat(held, "of it");
     close(held);
@@ -63,9 +65,10 @@ static void offsets(int fd)
         int whence;
     } seeks[] = {{0, SEEK_END},  {-5, SEEK_END}, {3, SEEK_CUR},  {1 << 20, SEEK_SET},
                  {-1, SEEK_SET}, {0, SEEK_DATA}, {0, SEEK_HOLE}, {0, 77}};
-    for (size_t i = 0; i < sizeof seeks / sizeof *seeks; i++)
+    for (size_t i = 0; i < sizeof seeks / sizeof *seeks; i++) {
         tr_ret(TRY(lseek(fd, seeks[i].off, seeks[i].whence)), "    lseek %ld %d",
                (long)seeks[i].off, seeks[i].whence);
+    }
     tr_ret(TRY(pread(fd, b, 8, 4)), "    pread 8 at 4");
     tr_bytes("pread", b, 8);
     struct iovec iov[] = {{b, 4}, {b + 8, 4}};
@@ -99,14 +102,16 @@ static void mapped(int fd)
                 {PROT_READ | PROT_WRITE, MAP_PRIVATE},
                 {PROT_READ | PROT_WRITE, MAP_SHARED},
                 {PROT_READ | PROT_EXEC, MAP_PRIVATE}};
-    if (fstat(fd, &st) != 0)
+    if (fstat(fd, &st) != 0) {
         return;
+    }
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
         void *p = TRY(mmap(NULL, (size_t)st.st_size, maps[i].prot, maps[i].flags, fd, 0));
         tr_line("    mmap %d %d %s", maps[i].prot, maps[i].flags,
                 p == MAP_FAILED ? tr_errno(errno) : "ok");
-        if (p == MAP_FAILED)
+        if (p == MAP_FAILED) {
             continue;
+        }
         tr_bytes("mapping", p, (size_t)st.st_size);
         munmap(p, (size_t)st.st_size);
     }
@@ -117,8 +122,9 @@ static void piped(int fd)
     char b[64];
     int p[2];
     off_t at = 1;
-    if (pipe(p) != 0)
+    if (pipe(p) != 0) {
         return;
+    }
     ssize_t n = TRY(sendfile(p[1], fd, &at, 20));
     tr_ret(n, "    sendfile");
     close(p[1]);
@@ -132,8 +138,9 @@ static void as_stream(int fd)
     char b[16];
     FILE *s = TRY(fdopen(dup(fd), "r"));
     tr_ptr(s, "    fdopen");
-    if (!s)
+    if (!s) {
         return;
+    }
     rewind(s);
     tr_bytes("fread", b, fread(b, 1, sizeof b, s));
     fclose(s);
@@ -157,8 +164,9 @@ static void forked(int fd, const char *path)
         _exit(7);
     }
     int status = -1;
-    if (child > 0)
+    if (child > 0) {
         waitpid(child, &status, 0);
+    }
     tr_line("    child ended with %x", status);
     tr_ret(TRY(lseek(fd, 0, SEEK_CUR)), "    the parent's offset");
 }
@@ -167,8 +175,9 @@ static void fd_use(const char *path)
 {
     int fd = TRY(open(path, O_RDONLY | O_CLOEXEC));
     tr_fd(fd, "open(%s)", tr_q(path));
-    if (fd < 0)
+    if (fd < 0) {
         return;
+    }
     duplicates(fd);
     number_reuse(fd);
     offsets(fd);
@@ -186,15 +195,17 @@ static void across_chdir(const struct family *f)
 {
     int fd = open("pkg/mod.py", O_RDONLY);
     struct stat st;
-    if (fd < 0 || chdir("pkg/sub") != 0)
+    if (fd < 0 || chdir("pkg/sub") != 0) {
         return;
+    }
     show_stat(fd, "after chdir");
     tr_ret(TRY(stat("../mod.py", &st)), "    stat ../mod.py");
     tr_stat(&st);
     tr_ret(TRY(access("pkg/mod.py", F_OK)), "    access pkg/mod.py");
     close(fd);
-    if (chdir(f->tree) != 0)
+    if (chdir(f->tree) != 0) {
         abort();
+    }
 }
 
 /* 300 descriptors at once: each is its own file with its own offset. */

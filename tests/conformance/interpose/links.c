@@ -26,8 +26,9 @@ static char *links_fresh(void)
 static void links_report(ssize_t n, const char *call, const char *path, size_t size)
 {
     tr_ret(n, "%s(%s, %zd)", call, tr_q(path), (ssize_t)size);
-    if (n >= 0)
+    if (n >= 0) {
         tr_bytes("buffer", buf, sizeof buf);
+    }
 }
 
 static void by_readlink(int dirfd, const char *path)
@@ -39,8 +40,9 @@ static void by_readlink(int dirfd, const char *path)
         volatile size_t n = sizes[i]; /* volatile: the compiler must not check the size */
         links_report(TRY(readlink(path, links_fresh(), n)), "readlink", path, n);
         links_report(TRY(readlinkat(dirfd, path, links_fresh(), n)), "readlinkat", path, n);
-        if (n > PATH_MAX)
+        if (n > PATH_MAX) {
             continue;
+        }
         links_report(TRY(chk(path, links_fresh(), n, PATH_MAX)), "__readlink_chk", path, n);
         links_report(TRY(at_chk(dirfd, path, links_fresh(), n, PATH_MAX)), "__readlinkat_chk", path,
                      n);
@@ -52,10 +54,11 @@ static void resolved(const char *r, const char *call, const char *path)
 {
     int err = errno;
     tr_ptr(r, "%s(%s)", call, tr_q(path));
-    if (r)
+    if (r) {
         tr_line("    -> %s", tr_q(r));
-    else if (err == ENOENT || err == EACCES)
+    } else if (err == ENOENT || err == EACCES) {
         tr_line("    stopped at %s", tr_q(buf));
+    }
 }
 
 static void by_realpath(const char *path)
@@ -77,8 +80,9 @@ static void by_empty_path(const char *path)
 {
     int fd = TRY(open(path, O_PATH | O_NOFOLLOW));
     tr_fd(fd, "open(%s, O_PATH|O_NOFOLLOW)", tr_q(path));
-    if (fd < 0)
+    if (fd < 0) {
         return;
+    }
     links_report(TRY(readlinkat(fd, "", links_fresh(), PATH_MAX)), "readlinkat empty", path,
                  PATH_MAX);
     close(fd);

@@ -72,24 +72,28 @@ static void open_examine(int fd)
     tr_ret(TRY(fcntl(fd, F_GETFD)), "    F_GETFD");
     int r = TRY(fstat(fd, &st));
     tr_ret(r, "    fstat");
-    if (r == 0)
+    if (r == 0) {
         tr_stat(&st);
+    }
     tr_ret(TRY(lseek(fd, 0, SEEK_CUR)), "    lseek");
-    if (r == 0 && S_ISREG(st.st_mode))
+    if (r == 0 && S_ISREG(st.st_mode)) {
         family_read_all(fd);
+    }
     tr_ret(TRY(close(fd)), "    close");
     tr_closed(fd);
 }
 
 static void open_open_all(int dirfd, const char *path)
 {
-    for (size_t o = 0; o < sizeof openers / sizeof *openers; o++)
+    for (size_t o = 0; o < sizeof openers / sizeof *openers; o++) {
         for (size_t i = 0; i < sizeof flag_sets / sizeof *flag_sets; i++) {
             int fd = TRY(openers[o].call(dirfd, path, flag_sets[i]));
             tr_fd(fd, "%s(%s, %x)", openers[o].name, tr_q(path), flag_sets[i]);
-            if (fd >= 0)
+            if (fd >= 0) {
                 open_examine(fd);
+            }
         }
+    }
 }
 
 void family_run(const struct family *f)

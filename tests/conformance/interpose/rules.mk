@@ -9,7 +9,7 @@ INTERPOSE_LIBS := $(addprefix $(INTERPOSE)/lib/,module.so caller.so undefined.so
 INTERPOSE_PROGRAMS := $(addprefix $(INTERPOSE)/,$(INTERPOSE_FAMILIES) fault_shim.so unnoted_writes.so) $(INTERPOSE_LIBS)
 
 PROGRAMS += $(INTERPOSE_PROGRAMS)
-TESTS += test-interpose
+PARALLEL_TESTS += test-interpose
 
 $(B)/obj/tests/conformance/interpose/%.o: COMPONENT_CPPFLAGS = -I.
 # UBSan would report the arguments that are wrong on purpose.

@@ -21,8 +21,9 @@ static void *stat_fresh(void)
 static void stat_report(int r, const char *call, const char *path)
 {
     tr_ret(r, "%s(%s)", call, tr_q(path));
-    if (r == 0)
+    if (r == 0) {
         tr_stat(&st);
+    }
 }
 
 static void stat_by_path(const char *path)
@@ -73,8 +74,9 @@ static void open_and_fstat(const char *path)
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
         int fd = TRY(open(path, flags[i] | O_CLOEXEC));
         tr_fd(fd, "open(%s, %x)", tr_q(path), flags[i]);
-        if (fd < 0)
+        if (fd < 0) {
             continue;
+        }
         stat_by_fd(fd, path);
         close(fd);
     }
@@ -103,8 +105,9 @@ static void by_statx(int dirfd, const char *path)
         int r = TRY(statx(dirfd, path, args[i].flags, args[i].mask, &sx));
         tr_ret(r, "statx(%s, %s, %x, %x)", dirfd == AT_FDCWD ? "cwd" : "tree", tr_q(path),
                args[i].flags, args[i].mask);
-        if (r == 0)
+        if (r == 0) {
             tr_statx(&sx);
+        }
     }
 }
 

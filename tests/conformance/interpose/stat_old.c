@@ -22,8 +22,9 @@ static void stat_old_by_path(const char *name, const char *path)
         memset(&st, 0x5a, sizeof st);
         int r = TRY(call(versions[v], path, &st));
         tr_ret(r, "%s(%d, %s)", name, versions[v], tr_q(path));
-        if (r == 0)
+        if (r == 0) {
             tr_stat(&st);
+        }
     }
 }
 
@@ -36,11 +37,13 @@ static void stat_old_by_fd(const char *name, const char *path)
         memset(&st, 0x5a, sizeof st);
         int r = TRY(call(versions[v], fd, &st));
         tr_ret(r, "%s(%d, %s)", name, versions[v], tr_q(path));
-        if (r == 0)
+        if (r == 0) {
             tr_stat(&st);
+        }
     }
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
+    }
 }
 
 static void stat_old_by_dirfd(const char *name, int dirfd, const char *path, int flags)
@@ -51,8 +54,9 @@ static void stat_old_by_dirfd(const char *name, int dirfd, const char *path, int
         memset(&st, 0x5a, sizeof st);
         int r = TRY(call(versions[v], dirfd, path, &st, flags));
         tr_ret(r, "%s(%d, %s, %x)", name, versions[v], tr_q(path), flags);
-        if (r == 0)
+        if (r == 0) {
             tr_stat(&st);
+        }
     }
 }
 

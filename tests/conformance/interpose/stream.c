@@ -18,8 +18,9 @@ static void stream_examine(FILE *s)
     tr_ret(TRY(fcntl(fd, F_GETFD)), "    F_GETFD");
     int r = TRY(fstat(fd, &st));
     tr_ret(r, "    fstat");
-    if (r == 0)
+    if (r == 0) {
         tr_stat(&st);
+    }
     size_t n = TRY(fread(buf, 1, sizeof buf, s));
     int err = errno;
     tr_bytes("fread", buf, n);
@@ -38,12 +39,14 @@ static void stream_open_all(const char *path)
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         FILE *s = TRY(fopen(path, modes[i]));
         tr_ptr(s, "fopen(%s, %s)", tr_q(path), modes[i]);
-        if (s)
+        if (s) {
             stream_examine(s);
+        }
         s = TRY(fopen64(path, modes[i]));
         tr_ptr(s, "fopen64(%s, %s)", tr_q(path), modes[i]);
-        if (s)
+        if (s) {
             stream_examine(s);
+        }
     }
 }
 
@@ -51,28 +54,33 @@ static void stream_reopen(const char *path)
 {
     FILE *s = fopen("pkg/data.bin", "r");
     tr_ptr(s, "fopen data.bin");
-    if (!s)
+    if (!s) {
         return;
+    }
     FILE *again = TRY(freopen(path, "r", s));
     tr_ptr(again, "freopen(%s)", tr_q(path));
-    if (again)
+    if (again) {
         stream_examine(again);
+    }
 }
 
 static void lines(const char *path)
 {
     FILE *s = fopen(path, "r");
-    while (s && fgets(buf, 64, s))
+    while (s && fgets(buf, 64, s)) {
         tr_line("    line %s", tr_q(buf));
-    if (s)
+    }
+    if (s) {
         fclose(s);
+    }
 }
 
 void family_run(const struct family *f)
 {
     for (size_t i = 0; i < f->n_paths; i++) {
-        if (family_blocks(f->paths[i]))
+        if (family_blocks(f->paths[i])) {
             continue;
+        }
         stream_open_all(f->paths[i]);
         stream_open_all(family_abs(f, f->paths[i]));
         stream_reopen(f->paths[i]);

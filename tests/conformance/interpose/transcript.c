@@ -43,16 +43,18 @@ static size_t n_names;
 int tr_open(const char *file)
 {
     out = (int)syscall(SYS_openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (out < 0)
+    if (out < 0) {
         return -1;
+    }
     int high = fcntl(out, F_DUPFD_CLOEXEC, 500); /* out of the way of the descriptors under test */
     if (high >= 0) {
         syscall(SYS_close, out);
         out = high;
     }
     no_inodes = getenv("TEST_NO_INODES") != NULL;
-    if (!inodes)
+    if (!inodes) {
         inodes = calloc(INODES_MAX, sizeof *inodes);
+    }
     return inodes ? 0 : -1;
 }
 
@@ -68,8 +70,9 @@ static void find_device(int dirfd, const char *path, uint64_t *dev)
 {
     int saved = errno;
     struct statx sx = {0};
-    if (syscall(SYS_statx, dirfd, path, AT_EMPTY_PATH, STATX_BASIC_STATS, &sx) == 0)
+    if (syscall(SYS_statx, dirfd, path, AT_EMPTY_PATH, STATX_BASIC_STATS, &sx) == 0) {
         *dev = makedev(sx.stx_dev_major, sx.stx_dev_minor);
+    }
     errno = saved;
 }
 
@@ -101,8 +104,9 @@ uint64_t tr_hash(const void *data, size_t size)
 {
     const unsigned char *p = data;
     uint64_t h = 14695981039346656037u; /* FNV-1a */
-    for (size_t i = 0; i < size; i++)
+    for (size_t i = 0; i < size; i++) {
         h = (h ^ p[i]) * 1099511628211u;
+    }
     return h;
 }
 
@@ -110,8 +114,9 @@ uint64_t tr_hash(const void *data, size_t size)
 static TR_PRINTF(1, 0) void addv(const char *fmt, va_list ap)
 {
     int n = vsnprintf(line + used, sizeof line - used, fmt, ap);
-    if (n > 0)
+    if (n > 0) {
         used += (size_t)n < sizeof line - used ? (size_t)n : sizeof line - used - 1;
+    }
 }
 
 static TR_PRINTF(1, 2) void add(const char *fmt, ...)
@@ -124,20 +129,23 @@ static TR_PRINTF(1, 2) void add(const char *fmt, ...)
 
 static void end_line(void)
 {
-    if (used > sizeof line - 2)
+    if (used > sizeof line - 2) {
         used = sizeof line - 2;
+    }
     line[used++] = '\n';
-    if (syscall(SYS_write, out, line, used) != (ssize_t)used)
+    if (syscall(SYS_write, out, line, used) != (ssize_t)used) {
         abort();
+    }
     used = 0;
 }
 
 static char *transcript_escape(char *to, const char *end, unsigned char c)
 {
-    if (c >= ' ' && c < 0x7f && c != '"' && c != '\\')
+    if (c >= ' ' && c < 0x7f && c != '"' && c != '\\') {
         *to++ = (char)c;
-    else
+    } else {
         to += snprintf(to, (size_t)(end - to), "\\x%02x", c);
+    }
     return to;
 }
 
@@ -149,10 +157,12 @@ const char *tr_q(const char *s)
     const char *const end = buf + QUOTE_MAX + 64;
     size_t b = strlen(base);
 
-    if (!s)
+    if (!s) {
         return "NULL";
-    if ((uintptr_t)s < 65536 || (intptr_t)s < 0)
+    }
+    if ((uintptr_t)s < 65536 || (intptr_t)s < 0) {
         return "BAD";
+    }
     size_t n = strlen(s);
     *to++ = '"';
     if (b > 1 && strncmp(s, base, b) == 0) {
@@ -160,10 +170,12 @@ const char *tr_q(const char *s)
         s += b;
         n -= b;
     }
-    for (size_t i = 0; i < n && to < buf + QUOTE_MAX; i++)
+    for (size_t i = 0; i < n && to < buf + QUOTE_MAX; i++) {
         to = transcript_escape(to, end, (unsigned char)s[i]);
-    if (to >= buf + QUOTE_MAX)
+    }
+    if (to >= buf + QUOTE_MAX) {
         to += snprintf(to, (size_t)(end - to), "...%zu bytes %016" PRIx64, n, tr_hash(s, n));
+    }
     *to++ = '"';
     *to = '\0';
     return buf;
@@ -188,10 +200,11 @@ void tr_ret(long ret, const char *fmt, ...)
     addv(fmt, ap);
     va_end(ap);
     add(" = %ld", ret);
-    if (ret == -1)
+    if (ret == -1) {
         add(" %s", tr_errno(saved));
-    else if (saved)
+    } else if (saved) {
         add(" (leaves errno %s)", tr_errno(saved));
+    }
     end_line();
     errno = saved;
 }
@@ -225,10 +238,11 @@ void tr_fd(int fd, const char *fmt, ...)
     va_start(ap, fmt);
     addv(fmt, ap);
     va_end(ap);
-    if (fd >= 0)
+    if (fd >= 0) {
         add(saved ? " = fd (leaves errno %s)" : " = fd", tr_errno(saved));
-    else
+    } else {
         add(" = %d %s", fd, tr_errno(saved));
+    }
     end_line();
     errno = saved;
 }
@@ -236,27 +250,31 @@ void tr_fd(int fd, const char *fmt, ...)
 static size_t inode_number(uint64_t dev, uint64_t ino)
 {
     size_t i = 0;
-    while (i < n_inodes && (inodes[i].dev != dev || inodes[i].ino != ino))
+    while (i < n_inodes && (inodes[i].dev != dev || inodes[i].ino != ino)) {
         i++;
-    if (i == n_inodes && n_inodes < INODES_MAX)
+    }
+    if (i == n_inodes && n_inodes < INODES_MAX) {
         inodes[n_inodes++] = (struct inode){dev, ino};
+    }
     return i;
 }
 
 static void add_inode(uint64_t dev, uint64_t ino)
 {
-    if (grade == TR_EXACT)
+    if (grade == TR_EXACT) {
         add(" dev=%u:%u ino=%" PRIu64, major(dev), minor(dev), ino);
-    else if (!no_inodes)
+    } else if (!no_inodes) {
         add(" file=#%zu", inode_number(dev, ino));
+    }
 }
 
 static void add_mtime(int64_t sec, unsigned nsec)
 {
-    if (grade == TR_MAPPED && sec >= NOW_STARTS)
+    if (grade == TR_MAPPED && sec >= NOW_STARTS) {
         add(" mtime=now");
-    else
+    } else {
         add(" mtime=%" PRId64 ".%09u", sec, nsec);
+    }
 }
 
 /* Where no tmpfs could be had, a large directory's depend on what was freed before. */
@@ -275,9 +293,10 @@ void tr_stat(const struct stat *st)
         (long)st->st_size, (long)st->st_blksize,
         blocks_of(st->st_mode, (unsigned long long)st->st_blocks));
     add_mtime(st->st_mtim.tv_sec, (unsigned)st->st_mtim.tv_nsec);
-    if (grade == TR_EXACT)
+    if (grade == TR_EXACT) {
         add(" atime=%ld.%09ld ctime=%ld.%09ld", (long)st->st_atim.tv_sec, st->st_atim.tv_nsec,
             (long)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
+    }
     end_line();
     errno = saved;
 }
@@ -287,9 +306,11 @@ static void add_statx_exact(const struct statx *sx)
     const struct statx_timestamp *t[] = {&sx->stx_atime, &sx->stx_ctime, &sx->stx_btime};
     static const char *const label[] = {"atime", "ctime", "btime"};
     static const unsigned bit[] = {STATX_ATIME, STATX_CTIME, STATX_BTIME};
-    for (int i = 0; i < 3; i++)
-        if (sx->stx_mask & bit[i])
+    for (int i = 0; i < 3; i++) {
+        if (sx->stx_mask & bit[i]) {
             add(" %s=%lld.%09u", label[i], (long long)t[i]->tv_sec, t[i]->tv_nsec);
+        }
+    }
 }
 
 void tr_statx(const struct statx *sx)
@@ -302,8 +323,9 @@ void tr_statx(const struct statx *sx)
         sx->stx_nlink, sx->stx_uid, sx->stx_gid, sx->stx_rdev_major, sx->stx_rdev_minor,
         (unsigned long long)sx->stx_size, blocks_of(sx->stx_mode, sx->stx_blocks));
     add_mtime(sx->stx_mtime.tv_sec, sx->stx_mtime.tv_nsec);
-    if (grade == TR_EXACT)
+    if (grade == TR_EXACT) {
         add_statx_exact(sx);
+    }
     end_line();
     errno = saved;
 }
@@ -313,8 +335,9 @@ void tr_bytes(const char *what, const void *data, size_t size)
     int saved = errno;
     const unsigned char *p = data;
     add("    %s: %zu bytes %016" PRIx64, what, size, tr_hash(data, size));
-    for (size_t i = 0; i < size && size <= 32; i++)
+    for (size_t i = 0; i < size && size <= 32; i++) {
         add(i ? "%02x" : " %02x", p[i]);
+    }
     end_line();
     errno = saved;
 }
@@ -322,8 +345,9 @@ void tr_bytes(const char *what, const void *data, size_t size)
 void tr_name_add(const char *name, uint64_t ino, unsigned char type)
 {
     int saved = errno;
-    if (n_names == NAMES_MAX)
+    if (n_names == NAMES_MAX) {
         abort();
+    }
     names[n_names++] = (struct entry){strdup(name), ino, type};
     errno = saved;
 }

@@ -18,11 +18,13 @@ static void look_dir(const char *path)
 {
     DIR *d = TRY(opendir(path));
     tr_ptr(d, "    opendir(%s)", tr_q(path));
-    if (!d)
+    if (!d) {
         return;
+    }
     const struct dirent *e;
-    while ((e = readdir(d)))
+    while ((e = readdir(d))) {
         tr_name_add(e->d_name, e->d_ino, e->d_type);
+    }
     tr_names("readdir");
     closedir(d);
 }
@@ -33,8 +35,9 @@ static void write_look(const char *path)
     char link[64] = "";
     int r = TRY(lstat(path, &st));
     tr_ret(r, "    lstat(%s)", tr_q(path));
-    if (r == 0)
+    if (r == 0) {
         tr_stat(&st);
+    }
     r = TRY(stat(path, &st));
     tr_ret(r, "    stat(%s)", tr_q(path));
     tr_ret(TRY(access(path, R_OK)), "    access(%s)", tr_q(path));
@@ -42,21 +45,25 @@ static void write_look(const char *path)
     tr_ret(n, "    readlink(%s) %s", tr_q(path), tr_q(link));
     int fd = TRY(open(path, O_RDONLY | O_NONBLOCK));
     tr_fd(fd, "    open(%s)", tr_q(path));
-    if (fd < 0)
+    if (fd < 0) {
         return;
-    if (S_ISREG(st.st_mode))
+    }
+    if (S_ISREG(st.st_mode)) {
         family_read_all(fd);
+    }
     close(fd);
-    if (S_ISDIR(st.st_mode))
+    if (S_ISDIR(st.st_mode)) {
         look_dir(path);
+    }
 }
 
 static void write_look_around(void)
 {
     static const char *const all[] = {".",     "file", "d",    "d/inner", "d/new",       "new",
                                       "moved", "link", "hard", "sub/mod", "sub/renamed", "sub"};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         write_look(all[i]);
+    }
 }
 
 #define STEP(call)                                                                                 \
@@ -67,8 +74,9 @@ static void write_look_around(void)
 
 static int write_put(int fd, const char *text)
 {
-    if (fd < 0)
+    if (fd < 0) {
         return -1;
+    }
     ssize_t n = write(fd, text, strlen(text));
     close(fd);
     return n == (ssize_t)strlen(text) ? 0 : -1;
@@ -77,8 +85,9 @@ static int write_put(int fd, const char *text)
 static int write_put_stream(const char *path, const char *mode, const char *text)
 {
     FILE *s = fopen(path, mode);
-    if (!s)
+    if (!s) {
         return -1;
+    }
     int r = fputs(text, s) < 0 ? -1 : 0;
     return fclose(s) == 0 ? r : -1;
 }
@@ -131,8 +140,9 @@ static void names(void)
 static int on_fd(int (*change)(int), const char *path)
 {
     int fd = open(path, O_RDONLY);
-    if (fd < 0)
+    if (fd < 0) {
         return -1;
+    }
     int r = change(fd), err = errno;
     close(fd);
     errno = err;
@@ -178,10 +188,12 @@ static int count_entries(const char *path)
 {
     int n = 0;
     DIR *d = opendir(path);
-    while (d && readdir(d))
+    while (d && readdir(d)) {
         n++;
-    if (d)
+    }
+    if (d) {
         closedir(d);
+    }
     return n;
 }
 
@@ -190,13 +202,15 @@ static int temporary(char *(*name)(char *, int *), const char *template)
     char path[64];
     int fd = -1;
     snprintf(path, sizeof path, "%s", template);
-    if (!name(path, &fd))
+    if (!name(path, &fd)) {
         return -1;
+    }
     tr_line("    %zu characters, %d entries", strlen(path), count_entries("sub2"));
     struct stat st;
     tr_ret(TRY(stat(path, &st)), "    stat of the temporary");
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
+    }
     int r = remove(path);
     tr_ret(TRY(stat(path, &st)), "    stat once removed");
     tr_line("    %d entries", count_entries("sub2"));
@@ -257,8 +271,9 @@ void family_run(const struct family *f)
 {
     char dir[PATH_MAX];
     snprintf(dir, sizeof dir, "%s/rw/%d/%d", f->tree, f->rank, f->touch);
-    if (chdir(dir) != 0)
+    if (chdir(dir) != 0) {
         abort();
+    }
     umask(022);
     tr_base(dir, TR_MAPPED);
     write_look_around(); /* the cache now holds it all */

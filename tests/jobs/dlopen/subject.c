@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* subject.c - does what its arguments say with libraries, and prints what can be seen of it.
+/* subject.c - a program that loads libraries as its arguments say, and prints what can be seen of
+ * them.
  *
- * subject FOLDER OUT COMMAND...: writes to OUT.<rank>. Objects are listed by names that have FOLDER
- * or the name of a node cache in them; a line is the same with and without the preload library, or
- * it is a difference. Exported Py_Initialize makes fastimport take this program for a Python.
+ *   subject FOLDER OUT COMMAND...
  *
- *   open:FLAGS:NAME   dlopen; FLAGS are letters: L lazy, N now, G global, D deepbind, P nodelete, O
- * noload from:I:NAME       dlopen(NAME, RTLD_NOW) by open_from_here() of library I call:I:SYMBOL
- * calls int SYMBOL(void) of library I, and says where it is close:I           dlclose list what is
- * loaded, in order maps              what is mapped
- *   fork, exec        a child, this program anew in a child, does the rest
+ * It writes to OUT.<rank>. It lists objects whose names hold FOLDER or the name of a node cache. A
+ * line must be the same with and without the library. It exports Py_Initialize, by which the
+ * library takes it for a Python. The commands:
+ *
+ *   open:FLAGS:NAME   dlopen; FLAGS are letters: L lazy, N now, G global, D deepbind, P nodelete,
+ *                     O noload
+ *   from:I:NAME       dlopen(NAME, RTLD_NOW) by open_from_here() of library I
+ *   call:I:SYMBOL     calls int SYMBOL(void) of library I, and says where it is
+ *   close:I           dlclose
+ *   list              what is loaded, in order
+ *   maps              what is mapped
+ *   fork, exec        a child, or this program anew in a child, does the rest
  */
 #include <dlfcn.h>
 #include <limits.h>

@@ -191,7 +191,7 @@ def test_files_that_end_too_early():
 # --- MPI ----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("function, rank", [("Session_init", 0), ("Group_from_session_pset", 1), ("Comm_create_from_group", 0), ("Comm_rank", 1), \
+@pytest.mark.parametrize("function, rank", [("Session_init", 0), ("Group_from_session_pset", 1), ("Comm_create_from_group", 0), ("Comm_rank", 1),
             ("Iallgather", 0), ("Isend", 0), ("Irecv", 1), ("Ibcast", 0), ("Ibcast", 1)])
 def test_mpi_fails_at_the_start(function, rank):
     survives(f"MPI_{function}:1:1:FAIL", most=2, rank=rank)
