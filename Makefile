@@ -68,7 +68,9 @@ deps-long:
 check: deps
 	$(Q)$(MAKE) --no-print-directory test
 
-test: all $(TESTS)
+test: all
+	$(Q)rm -f $(B)/test-results/*.tally
+	$(Q)$(MAKE) --no-print-directory $(TESTS)
 	$(Q)tests/summary $(B)
 
 # The rest, which takes long: huge archives, many packages, the three fuzzers.
