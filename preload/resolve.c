@@ -256,7 +256,7 @@ static bool get_cwd(char cwd[FI_PATH_MAX])
     if (sys_getcwd(cwd, FI_PATH_MAX) <= 0 || cwd[0] != '/') {
         return false;
     }
-    if (policy_is_far(resolver.policy, cwd, strlen(cwd))) {
+    if (policy_is_unrelated(resolver.policy, cwd, strlen(cwd))) {
         __atomic_store_n(&cwd_is_foreign, true, __ATOMIC_RELAXED);
     }
     return true;

@@ -6,12 +6,12 @@
 
 #include "cache/unserved.h"
 
-enum { LEFT_ROOM = 16 << 10 };
+enum { UNSERVED_MAX = 16 << 10 };
 
-size_t exit_stats_room(size_t n_ranks, size_t n_planned)
+size_t exit_stats_max_size(size_t n_ranks, size_t n_planned)
 {
     return sizeof(struct exit_stats_head) + n_ranks * sizeof(struct fi_counters) + n_planned / 8 +
-           8 + LEFT_ROOM;
+           8 + UNSERVED_MAX;
 }
 
 static const struct record *next_planned(const struct segment *segment, uint64_t *position)
@@ -36,7 +36,7 @@ size_t exit_stats_write(const struct segment *segment, char *out)
     uint64_t position = segment_arena_start(segment);
     char *bits = out + sizeof head + h->n_ranks * sizeof *h->counters;
     const struct record *r;
-    char *left;
+    char *unserved;
 
     memcpy(out + sizeof head, h->counters, h->n_ranks * sizeof *h->counters);
     while ((r = next_planned(segment, &position)) != NULL) {
@@ -48,10 +48,11 @@ size_t exit_stats_write(const struct segment *segment, char *out)
         }
         head.n_bits++;
     }
-    left = bits + exit_stats_bytes_of(head.n_bits);
-    head.unserved_size = (uint32_t)unserved_write(segment, left, LEFT_ROOM, &head.unserved_omitted);
+    unserved = bits + exit_stats_bytes_of(head.n_bits);
+    head.unserved_size =
+        (uint32_t)unserved_write(segment, unserved, UNSERVED_MAX, &head.unserved_omitted);
     memcpy(out, &head, sizeof head);
-    return (size_t)(left - out) + head.unserved_size;
+    return (size_t)(unserved - out) + head.unserved_size;
 }
 
 static bool exit_stats_mark(const struct segment *segment, const char *bits, uint32_t n_bits)
@@ -91,7 +92,7 @@ bool exit_stats_read(const struct segment *segment, const char *in, size_t size,
     }
     out->knows_plan = exit_stats_mark(segment, in + at, head.n_bits);
     at += exit_stats_bytes_of(head.n_bits);
-    out->left = in + at;
+    out->unserved = in + at;
     out->unserved_size = head.unserved_size <= size - at ? head.unserved_size : 0;
     out->unserved_omitted = head.unserved_omitted;
     return out->unserved_size == head.unserved_size;

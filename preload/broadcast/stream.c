@@ -10,17 +10,19 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "cache/changes.h"
 #include "cache/query.h"
 
 enum { LARGEST_RECORD = 256 << 20 };
 
-/* For a record that is not whole. Between its allocation and its publication there is nothing but
- * copying in memory, so only a maker that was killed or stopped, or that has not had a core, takes
- * so long; ranks that wait for an answer behind it wait FASTIMPORT_WAIT_MS. */
+/* How long the writer waits for a record that is not whole. Between its allocation and its
+ * publication there is only copying in memory. So only a process that was killed, stopped or not
+ * scheduled takes so long, and ranks that wait for an answer following that record wait
+ * FASTIMPORT_WAIT_MS at most. */
 static const int64_t unfinished_limit_ns = 1000000000;
 
-/* Do the bytes of a file follow this record? Then how many. */
-static uint64_t bytes_behind(const struct record *r)
+/* How many bytes of a file follow this record; 0: none. */
+static uint64_t bytes_following(const struct record *r)
 {
     const struct record_content *c = record_payload(r);
 
@@ -44,7 +46,7 @@ void stream_writer_end(struct stream_writer *w)
     if (w->file >= 0) {
         sys_close(w->file);
     }
-    free(w->instead);
+    free(w->replacement);
 }
 
 static bool stream_open_file(struct stream_writer *w, const char *path, uint64_t size)
@@ -68,23 +70,26 @@ static void stream_close_file(struct stream_writer *w)
     }
 }
 
-/* The same record, but not to be had: so that nobody waits for it. NULL: no memory. */
+/* A copy of the record that says RECORD_UNAVAILABLE, so that nobody waits for the file. NULL: no
+ * memory. */
 static const struct record *stream_unavailable(struct stream_writer *w, const struct record *r)
 {
-    struct record *copy = realloc(w->instead, r->size);
+    struct record *copy = realloc(w->replacement, r->size);
 
-    fi_log(LOG_ERROR, "the copy of %s cannot be read back: other nodes read the original", r->path);
+    fi_log(LOG_ERROR,
+           "the copy of %s in the node cache cannot be read: other nodes read the original",
+           r->path);
     if (copy != NULL) {
         memcpy(copy, r, r->size);
         copy->flags |= RECORD_UNAVAILABLE;
         record_seal(copy);
-        w->instead = copy;
+        w->replacement = copy;
     }
     return copy;
 }
 
-/* When the walk has stopped: does it go on, because what it stopped at was given up? Several in a
- * row are waited for once. */
+/* The walk has stopped. If it has stopped for too long at a record that is not whole, abandons that
+ * record: true, the walk can go on. The limit counts once for several such records in a row. */
 static bool give_up_unfinished(struct stream_writer *w)
 {
     struct segment *s = &w->node->index;
@@ -111,20 +116,20 @@ static const struct record *next_whole(struct stream_writer *w)
     return r;
 }
 
-/* Takes up the next record that others should have. A file is opened before its record goes out, so
- * that what is promised can be sent. */
+/* Finds the next record that other nodes should have. Its file is opened before the record is sent,
+ * so that what the record promises can follow. */
 static bool next_record(struct stream_writer *w)
 {
     const struct record *r;
 
     stream_close_file(w);
     while ((r = next_whole(w)) != NULL) {
-        uint64_t behind = bytes_behind(r);
+        uint64_t following = bytes_following(r);
 
         if ((r->flags & RECORD_LOCAL) != 0) {
             continue;
         }
-        if (behind > 0 && !stream_open_file(w, r->path, behind)) {
+        if (following > 0 && !stream_open_file(w, r->path, following)) {
             r = stream_unavailable(w, r);
         }
         if (r != NULL) {
@@ -136,11 +141,12 @@ static bool next_record(struct stream_writer *w)
     return false;
 }
 
-/* Bytes of the current file. So many are expected behind its record that nothing else can be sent
- * if they cannot be read. */
-static size_t file_bytes(struct stream_writer *w, char *bytes, size_t room)
+/* Writes bytes of the current file. The receivers expect all of them behind the record: if they
+ * cannot be read, the stream ends. */
+static size_t file_bytes(struct stream_writer *w, char *bytes, size_t capacity)
 {
-    size_t n = w->file_size - w->file_sent < room ? (size_t)(w->file_size - w->file_sent) : room;
+    size_t n =
+        w->file_size - w->file_sent < capacity ? (size_t)(w->file_size - w->file_sent) : capacity;
 
     if (sys_pread_all(w->file, bytes, n, (off_t)w->file_sent) != (ssize_t)n) {
         w->broken = true;
@@ -150,9 +156,9 @@ static size_t file_bytes(struct stream_writer *w, char *bytes, size_t room)
     return n;
 }
 
-static size_t record_bytes(struct stream_writer *w, char *bytes, size_t room)
+static size_t record_bytes(struct stream_writer *w, char *bytes, size_t capacity)
 {
-    size_t n = w->pending_size < room ? w->pending_size : room;
+    size_t n = w->pending_size < capacity ? w->pending_size : capacity;
 
     memcpy(bytes, w->pending, n);
     w->pending += n;
@@ -160,15 +166,15 @@ static size_t record_bytes(struct stream_writer *w, char *bytes, size_t room)
     return n;
 }
 
-size_t stream_write(struct stream_writer *w, char *bytes, size_t room)
+size_t stream_write(struct stream_writer *w, char *bytes, size_t capacity)
 {
     size_t done = 0;
 
-    while (done < room && !w->broken) {
+    while (done < capacity && !w->broken) {
         if (w->pending_size > 0) {
-            done += record_bytes(w, bytes + done, room - done);
+            done += record_bytes(w, bytes + done, capacity - done);
         } else if (w->file >= 0 && w->file_sent < w->file_size) {
-            done += file_bytes(w, bytes + done, room - done);
+            done += file_bytes(w, bytes + done, capacity - done);
         } else if (!next_record(w)) {
             break;
         }
@@ -194,8 +200,8 @@ static const struct record *stream_current(const struct stream_reader *reader)
     return (const struct record *)reader->buffer;
 }
 
-/* Publishes the record in the buffer, marked as not to be had here if its file could not be kept.
- */
+/* Publishes the record in the buffer. error: its file could not be stored here, so the record is
+ * marked RECORD_UNAVAILABLE. */
 static void stream_publish(struct stream_reader *reader, int error)
 {
     struct record *r = (struct record *)reader->buffer;
@@ -207,6 +213,12 @@ static void stream_publish(struct stream_reader *reader, int error)
         fi_log_once(LOG_WARN,
                     "%s: cannot keep %s (%s): such files are read from their own file system",
                     reader->node->directory, r->path, strerror(-error));
+    }
+    if (r->kind == RECORD_LIVE) {
+        if (!change_note_live(reader->node, r->path, r->path_length, (ino_t)r->argument)) {
+            change_lost(reader->node);
+        }
+        reader->announced++;
     }
     segment_insert(&reader->node->index, r);
     reader->have = 0;
@@ -223,12 +235,12 @@ static void finish_file(struct stream_reader *reader)
     stream_publish(reader, reader->file_error);
 }
 
-/* A record has come whole. */
+/* The record in the buffer is complete. */
 static void take_record(struct stream_reader *reader)
 {
     const struct record *r = stream_current(reader);
     const struct record_content *c = record_payload(r);
-    uint64_t behind = bytes_behind(r);
+    uint64_t following = bytes_following(r);
     bool is_file =
         r->kind == RECORD_CONTENT && r->error == 0 && (r->flags & RECORD_UNAVAILABLE) == 0;
 
@@ -237,9 +249,9 @@ static void take_record(struct stream_reader *reader)
     } else if (c->same_as) {
         stream_publish(reader, mirror_link(reader->node, c->first, r->path));
     } else {
-        reader->file_left = behind;
-        reader->file_error = mirror_begin(&reader->file, reader->node, behind);
-        if (behind == 0) {
+        reader->file_left = following;
+        reader->file_error = mirror_begin(&reader->file, reader->node, following);
+        if (following == 0) {
             finish_file(reader);
         }
     }
@@ -262,11 +274,11 @@ static size_t take_file_bytes(struct stream_reader *reader, const char *bytes, s
     return n;
 }
 
-static bool make_room(struct stream_reader *reader, size_t need)
+static bool grow_buffer(struct stream_reader *reader, size_t need)
 {
     char *more;
 
-    if (need <= reader->room) {
+    if (need <= reader->capacity) {
         return true;
     }
     more = need > LARGEST_RECORD ? NULL : realloc(reader->buffer, need);
@@ -274,11 +286,12 @@ static bool make_room(struct stream_reader *reader, size_t need)
         return false;
     }
     reader->buffer = more;
-    reader->room = need;
+    reader->capacity = need;
     return true;
 }
 
-/* Collects the bytes of a record: first its head, then the rest. */
+/* Collects the bytes of a record: first those of its head, which tells its size, then the rest.
+ * Returns how many of the bytes it has taken. */
 static size_t take_record_bytes(struct stream_reader *reader, const char *bytes, size_t size)
 {
     size_t want = sizeof(struct record);
@@ -287,7 +300,7 @@ static size_t take_record_bytes(struct stream_reader *reader, const char *bytes,
     if (reader->have >= want) {
         want = stream_current(reader)->size;
     }
-    if (want < sizeof(struct record) || !make_room(reader, want)) {
+    if (want < sizeof(struct record) || !grow_buffer(reader, want)) {
         reader->broken = true;
         return size;
     }
@@ -316,9 +329,9 @@ void stream_read(struct stream_reader *reader, const char *bytes, size_t size)
     }
     if (reader->broken) {
         fi_log_once(LOG_ERROR,
-                    "the stream from the root is damaged: this node asks the file system itself");
+                    "the stream from the root is damaged: this node reads the file system itself");
         atomic_store(&reader->node->index.header->state,
-                     SERVICE_DEAD); /* whoever waits, waits in vain */
+                     SERVICE_DEAD); /* so that no rank waits for an answer */
         segment_announce(&reader->node->index);
     }
 }

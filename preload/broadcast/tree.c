@@ -6,71 +6,72 @@
 
 struct tree_position tree_position(int leader, int n_nodes)
 {
-    struct tree_position place = {.parent = leader == 0 ? -1 : (leader - 1) / TREE_FANOUT};
+    struct tree_position position = {.parent = leader == 0 ? -1 : (leader - 1) / TREE_FANOUT};
     int64_t first = (int64_t)leader * TREE_FANOUT + 1;
 
     if (first < n_nodes) {
-        place.first_child = (int)first;
-        place.n_children = n_nodes - first < TREE_FANOUT ? (int)(n_nodes - first) : TREE_FANOUT;
+        position.first_child = (int)first;
+        position.n_children = n_nodes - first < TREE_FANOUT ? (int)(n_nodes - first) : TREE_FANOUT;
     }
     for (int above = leader; above > 0; above = (above - 1) / TREE_FANOUT) {
-        place.depth++;
+        position.depth++;
     }
-    return place;
+    return position;
 }
 
-static struct tree_slot *slot_of(struct tree *r, unsigned number)
+static struct tree_slot *slot_of(struct tree *t, unsigned number)
 {
-    return &r->slots[number % TREE_FRAMES];
+    return &t->slots[number % TREE_FRAMES];
 }
 
 /* Posts receives into all free slots. */
-static int tree_expect(struct tree *r)
+static int tree_expect(struct tree *t)
 {
     int e = 0;
 
-    while (e == 0 && r->place.parent >= 0 && !r->ended && r->posted - r->released < TREE_FRAMES) {
-        struct tree_slot *slot = slot_of(r, r->posted);
+    while (e == 0 && t->position.parent >= 0 && !t->ended &&
+           t->posted - t->released < TREE_FRAMES) {
+        struct tree_slot *slot = slot_of(t, t->posted);
 
-        e = job_post_receive(r->job, slot->frame, WIRE_FRAME, r->place.parent, WIRE_TAG_STREAM,
+        e = job_post_receive(t->job, slot->frame, WIRE_FRAME, t->position.parent, WIRE_TAG_STREAM,
                              &slot->receive);
-        r->posted += e == 0;
+        t->posted += e == 0;
     }
     return e;
 }
 
-int tree_open(struct tree *r, struct job *job)
+int tree_open(struct tree *t, struct job *job)
 {
-    *r = (struct tree){.job = job, .place = tree_position(job->leader, job->n_nodes)};
+    *t = (struct tree){.job = job, .position = tree_position(job->leader, job->n_nodes)};
     for (int i = 0; i < TREE_FRAMES; i++) {
-        r->slots[i].frame = malloc(WIRE_FRAME);
-        if (r->slots[i].frame == NULL) {
+        t->slots[i].frame = malloc(WIRE_FRAME);
+        if (t->slots[i].frame == NULL) {
             return -1;
         }
     }
-    return tree_expect(r);
+    return tree_expect(t);
 }
 
-static int pass_on(struct tree *r, struct tree_slot *slot)
+static int forward_frame(struct tree *t, struct tree_slot *slot)
 {
     size_t size = sizeof *slot->frame + slot->frame->size;
     int e = 0;
 
-    for (int i = 0; i < r->place.n_children && e == 0; i++) {
-        e = job_post_handover(r->job, slot->frame, size, r->place.first_child + i, WIRE_TAG_STREAM,
-                              &slot->sends[i]);
+    for (int i = 0; i < t->position.n_children && e == 0; i++) {
+        e = job_post_handover(t->job, slot->frame, size, t->position.first_child + i,
+                              WIRE_TAG_STREAM, &slot->sends[i]);
         slot->sending[i] = e == 0;
     }
     return e;
 }
 
-/* Frames are looked for in the order in which they were sent. */
-static int arrive(struct tree *r)
+/* Forwards the frames that have arrived, in the order in which they were sent. */
+static int take_arrivals(struct tree *t)
 {
     int e = 0;
 
-    while (e == 0 && r->arrived != r->posted) {
-        struct tree_slot *slot = slot_of(r, r->arrived);
+    while (e == 0 && t->arrived != t->posted) {
+        struct tree_slot *slot = slot_of(t, t->arrived);
         size_t size = 0;
         bool done = false;
 
@@ -81,19 +82,19 @@ static int arrive(struct tree *r)
         if (size < sizeof *slot->frame || size != sizeof *slot->frame + slot->frame->size) {
             return -1;
         }
-        r->arrived++;
-        r->ended |= slot->frame->type == WIRE_END;
-        e = pass_on(r, slot);
+        t->arrived++;
+        t->ended |= slot->frame->type == WIRE_END;
+        e = forward_frame(t, slot);
     }
     return e;
 }
 
-static int check_sends(struct tree *r, struct tree_slot *slot, bool *all_done)
+static int check_sends(struct tree *t, struct tree_slot *slot, bool *all_done)
 {
     int e = 0;
 
     *all_done = true;
-    for (int i = 0; i < r->place.n_children && e == 0; i++) {
+    for (int i = 0; i < t->position.n_children && e == 0; i++) {
         if (slot->sending[i]) {
             bool done = false;
 
@@ -105,61 +106,61 @@ static int check_sends(struct tree *r, struct tree_slot *slot, bool *all_done)
     return e;
 }
 
-static int tree_release(struct tree *r)
+static int tree_release(struct tree *t)
 {
     int e = 0;
 
-    while (e == 0 && r->released != r->taken) {
+    while (e == 0 && t->released != t->consumed) {
         bool done;
 
-        e = check_sends(r, slot_of(r, r->released), &done);
+        e = check_sends(t, slot_of(t, t->released), &done);
         if (e != 0 || !done) {
             break;
         }
-        r->released++;
+        t->released++;
     }
     return e;
 }
 
-int tree_progress(struct tree *r)
+int tree_progress(struct tree *t)
 {
-    int e = arrive(r);
+    int e = take_arrivals(t);
 
     if (e == 0) {
-        e = tree_release(r);
+        e = tree_release(t);
     }
-    return e == 0 ? tree_expect(r) : e;
+    return e == 0 ? tree_expect(t) : e;
 }
 
-struct wire_frame *tree_room(struct tree *r)
+struct wire_frame *tree_free_frame(struct tree *t)
 {
-    return r->posted - r->released < TREE_FRAMES ? slot_of(r, r->posted)->frame : NULL;
+    return t->posted - t->released < TREE_FRAMES ? slot_of(t, t->posted)->frame : NULL;
 }
 
-int tree_send(struct tree *r, struct wire_frame *frame)
+int tree_send(struct tree *t, struct wire_frame *frame)
 {
-    struct tree_slot *slot = slot_of(r, r->posted);
+    struct tree_slot *slot = slot_of(t, t->posted);
 
-    (void)frame; /* the one that relay_room() gave */
-    r->posted++;
-    r->arrived++;
-    r->taken++;
-    return pass_on(r, slot);
+    (void)frame; /* it is the one that tree_free_frame() returned */
+    t->posted++;
+    t->arrived++;
+    t->consumed++;
+    return forward_frame(t, slot);
 }
 
-const struct wire_frame *tree_next(struct tree *r)
+const struct wire_frame *tree_next(struct tree *t)
 {
-    return r->taken != r->arrived ? slot_of(r, r->taken)->frame : NULL;
+    return t->consumed != t->arrived ? slot_of(t, t->consumed)->frame : NULL;
 }
 
-void tree_taken(struct tree *r)
+void tree_consumed(struct tree *t)
 {
-    r->taken++;
+    t->consumed++;
 }
 
-bool tree_in_flight(const struct tree *r)
+bool tree_in_flight(const struct tree *t)
 {
-    return r->released != r->arrived;
+    return t->released != t->arrived;
 }
 
 static bool is_sending(const struct tree_slot *slot)
@@ -172,15 +173,15 @@ static bool is_sending(const struct tree_slot *slot)
     return sending;
 }
 
-void tree_close(struct tree *r)
+void tree_close(struct tree *t)
 {
-    for (; r->posted != r->arrived; r->posted--) {
-        job_cancel(&slot_of(r, r->posted - 1)->receive);
+    for (; t->posted != t->arrived; t->posted--) {
+        job_cancel(&slot_of(t, t->posted - 1)->receive);
     }
     for (int i = 0; i < TREE_FRAMES; i++) {
-        if (!is_sending(&r->slots[i])) {
-            free(r->slots[i].frame);
+        if (!is_sending(&t->slots[i])) {
+            free(t->slots[i].frame);
         }
-        r->slots[i].frame = NULL;
+        t->slots[i].frame = NULL;
     }
 }

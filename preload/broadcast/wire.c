@@ -4,12 +4,12 @@
 
 #include <string.h>
 
-bool wire_put(char *buffer, size_t room, size_t *at, const struct fi_query *q)
+bool wire_put(char *buffer, size_t capacity, size_t *at, const struct fi_query *q)
 {
     size_t need = record_round8(sizeof(struct wire_request) + q->length + 1);
     struct wire_request *w = (void *)(buffer + *at);
 
-    if (need > room - *at) {
+    if (need > capacity - *at) {
         return false;
     }
     w->argument = q->argument;

@@ -175,3 +175,11 @@ bool change_current(const struct node_cache *node, const struct stat *original, 
     *now = is_at(c, original->st_ino, &st) ? st : c->st;
     return true;
 }
+
+bool change_note_live(struct node_cache *node, const char *path, size_t length, ino_t inode)
+{
+    struct stat st = {.st_ino = inode, .st_mode = S_IFDIR};
+
+    return change_note_path(node, path, length, CHANGE_TREE) &&
+           (inode == 0 || change_note_inode(node, &st, path, CHANGE_TREE));
+}

@@ -49,6 +49,9 @@ bool change_of_inode(const struct node_cache *node, ino_t inode, enum change_ext
 bool change_of_name(const struct node_cache *node, ino_t directory, const char *name,
                     size_t length);
 
+/* Everything below this directory is the file system's from now on. False: the index is full. */
+bool change_note_live(struct node_cache *node, const char *path, size_t length, ino_t inode);
+
 /* Notes a change. False: the index is full. */
 bool change_note_path(struct node_cache *node, const char *path, size_t length,
                       enum change_extent extent);

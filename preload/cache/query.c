@@ -46,5 +46,11 @@ bool query_has_answer(const struct record *r)
 {
     struct fi_query q = {(enum record_kind)r->kind, r->argument, r->path, r->path_length, r->hash};
 
-    return query_is_sound(&q) && (record_flags(r) & RECORD_LOCAL) == 0;
+    if ((record_flags(r) & RECORD_LOCAL) != 0) {
+        return false;
+    }
+    if (q.kind == RECORD_LIVE || q.kind == RECORD_EVERYWHERE) {
+        return path_is_normal(q.path, q.length);
+    }
+    return query_is_sound(&q);
 }

@@ -36,6 +36,9 @@ enum record_kind {
                     * it; argument as with RECORD_CONTENT. Local */
     RECORD_ROOTS,  /* the table of roots as text (policy.h); path "/". Local */
     RECORD_UNSERVED, /* a library that was left to ld.so (left.h): why, as text. Local */
+    RECORD_LIVE, /* a directory below which the job has changed something: its content is no part
+                    * of the snapshot any more, on no node. argument: its inode */
+    RECORD_EVERYWHERE, /* all nodes have the RECORD_LIVE of this path */
     RECORD_KINDS
 };
 

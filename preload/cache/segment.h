@@ -23,7 +23,7 @@
 #include "cache/record.h"
 
 enum {
-    SEGMENT_VERSION = 5,
+    SEGMENT_VERSION = 6,
     SEGMENT_BUCKETS = 1 << 16,
     SEGMENT_CLAIMS = 4096,
     SEGMENT_RING = 128, /* requests waiting for the leader */
@@ -60,6 +60,7 @@ struct segment_header {
     _Atomic uint32_t leader_sleeps;
     _Atomic uint32_t state;         /* enum service_state */
     _Atomic uint32_t bulk;          /* the plan's records are on their way */
+    _Atomic uint32_t announces;     /* there are other nodes: changes are announced to them */
     _Atomic uint64_t progress;      /* blocks received; tells a slow service from a dead one */
     _Atomic uint32_t invalidations; /* number of RECORD_BYPASS: 0 spares the look-up */
     _Atomic uint32_t lost_changes;  /* a change could not be noted: answer nothing (change.h) */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "mpi/init.h"
+#include "process/launcher_args.h"
 #include "service/service.h"
 #include "service/tell.h"
 
@@ -41,6 +42,7 @@ FI_EXPORT int __libc_start_main(int (*main)(int, char **, char **), int argc, ch
                                 void *stack_end)
 {
     program_main = main;
+    launcher_args_apply(&argc, &argv);
     return real()->__libc_start_main(is_rank() ? main_with_handler : main, argc, argv, init, fini,
                                      rtld_fini, stack_end);
 }

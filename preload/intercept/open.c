@@ -90,6 +90,9 @@ static int open_any(int (*call)(int, const char *, int, mode_t), int dirfd, cons
         }
     }
     fd = call(dirfd, path, flags, mode);
+    if (fd < 0 && errno == EEXIST && (flags & O_CREAT) != 0) {
+        note_contradiction(dirfd, path);
+    }
     if (fd >= 0 && writes(flags) && (flags & O_TMPFILE) != O_TMPFILE) {
         open_note_open(fd, dirfd, path, flags);
     }

@@ -6,6 +6,7 @@
  */
 #include "intercept/real.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -16,6 +17,8 @@ static int write_noted(int result, int dirfd, const char *path, enum change_exte
 {
     if (result >= 0) {
         note_change(dirfd, path, extent);
+    } else if (errno == EEXIST || errno == ENOENT) {
+        note_contradiction(dirfd, path);
     }
     return result;
 }
@@ -150,6 +153,8 @@ FI_EXPORT int utimensat(int dirfd, const char *path, const struct timespec times
         result = real()->function arguments;                                                       \
         if (result == 0) {                                                                         \
             after_remove(&before);                                                                 \
+        } else if (errno == ENOENT) {                                                              \
+            note_contradiction(at, path);                                                          \
         }                                                                                          \
         return result;                                                                             \
     }

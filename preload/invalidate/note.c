@@ -13,6 +13,7 @@
 #include "base/sys.h"
 #include "cache/changes.h"
 #include "cache/counters.h"
+#include "invalidate/announce.h"
 #include "invalidate/reopen.h"
 #include "policy/policy.h"
 #include "process/serving.h"
@@ -63,7 +64,7 @@ static bool matters(const struct fi_path *p)
     const struct policy *policy = resolver.policy;
 
     return policy_verdict(policy, p->text, p->length) != NOT_OURS ||
-           policy_is_way(policy, p->text, p->length) ||
+           policy_leads_to_root(policy, p->text, p->length) ||
            policy_verdict(policy, p->text, path_parent_length(p->text, p->length)) != NOT_OURS;
 }
 
@@ -262,9 +263,36 @@ static bool note_name(struct fi_path *p, enum change_extent extent, enum how how
            (!stat_directory(p, &st) || note_directory(p, &st, extent));
 }
 
-static void invalidate_noted(bool all)
+/* Byte code that Python keeps for itself: who does not see it compiles the source. */
+static bool is_byte_code(const struct fi_path *p)
+{
+    return strstr(p->text, "/__pycache__/") != NULL && strstr(p->text, ".pyc") != NULL;
+}
+
+/* The other nodes of the job hear of it: of the directory, if that is below the roots. */
+static void announce_change(struct fi_path *p)
+{
+    char directory[FI_PATH_MAX];
+    size_t n = path_parent_length(p->text, p->length);
+    struct stat st;
+
+    if (is_byte_code(p)) {
+        return;
+    }
+    if (n == 0 || (policy_verdict(resolver.policy, p->text, n) == NOT_OURS &&
+                   !policy_leads_to_root(resolver.policy, p->text, n))) {
+        n = p->length;
+    }
+    memcpy(directory, p->text, n);
+    directory[n] = '\0';
+    announce_directory(resolver.node, directory, n, sys_stat(directory, &st) == 0 ? st.st_ino : 0,
+                       resolver.wait_ns);
+}
+
+static void invalidate_noted(struct fi_path *p, bool all)
 {
     count_add(&fi_count->intercepted[CALL_WRITE], 1);
+    announce_change(p);
     if (!all) {
         change_lost(resolver.node);
         fi_log_once(
@@ -280,7 +308,8 @@ void note_change(int dirfd, const char *path, enum change_extent extent)
     struct fi_path p;
 
     if (extent == CHANGE_TREE ? note_locate(&p, dirfd, path) : locate_followed(&p, dirfd, path)) {
-        invalidate_noted(note_name(&p, extent, extent == CHANGE_OBJECT ? HOW_IN_PLACE : HOW_NEW));
+        invalidate_noted(&p,
+                         note_name(&p, extent, extent == CHANGE_OBJECT ? HOW_IN_PLACE : HOW_NEW));
     }
 }
 
@@ -299,7 +328,16 @@ void note_change_of_fd(int fd)
     struct fi_path p;
 
     if (resolve_active && !fi_inside() && name_of_fd(fd, path) && note_locate(&p, AT_FDCWD, path)) {
-        invalidate_noted(note_name(&p, CHANGE_TREE, HOW_NEW) && invalidate_note_open(&p, fd));
+        invalidate_noted(&p, note_name(&p, CHANGE_TREE, HOW_NEW) && invalidate_note_open(&p, fd));
+    }
+}
+
+void note_contradiction(int dirfd, const char *path)
+{
+    struct fi_path p;
+
+    if (note_locate(&p, dirfd, path) && !note_name(&p, CHANGE_TREE, HOW_NEW)) {
+        change_lost(resolver.node);
     }
 }
 
@@ -311,7 +349,7 @@ void note_created(int fd, int dirfd, const char *path, bool is_new)
     if (!note_locate(&p, dirfd, path) && (is_new || !locate_open(&p, fd))) {
         return;
     }
-    invalidate_noted(note_name(&p, CHANGE_TREE, is_new ? HOW_NEW : HOW_IN_PLACE));
+    invalidate_noted(&p, note_name(&p, CHANGE_TREE, is_new ? HOW_NEW : HOW_IN_PLACE));
     if (name_of_fd(fd, real) && strcmp(real, p.text) != 0) {
         note_change(AT_FDCWD, real, CHANGE_TREE);
     }
@@ -385,7 +423,7 @@ void after_chmod(struct change_before *before)
 {
     note_above();
     if (before->matters) {
-        invalidate_noted(note_closed(before));
+        invalidate_noted(&before->path, note_closed(before));
     }
 }
 
@@ -393,7 +431,8 @@ void after_chmod_by_fd(struct change_before *before, int fd)
 {
     note_above();
     if (before->matters) {
-        invalidate_noted(note_closed(before) && invalidate_note_open(&before->path, fd));
+        invalidate_noted(&before->path,
+                         note_closed(before) && invalidate_note_open(&before->path, fd));
     }
 }
 
@@ -414,8 +453,9 @@ void after_remove(struct change_before *before)
 {
     note_above();
     if (before->matters) {
-        invalidate_noted(note_name(&before->path, CHANGE_TREE, HOW_NEW) && note_gone(before) &&
-                         (!before->has_directory ||
-                          note_directory(&before->path, &before->directory, CHANGE_TREE)));
+        invalidate_noted(&before->path,
+                         note_name(&before->path, CHANGE_TREE, HOW_NEW) && note_gone(before) &&
+                             (!before->has_directory ||
+                              note_directory(&before->path, &before->directory, CHANGE_TREE)));
     }
 }

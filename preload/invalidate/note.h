@@ -33,6 +33,9 @@ void note_change_of_fd(int fd);
 /* What the descriptor (AT_FDCWD: the working directory) stands for is about to change by way of it:
  * noted, and one of a mirror file is the original's from then on. */
 void note_change_by_fd(int fd);
+/* The file system said of this name what the cache may not know: that it is there (EEXIST), or that
+ * it is not (ENOENT). This node asks the file system about it from now on. */
+void note_contradiction(int dirfd, const char *path);
 /* open(2) with O_CREAT gave this descriptor: the file may be elsewhere, behind a symlink. is_new:
  * it was not there before. */
 void note_created(int fd, int dirfd, const char *path, bool is_new);

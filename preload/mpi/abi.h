@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * abi.h - MPI as fastimport calls it, whatever the ABI of the program's library.
+ * abi.h - the MPI types and constants that fastimport uses, for any ABI of the program's library.
  *
- * A handle is an int in the MPICH ABI (www.mpich.org/abi), a pointer in Open MPI and in the
- * standard ABI (MPI-5.0, chapter 20). Here it is a uintptr_t that a constant has filled whole
- * before the library writes into it: passed by value it is the same register, and written through
- * a pointer an int fills the low half. (So on little-endian machines only; no arrays of handles are
- * passed.) bind.c sets the constants, once.
+ * A handle is an int in the MPICH ABI (www.mpich.org/abi), and a pointer in Open MPI and in the
+ * standard ABI (MPI-5.0, chapter 20). Here it is a uintptr_t, which is always initialised as a
+ * whole before the library writes into it. Passed by value it is in the same register as an int;
+ * written through a pointer, an int fills its low half. That holds on little-endian machines only.
+ * No arrays of handles are passed. bind.c sets the constants, once, in mpi_bind().
  */
 #ifndef FASTIMPORT_MPI_ABI_H
 #define FASTIMPORT_MPI_ABI_H
@@ -18,7 +18,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "an int fills the low 
 typedef uintptr_t MPI_Comm, MPI_Group, MPI_Info, MPI_Request, MPI_Datatype, MPI_Op, MPI_Session,
     MPI_Errhandler;
 
-/* The largest is 32 bytes; only MPI_Get_count looks into it. */
+/* The largest MPI_Status of a known library has 32 bytes. Only MPI_Get_count looks into it. */
 typedef struct {
     _Alignas(16) char bytes[64];
 } MPI_Status;
@@ -48,13 +48,13 @@ extern struct mpi_constants mpi_is;
 #define MPI_THREAD_MULTIPLE  mpi_is.thread_multiple
 #define MPI_COMM_TYPE_SHARED mpi_is.comm_type_shared
 
-/* The same in all ABIs; of the errors only "not MPI_SUCCESS" matters. */
+/* These are the same in all ABIs. Of error codes only "is it MPI_SUCCESS?" matters. */
 enum {
     MPI_SUCCESS = 0,
     MPI_THREAD_SINGLE = 0,
     MPI_ERR_OTHER = 15,
     MPI_ERR_NO_MEM = 34,
-    MPI_MAX_LIBRARY_VERSION_STRING = 8192, /* the largest: Open MPI's is 256 */
+    MPI_MAX_LIBRARY_VERSION_STRING = 8192, /* the largest of all libraries: Open MPI's is 256 */
 };
 
 #endif

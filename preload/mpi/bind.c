@@ -14,21 +14,22 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "ldso/dynamic.h"
+#include "mpi/node_id.h"
 
 struct mpi_functions mpi;
 struct mpi_constants mpi_is;
 
 static struct {
     _Atomic bool done;
-    const char *begin, *end; /* the addresses of the library */
+    const char *begin, *end; /* where the library is mapped */
 } bound;
 
-static const void *_Atomic preferred;
-static bool (*is_surely_nowhere)(const char *name);
+static const void *_Atomic preferred; /* mpi_prefer() */
+static bool (*is_surely_absent)(const char *name);
 
-void mpi_ask_before_searching(bool (*is_nowhere)(const char *name))
+void mpi_set_absence_check(bool (*is_absent)(const char *name))
 {
-    is_surely_nowhere = is_nowhere;
+    is_surely_absent = is_absent;
 }
 
 struct function {
@@ -78,7 +79,8 @@ static bool has_address(const struct dl_phdr_info *info, const char *at, struct 
     return span->begin <= at && at < span->end;
 }
 
-/* The first one; of several, the one that the program calls. */
+/* Notes the first MPI library that is mapped, but prefers the one with the function that the
+ * program calls. */
 static int find_mapped(struct dl_phdr_info *info, size_t size, void *mapped_)
 {
     struct mapped *mapped = mapped_;
@@ -130,24 +132,18 @@ static bool is_below(const char *prefix, const char *library)
     return sys_access(name, F_OK, false) == 0;
 }
 
-/* Signs that the program will load Open MPI: MPICH beside that would be a second MPI in the
- * process. (PMIx is what Open MPI is started with; the MPICHs that speak it set PMI_RANK, too, or
- * are linked to the program.) */
-static const char *sign_of_open_mpi(const char *prefix)
+/* Does anything tell that the program will load Open MPI? MPICH must not be loaded then, as it would
+ * be a second MPI in the process. PMIx alone tells so: the MPICHs that support it set PMI_RANK, too,
+ * or are linked to the program. Where an environment has both, mpi4py takes MPICH, whatever launched
+ * the job. */
+static bool expects_open_mpi(const char *prefix)
 {
     if (prefix != NULL && is_below(prefix, "libmpi.so.12")) {
-        return NULL;
+        return false;
     }
-    if (getenv("OMPI_COMM_WORLD_SIZE") != NULL) {
-        return "the job was started by Open MPI";
-    }
-    if (prefix != NULL && is_below(prefix, "libmpi.so.40")) {
-        return "the environment holds Open MPI (libmpi.so.40)";
-    }
-    if (getenv("PMIX_RANK") != NULL && getenv("PMI_RANK") == NULL) {
-        return "the launcher offers PMIx only, as for Open MPI";
-    }
-    return NULL;
+    return getenv("OMPI_COMM_WORLD_SIZE") != NULL ||
+           (prefix != NULL && is_below(prefix, "libmpi.so.40")) ||
+           (getenv("PMIX_RANK") != NULL && getenv("PMI_RANK") == NULL);
 }
 
 static void *open_mapped(const struct mapped *mapped, const char *explicit_name, char *why,
@@ -160,24 +156,49 @@ static void *open_mapped(const struct mapped *mapped, const char *explicit_name,
     return try_open(mapped->name, why, size);
 }
 
-static void *open_found(const char *prefix, char *why, size_t size)
+static void *open_below(const char *prefix, const char *library, char *why, size_t size)
 {
-    const char *sign = sign_of_open_mpi(prefix);
-    void *library = NULL;
     char name[FI_PATH_MAX];
 
-    if (sign != NULL) {
-        snprintf(why, size, "%s, which fastimport does not serve", sign);
-        return NULL;
+    snprintf(name, sizeof name, "%s/lib/%s", prefix, library);
+    return try_open(name, why, size);
+}
+
+static void *search(const char *library, char *why, size_t size)
+{
+    return is_surely_absent != NULL && is_surely_absent(library) ? NULL
+                                                                 : try_open(library, why, size);
+}
+
+/* OPAL_PREFIX: where Open MPI's own launcher is installed, as it tells its ranks. */
+static void *open_open_mpi(const char *prefix, char *why, size_t size)
+{
+    const char *launcher = getenv("OPAL_PREFIX");
+    void *library = NULL;
+
+    if (prefix != NULL && is_below(prefix, "libmpi.so.40")) {
+        library = open_below(prefix, "libmpi.so.40", why, size);
     }
-    if (prefix != NULL) {
-        snprintf(name, sizeof name, "%s/lib/libmpi.so.12", prefix);
-        library = try_open(name, why, size);
+    if (library == NULL && launcher != NULL && launcher[0] == '/') {
+        library = open_below(launcher, "libmpi.so.40", why, size);
     }
-    if (library == NULL && (is_surely_nowhere == NULL || !is_surely_nowhere("libmpi.so.12"))) {
-        library = try_open("libmpi.so.12", why, size);
+    return library != NULL ? library : search("libmpi.so.40", why, size);
+}
+
+static void *open_mpich(const char *prefix, char *why, size_t size)
+{
+    void *library = prefix == NULL ? NULL : open_below(prefix, "libmpi.so.12", why, size);
+
+    if (library == NULL) {
+        library = search("libmpi.so.12", why, size);
     }
     return library != NULL ? library : try_open("libmpich.so.12", why, size);
+}
+
+static void *open_found(const char *prefix, char *why, size_t size)
+{
+    return expects_open_mpi(prefix) ? open_open_mpi(prefix, why, size)
+                                    : open_mpich(prefix, why, size);
 }
 
 static void *open_library(const char *explicit_name, const char *prefix, char *why, size_t size)
@@ -194,7 +215,7 @@ static void *open_library(const char *explicit_name, const char *prefix, char *w
 
 /* --- its functions and constants --- */
 
-/* NULL, or the name of the first that is missing. */
+/* Fills in `mpi`. Returns NULL, or the name of the first function that is missing. */
 static const char *bind_all(void *library, const struct function *functions)
 {
     for (const struct function *f = functions; f->name != NULL; f++) {
@@ -208,13 +229,14 @@ static const char *bind_all(void *library, const struct function *functions)
     return NULL;
 }
 
-/* Open MPI, whatever its vendor calls it, keeps MPI_COMM_WORLD in an object of this name. */
+/* Open MPI has MPI_COMM_WORLD in an object of this name, under whatever file name its vendor
+ * installs it. */
 static bool is_open_mpi(void *library)
 {
     return dlsym(library, "ompi_mpi_comm_world") != NULL;
 }
 
-/* A library of another ABI may have this function, and answers -1. */
+/* A library of another ABI may have this function as well; its major version is -1 then. */
 static bool has_standard_abi(void *library)
 {
     int (*get)(int *, int *) = NULL;
@@ -222,6 +244,37 @@ static bool has_standard_abi(void *library)
 
     *(void **)&get = dlsym(library, "MPI_Abi_get_version");
     return get != NULL && get(&major, &minor) == MPI_SUCCESS && major > 0;
+}
+
+/* Open MPI's handles are the addresses of objects. An executable may have copies of them (a copy
+ * relocation, R_X86_64_COPY), which then are the handles for all. */
+static bool find_objects(void *library, struct mpi_constants *is)
+{
+    const struct {
+        const char *name;
+        uintptr_t *handle;
+    } objects[] = {{"ompi_mpi_comm_world", &is->comm_world},
+                   {"ompi_mpi_comm_null", &is->comm_null},
+                   {"ompi_mpi_info_null", &is->info_null},
+                   {"ompi_request_null", &is->request_null},
+                   {"ompi_mpi_byte", &is->byte},
+                   {"ompi_mpi_int", &is->integer},
+                   {"ompi_mpi_op_max", &is->max},
+                   {"ompi_mpi_errors_return", &is->errors_return}};
+
+    for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
+        void *object = dlsym(RTLD_DEFAULT, objects[i].name);
+
+        *objects[i].handle = (uintptr_t)(object != NULL ? object : dlsym(library, objects[i].name));
+        if (*objects[i].handle == 0) {
+            return false;
+        }
+    }
+    is->abi = "Open MPI";
+    is->any_source = -1;
+    is->thread_multiple = 3;
+    is->comm_type_shared = 0;
+    return true;
 }
 
 static void find_constants(void *library)
@@ -232,23 +285,26 @@ static void find_constants(void *library)
     static const struct mpi_constants standard = {"MPI-5", 0x101, 0x100, 0x130, 0x180, 0x247,
                                                   0x209,   0x23,  0x143, -1,    4096,  221};
 
-    mpi_is = has_standard_abi(library) ? standard : mpich;
+    if (!is_open_mpi(library) || !find_objects(library, &mpi_is)) {
+        mpi_is = has_standard_abi(library) ? standard : mpich;
+    }
 }
 
-/* Intel MPI (2021.18) has Sessions, but says MPI_Initialized and refuses the program's MPI_Init
- * once there is one. */
-static bool has_sound_sessions(void *library)
+/* Intel MPI (2021.18) has Sessions, but once there is one, MPI_Initialized answers yes and the
+ * program's MPI_Init fails. Open MPI (5.0) cannot make a communicator from a session's group over
+ * UCX. */
+static bool has_usable_sessions(void *library)
 {
     char version[MPI_MAX_LIBRARY_VERSION_STRING] = "";
     int length = 0;
 
     return bind_all(library, sessions) == NULL &&
            mpi.Get_library_version(version, &length) == MPI_SUCCESS &&
-           strncmp(version, "Intel", 5) != 0;
+           strncmp(version, "Intel", 5) != 0 && !is_open_mpi(library);
 }
 
-/* A profiling library, whose MPI_Init the program calls, and which does not reach MPI's by name:
- * what it calls instead (by dlsym, mostly) does not come through us. */
+/* Finds a profiling library whose MPI_Init the program calls, and which does not import MPI's (it
+ * uses dlsym(3), mostly). What such a library calls is not redirected to fastimport. */
 static int find_hidden_profiler(struct dl_phdr_info *info, size_t size, void *name)
 {
     struct dynamic d;
@@ -263,14 +319,14 @@ static int find_hidden_profiler(struct dl_phdr_info *info, size_t size, void *na
     return 1;
 }
 
-/* NULL, or what is missing. */
+/* Returns NULL, or the name of the function that is missing. */
 static const char *bind_library(void *library)
 {
     const char *missing = bind_all(library, always);
 
     if (missing == NULL) {
         find_constants(library);
-        if (!has_sound_sessions(library)) {
+        if (!has_usable_sessions(library)) {
             mpi.Session_init = NULL;
             missing = bind_all(library, world);
         }
@@ -278,7 +334,7 @@ static const char *bind_library(void *library)
     return missing;
 }
 
-/* The object that has the function in it. */
+/* Notes where the object is mapped that has the function in it. */
 static int bind_find_span(struct dl_phdr_info *info, size_t size, void *function)
 {
     struct mapped span = {.found = true};
@@ -301,9 +357,10 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
     if (library == NULL) {
         return false;
     }
-    if (is_open_mpi(library)) {
+    if (is_open_mpi(library) && launcher_pmix_server() == NULL) {
         snprintf(why, size,
-                 "the program's MPI library is Open MPI, which fastimport does not serve");
+                 "the program's MPI library is Open MPI, and its launcher has not started this job "
+                 "(no PMIx server)");
         return false;
     }
     missing = bind_library(library);
@@ -313,8 +370,8 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
     }
     if (mpi.Session_init == NULL && dl_iterate_phdr(find_hidden_profiler, profiler) != 0) {
         snprintf(why, size,
-                 "%s wraps MPI_Init and calls MPI past fastimport, which would initialise this MPI "
-                 "library twice",
+                 "%s wraps MPI_Init in a way that fastimport cannot intercept, so this MPI library "
+                 "would be initialised twice",
                  profiler[0] == '\0' ? "the program" : profiler);
         return false;
     }
@@ -339,7 +396,7 @@ bool mpi_is_cancellable(void)
     return dlopen("libgcc_s.so.1", RTLD_NOW) != NULL;
 }
 
-static bool says_yes(void *library, const char *question)
+static bool bind_ask(void *library, const char *question)
 {
     int (*ask)(int *) = NULL;
     int flag = 0;
@@ -356,8 +413,8 @@ bool mpi_in_use(void)
     if (is_mapped(&mapped)) {
         library = dlopen(mapped.name[0] == '\0' ? NULL : mapped.name, RTLD_LAZY | RTLD_NOLOAD);
     }
-    return library != NULL && says_yes(library, "MPI_Initialized") &&
-           !says_yes(library, "MPI_Finalized");
+    return library != NULL && bind_ask(library, "MPI_Initialized") &&
+           !bind_ask(library, "MPI_Finalized");
 }
 
 void mpi_version(char *out, size_t size)

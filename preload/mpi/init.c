@@ -9,20 +9,22 @@
 #include "base/guard.h"
 #include "mpi/bind.h"
 
+/* Has fastimport initialised MPI? */
 enum ours { NOT_OURS, OPENING, OURS };
+/* What the program has called: nothing, MPI_Init, MPI_Finalize. */
 enum program { BEFORE, RUNNING, FINALIZED };
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    enum ours ours;       /* lock */
-    enum program program; /* lock */
-    bool has_main;        /* lock */
-    pthread_t main;       /* lock: the thread that called MPI_Init */
-    int provided;         /* lock */
-    void (*end)(void);
-    void (*_Atomic join)(void);
-    const void *_Atomic asked; /* the function by which the program asked for MPI */
+    enum ours ours;             /* lock */
+    enum program program;       /* lock */
+    bool has_main;              /* lock */
+    pthread_t main;             /* lock: the thread that called MPI_Init */
+    int provided;               /* lock: the thread level */
+    void (*end)(void);          /* init_at_finalize() */
+    void (*_Atomic join)(void); /* init_join_late(); NULL once called */
+    const void *_Atomic asked;  /* the function by which the program asked for MPI */
 } own = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void set_ours(enum ours ours, int provided)
@@ -45,7 +47,7 @@ int init_open(void)
     return e == MPI_SUCCESS && provided < MPI_THREAD_MULTIPLE ? MPI_ERR_OTHER : e;
 }
 
-/* Waits until it is known. */
+/* Waits while init_open() is at work in another thread. */
 bool init_is_ours(void)
 {
     bool ours;
@@ -67,8 +69,8 @@ static void note_main_thread(void)
     pthread_mutex_unlock(&own.lock);
 }
 
-/* Goes from one state to the other, unless the program is in another. */
-static bool advance(enum program from, enum program to)
+/* Changes the program's state if it is `from`. True: it was. */
+static bool init_advance(enum program from, enum program to)
 {
     bool did;
 
@@ -91,9 +93,9 @@ static bool has_reached(enum program state)
     return reached;
 }
 
-/* While MPI is being opened by us the program's own MPI_Init waits. Does not wait itself: at the
- * exit the opening may never come to its end. */
-static bool is_ours_or_becomes(void)
+/* Will the program's calls be answered here? Does not wait for init_open(), which may never return:
+ * this is also asked at the exit. */
+static bool is_ours_or_opening(void)
 {
     bool ours;
 
@@ -107,7 +109,7 @@ bool init_program_initialized(void)
 {
     int flag = 0;
 
-    if (is_ours_or_becomes()) {
+    if (is_ours_or_opening()) {
         return has_reached(RUNNING);
     }
     return mpi.Initialized != NULL && mpi.Initialized(&flag) == MPI_SUCCESS && flag;
@@ -117,7 +119,7 @@ bool init_program_finalized(void)
 {
     int flag = 0;
 
-    if (is_ours_or_becomes()) {
+    if (is_ours_or_opening()) {
         return has_reached(FINALIZED);
     }
     return mpi.Finalized != NULL && mpi.Finalized(&flag) == MPI_SUCCESS && flag;
@@ -125,7 +127,7 @@ bool init_program_finalized(void)
 
 int init_close(void)
 {
-    return advance(BEFORE, FINALIZED) ? mpi.Finalize() : MPI_SUCCESS;
+    return init_advance(BEFORE, FINALIZED) ? mpi.Finalize() : MPI_SUCCESS;
 }
 
 void init_at_finalize(void (*end)(void))
@@ -143,7 +145,7 @@ bool init_joins_late(void)
     return atomic_load(&own.join) != NULL;
 }
 
-/* Another MPI than the one that fastimport uses is none of its business. */
+/* A call of another MPI library than the bound one does not count. */
 bool init_program_asked(void)
 {
     const void *function = atomic_load(&own.asked);
@@ -164,15 +166,15 @@ static void begin_init(const void *function)
     }
 }
 
-/* The program's MPI_Init: ours has done the work. (A profiling library's comes back to us by its
- * PMPI_Init.) */
-static bool takes_ours(const void *function)
+/* Does fastimport's MPI_Init stand for the program's? If `function` is a profiling library's it
+ * does not: that calls PMPI_Init, which comes here again. */
+static bool has_done_init(const void *function)
 {
     if (!mpi_owns(function)) {
         return false;
     }
     note_main_thread();
-    return init_is_ours() && advance(BEFORE, RUNNING);
+    return init_is_ours() && init_advance(BEFORE, RUNNING);
 }
 
 int init_init(enum redirected_call call, const void *caller, int *argc, char ***argv)
@@ -181,7 +183,7 @@ int init_init(enum redirected_call call, const void *caller, int *argc, char ***
 
     *(void **)&next = redirect_original(call, caller);
     begin_init((void *)next);
-    if (takes_ours((void *)next)) {
+    if (has_done_init((void *)next)) {
         return MPI_SUCCESS;
     }
     return next != NULL ? next(argc, argv) : MPI_ERR_OTHER;
@@ -194,14 +196,14 @@ int init_init_thread(enum redirected_call call, const void *caller, int *argc, c
 
     *(void **)&next = redirect_original(call, caller);
     begin_init((void *)next);
-    if (takes_ours((void *)next)) {
+    if (has_done_init((void *)next)) {
         *provided = own.provided;
         return MPI_SUCCESS;
     }
     return next != NULL ? next(argc, argv, required, provided) : MPI_ERR_OTHER;
 }
 
-/* A question whose answer is a flag; without MPI it is no. */
+/* Asks `next` for a flag; without MPI it is 0. */
 static int init_ask(int (*next)(int *), int *flag)
 {
     if (next != NULL) {
@@ -261,8 +263,8 @@ int init_finalize(enum redirected_call call, const void *caller)
     if (next == NULL) {
         return MPI_ERR_OTHER;
     }
-    if (!mpi_owns((void *)next)) { /* a profiling library's, which calls PMPI_Finalize; or another
-                                      MPI's */
+    /* a profiling library's, which calls PMPI_Finalize, or another MPI's */
+    if (!mpi_owns((void *)next)) {
         return next();
     }
     if (init_is_ours() && !init_program_initialized()) {
@@ -272,6 +274,6 @@ int init_finalize(enum redirected_call call, const void *caller)
         own.end();
     }
     e = next();
-    advance(RUNNING, FINALIZED);
+    init_advance(RUNNING, FINALIZED);
     return e;
 }

@@ -1,27 +1,33 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * init.h - MPI_Init and its like, where fastimport has to initialise MPI itself.
+ * init.h - MPI_Init and its relatives, for MPI libraries in which fastimport has to initialise MPI
+ * itself.
  *
  * An MPI library without usable Sessions (MPICH before 4, Cray MPICH 8, MVAPICH2, Intel MPI) works
- * only after MPI_Init, which may be called once. There fastimport's service calls MPI_Init_thread
- * before the program does, with MPI_THREAD_MULTIPLE, and the program's own calls (intercept/mpi.c)
- * are answered here, so that it sees what the standard promises: MPI_Initialized is false until it
- * has called MPI_Init; MPI_Init succeeds once, MPI_Init_thread provides MPI_THREAD_MULTIPLE; the
- * thread that called it is the main thread; MPI_Finalize ends fastimport's service, collective as
- * it is anyway, and then is the library's own. A program that never calls MPI_Init has MPI
- * finalised at its exit.
+ * only after MPI_Init, which may be called once. In such a library the service thread calls
+ * MPI_Init_thread with MPI_THREAD_MULTIPLE before the program does. The program's own calls
+ * (intercept/mpi.c) are answered here, so that it sees what the MPI standard promises:
  *
- * With Sessions, and where fastimport does nothing, the calls go to the function that the caller
- * would have reached: that of a profiling library or of MPI. Two are looked at: MPI_Finalize ends
- * fastimport's service first, for MPICH puts off what belongs to MPI_Finalize (such as the delete
- * functions of MPI_COMM_SELF's attributes, by which HDF5 closes its files) while a session is open;
- * and MPI_Is_thread_main knows the thread that called MPI_Init, for MPICH takes the one that opened
- * the session. A program that calls another MPI library than the one that fastimport is bound to
- * reaches that one, and nothing of ours changes. How the calls come here, and which do not:
- * redirect.h.
+ * - MPI_Initialized is false until the program has called MPI_Init.
+ * - MPI_Init succeeds once; MPI_Init_thread provides MPI_THREAD_MULTIPLE. The thread that called it
+ *   is the main thread.
+ * - MPI_Finalize first ends fastimport's service. It may wait for all ranks, as MPI_Finalize is
+ *   collective anyway. Then the library's own is called.
  *
- * Thread rules: init_open() and init_close() in the service thread; the others anywhere. Results
- * are MPI error codes.
+ * A program that never calls MPI_Init has MPI finalised at its exit.
+ *
+ * With Sessions, and where fastimport does nothing, each call goes to the function that the caller
+ * would have reached: a profiling library's or MPI's. Two calls are still looked at. MPI_Finalize
+ * ends fastimport's service first, because MPICH delays parts of MPI_Finalize while a session is
+ * open (such as the delete functions of MPI_COMM_SELF's attributes, with which HDF5 closes its
+ * files). MPI_Is_thread_main knows the thread that called MPI_Init, because MPICH answers for the
+ * thread that opened the session.
+ *
+ * A program that calls another MPI library than the bound one reaches that library, and nothing
+ * here changes. redirect.h says how calls come here, and which do not.
+ *
+ * Thread rules: init_open() and init_close() in the service thread; the others in any thread.
+ * Results are MPI error codes.
  */
 #ifndef FASTIMPORT_MPI_INIT_H
 #define FASTIMPORT_MPI_INIT_H
@@ -30,31 +36,32 @@
 
 #include "mpi/redirect.h"
 
-/* Initialises MPI for fastimport; mpi_bind() was called. An error if the library cannot give
- * MPI_THREAD_MULTIPLE; MPI is initialised then, too, and the program is answered as above. */
+/* After mpi_bind(): initialises MPI for fastimport. An error if the library cannot provide
+ * MPI_THREAD_MULTIPLE; MPI is initialised then, too, and the program's calls are answered as
+ * above. */
 int init_open(void);
 
-/* Did init_open() initialise MPI in this process (or its parent)? */
+/* Has init_open() initialised MPI, in this process or in the parent that forked it? */
 bool init_is_ours(void);
 
-/* Has the program itself called these? asked: MPI_Init is under way, at least. */
+/* Has the program itself called MPI_Init (asked: has it at least begun to), and MPI_Finalize? */
 bool init_program_asked(void);
 bool init_program_initialized(void);
 bool init_program_finalized(void);
 
-/* Finalises MPI, if the program has not begun to use it. */
+/* Finalises MPI, unless the program has called MPI_Init: then that is the program's job. */
 int init_close(void);
 
-/* `end` is called by the program's MPI_Finalize, before the library's: afterwards fastimport must
- * not use MPI. */
+/* Sets a function that the program's MPI_Finalize calls before the library's own. After it returns,
+ * fastimport must not use MPI. */
 void init_at_finalize(void (*end)(void));
 
-/* `join` is called once, by the program's MPI_Init before anything else: there a rank joins that
- * could not at its start. */
+/* Sets a function that the program's MPI_Init calls once, before anything else: it joins a rank
+ * that could not join at its start. */
 void init_join_late(void (*join)(void));
 bool init_joins_late(void);
 
-/* What the program calls. caller: an address in the object that calls. */
+/* What the program's calls are redirected to. caller: an address in the object that calls. */
 int init_init(enum redirected_call call, const void *caller, int *argc, char ***argv);
 int init_init_thread(enum redirected_call call, const void *caller, int *argc, char ***argv,
                      int required, int *provided);

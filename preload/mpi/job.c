@@ -28,8 +28,8 @@ static void set_request(struct job_request *r, MPI_Request request)
     memcpy(&r->handle, &request, sizeof request);
 }
 
-/* The level has to be asked for: it is the program's, too, whatever its MPI_Init_thread requires
- * later (MPICH 5). */
+/* The thread level has to be asked for here: in MPICH 5 the first session or MPI_Init decides it
+ * for the program, too, whatever its MPI_Init_thread requires later. */
 static int open_session(struct job_private *p)
 {
     MPI_Info info;
@@ -59,7 +59,7 @@ static int open_world_of_session(struct job_private *p)
     return e;
 }
 
-/* Without Sessions MPI is initialised before the program does it. */
+/* Without Sessions: initialises MPI before the program does (init.h). */
 static int open_world_of_init(struct job_private *p)
 {
     int e = init_open();
@@ -84,7 +84,7 @@ static int open_world(struct job *job)
     return e == MPI_SUCCESS ? mpi.Comm_size(p->world, &job->size) : e;
 }
 
-/* Only the group's ranks take part. */
+/* Collective over the ranks of the group only. */
 static int create_from_group(const struct job_private *p, MPI_Group group, MPI_Comm *comm)
 {
     enum { TAG = 1 };
@@ -100,22 +100,25 @@ static int create_from_group(const struct job_private *p, MPI_Group group, MPI_C
 
 /* --- waiting without spinning: other ranks need the core --- */
 
-static _Atomic uint64_t rounds; /* of waiting */
+static _Atomic uint64_t rounds; /* of all waits: grows as long as this thread is not stuck in MPI */
 
-uint64_t job_signs_of_life(void)
+uint64_t job_wait_rounds(void)
 {
     return atomic_load_explicit(&rounds, memory_order_relaxed);
 }
 
 enum { NAP_MIN_NS = 20000, NAP_MAX_NS = 5000000 };
 
-/* A start is several waits in a row, and a nap too long in one holds up the next: naps grow with
- * the time waited, of which they add at most an eighth. */
+/* Naps grow with the time waited, to which they add at most an eighth: a start is several waits in
+ * a row, and a nap that is too long in one of them delays the next. */
 static int64_t nap_after(int64_t waited_ns)
 {
     int64_t nap = waited_ns / 8;
 
-    return nap < NAP_MIN_NS ? NAP_MIN_NS : nap < NAP_MAX_NS ? nap : NAP_MAX_NS;
+    if (nap < NAP_MIN_NS) {
+        return NAP_MIN_NS;
+    }
+    return nap < NAP_MAX_NS ? nap : NAP_MAX_NS;
 }
 
 void job_nap(int64_t waited_ns)
@@ -144,39 +147,39 @@ static int wait_napping(MPI_Request request)
 /* --- who is where --- */
 
 struct rank_facts {
-    uint64_t place;
-    int32_t has_place;
+    uint64_t node; /* equal in ranks of one node */
+    int32_t knows_node;
     int32_t candidate; /* for the root */
 };
 
-static int gather_rank_facts(struct job *job, bool candidate, struct rank_facts *members)
+static int gather_rank_facts(struct job *job, bool candidate, struct rank_facts *ranks)
 {
     struct rank_facts mine = {.candidate = candidate};
     MPI_Request request = MPI_REQUEST_NULL;
     int e;
 
-    mine.has_place = node_id(&mine.place);
-    e = mpi.Iallgather(&mine, sizeof mine, MPI_BYTE, members, sizeof mine, MPI_BYTE, job->p->world,
+    mine.knows_node = node_id(&mine.node);
+    e = mpi.Iallgather(&mine, sizeof mine, MPI_BYTE, ranks, sizeof mine, MPI_BYTE, job->p->world,
                        &request);
     return e == MPI_SUCCESS ? wait_napping(request) : e;
 }
 
-/* The lowest rank that may be; else rank 0. */
-static int choose_root(const struct job *job, const struct rank_facts *members)
+/* The lowest candidate; without any, rank 0. */
+static int choose_root(const struct job *job, const struct rank_facts *ranks)
 {
     for (int i = 0; i < job->size; i++) {
-        if (members[i].candidate) {
+        if (ranks[i].candidate) {
             return i;
         }
     }
     return 0;
 }
 
-/* Without keys of places MPI is asked; the world rank of a node's first rank then serves as its
- * key. */
-static int ask_mpi_for_nodes(struct job *job, struct rank_facts *members)
+/* Where a rank does not know its node, MPI is asked. The world rank of a node's first rank then
+ * stands for the node. */
+static int ask_mpi_for_nodes(struct job *job, struct rank_facts *ranks)
 {
-    struct rank_facts mine = members[job->rank];
+    struct rank_facts mine = ranks[job->rank];
     MPI_Request request = MPI_REQUEST_NULL;
     MPI_Comm node;
     int first = job->rank;
@@ -187,19 +190,19 @@ static int ask_mpi_for_nodes(struct job *job, struct rank_facts *members)
         e = mpi.Bcast(&first, 1, MPI_INT, 0, node);
         mpi.Comm_free(&node);
     }
-    mine.place = (uint64_t)first;
-    mine.has_place = 1;
+    mine.node = (uint64_t)first;
+    mine.knows_node = 1;
     if (e == MPI_SUCCESS) {
-        e = mpi.Iallgather(&mine, sizeof mine, MPI_BYTE, members, sizeof mine, MPI_BYTE,
+        e = mpi.Iallgather(&mine, sizeof mine, MPI_BYTE, ranks, sizeof mine, MPI_BYTE,
                            job->p->world, &request);
     }
     return e == MPI_SUCCESS ? wait_napping(request) : e;
 }
 
-static bool all_know_their_node(const struct job *job, const struct rank_facts *members)
+static bool all_know_their_node(const struct job *job, const struct rank_facts *ranks)
 {
     for (int i = 0; i < job->size; i++) {
-        if (!members[i].has_place) {
+        if (!ranks[i].knows_node) {
             return false;
         }
     }
@@ -207,7 +210,7 @@ static bool all_know_their_node(const struct job *job, const struct rank_facts *
 }
 
 struct node_member {
-    uint64_t place;
+    uint64_t node;
     int rank;
 };
 
@@ -216,7 +219,7 @@ static int by_node_then_rank(const void *a, const void *b)
     const struct node_member *x = a;
     const struct node_member *y = b;
 
-    return x->place != y->place ? (x->place > y->place) - (x->place < y->place) : x->rank - y->rank;
+    return x->node != y->node ? (x->node > y->node) - (x->node < y->node) : x->rank - y->rank;
 }
 
 static int by_rank(const void *a, const void *b)
@@ -224,19 +227,19 @@ static int by_rank(const void *a, const void *b)
     return *(const int *)a - *(const int *)b;
 }
 
-/* The ranks of this node, the leader first: the root, or the lowest. The leaders of all nodes, the
- * root first. */
-static void group_by_node(struct job *job, const struct node_member *seats, int *leaders)
+/* Lists the ranks of this node, its leader first, and the leaders of all nodes, the root first. A
+ * node's leader is the root, or its lowest rank. */
+static void group_by_node(struct job *job, const struct node_member *sorted, int *leaders)
 {
     struct job_private *p = job->p;
 
     for (int begin = 0, end; begin < job->size; begin = end) {
-        int leader = seats[begin].rank;
+        int leader = sorted[begin].rank;
         bool mine = false;
 
-        for (end = begin; end < job->size && seats[end].place == seats[begin].place; end++) {
-            leader = seats[end].rank == job->root ? job->root : leader;
-            mine |= seats[end].rank == job->rank;
+        for (end = begin; end < job->size && sorted[end].node == sorted[begin].node; end++) {
+            leader = sorted[end].rank == job->root ? job->root : leader;
+            mine |= sorted[end].rank == job->rank;
         }
         leaders[job->n_nodes++] = leader == job->root ? -1 : leader;
         if (!mine) {
@@ -244,8 +247,8 @@ static void group_by_node(struct job *job, const struct node_member *seats, int 
         }
         p->node[job->node_size++] = leader;
         for (int i = begin; i < end; i++) {
-            if (seats[i].rank != leader) {
-                p->node[job->node_size++] = seats[i].rank;
+            if (sorted[i].rank != leader) {
+                p->node[job->node_size++] = sorted[i].rank;
             }
         }
     }
@@ -253,28 +256,28 @@ static void group_by_node(struct job *job, const struct node_member *seats, int 
     leaders[0] = job->root;
 }
 
-static int group_ranks(struct job *job, const struct rank_facts *members, int *leaders)
+static int group_ranks(struct job *job, const struct rank_facts *ranks, int *leaders)
 {
-    struct node_member *seats = calloc((size_t)job->size, sizeof *seats);
+    struct node_member *sorted = calloc((size_t)job->size, sizeof *sorted);
 
     job->p->node = calloc((size_t)job->size, sizeof *job->p->node);
-    if (seats == NULL || job->p->node == NULL) {
-        free(seats);
+    if (sorted == NULL || job->p->node == NULL) {
+        free(sorted);
         return MPI_ERR_NO_MEM;
     }
     for (int i = 0; i < job->size; i++) {
-        seats[i] = (struct node_member){members[i].place, i};
+        sorted[i] = (struct node_member){ranks[i].node, i};
     }
-    qsort(seats, (size_t)job->size, sizeof *seats, by_node_then_rank);
-    group_by_node(job, seats, leaders);
-    free(seats);
+    qsort(sorted, (size_t)job->size, sizeof *sorted, by_node_then_rank);
+    group_by_node(job, sorted, leaders);
+    free(sorted);
     while (job->p->node[job->node_rank] != job->rank) {
         job->node_rank++;
     }
     return MPI_SUCCESS;
 }
 
-/* Only the leaders take part: the other ranks do not hold them up. */
+/* Collective over the leaders only, so that no other rank delays them. */
 static int open_leaders(struct job *job, const int *leaders)
 {
     struct job_private *p = job->p;
@@ -292,21 +295,21 @@ static int open_leaders(struct job *job, const int *leaders)
     return e == MPI_SUCCESS ? mpi.Comm_rank(p->leaders, &job->leader) : e;
 }
 
-static int meet(struct job *job, bool candidate, struct rank_facts *members, int *leaders)
+static int arrange_ranks(struct job *job, bool candidate, struct rank_facts *ranks, int *leaders)
 {
-    int e = gather_rank_facts(job, candidate, members);
+    int e = gather_rank_facts(job, candidate, ranks);
 
-    if (e == MPI_SUCCESS && !all_know_their_node(job, members)) {
-        e = ask_mpi_for_nodes(job, members);
+    if (e == MPI_SUCCESS && !all_know_their_node(job, ranks)) {
+        e = ask_mpi_for_nodes(job, ranks);
     }
     if (e == MPI_SUCCESS) {
-        job->root = choose_root(job, members);
-        e = group_ranks(job, members, leaders);
+        job->root = choose_root(job, ranks);
+        e = group_ranks(job, ranks, leaders);
     }
     return e == MPI_SUCCESS ? open_leaders(job, leaders) : e;
 }
 
-static int meet_nobody(struct job *job)
+static int arrange_single(struct job *job)
 {
     job->p->node = calloc(1, sizeof *job->p->node);
     job->node_size = job->n_nodes = 1;
@@ -314,17 +317,17 @@ static int meet_nobody(struct job *job)
     return job->p->node == NULL ? MPI_ERR_NO_MEM : MPI_SUCCESS;
 }
 
-static int meet_all(struct job *job, bool candidate)
+static int arrange_all(struct job *job, bool candidate)
 {
-    struct rank_facts *members;
+    struct rank_facts *ranks;
     int *leaders;
     int e;
 
-    members = calloc((size_t)job->size, sizeof *members);
+    ranks = calloc((size_t)job->size, sizeof *ranks);
     leaders = calloc((size_t)job->size, sizeof *leaders);
-    e = members == NULL || leaders == NULL ? MPI_ERR_NO_MEM
-                                           : meet(job, candidate, members, leaders);
-    free(members);
+    e = ranks == NULL || leaders == NULL ? MPI_ERR_NO_MEM
+                                         : arrange_ranks(job, candidate, ranks, leaders);
+    free(ranks);
     free(leaders);
     return e;
 }
@@ -342,7 +345,7 @@ int job_open(struct job *job, bool candidate)
     if (e != MPI_SUCCESS) {
         return e;
     }
-    return job_is_alone(job) ? meet_nobody(job) : meet_all(job, candidate);
+    return job_is_alone(job) ? arrange_single(job) : arrange_all(job, candidate);
 }
 
 /* --- sharing at the start --- */

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * job.h - the job as the service sees it: a session, the communicators, and the few operations that
- * it needs.
+ * job.h - the MPI job as the service sees it: a session, its communicators, and the few operations
+ * that the service needs.
  *
- * The only callers are service threads (design rule: never a collective in a user's thread), one at
- * a time in each process. Collective calls here are made by all ranks in the same order: job_open,
- * job_share_*, job_close.
- * Errors are MPI error codes (0: success); after an error the job is broken and must only be
- * abandoned, though job_heed() may still tell the others.
+ * Calling order: job_open(), job_share_*() and job_sum_node(), the operations between leaders,
+ * job_shutdown_barrier(), job_close(). Of these job_open(), job_share_all(), job_shutdown_barrier()
+ * and job_close() are collective over all ranks, job_share_node() and job_sum_node() over the ranks
+ * of a node.
+ *
+ * Thread rules: only the service thread calls these, for a collective must never run in a thread of
+ * the program; job_wait_rounds() may be called by any thread. Errors are MPI error codes (0:
+ * success). After an error the job is broken: nothing but job_poll_lost() and job_cancel() may be
+ * called any more.
  */
 #ifndef FASTIMPORT_MPI_JOB_H
 #define FASTIMPORT_MPI_JOB_H
@@ -19,29 +23,31 @@
 
 struct job {
     int rank, size;           /* in the job */
-    int root;                 /* rank that does the file-system work */
+    int root;                 /* the rank that does the file-system work */
     int node_rank, node_size; /* within the node */
     int n_nodes;
-    int leader; /* rank among leaders, the root is 0; -1: this is none */
-    struct job_private *p;
+    int leader; /* this rank's number among the leaders, 0 for the root; -1: it is no leader */
+    struct job_private *p; /* owned */
 };
 
-struct job_request; /* an operation in flight */
+struct job_request; /* a non-blocking operation */
 
-/* Opens the session and the communicators. candidate: may this rank be the root? (The lowest that
- * may is.) */
+/* Opens the session and the communicators. candidate: may this rank be the root? (The lowest
+ * candidate is.) */
 int job_open(struct job *job, bool candidate);
 
-/* From the node's leader to its node; from the root to all. They wait, napping; used at start only.
- */
+/* Send bytes from a node's leader to the node's other ranks, and from the root to all ranks. They
+ * wait, with naps. For the start only. */
 int job_share_node(struct job *job, void *bytes, size_t size);
-/* To the leader: the sum of what its node's ranks say. Others get nothing. */
+/* Tells the node's leader the sum of `mine` over the node's ranks. In other ranks *sum is
+ * `mine`. */
 int job_sum_node(struct job *job, int mine, int *sum);
 int job_share_all(struct job *job, void *bytes, size_t size);
 
 /* Non-blocking operations between leaders, told apart by a tag. Buffers stay valid until job_done()
- * says yes (or job_close). A handover is a send that is finished only when the other side has begun
- * to receive. leader: the other one, by its rank among leaders; a receive may say JOB_ANYONE. */
+ * has set *done (or until job_close()). leader: the other side's number among leaders; for a
+ * receive also JOB_ANYONE. A handover is a synchronous send (MPI_Issend): it is done only when the
+ * other side has begun to receive. */
 enum { JOB_ANYONE = -1 };
 int job_post_send(struct job *job, const void *bytes, size_t size, int leader, int tag,
                   struct job_request *request);
@@ -49,34 +55,36 @@ int job_post_receive(struct job *job, void *bytes, size_t size, int leader, int 
                      struct job_request *request);
 int job_post_handover(struct job *job, const void *bytes, size_t size, int leader, int tag,
                       struct job_request *request);
-/* Is it finished? With a receive, *size is what came. */
+/* Is the operation finished? size: NULL, or gets the number of bytes that a receive has got. */
 int job_done(struct job_request *request, bool *done, size_t *size);
+/* Withdraws an operation that is not finished (MPI_Cancel), and does not wait for that. */
 void job_cancel(struct job_request *request);
 
-/* Grows while something here waits: from another thread, tells waiting from being stuck in MPI. */
-uint64_t job_signs_of_life(void);
+/* Grows while a call above waits: so another thread can tell waiting from being stuck in MPI. */
+uint64_t job_wait_rounds(void);
 
-/* At the end: a rank that is lost (killed, or it has called exec) will never come to job_meet().
- * Looks whether another rank says so, and sets *lost; once *lost is set, here or by another thread,
- * tells some others, who tell others: all ranks that look hear of it, whichever is the lost one. */
+/* At the end of the job. A rank is lost if it was killed or has called exec: it never comes to
+ * job_shutdown_barrier(). This looks whether another rank has told that one is lost, and sets
+ * *lost. Once *lost is set, by this or by another thread, it tells some ranks, who tell others: all
+ * ranks that poll learn it, whichever rank is the lost one. */
 int job_poll_lost(struct job *job, _Atomic bool *lost);
 
-/* This rank will be lost: it is about to call exec. Tells others, as job_heed() does, and waits a
- * moment for MPI to send it. */
+/* This rank is about to call exec, and so will be lost: sets *lost, tells others as job_poll_lost()
+ * does, and waits a moment for MPI to send it. */
 int job_announce_exec(struct job *job, _Atomic bool *lost);
 
 struct job_shutdown {
-    bool mine;
-    bool any;           /* is `mine` true in one of them? */
-    int64_t limit_ns;   /* after so long, a rank is taken for lost; 0: never */
-    _Atomic bool *lost; /* job_heed() */
+    bool mine;          /* this rank's flag */
+    bool any;           /* result: is the flag true in any rank? */
+    int64_t limit_ns;   /* after so long, sets *lost; 0: never */
+    _Atomic bool *lost; /* see job_poll_lost() */
 };
 
-/* Waits (napping) until every rank is here. When one is lost it does not return: the process ends
- * meanwhile. */
+/* Waits, with naps, until every rank has called this. If one is lost this does not return before
+ * the process ends. */
 int job_shutdown_barrier(struct job *job, struct job_shutdown *shutdown);
-/* Closes everything, after job_meet(). May call back into the program, for the attributes of its
- * communicators, and needs all ranks. */
+/* After job_shutdown_barrier(): closes everything. Needs all ranks. May call back into the program,
+ * for the attributes of its communicators. */
 int job_close(struct job *job);
 
 struct job_request {

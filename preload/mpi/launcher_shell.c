@@ -25,7 +25,7 @@ static bool is_shell(const char *name)
     return false;
 }
 
-/* A script is run under its own name, by a shell of another. */
+/* A shell that runs a script has the script's name: its executable tells. */
 static bool runs_shell(pid_t pid, const char *name, char *shell, size_t size)
 {
     char link[64];

@@ -6,24 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/hash.h"
 #include "base/path.h"
 #include "base/sys.h"
-
-pid_t launcher_daemon(void)
-{
-    const char *text = getenv("PMI_FD");
-    struct ucred peer = {0};
-    socklen_t size = sizeof peer;
-
-    if (text == NULL ||
-        getsockopt((int)strtol(text, NULL, 10), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-        return 0;
-    }
-    return peer.pid;
-}
 
 pid_t process_parent(pid_t pid, char *name, size_t size)
 {
@@ -40,8 +28,75 @@ pid_t process_parent(pid_t pid, char *name, size_t size)
     return (pid_t)strtol(end + strlen(") S "), NULL, 10);
 }
 
-/* text: 256 bytes; begins with this boot of the machine. Its length; 0: not known. */
-static size_t begin_key(char *text)
+const char *launcher_pmix_server(void)
+{
+    static const char *const names[] = {"PMIX_SERVER_URI41", "PMIX_SERVER_URI4", "PMIX_SERVER_URI3",
+                                        "PMIX_SERVER_URI21", "PMIX_SERVER_URI2"};
+    const char *uri = NULL;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names && uri == NULL; i++) {
+        uri = getenv(names[i]);
+    }
+    return uri;
+}
+
+/* --- the daemon --- */
+
+/* With PMI-1: the process at the other end of the descriptor. */
+static pid_t daemon_of_pmi(void)
+{
+    const char *text = getenv("PMI_FD");
+    struct ucred peer = {0};
+    socklen_t size = sizeof peer;
+
+    if (text == NULL ||
+        getsockopt((int)strtol(text, NULL, 10), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+        return 0;
+    }
+    return peer.pid;
+}
+
+/* Did a process start with PMIX_RANK in its environment? One that cannot be read is not ours. */
+static bool is_in_slot(pid_t pid)
+{
+    enum { MOST = 1 << 18 };
+    static const char variable[] = "\0PMIX_RANK=";
+    char file[64];
+    char *text = malloc(MOST);
+    ssize_t n = -1;
+    bool found;
+
+    snprintf(file, sizeof file, "/proc/%d/environ", (int)pid);
+    if (text != NULL) {
+        text[0] = '\0';
+        n = sys_read_file(file, text + 1, MOST - 1);
+    }
+    found = n > 0 && memmem(text, (size_t)n + 1, variable, sizeof variable - 1) != NULL;
+    free(text);
+    return found;
+}
+
+/* With PMIx: the nearest process above this one that was not started in a slot itself. */
+static pid_t daemon_of_pmix(void)
+{
+    pid_t pid = launcher_pmix_server() == NULL ? 0 : getppid();
+    char name[64];
+
+    while (pid > 1 && is_in_slot(pid)) {
+        pid = process_parent(pid, name, sizeof name);
+    }
+    return pid > 1 ? pid : 0;
+}
+
+pid_t launcher_daemon(void)
+{
+    pid_t daemon = daemon_of_pmi();
+
+    return daemon > 0 ? daemon : daemon_of_pmix();
+}
+
+/* Writes this machine's boot id into text (64 bytes or more). Returns its length; 0: not known. */
+static size_t write_boot_id(char *text)
 {
     ssize_t n = sys_read_file("/proc/sys/kernel/random/boot_id", text, 64);
 
@@ -54,7 +109,7 @@ bool node_id(uint64_t *key)
     const char *step = getenv("SLURM_STEP_ID");
     pid_t daemon = launcher_daemon();
     char text[256] = "";
-    size_t n = begin_key(text);
+    size_t n = write_boot_id(text);
 
     if (n == 0) {
         return false;
@@ -70,33 +125,54 @@ bool node_id(uint64_t *key)
     return true;
 }
 
-/* --- which ranks belong to the daemon --- */
+/* --- which ranks the daemon has started --- */
 
-bool launcher_daemon_id(pid_t *daemon, uint64_t *key)
+/* When a process was started, in clock ticks since the machine was (proc(5), /proc/PID/stat); -1:
+ * not known. */
+static long long start_ticks(pid_t pid)
 {
-    enum { START_TIME = 22, STATE = 3 }; /* fields of /proc/PID/stat (proc(5)) */
-    char text[256] = "";
+    enum { STATE = 3, START_TIME = 22 }; /* fields */
     char file[64];
     char stat[512] = "";
-    size_t n = begin_key(text);
     char *field;
 
-    *daemon = launcher_daemon();
-    snprintf(file, sizeof file, "/proc/%d/stat", (int)*daemon);
-    if (*daemon <= 0 || n == 0 || sys_read_file(file, stat, sizeof stat) <= 0 ||
-        (field = strrchr(stat, ')')) == NULL) {
-        return false;
+    snprintf(file, sizeof file, "/proc/%d/stat", (int)pid);
+    if (pid <= 0 || sys_read_file(file, stat, sizeof stat) <= 0) {
+        return -1;
     }
+    field = strrchr(stat, ')');
     for (int i = STATE; i <= START_TIME && field != NULL; i++) {
         field = strchr(field + 1, ' ');
     }
-    if (field == NULL) {
+    return field == NULL ? -1 : strtoll(field, NULL, 10);
+}
+
+bool launcher_daemon_id(pid_t *daemon, uint64_t *key)
+{
+    char text[256] = "";
+    size_t n = write_boot_id(text);
+    long long started;
+
+    *daemon = launcher_daemon();
+    started = start_ticks(*daemon);
+    if (n == 0 || started < 0) {
         return false;
     }
-    snprintf(text + n, sizeof text - n, " ranks of %d since %lld", (int)*daemon,
-             strtoll(field, NULL, 10));
+    snprintf(text + n, sizeof text - n, " ranks of %d since %lld", (int)*daemon, started);
     *key = fi_hash(text, strlen(text), 0);
     return true;
+}
+
+int64_t launcher_started(void)
+{
+    long long ticks = start_ticks(launcher_daemon());
+    long long per_second = sysconf(_SC_CLK_TCK);
+    struct timespec since_boot;
+
+    if (ticks < 0 || per_second <= 0 || clock_gettime(CLOCK_BOOTTIME, &since_boot) != 0) {
+        return 0;
+    }
+    return time(NULL) - since_boot.tv_sec + ticks / per_second;
 }
 
 static int node_id_number_in(const char *variable)
@@ -108,8 +184,9 @@ static int node_id_number_in(const char *variable)
     return n >= 0 && n < 1 << 20 && end != text ? (int)n : -1;
 }
 
-/* list: "2(x3),1": two tasks on each of three nodes, one on the last. */
-static int number_of_node(const char *list, long node)
+/* list: "2(x3),1" is two tasks on each of three nodes, and one on the last. Returns the number of
+ * tasks on a node, counted from 0; 0: not known. */
+static int slurm_tasks_on_node(const char *list, long node)
 {
     char *at = (char *)list;
 
@@ -129,26 +206,29 @@ static int number_of_node(const char *list, long node)
     return 0;
 }
 
-static int number_by_slurm(void)
+static int slurm_local_size(void)
 {
     const char *list = getenv("SLURM_STEP_TASKS_PER_NODE");
     const char *node = getenv("SLURM_NODEID");
 
-    return list == NULL || node == NULL ? 0 : number_of_node(list, strtol(node, NULL, 10));
+    return list == NULL || node == NULL ? 0 : slurm_tasks_on_node(list, strtol(node, NULL, 10));
 }
 
-/* hydra's daemons may run in a step of Slurm, which has the other variables, too. */
+/* The daemon's parent tells which launcher it is: hydra's daemons may run in a step of Slurm, whose
+ * variables are set then, too. */
 int launcher_local_ranks(pid_t daemon, int *rank)
 {
-    static const char *const variables[][2] = {{"MPI_LOCALNRANKS", "MPI_LOCALRANKID"},
-                                               {"PMI_LOCAL_SIZE", "PMI_LOCAL_RANK"},
-                                               {"PALS_LOCAL_SIZE", "PALS_LOCAL_RANKID"}};
+    static const char *const variables[][2] = {
+        {"MPI_LOCALNRANKS", "MPI_LOCALRANKID"},
+        {"PMI_LOCAL_SIZE", "PMI_LOCAL_RANK"},
+        {"PALS_LOCAL_SIZE", "PALS_LOCAL_RANKID"},
+        {"OMPI_COMM_WORLD_LOCAL_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"}};
     char name[64] = "";
     int n = -1;
 
     process_parent(daemon, name, sizeof name);
     if (strcmp(name, "slurmstepd") == 0) {
-        n = number_by_slurm();
+        n = slurm_local_size();
         *rank = node_id_number_in("SLURM_LOCALID");
     } else {
         for (size_t i = 0; n < 0 && i < sizeof variables / sizeof *variables; i++) {

@@ -15,43 +15,50 @@
 
 enum answer { COUNTING, ALL_HERE, SOME_MISSING };
 
-/* LOOKS: the daemon may still be starting ranks. */
-enum { LOOKS = 3, OPENINGS = 100, NAP_MIN_NS = 20000, NAP_MAX_NS = 5000000 };
+enum {
+    LOOKS = 3, /* so often in a row ranks must be missing: the daemon may still be starting some */
+    TRIES = 100,
+    NAP_MIN_NS = 20000,
+    NAP_MAX_NS = 5000000
+};
 
-/* A wrapper that is a Python has so long to call exec. */
+/* How long the other ranks are not looked at: a wrapper that is a Python itself needs time to call
+ * exec. */
 static const int64_t grace_ns = 2000000000;
 static const int64_t look_ns = 1000000000; /* from one look at the other ranks to the next */
 
-/* The byte that is locked by whoever decides; the ranks' bytes are those of their numbers. */
+/* Offsets in the file. A rank locks the byte of its number; `decision` is locked by the rank that
+ * decides. */
 static const off_t decision = 1LL << 40;
-/* Locked, for as long as it lives, by one that has given up. */
+/* Locked by the rank that has given up, for as long as it lives. */
 static const off_t given_up = (1LL << 40) + 1;
 
 struct count {
     char name[512];
     const struct presence *in;
-    int here; /* ranks below this number are here */
-    int64_t looked;
-    int fewer;    /* so often fewer processes than ranks were seen */
-    bool decided; /* this rank has given up for all: the others see it by its lock */
+    int here;       /* all ranks below this number are here */
+    int64_t looked; /* when other ranks were last looked at */
+    int fewer;      /* so often in a row there were fewer processes than ranks */
+    /* this rank has given up for all: it keeps the lock by which the others see that */
+    bool decided;
 };
 
-static int held = -1; /* the file, until presence_done() */
+static int count_file = -1; /* descriptor of the file; -1: not open */
 
-/* --- the file: empty, its locks are what counts (fcntl(2), open file description locks) --- */
+/* --- the file: only its locks matter (fcntl(2), open file description locks) --- */
 
-static int lock(short type, off_t at, off_t size)
+static int presence_lock(short type, off_t at, off_t size)
 {
     struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = size};
 
-    return sys_fcntl(held, F_OFD_SETLK, (long)&l);
+    return sys_fcntl(count_file, F_OFD_SETLK, (long)&l);
 }
 
-/* False: another rank has been at it for too long (somebody has stopped it). */
+/* False: another rank has held the lock for too long; somebody has stopped it, perhaps. */
 static bool begin_decision(void)
 {
-    for (int i = 0; i < OPENINGS; i++) {
-        if (lock(F_WRLCK, decision, 1) == 0) {
+    for (int i = 0; i < TRIES; i++) {
+        if (presence_lock(F_WRLCK, decision, 1) == 0) {
             return true;
         }
         sys_nap_ns(NAP_MAX_NS / 5);
@@ -61,14 +68,14 @@ static bool begin_decision(void)
 
 static void end_decision(void)
 {
-    lock(F_UNLCK, decision, 1);
+    presence_lock(F_UNLCK, decision, 1);
 }
 
 static bool is_locked(off_t at)
 {
     struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
 
-    return sys_fcntl(held, F_OFD_GETLK, (long)&l) == 0 && l.l_type != F_UNLCK;
+    return sys_fcntl(count_file, F_OFD_GETLK, (long)&l) == 0 && l.l_type != F_UNLCK;
 }
 
 static bool is_here(const struct count *c, int rank)
@@ -88,7 +95,7 @@ static bool is_removed(void)
 {
     struct stat st;
 
-    return sys_fstat(held, &st) != 0 || st.st_nlink == 0;
+    return sys_fstat(count_file, &st) != 0 || st.st_nlink == 0;
 }
 
 static bool presence_is_sound(const struct stat *st)
@@ -99,44 +106,46 @@ static bool presence_is_sound(const struct stat *st)
 
 void presence_done(void)
 {
-    if (held >= 0) {
-        sys_close(held);
-        held = -1;
+    if (count_file >= 0) {
+        sys_close(count_file);
+        count_file = -1;
     }
 }
 
-/* The file has no name any more: this was the last rank, another has seen that all are here, and
- * removed it; or it was removed before (then our lock must not be seen by those that decide). */
+/* For a file that has no name any more. Either this was the last rank, and another one has found
+ * that all are here and removed the file: true. Or it was removed before that: false, and this
+ * rank's lock must go, so that those who decide do not see it. */
 static bool is_complete(struct count *c)
 {
     bool complete;
 
     if (!begin_decision()) {
-        return true; /* to be found out by looking on */
+        return true; /* not known: presence_look() finds it out */
     }
     c->here = 0;
     complete = presence_all_are_here(c);
     if (!complete) {
-        lock(F_UNLCK, c->in->rank, 1);
+        presence_lock(F_UNLCK, c->in->rank, 1);
     }
     end_decision();
     return complete;
 }
 
-/* Whoever removes a file that nobody waits for locks all of it before (cache/node.h): what has our
- * lock, and a name, stays. */
+/* node_sweep() locks all of a file before it removes it (cache/node.h): so a file that has this
+ * rank's lock, and a name, stays. */
 static bool presence_open_once(struct count *c, bool *again)
 {
     struct stat st;
     int error;
 
-    held = sys_move_high(
+    count_file = sys_move_high(
         sys_open(c->name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
-    if (held < 0) {
+    if (count_file < 0) {
         return false;
     }
-    error = sys_fstat(held, &st) == 0 && presence_is_sound(&st) ? lock(F_WRLCK, c->in->rank, 1)
-                                                                : -EPERM;
+    error = sys_fstat(count_file, &st) == 0 && presence_is_sound(&st)
+                ? presence_lock(F_WRLCK, c->in->rank, 1)
+                : -EPERM;
     if (error == 0 && (!is_removed() || is_complete(c))) {
         return true;
     }
@@ -149,7 +158,7 @@ static bool open_count(struct count *c)
 {
     bool again = true;
 
-    for (int i = 0; i < OPENINGS && again; i++) {
+    for (int i = 0; i < TRIES && again; i++) {
         again = false;
         if (presence_open_once(c, &again)) {
             return true;
@@ -159,7 +168,7 @@ static bool open_count(struct count *c)
     return false;
 }
 
-/* By name, which is another file's when somebody else has removed ours. */
+/* The name may be another file's by now, if somebody else has removed this one. */
 static void presence_remove_file(const struct count *c)
 {
     if (!is_removed()) {
@@ -167,8 +176,8 @@ static void presence_remove_file(const struct count *c)
     }
 }
 
-/* One at a time, for all that wait: what one has seen the others see, too. */
-static enum answer decide(struct count *c, bool give_up, bool *is_mine)
+/* Only one rank at a time decides, and for all: what it decides the others see in the file. */
+static enum answer presence_decide(struct count *c, bool give_up, bool *is_mine)
 {
     enum answer answer = COUNTING;
 
@@ -184,7 +193,7 @@ static enum answer decide(struct count *c, bool give_up, bool *is_mine)
         presence_remove_file(c);
     } else if (give_up) {
         answer = SOME_MISSING;
-        *is_mine = lock(F_WRLCK, given_up, 1) == 0;
+        *is_mine = presence_lock(F_WRLCK, given_up, 1) == 0;
         presence_remove_file(c);
     }
     end_decision();
@@ -193,44 +202,45 @@ static enum answer decide(struct count *c, bool give_up, bool *is_mine)
 
 /* --- other ranks of the daemon --- */
 
-struct sighting {
-    bool is_rank; /* a Python, or a program of MPI */
-    bool is_loaded;
-    bool is_ours;
+struct mapped_kinds {
+    bool is_rank;   /* has Python or an MPI library mapped */
+    bool is_loaded; /* ld.so has mapped libc, and so all that is preloaded */
+    bool is_ours;   /* has fastimport mapped */
 };
 
 /* A line of /proc/PID/maps (proc(5)). */
-static void note_mapping(const char *line, struct sighting *seen)
+static void note_mapping(const char *line, struct mapped_kinds *found)
 {
     const char *slash = strrchr(line, '/');
     const char *name = slash == NULL ? "" : slash + 1;
 
-    seen->is_ours |= strncmp(name, "libfastimport", strlen("libfastimport")) == 0;
-    seen->is_loaded |= strncmp(name, "libc.", strlen("libc.")) == 0 ||
-                       strncmp(name, "libc-", strlen("libc-")) == 0;
-    seen->is_rank |= strncmp(name, "python", strlen("python")) == 0 ||
-                     strncmp(name, "libpython", strlen("libpython")) == 0 ||
-                     strncmp(name, "libmpi", strlen("libmpi")) == 0;
+    found->is_ours |= strncmp(name, "libfastimport", strlen("libfastimport")) == 0;
+    found->is_loaded |= strncmp(name, "libc.", strlen("libc.")) == 0 ||
+                        strncmp(name, "libc-", strlen("libc-")) == 0;
+    found->is_rank |= strncmp(name, "python", strlen("python")) == 0 ||
+                      strncmp(name, "libpython", strlen("libpython")) == 0 ||
+                      strncmp(name, "libmpi", strlen("libmpi")) == 0;
 }
 
-/* The kernel gives whole lines. */
-static void note_mappings(char *text, struct sighting *seen)
+/* text: whole lines, as the kernel returns them. */
+static void note_mappings(char *text, struct mapped_kinds *found)
 {
     char *rest = text;
 
     for (char *line = strtok_r(text, "\n", &rest); line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
-        note_mapping(line, seen);
+        note_mapping(line, found);
     }
 }
 
-enum process { ENDED, ELSE, WITHOUT_US };
+enum process { ENDED, OTHER, WITHOUT_US };
 
-/* What is preloaded is mapped before libc. A process that has ended, and a zombie, map nothing. */
+/* WITHOUT_US: a Python or an MPI program, surely without fastimport, because preloaded libraries
+ * are mapped before libc. A process that has ended, and a zombie, has nothing mapped. */
 static enum process presence_look_at(long pid)
 {
     char text[8192];
-    struct sighting seen = {false};
+    struct mapped_kinds found = {false};
     ssize_t n = 0;
     off_t at = 0;
     int fd;
@@ -238,20 +248,20 @@ static enum process presence_look_at(long pid)
     snprintf(text, sizeof text, "/proc/%ld/maps", pid);
     fd = sys_open(text, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0) {
-        return fd == -ENOENT || fd == -ESRCH ? ENDED : ELSE;
+        return fd == -ENOENT || fd == -ESRCH ? ENDED : OTHER;
     }
     for (; (n = sys_pread(fd, text, sizeof text - 1, at)) > 0; at += n) {
         text[n] = '\0';
-        note_mappings(text, &seen);
+        note_mappings(text, &found);
     }
     sys_close(fd);
     if (n < 0) {
-        return n == -ESRCH ? ENDED : ELSE;
+        return n == -ESRCH ? ENDED : OTHER;
     }
     if (at == 0) {
         return ENDED;
     }
-    return seen.is_rank && seen.is_loaded && !seen.is_ours ? WITHOUT_US : ELSE;
+    return found.is_rank && found.is_loaded && !found.is_ours ? WITHOUT_US : OTHER;
 }
 
 struct others {
@@ -284,7 +294,7 @@ static struct others look_at_children(int daemon)
 
 /* --- waiting --- */
 
-/* Of all that wait, the lowest rank looks. */
+/* Of all ranks that wait, only the lowest one looks at the other processes, once in look_ns. */
 static bool is_my_turn(struct count *c, int64_t now)
 {
     if (now - c->looked < look_ns) {
@@ -312,7 +322,7 @@ static int number_here(const struct count *c)
 static enum answer presence_give_up(struct count *c, int missing, const char *why)
 {
     bool is_mine;
-    enum answer answer = decide(c, true, &is_mine);
+    enum answer answer = presence_decide(c, true, &is_mine);
 
     c->decided = is_mine;
     if (is_mine) {
@@ -322,8 +332,10 @@ static enum answer presence_give_up(struct count *c, int missing, const char *wh
     return answer;
 }
 
-/* Those that are here are children of the daemon, or below one: a list with fewer is not whole. And
- * where this rank is below one, that of another may be a wrapper, too, and a Python. */
+/* Looks at the daemon's children for a reason to give up. All ranks that are here are children of
+ * the daemon or descendants of one, so a list with fewer processes is not complete. If this rank is
+ * not itself a child, others may be below a wrapper, too, which may be a Python: then a child
+ * without fastimport proves nothing. */
 static enum answer presence_look_around(struct count *c)
 {
     struct others o = look_at_children(c->in->daemon);
@@ -358,7 +370,7 @@ static enum answer presence_look(struct count *c, int64_t waited)
     bool is_mine;
 
     if (presence_all_are_here(c) || is_locked(given_up)) {
-        return decide(c, false, &is_mine);
+        return presence_decide(c, false, &is_mine);
     }
     if (waited > (int64_t)c->in->limit_ms * 1000000) {
         return give_up_at_limit(c);
@@ -366,12 +378,17 @@ static enum answer presence_look(struct count *c, int64_t waited)
     return waited > grace_ns && is_my_turn(c, sys_now_ns()) ? presence_look_around(c) : COUNTING;
 }
 
-/* Naps add at most an eighth to what was waited. */
-static void nap(int64_t waited)
+/* Naps add at most an eighth to the time waited. */
+static void presence_nap(int64_t waited)
 {
     int64_t ns = waited / 8;
 
-    sys_nap_ns(ns < NAP_MIN_NS ? NAP_MIN_NS : ns < NAP_MAX_NS ? ns : NAP_MAX_NS);
+    if (ns < NAP_MIN_NS) {
+        ns = NAP_MIN_NS;
+    } else if (ns > NAP_MAX_NS) {
+        ns = NAP_MAX_NS;
+    }
+    sys_nap_ns(ns);
 }
 
 bool presence_count(const struct presence *in)
@@ -386,7 +403,7 @@ bool presence_count(const struct presence *in)
         return true;
     }
     while ((answer = presence_look(&c, sys_now_ns() - start)) == COUNTING) {
-        nap(sys_now_ns() - start);
+        presence_nap(sys_now_ns() - start);
     }
     if (answer == SOME_MISSING && !c.decided) {
         presence_done();

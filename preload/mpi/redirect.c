@@ -14,9 +14,9 @@
 #include "ldso/dynamic.h"
 #include "ldso/linkmap.h"
 
-enum { CALLERS = 256 };
+enum { MAX_CALLERS = 256 };
 
-/* An object whose slots are redirected. */
+/* An object (executable or library) whose import slots are redirected. */
 struct caller {
     _Atomic uintptr_t begin, end;           /* its addresses */
     void *_Atomic before[REDIRECTED_CALLS]; /* NULL: not imported, or not bound yet */
@@ -24,18 +24,20 @@ struct caller {
 
 static struct {
     const struct import *_Atomic imports; /* NULL: not begun */
-    struct caller callers[CALLERS];
+    struct caller callers[MAX_CALLERS];
     _Atomic size_t n_callers;
-    /* objects that import nothing of MPI: their fingerprints, for the thread that updates */
-    uint64_t *others;
-    size_t n_others, room;
+    /* The fingerprints of objects that import nothing of MPI. Only the thread that updates uses
+     * them. */
+    uint64_t *unrelated;
+    size_t n_unrelated, capacity;
     atomic_flag updating;
-    _Atomic bool again; /* something was loaded during an update */
+    _Atomic bool again; /* an update is needed: set also while one is running */
 } redirect = {.updating = ATOMIC_FLAG_INIT};
 
-/* --- objects that were looked at before --- */
+/* --- objects that import nothing of MPI --- */
 
-/* Another object that comes to lie at the same addresses hardly has the same tables. */
+/* Tells objects apart: if another one is mapped at the same addresses later, its tables are hardly
+ * at the same places. */
 static uint64_t fingerprint(const struct dl_phdr_info *info, const struct dynamic *d)
 {
     const uint64_t key[] = {info->dlpi_addr, (uintptr_t)d->section, (uintptr_t)d->strings,
@@ -44,11 +46,11 @@ static uint64_t fingerprint(const struct dl_phdr_info *info, const struct dynami
     return fi_hash(key, sizeof key, 0);
 }
 
-/* Open addressing; 0 is a free place. */
-static bool redirect_is_known(uint64_t print)
+/* A hash table with open addressing; 0 marks a free entry. */
+static bool redirect_is_unrelated(uint64_t print)
 {
-    for (size_t i = 0; i < redirect.room; i++) {
-        uint64_t other = redirect.others[(print + i) & (redirect.room - 1)];
+    for (size_t i = 0; i < redirect.capacity; i++) {
+        uint64_t other = redirect.unrelated[(print + i) & (redirect.capacity - 1)];
 
         if (other == print || other == 0) {
             return other != 0;
@@ -57,36 +59,36 @@ static bool redirect_is_known(uint64_t print)
     return false;
 }
 
-static void redirect_put(uint64_t *table, size_t room, uint64_t print)
+static void redirect_put(uint64_t *table, size_t capacity, uint64_t print)
 {
     size_t at = (size_t)print;
 
-    while (table[at & (room - 1)] != 0) {
+    while (table[at & (capacity - 1)] != 0) {
         at++;
     }
-    table[at & (room - 1)] = print;
+    table[at & (capacity - 1)] = print;
 }
 
-static void redirect_remember(uint64_t print)
+static void redirect_add_unrelated(uint64_t print)
 {
-    if (2 * (redirect.n_others + 1) > redirect.room) {
-        size_t room = redirect.room == 0 ? 512 : 2 * redirect.room;
-        uint64_t *table = calloc(room, sizeof *table);
+    if (2 * (redirect.n_unrelated + 1) > redirect.capacity) {
+        size_t capacity = redirect.capacity == 0 ? 512 : 2 * redirect.capacity;
+        uint64_t *table = calloc(capacity, sizeof *table);
 
         if (table == NULL) {
             return;
         }
-        for (size_t i = 0; i < redirect.room; i++) {
-            if (redirect.others[i] != 0) {
-                redirect_put(table, room, redirect.others[i]);
+        for (size_t i = 0; i < redirect.capacity; i++) {
+            if (redirect.unrelated[i] != 0) {
+                redirect_put(table, capacity, redirect.unrelated[i]);
             }
         }
-        free(redirect.others);
-        redirect.others = table;
-        redirect.room = room;
+        free(redirect.unrelated);
+        redirect.unrelated = table;
+        redirect.capacity = capacity;
     }
-    redirect_put(redirect.others, redirect.room, print);
-    redirect.n_others++;
+    redirect_put(redirect.unrelated, redirect.capacity, print);
+    redirect.n_unrelated++;
 }
 
 /* --- redirecting --- */
@@ -105,7 +107,7 @@ static void redirect_find_span(const struct dl_phdr_info *info, uintptr_t *begin
     }
 }
 
-/* The entry of an object that lies there, or lay there; else a free one. NULL: there is no room. */
+/* The entry of an object that is or was mapped there; else a free one. NULL: the table is full. */
 static struct caller *entry_for(uintptr_t begin, uintptr_t end)
 {
     size_t n = atomic_load(&redirect.n_callers);
@@ -117,11 +119,11 @@ static struct caller *entry_for(uintptr_t begin, uintptr_t end)
             return c;
         }
     }
-    return n < CALLERS ? &redirect.callers[n] : NULL;
+    return n < MAX_CALLERS ? &redirect.callers[n] : NULL;
 }
 
-/* What was remembered of another object at this place must not be taken for this one's. */
-static void take_entry(struct caller *c, uintptr_t begin, uintptr_t end, void *const *before)
+/* Fills in an entry. If it was another object's, none of its functions may stay. */
+static void fill_entry(struct caller *c, uintptr_t begin, uintptr_t end, void *const *before)
 {
     bool is_same = atomic_load(&c->begin) == begin && atomic_load(&c->end) == end;
 
@@ -137,8 +139,8 @@ static void take_entry(struct caller *c, uintptr_t begin, uintptr_t end, void *c
     }
 }
 
-/* A call that comes while slots and entry do not fit each other yet is answered by
- * redirect_original()'s search. */
+/* Between the change of the slots and fill_entry() the program may call: redirect_original() looks
+ * the function up then. */
 static int redirect_object(struct dl_phdr_info *info, size_t size, void *unused)
 {
     void *before[REDIRECTED_CALLS] = {NULL};
@@ -147,21 +149,22 @@ static int redirect_object(struct dl_phdr_info *info, size_t size, void *unused)
     uintptr_t begin, end;
 
     (void)size, (void)unused;
-    if (!dynamic_read(info, &dynamic) || redirect_is_known(fingerprint(info, &dynamic))) {
+    if (!dynamic_read(info, &dynamic) || redirect_is_unrelated(fingerprint(info, &dynamic))) {
         return 0;
     }
     redirect_find_span(info, &begin, &end);
     c = entry_for(begin, end);
     if (c != NULL && imports_redirect(info, redirect.imports, REDIRECTED_CALLS, before) > 0) {
-        take_entry(c, begin, end, before);
+        fill_entry(c, begin, end, before);
     } else {
-        redirect_remember(fingerprint(info, &dynamic));
+        redirect_add_unrelated(fingerprint(info, &dynamic));
     }
     return 0;
 }
 
-/* One thread at a time; another one leaves its work to it. In the child of a fork the flag may stay
- * set: then nothing more is redirected there. */
+/* Only one thread updates at a time; if another one calls this meanwhile, the first one does its
+ * work, too. In a forked child the flag may stay set for ever: nothing more is redirected there
+ * then. */
 void redirect_update(void)
 {
     int error = errno;
@@ -189,7 +192,7 @@ void redirect_begin(const struct import imports[REDIRECTED_CALLS])
     redirect_update();
 }
 
-/* --- what would have been called --- */
+/* --- the function that would have been called --- */
 
 static struct caller *caller_at(const void *address)
 {
@@ -208,11 +211,11 @@ static struct caller *caller_at(const void *address)
 
 struct search {
     const char *name;
-    const void *address; /* of the caller */
-    char *caller_name;   /* owned: l_name of the object that has the address in it */
-    const void *guess;
+    const void *address; /* in the caller's object */
+    char *caller_name;   /* owned: l_name of that object */
+    const void *guess;   /* by dlsym(3) */
     bool guess_is_definition;
-    void *first; /* the first definition in the order of loading */
+    void *first; /* the first definition, in the order of loading */
 };
 
 static int search_object(struct dl_phdr_info *info, size_t size, void *search_)
@@ -237,7 +240,7 @@ static int search_object(struct dl_phdr_info *info, size_t size, void *search_)
     return 0;
 }
 
-/* In the scope of the object alone. */
+/* Looks a name up in the scope of one object. */
 static void *look_up_in(const char *object_name, const char *name)
 {
     void *object =
@@ -250,8 +253,9 @@ static void *look_up_in(const char *object_name, const char *name)
     return function;
 }
 
-/* As ld.so binds a call: in the global scope, then in the caller's own. (What dlsym finds may be
- * the entry of an executable's procedure linkage table, which leads back to us.) */
+/* Looks a function up as ld.so binds a call: in the global scope, then in the caller's own. What
+ * dlsym(3) finds may be an entry in the executable's procedure linkage table, which leads back to
+ * fastimport: then the first definition is taken. */
 static void *redirect_look_up(const char *name, const void *address)
 {
     struct search s = {.name = name, .address = address};

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * redirect.h - the program's calls of MPI_Init and its like lead to fastimport (init.h), in ranks
- * that use MPI themselves, and nowhere else.
+ * redirect.h - makes the program's calls of MPI_Init and its relatives come to fastimport (init.h),
+ * in ranks that use MPI, and in no other process.
  *
  * fastimport exports no function of MPI: programs ask whether MPI is in the process by a weak
- * symbol or by dlsym(RTLD_DEFAULT, "MPI_Initialized"), and skip loading it where they find one.
- * Instead the import slots of the objects that call these functions are redirected
- * (base/imports.h): those of all objects at the start, and of each new one after the program's
- * dlopen. What the slots held is remembered for each object: a caller gets the MPI library that it
- * would have got, also where there are two.
+ * symbol or by dlsym(RTLD_DEFAULT, "MPI_Initialized"), and do not load MPI if they find one.
+ * Instead the import slots (GOT entries) of the objects that call these functions are changed
+ * (ldso/imports.h): of all objects at the start, and of each new one after the program's dlopen.
+ * What a slot held is kept for each object, so that a caller gets the MPI library that it would
+ * have got, even if there are two.
  *
- * Not seen: functions that a program takes from dlsym(3); a constructor that initialises MPI inside
- * a dlopen that ld.so makes alone; a library that a bare name brings in from the caller's own
- * RPATH or RUNPATH, where that is not served, until the next dlopen.
+ * Not redirected: functions that a program gets from dlsym(3); a constructor that initialises MPI
+ * inside a dlopen that ld.so makes without fastimport; until the next dlopen, a library that a
+ * dlopen of a bare name finds by the caller's own RPATH or RUNPATH, where that is not served.
  *
  * Thread rules: redirect_begin() once, in the constructor; the others in any thread.
  */
@@ -23,7 +23,7 @@
 
 #include "ldso/imports.h"
 
-/* Both names of each: Fortran's MPI_INIT and profiling libraries call PMPI_Init. */
+/* Both names of each call: Fortran's MPI_INIT and profiling libraries call PMPI_Init. */
 enum redirected_call {
     REDIRECTED_INIT,
     REDIRECTED_PMPI_INIT,
@@ -40,16 +40,17 @@ enum redirected_call {
     REDIRECTED_CALLS
 };
 
-/* imports: a row for each enum redirected_call; they must live as long as the process. */
+/* imports: one for each enum redirected_call, in its order; must live as long as the process. */
 void redirect_begin(const struct import imports[REDIRECTED_CALLS]);
 
+/* Was redirect_begin() called? */
 bool redirect_is_begun(void);
 
-/* New objects may have been loaded. Does nothing before redirect_begin(). errno and dlerror(3) stay
- * as they are. */
+/* To be called when new objects may have been loaded. Does nothing before redirect_begin(). errno
+ * and dlerror(3) stay as they are. */
 void redirect_update(void);
 
-/* The function that the object with the address `caller` in it would have called. NULL: there is
+/* The function that the object would have called that has the address `caller` in it. NULL:
  * none. */
 void *redirect_original(enum redirected_call call, const void *caller);
 

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* meet.c - the end of a job: all ranks meet, or hear that one is lost; see job.h */
+/*
+ * shutdown.c - the end of a job: all ranks wait for each other, or learn that one is lost; see
+ * job.h.
+ */
 #include "base/sys.h"
 #include "mpi/job_private.h"
 
-enum { TAG_LOST = 9, DEPART_NS = 10000000 };
+enum {
+    TAG_LOST = 9,
+    ANNOUNCE_NS = 10000000 /* how long MPI gets to send the announcement of an exec */
+};
 
-/* Not waited for: the message is small, and the receiver may be the one that is lost. */
-static int shutdown_tell(const struct job *job, int rank)
+/* Does not wait for the send: the message is small, and the receiver may be the rank that is
+ * lost. */
+static int send_lost(const struct job *job, int rank)
 {
     static const char word = 1;
     MPI_Request request = MPI_REQUEST_NULL;
@@ -15,37 +22,38 @@ static int shutdown_tell(const struct job *job, int rank)
     return e == MPI_SUCCESS ? mpi.Request_free(&request) : e;
 }
 
-/* Each rank tells those 1, 2, 4, ... before and behind it: a few lost ones cut nobody off. */
-static int tell_others(struct job *job)
+/* Each rank tells those 1, 2, 4, ... ranks after and before it. Since these tell others in turn,
+ * all ranks learn it even if a few of them are lost. */
+static int send_lost_to_some(struct job *job)
 {
     int e = MPI_SUCCESS;
 
     for (int64_t d = 1; d < job->size && e == MPI_SUCCESS; d *= 2) {
-        e = shutdown_tell(job, (int)((job->rank + d) % job->size));
+        e = send_lost(job, (int)((job->rank + d) % job->size));
         if (e == MPI_SUCCESS) {
-            e = shutdown_tell(job, (int)((job->rank + job->size - d) % job->size));
+            e = send_lost(job, (int)((job->rank + job->size - d) % job->size));
         }
     }
     return e;
 }
 
-static int shutdown_listen(struct job_private *p)
+static int post_lost_recv(struct job_private *p)
 {
-    p->listens = true;
-    return mpi.Irecv(&p->lost, 1, MPI_BYTE, MPI_ANY_SOURCE, TAG_LOST, p->world, &p->hearing);
+    p->lost_recv_posted = true;
+    return mpi.Irecv(&p->lost, 1, MPI_BYTE, MPI_ANY_SOURCE, TAG_LOST, p->world, &p->lost_recv);
 }
 
-static int hear(struct job_private *p, _Atomic bool *lost)
+static int test_lost_recv(struct job_private *p, _Atomic bool *lost)
 {
     MPI_Status status;
     int flag = 0;
-    int e = p->listens ? MPI_SUCCESS : shutdown_listen(p);
+    int e = p->lost_recv_posted ? MPI_SUCCESS : post_lost_recv(p);
 
     if (e == MPI_SUCCESS) {
-        e = mpi.Test(&p->hearing, &flag, &status);
+        e = mpi.Test(&p->lost_recv, &flag, &status);
     }
     if (flag) {
-        p->listens = false;
+        p->lost_recv_posted = false;
         atomic_store(lost, true);
     }
     return e;
@@ -53,45 +61,47 @@ static int hear(struct job_private *p, _Atomic bool *lost)
 
 int job_poll_lost(struct job *job, _Atomic bool *lost)
 {
-    int e = job_is_alone(job) ? MPI_SUCCESS : hear(job->p, lost);
+    int e = job_is_alone(job) ? MPI_SUCCESS : test_lost_recv(job->p, lost);
 
-    if (e == MPI_SUCCESS && atomic_load(lost) && !job->p->told) {
-        job->p->told = true;
-        e = tell_others(job);
+    if (e == MPI_SUCCESS && atomic_load(lost) && !job->p->lost_sent) {
+        job->p->lost_sent = true;
+        e = send_lost_to_some(job);
     }
     return e;
 }
 
-/* MPI sends when it is called; what has left this process at once it does not tell. */
+/* MPI makes progress only when it is called, and does not tell whether a message has left this
+ * process: so it is called for a moment. */
 int job_announce_exec(struct job *job, _Atomic bool *lost)
 {
-    int64_t end = sys_now_ns() + DEPART_NS;
+    int64_t end = sys_now_ns() + ANNOUNCE_NS;
     int e;
 
     atomic_store(lost, true);
     e = job_poll_lost(job, lost);
     while (e == MPI_SUCCESS && !job_is_alone(job) && sys_now_ns() < end) {
-        e = hear(job->p, lost);
-        sys_nap_ns(DEPART_NS / 20);
+        e = test_lost_recv(job->p, lost);
+        sys_nap_ns(ANNOUNCE_NS / 20);
     }
     return e;
 }
 
-/* Everybody has come, although somebody was given up, perhaps (an exec has failed): what was said
- * of that is taken, for MPI would complain of it when it is closed. */
-static void stop_listening(struct job_private *p)
+/* All ranks have come, although one may have been called lost before (its exec has failed).
+ * Receives what was sent about that, because MPI would complain of unreceived messages when it is
+ * closed. */
+static void end_lost_recv(struct job_private *p)
 {
-    _Atomic bool heard = true;
+    _Atomic bool received = true;
 
-    while (atomic_load(&heard)) {
-        atomic_store(&heard, false);
-        if (hear(p, &heard) != MPI_SUCCESS) {
+    while (atomic_load(&received)) {
+        atomic_store(&received, false);
+        if (test_lost_recv(p, &received) != MPI_SUCCESS) {
             return;
         }
     }
-    mpi.Cancel(&p->hearing);
-    mpi.Request_free(&p->hearing);
-    p->listens = false;
+    mpi.Cancel(&p->lost_recv);
+    mpi.Request_free(&p->lost_recv);
+    p->lost_recv_posted = false;
 }
 
 static int wait_for_all(struct job *job, struct job_shutdown *m, MPI_Request request)
@@ -118,19 +128,19 @@ static int wait_for_all(struct job *job, struct job_shutdown *m, MPI_Request req
     return e;
 }
 
-/* Does not spin: ranks may be here long before the last one. */
+/* Non-blocking and with naps, because some ranks may be here long before the last one. */
 int job_shutdown_barrier(struct job *job, struct job_shutdown *m)
 {
     MPI_Request request = MPI_REQUEST_NULL;
-    int said = m->mine;
-    int most = said;
+    int flag = m->mine;
+    int any = flag;
     int e = MPI_SUCCESS;
 
     if (!job_is_alone(job)) {
-        e = mpi.Iallreduce(&said, &most, 1, MPI_INT, MPI_MAX, job->p->world, &request);
+        e = mpi.Iallreduce(&flag, &any, 1, MPI_INT, MPI_MAX, job->p->world, &request);
         e = e == MPI_SUCCESS ? wait_for_all(job, m, request) : e;
-        stop_listening(job->p);
+        end_lost_recv(job->p);
     }
-    m->any = most != 0;
+    m->any = any != 0;
     return e;
 }

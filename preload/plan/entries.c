@@ -10,15 +10,15 @@ bool plan_add(struct plan *plan, const struct plan_entry *entry)
     if (plan->n == PLAN_MAX_ENTRIES) {
         return false;
     }
-    if (plan->n == plan->room) {
-        size_t room = plan->room == 0 ? 1024 : plan->room * 2;
-        struct plan_entry *more = realloc(plan->entries, room * sizeof *more);
+    if (plan->n == plan->capacity) {
+        size_t capacity = plan->capacity == 0 ? 1024 : plan->capacity * 2;
+        struct plan_entry *more = realloc(plan->entries, capacity * sizeof *more);
 
         if (more == NULL) {
             return false;
         }
         plan->entries = more;
-        plan->room = room;
+        plan->capacity = capacity;
     }
     plan->entries[plan->n] = *entry;
     plan->entries[plan->n].path = strdup(entry->path);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* entries.h - what a plan is: a list of keys, and where it is kept. */
+/*
+ * entries.h - the data of a plan: a list of keys, and the file that it comes from.
+ *
+ * Thread rules: the root's service thread.
+ */
 #ifndef FASTIMPORT_PLAN_ENTRIES_H
 #define FASTIMPORT_PLAN_ENTRIES_H
 
@@ -7,30 +11,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/path.h"
+
 enum { PLAN_MAX_AGE = 5, PLAN_MAX_ENTRIES = 1000000 };
 
 struct plan_entry {
-    char *path;
+    char *path; /* owned */
     uint64_t argument;
-    uint64_t size; /* of a file, when it was last seen */
+    uint64_t size; /* of a file, in bytes, when it was last looked up */
     uint32_t length;
-    uint16_t age; /* runs in which nobody asked for it */
+    uint16_t age; /* number of runs since a program last asked for it */
     uint8_t kind;
 };
 
 struct plan {
-    char file[4096]; /* "" : no plan is kept */
-    bool load, save;
-    bool refused; /* it could not be read, and a line said so */
-    uint64_t key;
-    struct plan_entry *entries;
-    size_t n, room;
-    size_t loaded; /* entries that were read */
-    size_t used;   /* of these, asked for in this run; known after a complete merge */
-    size_t missed; /* what was asked for and had to be added */
+    char file[FI_PATH_MAX];     /* "": there is no plan */
+    bool load, save;            /* is the file to be read, to be written? */
+    bool refused;               /* the file was not used, and a message has said so */
+    uint64_t key;               /* of the environment */
+    struct plan_entry *entries; /* owned */
+    size_t n, capacity;
+    size_t loaded; /* number of entries that were read */
+    size_t used;   /* of these, those that this run asked for; known after a complete merge */
+    size_t missed; /* number of entries that this run has added */
 };
 
-/* For plan_file.c: a copy of the entry. False: no memory, or there are too many. */
+/* Adds a copy of the entry. False: no memory, or there are too many entries. */
 bool plan_add(struct plan *plan, const struct plan_entry *entry);
 
 #endif

@@ -26,7 +26,7 @@ static uint64_t hash_variable(const char *name, uint64_t key)
     return fi_hash(value == NULL ? "" : value, value == NULL ? 0 : strlen(value), key);
 }
 
-/* The environments among the roots, in order. */
+/* Hashes those roots that are environments, in order. */
 static uint64_t hash_environments(const char *roots, uint64_t key)
 {
     while (*roots != '\0') {
@@ -40,7 +40,7 @@ static uint64_t hash_environments(const char *roots, uint64_t key)
     return key;
 }
 
-/* The environment: a plan of another one is of no use. */
+/* A key for the environment: a plan that was made in another one is of no use. */
 static uint64_t identify_environment(const char *roots)
 {
     char exe[FI_PATH_MAX];
@@ -52,8 +52,8 @@ static uint64_t identify_environment(const char *roots)
     return hash_variable("PYTHONHOME", key);
 }
 
-/* The program in it, and what else decides about its imports: each has a file of its own by
- * default. */
+/* A key for the program, with all else that decides what it imports. By default each program has a
+ * plan of its own. */
 static uint64_t identify_program(const struct plan_identity *id, uint64_t key)
 {
     char text[FI_PATH_MAX];
@@ -65,8 +65,8 @@ static uint64_t identify_program(const struct plan_identity *id, uint64_t key)
     return hash_variable("PYTHONSTARTUP", key);
 }
 
-/* $XDG_CACHE_HOME/fastimport/<key>.plan, by the XDG base directory specification: that directory is
- * made if it is not there, as a job's own may be. The user's home is not. */
+/* $XDG_CACHE_HOME/fastimport/<key>.plan, by the XDG base directory specification. XDG_CACHE_HOME is
+ * made if it does not exist, as a job may have one of its own. HOME is not made. */
 static void default_file(struct plan *plan, uint64_t program)
 {
     const char *cache = getenv("XDG_CACHE_HOME");
@@ -109,7 +109,7 @@ static void choose_file(struct plan *plan, const char *setting, uint64_t program
 
 /* --- entries --- */
 
-static void plan_forget(struct plan *plan)
+static void plan_clear(struct plan *plan)
 {
     while (plan->n > 0) {
         free(plan->entries[--plan->n].path);
@@ -118,14 +118,14 @@ static void plan_forget(struct plan *plan)
 
 void plan_close(struct plan *plan)
 {
-    plan_forget(plan);
+    plan_clear(plan);
     free(plan->entries);
     *plan = (struct plan){0};
 }
 
 /* --- reading --- */
 
-static void plan_plan_load(struct plan *plan)
+static void plan_read(struct plan *plan)
 {
     const char *wrong = plan_file_read(plan);
 
@@ -133,7 +133,7 @@ static void plan_plan_load(struct plan *plan)
         fi_log(LOG_WARN, "the plan %s is not used: %s; this start is a cold one", plan->file,
                wrong);
         plan->refused = true;
-        plan_forget(plan);
+        plan_clear(plan);
     }
     plan->loaded = plan->n;
 }
@@ -144,7 +144,7 @@ void plan_open(struct plan *plan, const struct fi_config *config,
     *plan = (struct plan){.key = identify_environment(identity->roots)};
     choose_file(plan, config->plan, identify_program(identity, plan->key));
     if (plan->file[0] != '\0' && plan->load) {
-        plan_plan_load(plan);
+        plan_read(plan);
     }
 }
 
@@ -155,14 +155,14 @@ static struct fi_query query_of(const struct plan_entry *e)
     return query_make((enum record_kind)e->kind, e->argument, e->path, e->length);
 }
 
-/* Was it asked for in this run? */
+/* Has this run asked for the record? */
 static bool is_used(const struct record *r)
 {
     return r != NULL && ((record_flags(r) & RECORD_USED) != 0 ||
                          (record_flags(r) & (RECORD_PLANNED | RECORD_SEARCHED)) == 0);
 }
 
-/* Entries of before: marked ones are young again, the others grow older. */
+/* Sets the age of used entries to 0; the others grow older. */
 static void age_entries(struct plan *plan, const struct segment *segment)
 {
     for (size_t i = 0; i < plan->n; i++) {
@@ -184,9 +184,9 @@ static int by_hash(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* What may be missing in the plan. Its own records carry RECORD_PLANNED; those that the program
- * asked for before the plan's turn came do not, and are told by their hashes. Of a library's search
- * only the files that will be mapped matter. */
+/* Is this record missing in the plan, unless it has an entry with its hash? Records of the plan
+ * have RECORD_PLANNED, but not those that the program asked for before their turn came. Of the
+ * search for a library only the files that are mapped matter. */
 static bool is_new(const struct record *r)
 {
     if (!query_has_answer(r) || (record_flags(r) & (RECORD_UNAVAILABLE | RECORD_PLANNED)) != 0) {
@@ -237,7 +237,7 @@ void plan_merge(struct plan *plan, const struct segment *segment, bool complete)
 
 /* --- writing --- */
 
-/* One line a job: after a warning that it could not be read there is none that it cannot be
+/* At most one warning a job: if the plan could not be read there is none that it cannot be
  * written. */
 void plan_save(const struct plan *plan)
 {

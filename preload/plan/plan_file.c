@@ -20,7 +20,7 @@ static const char head[] = "fastimport plan 1";
 
 /* --- lines --- */
 
-/* Bytes that would break the lines of the file stand as %XX. */
+/* Writes a path; bytes that would break the file's lines become %XX. */
 static void plan_file_escape(FILE *f, const char *path)
 {
     for (; *path != '\0'; path++) {
@@ -78,7 +78,8 @@ static bool parse_entry(struct plan *plan, char *line)
     return query_is_sound(&q) && plan_add(plan, &e);
 }
 
-/* The last line is "end <checksum of all before it>". Returns where it begins, or NULL. */
+/* Checks the last line, "end <checksum of all before it>". Returns where it begins; NULL: it is
+ * wrong. */
 static char *check_end(char *text, size_t size)
 {
     char *end = text == NULL || size < 2 ? NULL : memrchr(text, '\n', size - 1);
@@ -91,7 +92,7 @@ static char *check_end(char *text, size_t size)
     return end;
 }
 
-/* NULL, or what is wrong. */
+/* Adds the entries of the text. NULL, or what is wrong with it. */
 static const char *plan_file_parse(struct plan *plan, char *text, size_t size)
 {
     char *end = check_end(text, size);
@@ -100,7 +101,7 @@ static const char *plan_file_parse(struct plan *plan, char *text, size_t size)
     char *save;
 
     if (strncmp(text, head, sizeof head - 1) != 0) {
-        return "it is no plan, or of another version";
+        return "it is no plan, or one of another version";
     }
     if (end == NULL) {
         return "it is truncated or damaged";
@@ -124,8 +125,9 @@ static const char *plan_file_parse(struct plan *plan, char *text, size_t size)
 
 /* --- reading --- */
 
-/* Of what was opened, whatever stands under the name by now. NULL, or what is wrong. */
-static const char *judge(const struct stat *st, struct plan *plan)
+/* May this file be believed? Looks at the opened file, not at the name, which may be another file's
+ * by now. NULL, or what is wrong with it. */
+static const char *check_owner(const struct stat *st, struct plan *plan)
 {
     if (!S_ISREG(st->st_mode)) {
         plan->save = false;
@@ -161,12 +163,12 @@ static const char *read_file(int fd, struct plan *plan)
 {
     struct stat st;
     int error = sys_fstat(fd, &st);
-    const char *wrong = error != 0 ? strerror(-error) : judge(&st, plan);
+    const char *wrong = error != 0 ? strerror(-error) : check_owner(&st, plan);
 
     return wrong != NULL ? wrong : read_whole(fd, (size_t)st.st_size, plan);
 }
 
-/* O_NONBLOCK: a FIFO has no writer, perhaps, and a device may do anything. */
+/* O_NONBLOCK, because the name may be that of a FIFO without a writer, or of a device. */
 const char *plan_file_read(struct plan *plan)
 {
     int fd = sys_open(plan->file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
@@ -185,7 +187,7 @@ const char *plan_file_read(struct plan *plan)
 
 /* --- writing --- */
 
-static char *format(const struct plan *plan, size_t *size)
+static char *plan_file_format(const struct plan *plan, size_t *size)
 {
     char *text = NULL;
     FILE *f = open_memstream(&text, size);
@@ -215,7 +217,7 @@ static char *format(const struct plan *plan, size_t *size)
 int plan_file_write(const struct plan *plan)
 {
     size_t size = 0;
-    char *text = format(plan, &size);
+    char *text = plan_file_format(plan, &size);
     int error = text == NULL ? -ENOMEM : file_replace(plan->file, text, size, 0600);
 
     free(text);

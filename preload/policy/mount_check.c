@@ -34,8 +34,11 @@ int mount_check_exclude(struct policy *p, const struct mount_check *theirs)
         struct policy_root *r = &p->roots[i];
 
         if (mount_check_differ(theirs->roots[i], mounts_identity(mountinfo, r->path))) {
-            fi_log(LOG_INFO, "%s is another directory here than in the root: left alone", r->path);
-            r->scope = ROOT_EXCLUDE; /* also what lies below it in another root */
+            fi_log(
+                LOG_INFO,
+                "%s is a different mount here than on the root rank: this rank does not serve it",
+                r->path);
+            r->scope = ROOT_EXCLUDE; /* also hides those roots that lie below it */
             n++;
         }
     }

@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * mount_check.h - is the same mounted at the served directories, in this rank as in the root?
+ * mount_check.h - is the same mounted at the served directories in this rank as in the root?
  *
- * Ranks may be in containers of different kinds, and one may have something else where the root has
- * a served directory. Each rank compares, by its mountinfo: which costs the shared file system
- * nothing, as an inode number would. What is the same everywhere if the file system is:
+ * Ranks may be in different containers, and one may have something else where the root has a served
+ * directory. Each rank compares with the root by its own mountinfo, which asks the shared file
+ * system nothing (an inode number would). Compared is what is the same everywhere if the file
+ * system is:
  *
- * - of a network file system its type, the path that its source names, and the path from there. Not
- *   the server, which may have several names or addresses, nor the device number, which each node
- *   makes up. A directory may be mounted itself, or one above it.
- * - of a local one the path from its own root; neither its type nor its device: containers of one
- *   image have a loop device or an overlay each, and so has each node. (FASTIMPORT_FS=all vouches
- *   for local directories.)
- * - what is mounted below, for a package may have been bound over another; but not what
- *   automounters and NFS mount by themselves on first use. Where an automounter has not mounted
- *   anything yet, nothing is known, and all is taken for the same.
+ * - Of a network file system: its type, the path in its source, and the path from there. Not the
+ *   server, which may have several names and addresses. Not the device number, which differs
+ *   between nodes. It makes no difference whether the directory itself is mounted, or one above it.
+ * - Of a local file system: the path from its own root. Neither its type nor its device, since
+ *   containers of one image have a loop device or an overlay each, and so has each node.
+ *   (FASTIMPORT_FS=all is the user's promise that local directories are the same.)
+ * - What is mounted below the directory, for a package may have been bound over another one; but
+ *   not what automounters and NFS mount by themselves on first use. Where an automounter has not
+ *   mounted anything yet, nothing is known, and the directories are taken for the same.
  *
- * So two FUSE programs without a source that tells are not told apart.
+ * So two FUSE file systems whose sources are the same cannot be told apart.
+ *
+ * Thread rules: any thread; a policy must not be used while it is changed.
  */
 #ifndef FASTIMPORT_POLICY_MOUNT_CHECK_H
 #define FASTIMPORT_POLICY_MOUNT_CHECK_H
@@ -27,13 +30,15 @@
 #include "policy/policy.h"
 
 struct mount_check {
-    uint64_t roots[POLICY_ROOTS]; /* as in the policy; see mounts_identity() */
+    /* mounts_identity() of each of the policy's roots; 0: not known */
+    uint64_t roots[POLICY_ROOTS];
 };
 
-/* The root's. */
+/* For the root: fills in *out for its policy. */
 void mount_check_look(const struct policy *policy, struct mount_check *out);
 
-/* Excludes from the policy what is another directory here. Returns how many. */
+/* For the other ranks: excludes those roots from the policy that are a different mount here than in
+ * the root (theirs). Returns how many. */
 int mount_check_exclude(struct policy *policy, const struct mount_check *theirs);
 
 #endif

@@ -11,8 +11,8 @@
 
 enum { MOUNTINFO_MAX = 1 << 20 };
 
-/* The words of a line that matter, "36 35 98:0 /root /mount opts - type source ...": not yet
- * unescaped, not terminated. */
+/* A line of mountinfo, "36 35 98:0 /root /mount opts - type source ...": the words that matter.
+ * They point into the text, are not terminated, and have the kernel's escapes. */
 struct line {
     long id;
     long parent;
@@ -23,8 +23,10 @@ struct line {
 };
 
 enum {
-    MOUNTS_ON_A_WAY = 64,
-    NOWHERE = 3 /* behind chroot(2), in a directory that is no mount point; an identity() is odd */
+    COVERING_MOUNTS = 64,
+    /* the identity of a path on none of the mounts: after chroot(2) into a directory that is no
+     * mount point */
+    NOWHERE = 3
 };
 
 bool mounts_is_network(const char *type)
@@ -58,7 +60,7 @@ char *mounts_read(void)
     return text;
 }
 
-/* Moves on to the end of the word at *at, and behind the blank. */
+/* Returns the word at *at, and moves *at behind it and the blank. */
 static struct word take_word(const char **at)
 {
     struct word w = {*at, strcspn(*at, " \n")};
@@ -89,7 +91,7 @@ static bool mounts_parse(const char *at, struct line *out)
     return out->type.length > 0;
 }
 
-/* Undoes the kernel's escapes, "\\040" for a space. False: it does not fit. */
+/* Undoes the kernel's escapes, such as "\\040" for a space. False: the result does not fit. */
 static bool mounts_unescape(const struct word *w, char *out, size_t size)
 {
     const char *at = w->text;
@@ -127,7 +129,7 @@ static bool mounts_describe(const struct line *l, const char *path, size_t mount
     return true;
 }
 
-/* Steps through the text; false at its end. What makes no sense is left out. */
+/* Reads the next line; false at the end of the text. Malformed lines are left out. */
 static bool next_line(const char **at, struct line *out)
 {
     while (*at != NULL && **at != '\0') {
@@ -142,8 +144,8 @@ static bool next_line(const char **at, struct line *out)
     return false;
 }
 
-/* How much of the path is this mount point; 0: it is elsewhere. */
-static size_t mounts_covers(const struct line *l, const char *path, size_t length)
+/* The length of the mount point, if it is the path or above it; else 0. */
+static size_t mounts_covered_length(const struct line *l, const char *path, size_t length)
 {
     char mount[FI_PATH_MAX];
 
@@ -153,65 +155,65 @@ static size_t mounts_covers(const struct line *l, const char *path, size_t lengt
                : 0;
 }
 
-/* The mounts on the way to a path, visible or not. */
-struct way {
+/* The mounts at a path and above it, also those that others hide. */
+struct covering {
     size_t n;
-    struct line lines[MOUNTS_ON_A_WAY];
-    size_t lengths[MOUNTS_ON_A_WAY];
+    struct line lines[COVERING_MOUNTS];
+    size_t lengths[COVERING_MOUNTS];
 };
 
-static void find_way(const char *mountinfo, const char *path, struct way *way)
+static void find_covering(const char *mountinfo, const char *path, struct covering *c)
 {
     size_t length = strlen(path);
 
-    way->n = 0;
-    for (const char *at = mountinfo; way->n < MOUNTS_ON_A_WAY;) {
-        struct line *l = &way->lines[way->n];
+    c->n = 0;
+    for (const char *at = mountinfo; c->n < COVERING_MOUNTS;) {
+        struct line *l = &c->lines[c->n];
 
         if (!next_line(&at, l)) {
             return;
         }
-        way->lengths[way->n] = mounts_covers(l, path, length);
-        way->n += way->lengths[way->n] > 0;
+        c->lengths[c->n] = mounts_covered_length(l, path, length);
+        c->n += c->lengths[c->n] > 0;
     }
 }
 
-static bool is_on(const struct way *way, long id)
+static bool is_covering(const struct covering *c, long id)
 {
-    for (size_t i = 0; i < way->n; i++) {
-        if (way->lines[i].id == id) {
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->lines[i].id == id) {
             return true;
         }
     }
     return false;
 }
 
-/* Of the mounts on this one (-1: on none that is listed) the one that is come to first; of several
- * at one place, the last. */
-static int next_on_way(const struct way *way, int from)
+/* The first mount after `from` at which the kernel arrives when it follows the path (from -1: the
+ * first of all). Of several at one mount point it is the last one. */
+static int next_covering(const struct covering *c, int from)
 {
     int best = -1;
 
-    for (size_t i = 0; i < way->n; i++) {
-        const struct line *l = &way->lines[i];
-        bool follows = from < 0 ? l->parent == l->id || !is_on(way, l->parent)
-                                : l->parent == way->lines[from].id && l->parent != l->id;
+    for (size_t i = 0; i < c->n; i++) {
+        const struct line *l = &c->lines[i];
+        bool follows = from < 0 ? l->parent == l->id || !is_covering(c, l->parent)
+                                : l->parent == c->lines[from].id && l->parent != l->id;
 
-        if (follows && (best < 0 || way->lengths[i] <= way->lengths[best])) {
+        if (follows && (best < 0 || c->lengths[i] <= c->lengths[best])) {
             best = (int)i;
         }
     }
     return best;
 }
 
-/* The mount in which the kernel finds the path: one that was mounted over its way later hides the
+/* The mount in which the kernel finds the path. One that was mounted later above it hides the
  * others. -1: not known. */
-static int end_of_way(const struct way *way)
+static int visible_mount(const struct covering *c)
 {
-    int at = next_on_way(way, -1);
+    int at = next_covering(c, -1);
 
-    for (size_t steps = 0; at >= 0 && steps < way->n; steps++) {
-        int next = next_on_way(way, at);
+    for (size_t steps = 0; at >= 0 && steps < c->n; steps++) {
+        int next = next_covering(c, at);
 
         if (next < 0) {
             break;
@@ -223,21 +225,21 @@ static int end_of_way(const struct way *way)
 
 void mounts_find(const char *mountinfo, const char *path, struct mount_place *out)
 {
-    struct way way;
+    struct covering covering;
     int at;
 
     *out = (struct mount_place){.type = "unknown"};
-    find_way(mountinfo, path, &way);
-    at = end_of_way(&way);
-    if (at >= 0 && mounts_describe(&way.lines[at], path, way.lengths[at], out)) {
-        out->mount_length = way.lengths[at];
+    find_covering(mountinfo, path, &covering);
+    at = visible_mount(&covering);
+    if (at >= 0 && mounts_describe(&covering.lines[at], path, covering.lengths[at], out)) {
+        out->mount_length = covering.lengths[at];
     }
 }
 
-/* --- is it the same elsewhere? --- */
+/* --- identity --- */
 
-/* "server:/export", "a,b:/export", "//server/share", "server/share": without the server. Each node
- * has its own name for a device (GFS2, OCFS2). */
+/* Returns the source without the server: of "server:/export", "a,b:/export", "//server/share" and
+ * "server/share". Returns "" for a device, whose name differs between nodes (GFS2, OCFS2). */
 static const char *without_server(char *source)
 {
     const char *colon;
@@ -253,13 +255,15 @@ static const char *without_server(char *source)
     if (colon != NULL) {
         return colon + 1;
     }
-    slash = strncmp(source, "//", 2) == 0 ? strchr(source + 2, '/')
-            : strchr(source, '=') == NULL ? strchr(source, '/')
-                                          : NULL;
+    if (strncmp(source, "//", 2) == 0) {
+        slash = strchr(source + 2, '/');
+    } else {
+        slash = strchr(source, '=') == NULL ? strchr(source, '/') : NULL;
+    }
     return slash != NULL ? slash : source;
 }
 
-/* Of "fuse.x" the client has chosen the x, and which version of NFS it speaks. */
+/* The x in "fuse.x" and the version of NFS are the client's choice: they do not count. */
 static void fold_type(char *type)
 {
     type[strcspn(type, ".")] = '\0';
@@ -268,8 +272,9 @@ static void fold_type(char *type)
     }
 }
 
-/* What the path, of which the mount point covers so much, is in this mount. 0: not known. */
-static uint64_t policy_mounts_identity(const struct line *l, const char *path, size_t mount_length)
+/* The identity of a path in the mount of this line, whose mount point is so much of the path. 0:
+ * not known. */
+static uint64_t mounts_identity_in(const struct line *l, const char *path, size_t mount_length)
 {
     struct mount_place place;
     char text[sizeof place.type + sizeof place.where];
@@ -296,18 +301,19 @@ static bool find_line(const char *mountinfo, long id, struct line *out)
     return false;
 }
 
-/* A mount below the path: 0 if nothing else is there than would be without it, or if it comes and
- * goes by itself. */
+/* The identity of a mount point below the path. 0: without this mount the same would be there, or
+ * it is one that comes and goes by itself. */
 static uint64_t identity_below(const char *mountinfo, const struct line *l, const char *mount)
 {
-    uint64_t here = policy_mounts_identity(l, mount, strlen(mount));
+    uint64_t here = mounts_identity_in(l, mount, strlen(mount));
     struct line parent;
     uint64_t without;
 
     if (here == 0 || !find_line(mountinfo, l->parent, &parent)) {
         return here;
     }
-    without = policy_mounts_identity(&parent, mount, mounts_covers(&parent, mount, strlen(mount)));
+    without =
+        mounts_identity_in(&parent, mount, mounts_covered_length(&parent, mount, strlen(mount)));
     return without == 0 || without == here ? 0 : here;
 }
 
@@ -315,17 +321,17 @@ uint64_t mounts_identity(const char *mountinfo, const char *path)
 {
     size_t length = strlen(path);
     char mount[FI_PATH_MAX];
-    struct way way;
+    struct covering covering;
     struct line l;
     uint64_t sum;
     int at;
 
-    if (strlen(mountinfo) >= MOUNTINFO_MAX - 1) { /* there may be more */
+    if (strlen(mountinfo) >= MOUNTINFO_MAX - 1) { /* the text was cut: there may be more mounts */
         return 0;
     }
-    find_way(mountinfo, path, &way);
-    at = end_of_way(&way);
-    sum = at < 0 ? NOWHERE : policy_mounts_identity(&way.lines[at], path, way.lengths[at]);
+    find_covering(mountinfo, path, &covering);
+    at = visible_mount(&covering);
+    sum = at < 0 ? NOWHERE : mounts_identity_in(&covering.lines[at], path, covering.lengths[at]);
     for (const char *text = mountinfo; sum != 0 && next_line(&text, &l);) {
         if (mounts_unescape(&l.mount, mount, sizeof mount) && strlen(mount) > length &&
             path_has_prefix(mount, strlen(mount), path, length)) {

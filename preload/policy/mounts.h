@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * mounts.h - which file system is a path on? By /proc/self/mountinfo (proc_pid_mountinfo(5)), which
- * asks no server. Pure functions of its text, but for mounts_read().
+ * mounts.h - on which file system is a path? By /proc/self/mountinfo (proc_pid_mountinfo(5)), which
+ * asks no server.
+ *
+ * Thread rules: any thread. All but mounts_read() are pure functions of the text.
  */
 #ifndef FASTIMPORT_POLICY_MOUNTS_H
 #define FASTIMPORT_POLICY_MOUNTS_H
@@ -15,23 +17,23 @@
 enum { MOUNT_TYPE_MAX = 64 };
 
 struct mount_place {
-    char type[MOUNT_TYPE_MAX]; /* as "nfs4"; "unknown": the text does not tell */
-    size_t mount_length;       /* so much of the path is the mount point */
-    bool has_server; /* the source names one, or a device: it is not just a program's name */
-    /* Where in which file system: its source and the path from its own root. Of a network file
-     * system, nodes that have mounted the same have the same. */
+    char type[MOUNT_TYPE_MAX]; /* such as "nfs4"; "unknown": the text does not tell */
+    size_t mount_length;       /* the mount point is so much of the path */
+    bool has_server; /* the source names a server or a device, and is not just some word */
+    /* The file system's source, a blank, and the path from the file system's own root. On nodes
+     * that have mounted the same network file system these are equal. */
     char where[3 * FI_PATH_MAX];
-    size_t source_length; /* so much of it */
+    size_t source_length; /* the source is so much of `where` */
 };
 
-/* The mounts of this process, to be freed by the caller; NULL: no memory. */
+/* Reads this process's mountinfo. The caller frees it. NULL: no memory; "": it cannot be read. */
 char *mounts_read(void);
 
-/* For a normal path. */
+/* Finds the place of a normal path. */
 void mounts_find(const char *mountinfo, const char *path, struct mount_place *out);
 
-/* What is mounted at a normal path, and below it, as a number: equal in another process that has
- * the same there. 0: not known, it may be anything. See mount_check.h for what counts. */
+/* A number for what is mounted at and below a normal path: equal in another process that has the
+ * same there. 0: not known, so it may be anything. mount_check.h says what counts. */
 uint64_t mounts_identity(const char *mountinfo, const char *path);
 
 /* Is a file system of this type reached over a network? */

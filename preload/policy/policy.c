@@ -33,8 +33,8 @@ void policy_load(struct policy *p, const char *text, size_t length)
     }
 }
 
-/* The kernel's own file systems are never ours, whatever a root says. */
-static bool is_kernels(const char *path, size_t length)
+/* The kernel's own file systems are never served, whatever a root says. */
+static bool is_in_kernel_fs(const char *path, size_t length)
 {
     return path_has_prefix(path, length, "/proc", 5) || path_has_prefix(path, length, "/sys", 4) ||
            path_has_prefix(path, length, "/dev", 4) || path_has_prefix(path, length, "/run", 4);
@@ -99,7 +99,7 @@ enum verdict policy_verdict(const struct policy *p, const char *path, size_t len
             best = r;
         }
     }
-    if (best == NULL || is_kernels(path, length)) {
+    if (best == NULL || is_in_kernel_fs(path, length)) {
         return NOT_OURS;
     }
     switch (best->scope) {
@@ -140,7 +140,7 @@ bool policy_is_above(const struct policy *p, const char *path)
     return false;
 }
 
-bool policy_is_way(const struct policy *p, const char *path, size_t length)
+bool policy_leads_to_root(const struct policy *p, const char *path, size_t length)
 {
     for (size_t i = 0; i < p->n_roots; i++) {
         if (p->roots[i].scope != ROOT_EXCLUDE &&
@@ -151,7 +151,7 @@ bool policy_is_way(const struct policy *p, const char *path, size_t length)
     return false;
 }
 
-bool policy_is_far(const struct policy *p, const char *path, size_t length)
+bool policy_is_unrelated(const struct policy *p, const char *path, size_t length)
 {
     for (size_t i = 0; i < p->n_roots; i++) {
         if (p->roots[i].scope != ROOT_EXCLUDE &&
@@ -159,5 +159,5 @@ bool policy_is_far(const struct policy *p, const char *path, size_t length)
             return false;
         }
     }
-    return !policy_is_way(p, path, length);
+    return !policy_leads_to_root(p, path, length);
 }

@@ -19,7 +19,7 @@
 #include "policy/policy.h"
 #include "process/python_argv.h"
 
-struct table {
+struct roots_table {
     const struct fi_config *config;
     char *text;
     size_t size;
@@ -27,7 +27,7 @@ struct table {
     char *mountinfo;
 };
 
-static void roots_emit(struct table *t, enum root_scope scope, const char *path)
+static void roots_emit(struct roots_table *t, enum root_scope scope, const char *path)
 {
     char line[FI_PATH_MAX + 4];
     size_t n = (size_t)snprintf(line, sizeof line, "%c%s\n", (char)scope, path);
@@ -44,14 +44,15 @@ static void roots_emit(struct table *t, enum root_scope scope, const char *path)
     t->length += n;
 }
 
-/* System prefixes hold much more than Python: only its libraries count. */
+/* Is this a prefix of the system? It holds much more than Python, so only its Python libraries
+ * become roots. */
 static bool is_system_prefix(const char *path)
 {
     return strcmp(path, "/") == 0 || strcmp(path, "/usr") == 0 || strcmp(path, "/usr/local") == 0;
 }
 
-/* Adds a directory under the name the program uses and under its canonical name. */
-static void roots_add(struct table *t, enum root_scope scope, const char *path)
+/* Adds a directory under the name that the program uses, and under its canonical name. */
+static void roots_add(struct roots_table *t, enum root_scope scope, const char *path)
 {
     char cwd[FI_PATH_MAX];
     char real[FI_PATH_MAX];
@@ -71,7 +72,7 @@ static void roots_add(struct table *t, enum root_scope scope, const char *path)
     }
     mounts_find(t->mountinfo, real, &place);
     if (t->config->fs == FI_FS_NETWORK && !mounts_is_network(place.type)) {
-        fi_log(LOG_DEBUG, "%s is on %s, not a network file system: left alone", normal.text,
+        fi_log(LOG_DEBUG, "%s is on %s, not a network file system: not served", normal.text,
                place.type);
         return;
     }
@@ -79,7 +80,7 @@ static void roots_add(struct table *t, enum root_scope scope, const char *path)
     roots_emit(t, scope, real);
 }
 
-static void add_list(struct table *t, enum root_scope scope, const char *list)
+static void add_list(struct roots_table *t, enum root_scope scope, const char *list)
 {
     char *copy = list == NULL ? NULL : strdup(list);
     char *save = NULL;
@@ -93,8 +94,9 @@ static void add_list(struct table *t, enum root_scope scope, const char *list)
     free(copy);
 }
 
-/* Why an element of a setting is not what its user meant; NULL: all is well. */
-static const char *wrong_with(const char *path, bool must_be_there)
+/* Why an element of a list of paths will not do what its user meant, as the rest of a sentence;
+ * NULL: it will. */
+static const char *path_complaint(const char *path, bool must_be_there)
 {
     char cwd[FI_PATH_MAX];
     char real[FI_PATH_MAX];
@@ -126,7 +128,7 @@ static void complain_of(const char *setting, const char *list, bool must_be_ther
         return;
     }
     for (char *p = strtok_r(copy, ":", &save); p != NULL; p = strtok_r(NULL, ":", &save)) {
-        const char *wrong = wrong_with(p, must_be_there);
+        const char *wrong = path_complaint(p, must_be_there);
 
         if (wrong != NULL) {
             fi_log(LOG_WARN, "%s: %s %s", setting, p, wrong);
@@ -135,7 +137,7 @@ static void complain_of(const char *setting, const char *list, bool must_be_ther
     free(copy);
 }
 
-static void add_system_prefix(struct table *t, const char *prefix)
+static void add_system_prefix(struct roots_table *t, const char *prefix)
 {
     static const char *const below[] = {"lib/python3", "local/lib", "lib64"};
     char path[FI_PATH_MAX];
@@ -152,7 +154,7 @@ static void add_system_prefix(struct table *t, const char *prefix)
     }
 }
 
-static void roots_add_prefix(struct table *t, const char *prefix)
+static void roots_add_prefix(struct roots_table *t, const char *prefix)
 {
     if (is_system_prefix(prefix)) {
         add_system_prefix(t, prefix);
@@ -161,7 +163,7 @@ static void roots_add_prefix(struct table *t, const char *prefix)
     }
 }
 
-/* "/p/bin/python3" -> "/p" */
+/* Writes the prefix of a program: "/p" for "/p/bin/python3". */
 static bool prefix_of_program(const char *program, char *out, size_t size)
 {
     size_t n = path_parent_length(program, strlen(program));
@@ -175,7 +177,7 @@ static bool prefix_of_program(const char *program, char *out, size_t size)
     return true;
 }
 
-/* Of the Python in this process; false if it does not say. */
+/* The version of the Python in this process; false: not known. */
 static bool python_version(int *major, int *minor)
 {
     const char *(*get)(void);
@@ -184,8 +186,8 @@ static bool python_version(int *major, int *minor)
     return get != NULL && sscanf(get(), "%d.%d", major, minor) == 2;
 }
 
-/* Is Python's library installed below? By the landmark that Python itself looks for (getpath.py).
- */
+/* Is Python's library installed below this prefix? Looks for the same landmark as Python itself
+ * (getpath.py). True also if Python's version is not known. */
 static bool holds_python(const char *prefix)
 {
     static const char *const libraries[] = {"lib", "lib64"};
@@ -204,8 +206,9 @@ static bool holds_python(const char *prefix)
     return false;
 }
 
-/* The nearest directory above the one of this file that holds Python's library: "/p/bin/python3" ->
- * "/p". A program that embeds Python may lie anywhere: what is above it is no environment. */
+/* Cuts `file` to the nearest directory above its own that holds Python's library: "/p" for
+ * "/p/bin/python3". A program that embeds Python may lie anywhere, where directories above it are
+ * no environment: false. */
 static bool search_up(char *file)
 {
     size_t n = path_parent_length(file, strlen(file));
@@ -226,17 +229,18 @@ bool roots_prefix(const char *argv0, char *out, size_t size)
     struct fi_path program;
 
     if (name == NULL || strchr(name, '/') == NULL) {
-        name = (const char *)getauxval(AT_EXECFN); /* what the shell found on PATH */
+        name = (const char *)getauxval(AT_EXECFN); /* the path that the shell has found in PATH */
     }
     return name != NULL && sys_getcwd(cwd, sizeof cwd) > 0 && path_normalise(&program, cwd, name) &&
            !program.has_dotdot && prefix_of_program(program.text, out, size);
 }
 
-/* A virtual environment names its base: "home = /sw/python/bin" (PEP 405). False: it is none. */
-static bool add_venv_base(struct table *t, const char *prefix)
+/* Adds the base of a virtual environment, which pyvenv.cfg names: "home = /sw/python/bin" (PEP
+ * 405). False: the prefix is no virtual environment. */
+static bool add_venv_base(struct roots_table *t, const char *prefix)
 {
     char name[FI_PATH_MAX];
-    char text[4096];
+    char text[FI_PATH_MAX];
     char base[FI_PATH_MAX];
 
     if (!path_join(name, sizeof name, prefix, "pyvenv.cfg") ||
@@ -263,9 +267,9 @@ static bool is_source(const char *script)
     return dot != NULL && (strcmp(dot, ".py") == 0 || strcmp(dot, ".pyc") == 0);
 }
 
-/* What sys.path[0] will be: the script's directory; or the script itself, which may be a directory
- * or a zip file. */
-static void add_script(struct table *t, int argc, char **argv)
+/* Adds what sys.path[0] will be: the script's directory; or the script itself, if that is a
+ * directory or a zip file. */
+static void add_script(struct roots_table *t, int argc, char **argv)
 {
     const char *script = python_argv_script(argc, argv);
     char directory[FI_PATH_MAX];
@@ -281,17 +285,19 @@ static void add_script(struct table *t, int argc, char **argv)
             return;
         }
     }
-    strcpy(directory, script);
     slash = strrchr(script, '/');
-    strcpy(directory + (slash == NULL ? 0 : slash - script), slash == NULL     ? "."
-                                                             : slash == script ? "/"
-                                                                               : "");
+    if (slash == NULL) {
+        strcpy(directory, ".");
+    } else { /* with the slash if it is all that there is */
+        snprintf(directory, sizeof directory, "%.*s", (int)(slash - script) + (slash == script),
+                 script);
+    }
     roots_add(t, ROOT_IMPORT, directory);
 }
 
-/* Where the interpreter is installed: by its executable, or, where a program embeds it, by
- * libpython. */
-static void add_installation(struct table *t)
+/* Adds the prefix where the interpreter is installed. The executable tells it, or libpython in a
+ * program that embeds Python. */
+static void add_installation(struct roots_table *t)
 {
     char path[FI_PATH_MAX];
     void *symbol = dlsym(RTLD_DEFAULT, "Py_Initialize");
@@ -305,7 +311,7 @@ static void add_installation(struct table *t)
     }
 }
 
-static void add_python(struct table *t, const struct roots_input *in)
+static void add_python(struct roots_table *t, const struct roots_input *in)
 {
     const char *conda = getenv("CONDA_PREFIX");
     char path[FI_PATH_MAX];
@@ -324,7 +330,7 @@ static void add_python(struct table *t, const struct roots_input *in)
 
 size_t roots_compute(const struct roots_input *in, char *text, size_t size)
 {
-    struct table t = {in->config, text, size, 0, mounts_read()};
+    struct roots_table t = {in->config, text, size, 0, mounts_read()};
 
     text[0] = '\0';
     if (in->complains) {
@@ -341,7 +347,7 @@ size_t roots_compute(const struct roots_input *in, char *text, size_t size)
     return t.length;
 }
 
-/* By its name alone: the file system is not asked. */
+/* Looks at the name only, and asks no file system. */
 static bool is_named_on_network(const char *mountinfo, const char *path)
 {
     char cwd[FI_PATH_MAX];
@@ -369,7 +375,7 @@ static bool list_is_on_network(const char *mountinfo, const char *list)
     return found;
 }
 
-/* Is there a root for certain? Of thousands of ranks none asks the file system for that. */
+/* Is there certainly a root? So that of thousands of ranks none has to ask the file system. */
 static bool is_sure(const struct roots_input *in, const char *mountinfo)
 {
     const char *const lists[] = {in->config->path, getenv("PYTHONPATH"), getenv("CONDA_PREFIX"),

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * roots.h - which directories are the program's environment? Asked by the root rank only.
+ * roots.h - which directories are the program's environment?
  *
- * From the interpreter's path, pyvenv.cfg, CONDA_PREFIX and VIRTUAL_ENV, PYTHONPATH, the script,
- * LD_LIBRARY_PATH and FASTIMPORT_PATH; by default those on a network file system (mounts.h). The
- * result is policy.h's text.
+ * They come from the interpreter's path, pyvenv.cfg, CONDA_PREFIX, PYTHONPATH, the script,
+ * LD_LIBRARY_PATH and FASTIMPORT_PATH. By default only those on a network file system count
+ * (mounts.h). The result is a text for policy_load().
+ *
+ * Thread rules: any thread; the environment must not change meanwhile. Only the root rank calls
+ * roots_compute() for the job's table.
  */
 #ifndef FASTIMPORT_POLICY_ROOTS_H
 #define FASTIMPORT_POLICY_ROOTS_H
@@ -19,18 +22,20 @@ struct roots_input {
     int argc;
     char **argv;
     bool is_python;
-    bool complains; /* of what FASTIMPORT_PATH and FASTIMPORT_EXCLUDE name in vain, a line each */
+    /* warns about each path in FASTIMPORT_PATH and FASTIMPORT_EXCLUDE that has no effect */
+    bool complains;
 };
 
-/* Writes the table into text (POLICY_TEXT bytes); returns its length. */
+/* Writes the table into text (size: POLICY_TEXT). Returns its length; 0: nothing is to be
+ * served. */
 size_t roots_compute(const struct roots_input *input, char *text, size_t size);
 
-/* The directory that `argv[0]`'s interpreter is installed below ("/sw/env" for /sw/env/bin/python):
- * the lexical one, symlinks not followed. False when it is unknown. */
+/* Writes the prefix below which the interpreter of argv[0] is installed ("/sw/env" for
+ * /sw/env/bin/python): by its name, without following symlinks. False: not known. */
 bool roots_prefix(const char *argv0, char *out, size_t size);
 
-/* Is there nothing to serve? Where something is on a network file system by its name already, no
- * file system is asked. */
+/* Is there certainly nothing to serve? If some name is on a network file system already, no file
+ * system is asked. */
 bool roots_are_none(const struct roots_input *in);
 
 #endif

@@ -9,9 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "base/path.h"
 #include "base/sys.h"
 
-/* One row a variable: how to parse it into its field, and what to say when that fails. */
+/* A variable: how to parse it into its field, and what to tell the user when that fails. */
 struct option {
     const char *name;
     size_t offset;
@@ -41,7 +43,8 @@ static bool parse_text(const char *text, void *field)
     return copy != NULL;
 }
 
-static const uint64_t longest_ms = 366ULL * 24 * 3600 * 1000; /* so that nanoseconds fit, too */
+/* so that the same in nanoseconds fits into 64 bits */
+static const uint64_t longest_ms = 366ULL * 24 * 3600 * 1000;
 
 static bool parse_ms(const char *text, void *field)
 {
@@ -179,10 +182,10 @@ void config_load(struct fi_config *config, void (*warn)(const char *sentence))
     }
 }
 
-/* --- variables that are none --- */
+/* --- variables that do not exist --- */
 
-/* What fastimport tells its own processes, and its tests. */
-static const char *const internal[] = {"FASTIMPORT_NODE", "FASTIMPORT_TOLD",
+/* Variables by which fastimport talks to its own processes and tests. */
+static const char *const internal[] = {"FASTIMPORT_NODE", "FASTIMPORT_WARNED",
                                        "FASTIMPORT_LIBRARY_NAMES", "FASTIMPORT_BUILD"};
 static const char for_tests[] = "FASTIMPORT_TEST_";
 
@@ -203,15 +206,15 @@ static bool config_is_known(const char *name, size_t n)
     return strncmp(name, for_tests, sizeof for_tests - 1) == 0;
 }
 
-static unsigned least(unsigned a, unsigned b, unsigned c)
+static unsigned smallest(unsigned a, unsigned b, unsigned c)
 {
     unsigned ab = a < b ? a : b;
 
     return ab < c ? ab : c;
 }
 
-/* Levenshtein's, upper and lower case being the same. */
-static unsigned distance(const char *a, size_t n, const char *b)
+/* Levenshtein's distance of a name of n bytes and an option's name, regardless of case. */
+static unsigned config_distance(const char *a, size_t n, const char *b)
 {
     unsigned row[LONGEST_NAME + 1];
     size_t m = strlen(b);
@@ -227,20 +230,21 @@ static unsigned distance(const char *a, size_t n, const char *b)
             unsigned change = diagonal + (toupper((unsigned char)a[i - 1]) != b[j - 1]);
 
             diagonal = row[j];
-            row[j] = least(row[j] + 1, row[j - 1] + 1, change);
+            row[j] = smallest(row[j] + 1, row[j - 1] + 1, change);
         }
     }
     return row[m];
 }
 
-/* NULL: nothing is close to it. The longer a name, the more of it may be wrong. */
-static const char *meant_by(const char *name, size_t n)
+/* The option that the user probably meant; NULL: none is close. The longer an option's name, the
+ * more of it may be wrong. */
+static const char *config_nearest(const char *name, size_t n)
 {
     const char *best = NULL;
     unsigned nearest = LONGEST_NAME;
 
     for (size_t i = 1; i < sizeof options / sizeof *options && n <= LONGEST_NAME; i++) {
-        unsigned d = distance(name, n, options[i].name);
+        unsigned d = config_distance(name, n, options[i].name);
 
         if (d < nearest && d <= 1 + (strlen(options[i].name) - PREFIX) / 3) {
             nearest = d;
@@ -267,7 +271,7 @@ void config_name_unknown(char *const environment[], void (*warn)(const char *sen
         if (at > sizeof sentence - 2 * LONGEST_NAME - 200) {
             break;
         }
-        meant = meant_by(name, n);
+        meant = config_nearest(name, n);
         at += (size_t)snprintf(sentence + at, sizeof sentence - at, "%s%.*s",
                                at == head ? "" : ", ", n < 100 ? (int)n : 100, name);
         if (meant != NULL) {
@@ -307,4 +311,31 @@ bool config_expand(const char *pattern, int rank, char *out, unsigned long size)
     }
     out[n] = '\0';
     return true;
+}
+
+/* --- at the start of a process --- */
+
+static void config_warn(const char *sentence)
+{
+    fi_log(LOG_WARN, "%s", sentence);
+}
+
+void config_start(struct fi_config *config, int rank, bool complains)
+{
+    char file[FI_PATH_MAX];
+    const char *name = NULL;
+    int error;
+
+    config_load(config, complains ? config_warn : NULL);
+    if (config->log_file != NULL && config_expand(config->log_file, rank, file, sizeof file)) {
+        name = file;
+    }
+    error = log_configure(config->log, name, rank);
+    if (complains) {
+        if (error != 0) {
+            fi_log(LOG_WARN, "FASTIMPORT_LOG_FILE: cannot open %s: %s; using standard error", name,
+                   strerror(-error));
+        }
+        config_name_unknown(environ, config_warn);
+    }
 }

@@ -15,8 +15,8 @@
 #include "process/role.h"
 
 enum {
-    LINE = 256,  /* of a script, that execve(2) heeds (BINPRM_BUF_SIZE) */
-    SCRIPTS = 4, /* interpreters that are scripts themselves */
+    LINE = 256,  /* so much of a script's first line execve(2) reads (BINPRM_BUF_SIZE) */
+    SCRIPTS = 4, /* so many interpreters in a row may be scripts themselves */
 };
 
 bool exec_target_exists(const char *path)
@@ -26,7 +26,7 @@ bool exec_target_exists(const char *path)
     return sys_access(path, X_OK, true) == 0 && sys_stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* directory: n bytes. */
+/* Is there a file that could be started in the directory (n bytes)? Writes its path. */
 static bool is_in(const char *directory, size_t n, const char *name, char *path, size_t size)
 {
     size_t m = strlen(name);
@@ -67,7 +67,8 @@ bool exec_target_search(const char *name, char *path, size_t size)
 
 /* --- the environment --- */
 
-static bool names_us(char *const environment[])
+/* Does this environment name the same node cache as ours, and preload fastimport? */
+static bool would_preload_us(char *const environment[])
 {
     const char *own = getenv(ROLE_NODE_VARIABLE);
     const char *node = env_value(environment, ROLE_NODE_VARIABLE);
@@ -80,7 +81,7 @@ static bool names_us(char *const environment[])
 
 /* --- the file --- */
 
-/* ld.so, started as a program, heeds LD_PRELOAD, and has no interpreter. */
+/* ld.so can be started as a program. It has no interpreter, but reads LD_PRELOAD. */
 static bool is_loader(const char *path)
 {
     const char *name = path_name(path, strlen(path));
@@ -89,10 +90,10 @@ static bool is_loader(const char *path)
            strncmp(name, "ld.", 3) == 0;
 }
 
-/* ld(1) puts it where our own header is. */
+/* The linker defines this symbol: this library's own ELF header. */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
-static bool is_of_our_kind(const ElfW(Ehdr) * header)
+static bool is_of_our_architecture(const ElfW(Ehdr) * header)
 {
     return header->e_ident[EI_CLASS] == __ehdr_start.e_ident[EI_CLASS] &&
            header->e_machine == __ehdr_start.e_machine && header->e_phentsize == sizeof(ElfW(Phdr));
@@ -118,10 +119,11 @@ static bool is_static(int fd, const char *path)
     ElfW(Ehdr) header;
 
     return sys_pread_all(fd, &header, sizeof header, 0) == sizeof header &&
-           is_of_our_kind(&header) && !is_loader(path) && !has_interpreter(fd, &header);
+           is_of_our_architecture(&header) && !is_loader(path) && !has_interpreter(fd, &header);
 }
 
-/* ld.so preloads nothing then ("secure-execution mode"). */
+/* Does the program start with other privileges? Then ld.so preloads nothing ("secure-execution
+ * mode", ld.so(8)). */
 static bool changes_rights(int fd)
 {
     struct stat st;
@@ -136,7 +138,7 @@ static bool changes_rights(int fd)
 
 static bool can_be_preloaded(const char *path, int scripts);
 
-/* line: "#! /bin/sh -e" */
+/* line: the script's first line, as "#! /bin/sh -e". */
 static bool interpreter_can(char *line, int scripts)
 {
     char *name = line + 2 + strspn(line + 2, " \t");
@@ -145,7 +147,7 @@ static bool interpreter_can(char *line, int scripts)
     return scripts == 0 || can_be_preloaded(name, scripts - 1);
 }
 
-/* What is neither ELF nor "#!", a shell runs. */
+/* A file that is neither ELF nor begins with "#!" is run by a shell, which can be preloaded. */
 static bool can_be_preloaded(const char *path, int scripts)
 {
     char line[LINE + 1] = "";
@@ -167,5 +169,5 @@ static bool can_be_preloaded(const char *path, int scripts)
 
 bool exec_target_is_ours(const char *path, char *const environment[])
 {
-    return names_us(environment) && can_be_preloaded(path, SCRIPTS);
+    return would_preload_us(environment) && can_be_preloaded(path, SCRIPTS);
 }

@@ -7,12 +7,12 @@
 #include <string.h>
 
 struct command {
-    char kind;        /* 'c', 'm', 's' or 0 */
+    char kind;        /* 'c' (-c), 'm' (-m), 's' (a script) or 0 (none of these) */
     const char *text; /* code, module or script */
 };
 
-/* A cluster of short options such as -Ic: the letter that takes the next word (or the rest), or 0.
- */
+/* cluster: short options behind one dash, such as Ic. The first letter that takes a value, or 0.
+ * *rest: the value if it is in the same word, else NULL. */
 static char option_with_value(const char *cluster, const char **rest)
 {
     for (const char *p = cluster; *p != '\0'; p++) {

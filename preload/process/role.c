@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -11,9 +12,9 @@
 #include "base/path.h"
 #include "base/sys.h"
 
-/* Set by hydra, Slurm's PMI-2, PMIx, Open MPI, Intel, MVAPICH, Cray's PALS and ALPS. The first that
- * is set is the innermost launcher's: hydra's daemons may run in a step of Slurm. sizes: which
- * variables of the same launcher tell the number of ranks. */
+/* The variables of the launchers: hydra, Slurm's PMI-2, PMIx, Open MPI, Intel MPI, MVAPICH, Cray's
+ * PALS and ALPS. The order is from inner to outer: hydra's daemons may run in a step of Slurm.
+ * sizes: the same launcher's variables for the number of ranks. */
 static const struct launcher {
     const char *rank;
     const char *sizes[2];
@@ -28,8 +29,8 @@ static const struct launcher {
     {"SLURM_PROCID", {"SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"}},
 };
 
-/* A batch script of Slurm has SLURM_PROCID=0, too; but no step, for srun has not yet started one.
- */
+/* A batch script of Slurm has SLURM_PROCID=0, too, but is no rank: it has no step, since srun has
+ * not yet started one. */
 static bool is_in_force(const char *variable)
 {
     return strcmp(variable, "SLURM_PROCID") != 0 || getenv("SLURM_STEP_ID") != NULL;
@@ -54,8 +55,8 @@ static void ask_launcher(struct role_facts *facts)
     }
 }
 
-/* By MPI_Comm_spawn: PMI_SPAWNED of hydra (MPICH, Intel), MVAPICH, ParaStation; OMPI_PARENT_PORT of
- * Open MPI. */
+/* Has MPI_Comm_spawn started this process? hydra (MPICH, Intel MPI), MVAPICH and ParaStation set
+ * PMI_SPAWNED, Open MPI sets OMPI_PARENT_PORT. */
 static bool is_spawned(void)
 {
     const char *spawned = getenv("PMI_SPAWNED");
@@ -63,7 +64,7 @@ static bool is_spawned(void)
     return (spawned != NULL && strtol(spawned, NULL, 10) > 0) || getenv("OMPI_PARENT_PORT") != NULL;
 }
 
-/* A debugger with an embedded Python is not the program that was to be started. */
+/* Is this a debugger, say, with an embedded Python, and not the job's program? */
 static bool is_tool(void)
 {
     static const char *const tools[] = {"gdb", "lldb", "perf", "vim", "valgrind"};
@@ -79,10 +80,12 @@ static bool is_tool(void)
     return false;
 }
 
-/* By the name under which it was started; their daemons on the nodes are none. */
+/* Is this a launcher, by the name under which it was started? The launchers' daemons on the nodes
+ * have other names. */
 static bool is_launcher(void)
 {
-    static const char *const names[] = {"srun", "aprun", "mpiexec", "mpirun"};
+    static const char *const names[] = {"srun",    "aprun",   "mpiexec", "mpirun",
+                                        "orterun", "prterun", "prun"};
     const char *name = program_invocation_short_name;
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -95,6 +98,7 @@ static bool is_launcher(void)
     return false;
 }
 
+/* Parses ROLE_NODE_VARIABLE (role.h). True: this process is attached; false: it is passive. */
 static bool parse_node(const char *text, struct role_facts *facts)
 {
     char *colon;
@@ -107,7 +111,7 @@ static bool parse_node(const char *text, struct role_facts *facts)
     if (*colon != ':') {
         return false;
     }
-    facts->view = strtoull(colon + 1, &colon, 16);
+    facts->fs_view = strtoull(colon + 1, &colon, 16);
     facts->node = colon + 1;
     return *colon == ':' && facts->node[0] == '/';
 }
@@ -117,26 +121,27 @@ struct role_facts role_decide(void)
     struct role_facts facts = {.role = ROLE_PASSIVE, .rank = -1};
     const char *off = getenv("FASTIMPORT");
     const char *node = getenv(ROLE_NODE_VARIABLE);
-    bool known;
+    bool attached;
 
     if (getauxval(AT_SECURE) != 0 || (off != NULL && strcmp(off, "0") == 0)) {
         return facts;
     }
     ask_launcher(&facts);
-    known = node != NULL && parse_node(node, &facts);
-    if (is_launcher()) { /* a Slurm step's, too, which has a rank */
+    attached = node != NULL && parse_node(node, &facts);
+    /* before the rest, because a launcher inside a Slurm step has a rank itself */
+    if (is_launcher()) {
         facts.role = ROLE_LAUNCHER;
         return facts;
     }
     if (node != NULL) {
-        facts.role = known ? ROLE_ATTACHED : ROLE_PASSIVE;
+        facts.role = attached ? ROLE_ATTACHED : ROLE_PASSIVE;
         return facts;
     }
     if (facts.rank < 0) {
         return facts;
     }
     facts.is_python = dlsym(RTLD_DEFAULT, "Py_Initialize") != NULL && !is_tool();
-    /* fastimport has an MPI_Init of its own: the next one counts */
+    /* RTLD_NEXT: what this library exports does not count */
     if (facts.is_python || dlsym(RTLD_NEXT, "MPI_Init") != NULL) {
         facts.is_spawned = is_spawned();
         facts.role = facts.is_spawned ? ROLE_PASSIVE : ROLE_RANK;
@@ -144,7 +149,21 @@ struct role_facts role_decide(void)
     return facts;
 }
 
+void role_announce(const char *directory, uint64_t nonce, uint64_t fs_view)
+{
+    char value[512];
+
+    if (directory != NULL) {
+        snprintf(value, sizeof value, "%d:%llx:%llx:%s", (int)sys_getpid(),
+                 (unsigned long long)nonce, (unsigned long long)fs_view, directory);
+    } else {
+        snprintf(value, sizeof value, "%d", (int)sys_getpid());
+    }
+    setenv(ROLE_NODE_VARIABLE, value, 1);
+}
+
 void role_isolate(void)
 {
-    setenv(ROLE_NODE_VARIABLE, "0", 1); /* no process is called so, and it names no cache */
+    /* process id 0 is nobody's, and the value names no cache: descendants are passive */
+    setenv(ROLE_NODE_VARIABLE, "0", 1);
 }

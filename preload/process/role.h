@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * role.h - what is this process to fastimport? Decided once, from the environment and from what the
- * process is.
+ * role.h - what is this process to fastimport? Decided once, from the environment and from what is
+ * mapped.
  *
- * launcher  mpiexec, srun and the like: tells its ranks what LD_LIBRARY_PATH's directories hold
- * passive   not ours: shells, compilers, setuid programs, FASTIMPORT=0
- * rank      an MPI rank that is a Python or an MPI program, and no child of one; a Python of which
- *           nothing is to be served is idle: it does nothing, and its children are passive
- * attached  a descendant of a rank: uses the node cache that the environment names, never MPI
- *           (or the rank's own successor by exec, also without a cache)
+ * launcher  mpiexec, srun and the like: tells its ranks what is in LD_LIBRARY_PATH's directories
+ * passive   nothing is done: shells, compilers, setuid programs, FASTIMPORT=0
+ * rank      an MPI rank that is a Python or an MPI program, and no descendant of one. A Python
+ *           without anything to serve is idle: it does nothing, and its children are passive
+ * attached  a descendant of a rank: uses the node cache that the environment names, and never MPI.
+ *           Also a program that a rank has started by exec, which may have no cache
  *
- * A rank that MPI_Comm_spawn started is passive: its MPI_Init is collective with its parents',
- * which a session opened before would not be (MPI_Comm_get_parent then gives none, and the parents
- * wait).
+ * A rank that MPI_Comm_spawn has started is passive. Its MPI_Init is collective with its parents',
+ * and would not be any more if fastimport had opened a session before: MPI_Comm_get_parent would
+ * return none, and the parents would wait.
+ *
+ * Thread rules: the constructor, and role_isolate() in the program's MPI_Init.
  */
 #ifndef FASTIMPORT_PROCESS_ROLE_H
 #define FASTIMPORT_PROCESS_ROLE_H
@@ -20,29 +22,36 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Set for descendants: "<rank's pid>:<nonce in hex>:<view in hex>:<directory>"; where there is no
- * node cache, "<rank's pid>". The slot's MPI is taken for all of them; the cache is only for those
- * that see what the rank saw (base/view.h). */
+/* The environment variable of a rank's descendants: "<rank's pid>:<nonce in hex>:<fs view in
+ * hex>:<directory>"; where there is no node cache, "<rank's pid>". No descendant may use the slot's
+ * MPI. Only those that see the same files as the rank (base/fs_view.h) use the cache. */
 #define ROLE_NODE_VARIABLE "FASTIMPORT_NODE"
 
 enum role { ROLE_PASSIVE, ROLE_LAUNCHER, ROLE_RANK, ROLE_ATTACHED };
 
 struct role_facts {
     enum role role;
-    int rank;         /* by the launcher's variables; -1: unknown */
-    int size;         /* how many ranks there are, by the same launcher; not positive: unknown */
-    bool is_python;   /* has Py_Initialize */
-    bool is_spawned;  /* passive only because MPI_Comm_spawn started it */
-    const char *node; /* a descendant's (attached, or a launcher): directory of the node cache;
-                         NULL: there is none */
-    uint64_t nonce;   /* the same */
-    uint64_t view;    /* the same: of the rank; 0: the cache is for nobody */
-    bool was_rank;    /* the same: this process was the rank itself, and has called exec since */
+    int rank;        /* from the launcher's variables; -1: not known */
+    int size;        /* the number of ranks, from the same launcher's; not positive: not known */
+    bool is_python;  /* Py_Initialize is mapped */
+    bool is_spawned; /* passive, but only because MPI_Comm_spawn has started it */
+
+    /* The rest is for a descendant (attached, or a launcher), from ROLE_NODE_VARIABLE. */
+    const char *node; /* directory of the node cache; NULL: there is none */
+    uint64_t nonce;   /* of the node cache */
+    uint64_t fs_view; /* the rank's; 0: nobody may use the cache */
+    bool was_rank;    /* this process was the rank itself, and has called exec since */
 };
 
+/* Strings in the result point into the environment. */
 struct role_facts role_decide(void);
 
-/* From now on, the children of this process are passive. */
+/* Tells the future children of this process, by the environment, that they are descendants of a
+ * rank. directory, nonce: of the node cache; NULL: there is none. fs_view: fs_view_identity(); 0:
+ * nobody may use the cache. */
+void role_announce(const char *directory, uint64_t nonce, uint64_t fs_view);
+
+/* Makes the future children of this process passive, by the environment. */
 void role_isolate(void);
 
 #endif

@@ -1,36 +1,43 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * serving.h - what this process answers from: set by main.c, read by every wrapper.
+ * serving.h - from what this process answers: set in the constructor, read by every wrapper.
  *
  * Calling order: serving_start() once, in the constructor or in the program's MPI_Init; then
- * serving_end() at most once. Thread rules: any thread may read; `resolver` does not change while
- * resolve_active is set, but for `fill` in a forked child, which has one thread.
+ * serving_end() at most once. Thread rules: any thread may read. `resolver` does not change while
+ * resolve_active is set, except for `fill` in a forked child, which has one thread then. What
+ * serving_start() gets must live as long as the process.
  */
 #ifndef FASTIMPORT_PROCESS_SERVING_H
 #define FASTIMPORT_PROCESS_SERVING_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct node_cache;
 struct fill;
 struct policy;
 
-/* fill is NULL in attached processes and forked children: they fill nothing. */
+/* fill: NULL in attached processes and forked children, which only read the cache. */
 struct resolver {
     struct node_cache *node;
     struct fill *fill;
     const struct policy *policy;
+    int64_t wait_ns; /* the wait budget for an announcement (invalidate/announce.h) */
 };
 
 extern struct resolver resolver;
-extern _Atomic bool resolve_active; /* wrappers answer */
-extern _Atomic bool resolve_begun;  /* descriptors and libraries may be the mirror's */
+extern _Atomic bool resolve_active; /* wrappers answer from the cache */
+/* there may be descriptors of mirror files, and libraries loaded from it */
+extern _Atomic bool resolve_begun;
 
-void serving_start(struct node_cache *node, struct fill *fill, const struct policy *policy);
-/* Nothing is answered any more: names name other files (base/fs_view.h). resolve_begun stays. */
+/* wait_ns: see struct resolver. */
+void serving_start(struct node_cache *node, struct fill *fill, const struct policy *policy,
+                   int64_t wait_ns);
+/* Stops answering, because names are those of other files now (base/fs_view.h). resolve_begun stays
+ * set. */
 void serving_end(void);
-/* In the child of a fork: it reads the cache, and fills nothing. */
+/* For the child of a fork: from now on this process only reads the cache. */
 void serving_detach_fill(void);
 
 #endif

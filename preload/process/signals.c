@@ -8,7 +8,7 @@ void signals_save(struct signals *s)
 {
     for (int i = 1; i < NSIG; i++) {
         if (sigaction(i, NULL, &s->actions[i]) != 0) {
-            s->actions[i].sa_handler = SIG_ERR; /* not for programs */
+            s->actions[i].sa_handler = SIG_ERR; /* sigaction(2) refuses those that libc reserves */
         }
     }
 }

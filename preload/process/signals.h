@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * signals.h - the program's signal dispositions, kept over what an MPI library does when it is
- * opened.
+ * signals.h - saves the program's signal dispositions while an MPI library is opened, and restores
+ * them.
  *
- * MPICH takes SIGUSR1, UCX the signals of a crash. A program that does not use MPI itself must find
- * them as it would without fastimport; one that does gets them when it initialises MPI.
+ * MPICH sets a handler for SIGUSR1, UCX for the signals of a crash. A program that does not use MPI
+ * itself must find the dispositions as without fastimport. One that uses MPI gets MPI's when it
+ * initialises MPI.
  *
  * Thread rules: for the constructor, before the program runs.
  */
@@ -18,7 +19,7 @@ struct signals {
 };
 
 void signals_save(struct signals *signals);
-/* Puts back what has changed since. */
+/* Restores the dispositions that have changed since. */
 void signals_restore(const struct signals *signals);
 
 #endif

@@ -12,8 +12,10 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/path.h"
 
-enum { TEXT_LIBRARIES = 20 }; /* named to people; the JSON report has all */
+/* so many are named in the text for people; the JSON report names all */
+enum { TEXT_LIBRARIES = 20 };
 
 struct spread {
     double min, median, max;
@@ -60,7 +62,7 @@ static uint64_t sum_of(const struct fi_counters *ranks, size_t n, size_t offset)
 #define SUM(field)    sum_of(ranks, n, offsetof(struct fi_counters, field))
 #define SPREAD(field) spread_of(ranks, n, offsetof(struct fi_counters, field), 1e9)
 
-/* Every scalar of the report, one row each: JSON name, label for people, value. */
+/* The scalars of the report, one row each: JSON name, label for people, counter. */
 struct scalar {
     const char *name;
     const char *label;
@@ -86,16 +88,26 @@ static const struct scalar times[] = {
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-/* The length of the UTF-8 sequence that `text` begins with; 0: it is none (RFC 3629). */
+/* What the first byte says of the length; 0: no sequence begins with it. */
+static size_t utf8_announced_length(unsigned char first)
+{
+    if (first < 0x80) {
+        return 1;
+    }
+    if (first < 0xc0 || first >= 0xf8) {
+        return 0;
+    }
+    if (first < 0xe0) {
+        return 2;
+    }
+    return first < 0xf0 ? 3 : 4;
+}
+
+/* The length of the UTF-8 sequence (RFC 3629) that `text` begins with; 0: it begins with none. */
 static size_t utf8_length(const unsigned char *text)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = text[0] < 0x80   ? 1
-               : text[0] < 0xc0 ? 0
-               : text[0] < 0xe0 ? 2
-               : text[0] < 0xf0 ? 3
-               : text[0] < 0xf8 ? 4
-                                : 0;
+    size_t n = utf8_announced_length(text[0]);
     uint32_t value = n < 2 ? text[0] : text[0] & (0x7fU >> n);
 
     for (size_t i = 1; i < n; i++) {
@@ -146,7 +158,7 @@ static void json_calls(FILE *f, const struct fi_counters *ranks, size_t n)
 
 static void json_roots(FILE *f, const char *roots)
 {
-    char line[4200];
+    char line[FI_PATH_MAX + 2]; /* a scope and a path */
 
     fprintf(f, "  \"roots\": [");
     for (const char *sep = ""; *roots != '\0'; sep = ", ") {
@@ -176,11 +188,11 @@ static void json_plan(FILE *f, const struct report_plan *p)
             megabytes_per_second(p));
 }
 
-static void json_left(FILE *f, const struct report_libraries *left)
+static void json_unserved(FILE *f, const struct report_libraries *unserved)
 {
     fprintf(f, "  \"left_to_ld_so\": [");
-    for (size_t i = 0; i < left->n; i++) {
-        const struct report_library *l = &left->items[i];
+    for (size_t i = 0; i < unserved->n; i++) {
+        const struct report_library *l = &unserved->items[i];
 
         fprintf(f, "%s\n    {\"path\": ", i == 0 ? "" : ",");
         report_put_string(f, l->path);
@@ -188,7 +200,7 @@ static void json_left(FILE *f, const struct report_libraries *left)
         report_put_string(f, l->why);
         fprintf(f, ", \"nodes\": %u}", l->nodes);
     }
-    fprintf(f, "],\n  \"left_to_ld_so_unnamed\": %" PRIu64 ",\n", left->omitted);
+    fprintf(f, "],\n  \"left_to_ld_so_unnamed\": %" PRIu64 ",\n", unserved->omitted);
 }
 
 static void write_json(FILE *f, const struct report_facts *facts, const struct fi_counters *ranks,
@@ -210,7 +222,7 @@ static void write_json(FILE *f, const struct report_facts *facts, const struct f
     fprintf(f, ",\n");
     json_roots(f, facts->roots);
     json_calls(f, ranks, n);
-    json_left(f, facts->left);
+    json_unserved(f, facts->unserved);
     json_plan(f, &facts->plan);
     for (size_t i = 0; i < COUNT(scalars); i++) {
         fprintf(f, "  \"%s\": %" PRIu64 ",\n", scalars[i].name,
@@ -227,18 +239,18 @@ static void write_json(FILE *f, const struct report_facts *facts, const struct f
     fprintf(f, "}\n");
 }
 
-static void text_left(FILE *f, const struct report_libraries *left)
+static void text_unserved(FILE *f, const struct report_libraries *unserved)
 {
-    size_t n = left->n < TEXT_LIBRARIES ? left->n : TEXT_LIBRARIES;
+    size_t n = unserved->n < TEXT_LIBRARIES ? unserved->n : TEXT_LIBRARIES;
 
     for (size_t i = 0; i < n; i++) {
-        const struct report_library *l = &left->items[i];
+        const struct report_library *l = &unserved->items[i];
 
         fprintf(f, "  left to ld.so on %u node%s: %s (%s)\n", l->nodes, l->nodes == 1 ? "" : "s",
                 l->path, l->why);
     }
-    if (left->n - n + left->omitted > 0) {
-        fprintf(f, "  left to ld.so: %" PRIu64 " more\n", left->n - n + left->omitted);
+    if (unserved->n - n + unserved->omitted > 0) {
+        fprintf(f, "  left to ld.so: %" PRIu64 " more\n", unserved->n - n + unserved->omitted);
     }
 }
 
@@ -271,7 +283,7 @@ static void report_write_text(FILE *f, const struct report_facts *facts,
                     SUM(fallbacks[i]));
         }
     }
-    text_left(f, facts->left);
+    text_unserved(f, facts->unserved);
     for (size_t i = 0; i < COUNT(times); i++) {
         struct spread s = spread_of(ranks, n, times[i].offset, 1e9);
 
@@ -280,9 +292,9 @@ static void report_write_text(FILE *f, const struct report_facts *facts,
     }
 }
 
-/* The report as text; NULL: no memory. */
-static char *compose(const struct report_facts *facts, const struct fi_counters *ranks, size_t n,
-                     bool for_people, size_t *size)
+/* Returns the report as text, to be freed by the caller; NULL: no memory. */
+static char *report_compose(const struct report_facts *facts, const struct fi_counters *ranks,
+                            size_t n, bool for_people, size_t *size)
 {
     char *text = NULL;
     FILE *f = open_memstream(&text, size);
@@ -311,7 +323,7 @@ void report_write(const char *where, const struct report_facts *facts,
 {
     bool for_people = strcmp(where, "stderr") == 0;
     size_t size = 0;
-    char *text = compose(facts, ranks, n, for_people, &size);
+    char *text = report_compose(facts, ranks, n, for_people, &size);
     int error =
         text == NULL ? -ENOMEM : file_put(for_people ? "/dev/stderr" : where, text, size, 0644);
 
@@ -323,12 +335,12 @@ void report_write(const char *where, const struct report_facts *facts,
 
 void report_write_idle(const char *where, const char *why)
 {
-    static atomic_flag note_change = ATOMIC_FLAG_INIT;
+    static atomic_flag is_written = ATOMIC_FLAG_INIT;
     static const struct report_libraries none;
     struct report_facts facts = {
-        .why = why, .mpi_library = "", .roots = "", .plan = {.file = ""}, .left = &none};
+        .why = why, .mpi_library = "", .roots = "", .plan = {.file = ""}, .unserved = &none};
 
-    if (where != NULL && !atomic_flag_test_and_set(&note_change)) {
+    if (where != NULL && !atomic_flag_test_and_set(&is_written)) {
         report_write(where, &facts, NULL, 0);
     }
 }

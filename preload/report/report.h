@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * report.h - what fastimport did in this job, once per job, at its end: for people, or as JSON.
+ * report.h - the report: what fastimport did in this job, once a job, at its end, as text for
+ * people or as JSON.
  *
- * Called by the root's service thread with the counters of all ranks that said farewell; where
- * nothing is served, by the rank that says so. The JSON's fields are listed in the README; it is
- * valid UTF-8: of a name that is not, each byte XX that does not belong stands as \udcXX, which
- * Python's os.fsencode() makes the byte again. Written whole or not at all (base/file.h).
+ * The root's service thread writes it, with the counters of all ranks whose nodes sent exit
+ * statistics. Where nothing is served, the rank that tells the user so writes it. README.md lists
+ * the JSON's fields. The JSON is valid UTF-8: in a name that is not, each byte XX that is not part
+ * of a sequence is written as \udcXX, which Python's os.fsencode() turns into that byte again. The
+ * file is written whole or not at all (base/file.h).
+ *
+ * Thread rules: one thread at a time. Errors are told to the user.
  */
 #ifndef FASTIMPORT_REPORT_REPORT_H
 #define FASTIMPORT_REPORT_REPORT_H
@@ -16,32 +20,33 @@
 #include "report/libraries.h"
 
 struct report_plan {
-    const char *file;    /* "" : none */
-    size_t entries;      /* read */
-    size_t used;         /* of these, asked for */
-    size_t missed;       /* asked for and not in the plan */
+    const char *file;    /* "": no plan */
+    size_t entries;      /* that were read */
+    size_t used;         /* of these, those that the job asked for */
+    size_t missed;       /* what the job asked for and the plan did not have */
     double bulk_seconds; /* from the first look-up to the last broadcast */
     uint64_t bulk_bytes; /* of files */
 };
 
 struct report_facts {
-    const char *why; /* nothing was served; NULL: it was */
+    const char *why; /* why nothing was served; NULL: something was */
     int ranks, nodes, root;
     const char *mpi_library;
-    const char *roots;    /* policy text */
+    const char *roots;    /* the table of roots (policy.h) */
     uint64_t cache_bytes; /* in the root's node cache */
     uint64_t index_bytes;
     struct report_plan plan;
-    const struct report_libraries *left; /* to ld.so */
+    const struct report_libraries *unserved; /* left to ld.so */
 };
 
-/* where: "stderr" (for people), or a file's name: base/file.h's file_put() says what may be there.
- */
+/* where: "stderr" for the text, else the name of the JSON file; base/file.h's file_put() says what
+ * it may name. ranks: n of them. */
 void report_write(const char *where, const struct report_facts *facts,
                   const struct fi_counters *ranks, size_t n);
 
-/* Nothing is served, and this is why: all is zero in the report. At most once a process, and by the
- * one rank of a job that is to speak. where NULL: no report is wanted. Needs no service. */
+/* Writes a report of a job in which nothing is served: why, and zeros. At most once a process, in
+ * the one rank of the job that tells the user. where NULL: no report is wanted. Does not need the
+ * service. */
 void report_write_idle(const char *where, const char *why);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* finish.c - the end of a process that has joined the service, or attached to a cache; see
- * service.h. */
+/*
+ * finish.c - what a process that has joined the service, or attached to a cache, does at its end;
+ * see service.h.
+ */
 #include <stdio.h>
 #include <time.h>
 
@@ -13,14 +15,14 @@
 #include "service/internal.h"
 
 enum {
-    PATIENT_FINISH_MS = 5000,
-    SLICE_MS = 250,
-    CANCEL_NS = 5000000,
-    STOP_MS = 1000,
-    DEPARTURE_MS = 200
+    FAILED_FINISH_MS = 5000, /* a rank that has failed waits so long for the session to close */
+    SLICE_MS = 250,          /* between two looks at a service thread that does not answer */
+    CANCEL_NS = 5000000,     /* what pthread_cancel(3) gets to take effect */
+    STOP_MS = 1000,          /* what the service thread gets to leave MPI */
+    ANNOUNCE_EXEC_MS = 200   /* what exec waits for its announcement */
 };
 
-/* For pthread_cond_timedwait(). */
+/* The absolute time, ms from now, that pthread_cond_timedwait(3) takes. */
 static struct timespec after_ms(uint64_t ms)
 {
     struct timespec until;
@@ -51,7 +53,7 @@ bool service_wait_past(struct service *s, enum service_phase from, uint64_t ms)
 
 void service_announce_exec(struct service *s)
 {
-    struct timespec until = after_ms(DEPARTURE_MS);
+    struct timespec until = after_ms(ANNOUNCE_EXEC_MS);
     int error = 0;
 
     pthread_mutex_lock(&s->lock);
@@ -66,30 +68,32 @@ void service_announce_exec(struct service *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* A rank that fails before the program's MPI_Finalize dies at once, and its launcher ends the job,
- * as without us; one that fails after it has company, and gets a little time to close in order.
- * Where the program does not use MPI, the others would go on without it, and so they do. */
+/* How long a rank waits for the session to close; 0: without limit. A rank that fails (status not
+ * 0) after the program's MPI_Finalize gets a little time to close in order, since the others are at
+ * their end, too. One that fails before it does not come here where the program uses MPI: its
+ * process ends at once, and the launcher ends the job, as without fastimport. Where the program
+ * does not use MPI the others go on and close later, so this rank waits. */
 static uint64_t finish_limit_ms(int status)
 {
-    return status == 0 || !init_program_finalized() ? 0 : PATIENT_FINISH_MS;
+    return status == 0 || !init_program_finalized() ? 0 : FAILED_FINISH_MS;
 }
 
 /* The program has initialised MPI and not finalised it: closing PMI is its own job, and not doing
  * so counts as a crash. */
 static bool program_uses_mpi(const struct service *s)
 {
-    if (s->phase == PHASE_ABANDONED) { /* its calls do not come through us */
+    if (s->phase == PHASE_AFTER_EXEC) { /* init.h does not see its calls: ask the library */
         return mpi_in_use();
     }
     return (init_program_asked() || init_program_initialized()) && !init_program_finalized();
 }
 
-static uint64_t signs_of_life(const struct service *s)
+static uint64_t progress_count(const struct service *s)
 {
-    return atomic_load_explicit(&s->rounds, memory_order_relaxed) + job_signs_of_life();
+    return atomic_load_explicit(&s->rounds, memory_order_relaxed) + job_wait_rounds();
 }
 
-/* Was the leader killed? (Launchers end the job then, unless they are told not to.) */
+/* Was the node's leader killed? Most launchers end the job then, but they can be told not to. */
 static bool leader_is_gone(const struct segment_header *h)
 {
     pid_t leader = atomic_load(&h->leader);
@@ -97,10 +101,11 @@ static bool leader_is_gone(const struct segment_header *h)
     return leader > 0 && h->leader_namespace == sys_pid_namespace() && !sys_exists(leader);
 }
 
-/* A rank has given up, or is lost: then the session can be closed by nobody. What is seen here the
- * service thread tells the other nodes. While it serves, others may need it, and will tell it when
- * they do not. */
-static bool is_hopeless(struct service *s)
+/* A rank of this node has given up or was killed, so the session can never be closed by all ranks.
+ * Setting `lost` makes the service thread tell the other nodes. It is not set while the service
+ * thread serves: other ranks may still need that, and the thread learns by itself when they do
+ * not. */
+static bool cannot_close(struct service *s)
 {
     const struct segment_header *h = s->node.index.header;
 
@@ -111,25 +116,26 @@ static bool is_hopeless(struct service *s)
     return atomic_load(&s->lost);
 }
 
-/* Waits for the service to close, ms at most (0: as long as it lives; the other ranks may take
- * hours to come). */
+/* Waits for the service thread to close the session, ms at most. 0: as long as the thread makes
+ * progress, since other ranks may come to their end hours later. */
 static void await_close(struct service *s, uint64_t ms)
 {
     int64_t start = sys_now_ns();
-    int64_t last_sign = start;
-    uint64_t signs = signs_of_life(s);
+    int64_t last_progress = start;
+    uint64_t count = progress_count(s);
 
     while (!service_wait_past(s, PHASE_SERVING, SLICE_MS)) {
         int64_t now = sys_now_ns();
 
-        if (signs_of_life(s) != signs && !is_hopeless(s)) {
-            signs = signs_of_life(s);
-            last_sign = now;
+        if (progress_count(s) != count && !cannot_close(s)) {
+            count = progress_count(s);
+            last_progress = now;
         }
-        if (now - last_sign > service_wait_budget_ns(s)) {
-            fi_log(is_hopeless(s) ? LOG_INFO : LOG_WARN,
-                   "the service thread has been stuck in MPI for %lld ms: not waiting for it",
-                   (long long)(service_wait_budget_ns(s) / 1000000));
+        if (now - last_progress > service_wait_budget_ns(s)) {
+            fi_log(
+                cannot_close(s) ? LOG_INFO : LOG_WARN,
+                "the service thread has been stuck in MPI for %lld ms: this rank ends without it",
+                (long long)(service_wait_budget_ns(s) / 1000000));
             return;
         }
         if (ms != 0 && now - start > (int64_t)ms * 1000000) {
@@ -138,9 +144,9 @@ static void await_close(struct service *s, uint64_t ms)
     }
 }
 
-/* The thread would take the launcher's answer to what we say, and complain of it: it waits in MPI
- * for ranks that never come. */
-static void stop_thread(struct service *s)
+/* The service thread waits in MPI for ranks that never come. It would read the launcher's reply to
+ * what we say next, and MPI would report an error. */
+static void cancel_thread(struct service *s)
 {
     if ((s->phase == PHASE_JOINING || s->phase == PHASE_SERVING) && mpi_is_cancellable()) {
         pthread_cancel(s->thread);
@@ -148,31 +154,33 @@ static void stop_thread(struct service *s)
     }
 }
 
-/* Has this process to say, and to give back, what its node expects of it? */
+/* Does this process still count as a rank of its node, and hold the cache open? */
 static bool belongs_to_node(const struct service *s)
 {
-    return s->has_cache && !s->has_left;
+    return s->has_cache && !s->handed_over;
 }
 
-/* The launcher takes a process that leaves PMI open for a crashed one: what MPI cannot close any
- * more is closed without it, unless that is the program's own affair. */
+/* For a launcher, a process that ends with PMI open has crashed. Where the session cannot be closed
+ * by MPI any more, PMI is finalised without MPI, unless the program uses MPI itself and so has to
+ * do it. */
 static void close_slot(struct service *s)
 {
     if (s->closed) {
         return;
     }
-    if (belongs_to_node(s) && !s->nobody_closes) {
+    if (belongs_to_node(s) && !s->session_stays_open) {
         atomic_fetch_add(&s->node.index.header->given_up, 1);
     }
     if (mpi_is_bound() && !program_uses_mpi(s)) {
-        stop_thread(s);
+        cancel_thread(s);
         slot_finalize();
     }
 }
 
-/* A rank that calls exec needs the service no more, and will not close the session: its node must
- * not wait for it. If it was the leader, nobody serves the node any more. */
-static void leave_unclosed(struct service *s)
+/* This rank (it calls exec, say) does not need the service any more, and will not close the session
+ * with the others: its node must not wait for it. If it was the leader, nobody serves the node any
+ * more. */
+static void leave_without_closing(struct service *s)
 {
     struct segment *index = &s->node.index;
     struct segment_header *h = index->header;
@@ -189,7 +197,7 @@ static void leave_unclosed(struct service *s)
     segment_ring(index);
 }
 
-void service_abandoned(const struct node_cache *node)
+void service_after_exec(const struct node_cache *node)
 {
     struct service *s = &the_service;
 
@@ -198,22 +206,21 @@ void service_abandoned(const struct node_cache *node)
     if (s->has_cache) {
         s->node = *node;
     }
-    s->phase = PHASE_ABANDONED;
-    leave_unclosed(s);
+    s->phase = PHASE_AFTER_EXEC;
+    leave_without_closing(s);
 }
 
-/* MPI would write into the program's descriptor. */
 void service_lose_mpi(void)
 {
     struct service *s = &the_service;
 
-    if (!service_is_here() || s->has_left || atomic_load(&s->has_lost_mpi)) {
+    if (!service_is_here() || s->handed_over || atomic_load(&s->has_lost_mpi)) {
         return;
     }
     if (s->phase == PHASE_SERVING) {
-        fi_log(LOG_INFO, "the program takes the numbers of MPI's descriptors: this rank closes "
-                         "MPI without the others");
-        leave_unclosed(s);
+        fi_log(LOG_INFO, "the program takes the number of a descriptor that MPI uses: this rank "
+                         "leaves MPI before the others do");
+        leave_without_closing(s);
         service_announce_exec(s);
     }
     pthread_mutex_lock(&s->lock);
@@ -221,7 +228,7 @@ void service_lose_mpi(void)
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
     service_wait_past(s, PHASE_SERVING, STOP_MS);
-    stop_thread(s);
+    cancel_thread(s);
     held_drop_all(HELD_MPI);
 }
 
@@ -234,57 +241,58 @@ void service_leave_cache(void)
     }
 }
 
-/* The launcher would take the new program for a crashed one, and end the job without a word, since
- * we have opened PMI and nobody in the new program closes it. So PMI is finalised now, unless the
- * program itself uses MPI. (The new program cannot start MPI in this slot then.) */
+/* Before exec, finalises PMI for fastimport's MPI, unless the program uses MPI itself. If PMI
+ * stayed open and the new program did not close it, the launcher would take the new program's end
+ * for a crash and end the job. (The new program cannot start MPI in this slot then.) */
 static void finalize_slot(const struct service *s)
 {
-    if ((s->phase == PHASE_ABANDONED || mpi_is_bound()) && !program_uses_mpi(s)) {
+    if ((s->phase == PHASE_AFTER_EXEC || mpi_is_bound()) && !program_uses_mpi(s)) {
         slot_finalize();
     }
 }
 
-/* To a program that knows nothing of us. */
-static void finish_hand_over(struct service *s)
+/* Before exec of a program in which fastimport will not be: does here what service_after_exec()
+ * would do there. */
+static void finish_before_exec(struct service *s)
 {
-    if (s->phase != PHASE_ABANDONED) {
-        leave_unclosed(s);
+    if (s->phase != PHASE_AFTER_EXEC) {
+        leave_without_closing(s);
     }
     finalize_slot(s);
     if (s->has_cache) {
         node_leave(&s->node);
     }
-    s->has_left = true;
+    s->handed_over = true;
 }
 
 void service_before_exec(bool exec_target_is_ours, char *const environment[])
 {
     struct service *s = &the_service;
 
-    if (!service_is_here() || s->closed || s->has_left) {
+    if (!service_is_here() || s->closed || s->handed_over) {
         return;
     }
     if (s->phase == PHASE_SERVING) {
         service_announce_exec(s);
     }
     if (!exec_target_is_ours) {
-        finish_hand_over(s);
+        finish_before_exec(s);
     } else if (!slot_is_named_in(environment)) {
         finalize_slot(s);
     }
 }
 
-/* True for the first call only. */
-static bool begin_leaving(struct service *s, bool abrupt)
+/* True for the first call only. After _exit(2), MPI must not call back into the program. */
+static bool begin_leaving(struct service *s, bool by__exit)
 {
     int before = NOT_LEAVING;
 
     return atomic_compare_exchange_strong(
-        &s->leaving, &before, abrupt && init_program_initialized() ? LEAVING_BY__EXIT : LEAVING);
+        &s->leaving, &before, by__exit && init_program_initialized() ? LEAVING_BY__EXIT : LEAVING);
 }
 
-/* Tells the service that this rank leaves, and waits until it has closed. */
-static void end_service(struct service *s, int status, bool abrupt)
+/* Tells the service thread that this rank leaves, and waits until it has closed the session. */
+static void end_service(struct service *s, int status, bool by__exit)
 {
     if (belongs_to_node(s)) {
         atomic_fetch_add(&s->node.index.header->leaving, 1);
@@ -294,7 +302,7 @@ static void end_service(struct service *s, int status, bool abrupt)
         if (status != 0 && program_uses_mpi(s)) {
             return;
         }
-        if (!abrupt) {
+        if (!by__exit) {
             fflush(NULL);
         }
         pthread_mutex_lock(&s->lock);
@@ -314,19 +322,19 @@ void service_end_before_finalize(void)
     }
 }
 
-void service_finish(int status, bool abrupt)
+void service_finish(int status, bool by__exit)
 {
     struct service *s = &the_service;
 
     if (!service_is_here() || atomic_exchange(&s->finished, 1) != 0) {
         return;
     }
-    if (s->phase == PHASE_ABANDONED) {
-        slot_abandon();
+    if (s->phase == PHASE_AFTER_EXEC) {
+        slot_finalize_after_exec();
     } else if (atomic_load(&s->has_lost_mpi)) {
         slot_finalize();
-    } else if (begin_leaving(s, abrupt)) {
-        end_service(s, status, abrupt);
+    } else if (begin_leaving(s, by__exit)) {
+        end_service(s, status, by__exit);
     }
     if (belongs_to_node(s)) {
         node_leave(&s->node);

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* internal.h - shared by the files of the service only: its state, owned by the service thread. */
+/*
+ * internal.h - the service's state, and what its files call of each other. No other folder includes
+ * this.
+ *
+ * The service thread owns struct service. A field that the program's threads use as well is atomic,
+ * or changes with the lock held.
+ */
 #ifndef FASTIMPORT_SERVICE_INTERNAL_H
 #define FASTIMPORT_SERVICE_INTERNAL_H
 
@@ -12,18 +18,19 @@
 
 enum service_phase {
     PHASE_JOINING,
-    PHASE_SERVING,
-    PHASE_FAILED,
-    PHASE_LEAVING,
-    PHASE_GONE,
-    PHASE_STOPPED,
-    PHASE_ABANDONED
+    PHASE_SERVING,   /* joined; stays so until the session is closed */
+    PHASE_FAILED,    /* not joined: the thread has ended */
+    PHASE_GONE,      /* the thread has ended after the session */
+    PHASE_STOPPED,   /* the thread must not call MPI any more, and sleeps */
+    PHASE_AFTER_EXEC /* no thread: this process was a rank before it called exec */
 };
 
-/* Abruptly: the program's MPI must not be called back any more. */
-enum leaving { NOT_LEAVING, LEAVING, LEAVING_BY__EXIT };
+/* LEAVING_BY__EXIT: the process ends in the middle of the program, whose MPI must not be called
+ * back. */
+enum leaving_state { NOT_LEAVING, LEAVING, LEAVING_BY__EXIT };
 
-/* By exec: the service thread tells the others. */
+/* A program's thread that calls exec sets ANNOUNCING; the service thread tells the other ranks and
+ * sets ANNOUNCED. */
 enum exec_announcement { NOT_ANNOUNCED, ANNOUNCING, ANNOUNCED };
 
 struct service {
@@ -34,94 +41,103 @@ struct service {
     struct policy policy;
     struct fill fill;
     struct wire_hello hello;
-    struct plan plan; /* root only */
+    struct plan plan; /* of the root only */
     bool has_cache;
-    bool differs; /* some of what the root serves is another directory here */
+    bool differs; /* a served directory is a different mount here than on the root rank */
 
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    _Atomic enum service_phase phase; /* changes with the lock held, for those that wait */
-    _Atomic int leaving;           /* enum leaving: at the exit, or in MPI_Finalize (mpi/init.h) */
-    _Atomic int finished;          /* this rank is at its exit */
-    _Atomic int exec_announcement; /* enum departure */
-    _Atomic bool serving;          /* in one of the loops, which end by themselves */
-    _Atomic bool lost;             /* a rank will never come to close the session */
+    _Atomic enum service_phase phase; /* written with the lock held, by which others wait for it */
+    _Atomic int leaving;  /* enum leaving_state: at the exit, or in MPI_Finalize (mpi/init.h) */
+    _Atomic int finished; /* service_finish() was called */
+    _Atomic int exec_announcement; /* enum exec_announcement */
+    _Atomic bool serving;          /* root_serve() or leader_serve() runs */
+    _Atomic bool lost;             /* some rank will never come to close the session */
 
-    /* how the serving loops rest */
+    /* Naps of the serving loops: */
     int64_t nap_ns;
-    bool in_flight; /* a large transfer is under way: naps stay short, as MPI works only when it is
-                       asked */
-    int64_t last_work;
-    int64_t lost_since;
-    _Atomic uint64_t rounds; /* of the loops: signs of life for a thread that waits for this one */
+    /* a large transfer is under way: naps stay short, because MPI makes progress only in calls */
+    bool in_flight;
+    int64_t last_work;       /* when a round had something to do */
+    int64_t lost_since;      /* when the loop first saw `lost`; 0: not yet */
+    _Atomic uint64_t rounds; /* of the loops: grows as long as the thread is not stuck */
 
     struct {
-        bool said; /* the root is told that this node leaves */
-        bool sent; /* and MPI has the text */
-        char *text;
+        bool begun; /* leader_send_exit_stats() was called */
+        bool sent;  /* MPI has accepted the send */
+        char *text; /* owned; stays valid until the send is finished */
         struct job_request request;
-    } exit_stats; /* leader */
+    } exit_stats; /* of a leader, which sends them once */
 
-    bool broken;     /* an MPI call failed: nothing is served any more */
-    bool unfinished; /* MPI still has messages of ours: it would complain of them if closed */
-    bool root_lost;  /* leader: the root was silent for too long */
-    _Atomic bool nobody_closes; /* a rank is abrupt, or unfinished: all leave MPI open */
-    _Atomic bool closed;        /* the session was closed in order */
-    _Atomic bool has_lost_mpi;  /* MPI must not be called any more */
-    bool has_left; /* before an exec (that has failed, if somebody reads this): nothing is to be
-                      said or given back at the exit */
+    bool broken; /* an MPI call has failed: nothing is served any more */
+    /* MPI still has messages of ours, of which it would complain when it is closed */
+    bool has_pending_messages;
+    bool root_lost; /* of a leader: the root was silent for too long */
+    /* some rank ended by _exit(2) or has pending messages: all leave the session open */
+    _Atomic bool session_stays_open;
+    _Atomic bool closed;       /* all ranks have closed the session */
+    _Atomic bool has_lost_mpi; /* service_lose_mpi() was called: MPI must not be called any more */
+    /* finished before an exec: nothing is to be told or released at the exit (read again only if
+     * exec has failed) */
+    bool handed_over;
 };
 
-/* Silence after which something that must answer at the exit is taken for dead. */
+/* How long something that must answer at the exit may be silent before it is taken for dead. */
 int64_t service_wait_budget_ns(const struct service *service);
 
 extern struct service the_service;
 
-/* For the program's threads: waits until the phase is no longer `from`; false when the time is over
- * first. ms 0: for ever. */
+/* For the program's threads: waits until the phase is no longer `from`. False: ms milliseconds were
+ * over first. ms 0: without limit. */
 bool service_wait_past(struct service *service, enum service_phase from, uint64_t ms);
 
-/* In the program's MPI_Finalize, where the service has no session of its own: finish.c. */
+/* The program's MPI_Finalize calls this (init_at_finalize()): ends the service, so that no session
+ * of fastimport is open when MPI is finalised. */
 void service_end_before_finalize(void);
 
-/* The loops. They return after END. */
+/* The serving loops of the service thread. They return when END was sent or received, or when
+ * nothing more can be served. */
 void root_serve(struct service *service);
 void leader_serve(struct service *service);
 
-/* After the loop, at the exit: the leaders' counters reach the root, which writes the report. */
+/* After the loops, at the exit: leaders send their exit statistics; the root takes them and writes
+ * the plan and the report. */
 void root_collect(struct service *service);
 void leader_send_exit_stats(struct service *service);
-/* When the root has met the leaders: it has the farewell, or will never take it. */
+/* After the shutdown barrier: the root has received the exit statistics, or never will. Frees
+ * them. */
 void leader_end_exit_stats(struct service *service);
 
-/* After job_open(): the launcher has started more tasks than MPI has ranks; says so, once a step.
- */
+/* After job_open(): has the launcher started more tasks than MPI has ranks? If so, tells the user,
+ * once a job step. */
 bool service_step_is_split(const struct service *service);
 
-/* All ranks of this node are at their exit, or have called exec. */
+/* Are all ranks of this node at their exit, or have they called exec? */
 bool service_node_leaves(const struct service *service);
 
-/* In the service thread, between calls of MPI. Does not return where MPI must not be called any
- * more. */
+/* The service thread calls this between calls of MPI. After service_lose_mpi() it does not
+ * return. */
 void service_may_stop(struct service *service);
 
-/* In the loops at the exit, which wait for other ranks: one is lost, and there was time for what
- * the others have to say. */
-bool service_waits_in_vain(struct service *service);
+/* For the loops that wait for other ranks at the exit: is a rank lost, and have the others had time
+ * to send what they have? */
+bool service_lost_timeout(struct service *service);
 
-/* For the program's threads, before exec: the service thread tells the other ranks. */
+/* For the program's threads, before exec: lets the service thread tell the other ranks, and waits
+ * for it a moment. */
 void service_announce_exec(struct service *service);
 
-/* Between rounds of a loop: at once again after work, else naps that grow. */
+/* Between two rounds of a loop: returns at once if this one has worked, else naps; naps grow. */
 void service_rest(struct service *service, bool worked);
 
-/* Notes a failed MPI call. */
+/* True if error is 0. Else marks the service broken, tells the user once that `what` (a noun) has
+ * failed, and lets the node look for itself. error: MPI's (> 0), or -1. */
 bool service_check(struct service *service, int error, const char *what);
 
-/* At level info, once a job: it is served. */
+/* Messages (state_lines.c). The first, at level info and once a job: what is served. The second:
+ * `what` has failed, nothing more is served. */
 void tell_active(struct service *service);
-/* `what` has failed. */
 void tell_broken(const struct service *service, int error, const char *what);
 
 #endif

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* leader.c - the loop of a node's leader: frames in and on, requests out. */
+/*
+ * leader.c - the serving loop of a node's leader: passes the root's frames on and stores them, and
+ * sends the node's requests to the root.
+ */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fs_view.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/sys.h"
+#include "broadcast/announced.h"
 #include "broadcast/exit_stats.h"
 #include "broadcast/stream.h"
 #include "broadcast/tree.h"
@@ -15,21 +20,22 @@ struct leader {
     struct service *service;
     struct stream_reader reader;
     struct tree tree;
-    bool ended;
-    bool more; /* the last frame was full */
+    struct announced announced;
+    bool ended; /* WIRE_END has been taken */
+    bool more;  /* the last frame was full, so another one follows */
     char requests[WIRE_REQUESTS];
     struct job_request send_request;
     bool sending;
-    int64_t last_sign; /* of the root, a heartbeat included */
+    int64_t last_heard; /* when the last frame came, a heartbeat included */
 };
 
-/* Takes a frame into the node cache. */
-static void leader_take(struct leader *l, const struct wire_frame *frame)
+/* Stores a frame in the node cache and wakes the ranks that wait. */
+static void store_frame(struct leader *l, const struct wire_frame *frame)
 {
     struct service *s = l->service;
 
     stream_read(&l->reader, frame->bytes, frame->size);
-    l->last_sign = sys_now_ns();
+    l->last_heard = sys_now_ns();
     l->ended = frame->type == WIRE_END;
     if (s->has_cache) {
         if (frame->type == WIRE_BULK_DONE) {
@@ -40,15 +46,15 @@ static void leader_take(struct leader *l, const struct wire_frame *frame)
     }
 }
 
-/* What has come is on its way to the children before the oldest of it is stored. After a full frame
- * another is expected at once. */
-static bool receive(struct leader *l)
+/* tree_progress() passes all arrived frames on to the children; only then the oldest one is stored
+ * here. True: it brought something. */
+static bool receive_frame(struct leader *l)
 {
     struct service *s = l->service;
     const struct wire_frame *frame;
-    bool is_news;
+    bool brings_something;
 
-    if (!service_check(s, tree_progress(&l->tree), "relay")) {
+    if (!service_check(s, tree_progress(&l->tree), "the broadcast tree")) {
         return false;
     }
     frame = tree_next(&l->tree);
@@ -56,24 +62,25 @@ static bool receive(struct leader *l)
         s->in_flight = l->more || tree_in_flight(&l->tree);
         return false;
     }
-    leader_take(l, frame);
-    is_news = frame->type != WIRE_HEARTBEAT;
+    store_frame(l, frame);
+    brings_something = frame->type != WIRE_HEARTBEAT;
     l->more = frame->size == WIRE_FRAME - sizeof *frame;
-    tree_taken(&l->tree);
-    return is_news;
+    tree_consumed(&l->tree);
+    return brings_something;
 }
 
-/* Packs what the ranks of the node ask for into one message. One is in flight at a time. */
-static bool forward(struct leader *l)
+/* Packs what the node's ranks ask for into one message to the root. One such message is in flight
+ * at a time. */
+static bool forward_requests(struct leader *l)
 {
     struct service *s = l->service;
-    char path[4096];
+    char path[FI_PATH_MAX];
     struct fi_query q;
     size_t size = 0;
     bool done = false;
 
     if (l->sending) {
-        service_check(s, job_done(&l->send_request, &done, NULL), "send");
+        service_check(s, job_done(&l->send_request, &done, NULL), "sending to the root");
         l->sending = !done;
     }
     if (l->sending || !s->has_cache) {
@@ -88,20 +95,20 @@ static bool forward(struct leader *l)
     }
     l->sending = service_check(
         s, job_post_send(&s->job, l->requests, size, 0, WIRE_TAG_REQUESTS, &l->send_request),
-        "send");
+        "sending to the root");
     return true;
 }
 
-/* Tells the root, once, that all ranks here are at their exit, with what they counted and used.
- * Does not wait for it: a root that has failed takes no farewells any more. */
+/* Called once, when all ranks of the node are at their exit: sends what they counted and used. Does
+ * not wait for the send to finish: a root that has failed receives nothing any more. */
 void leader_send_exit_stats(struct service *s)
 {
     size_t size = 0;
 
-    s->exit_stats.said = true;
+    s->exit_stats.begun = true;
     if (s->has_cache) {
         s->exit_stats.text =
-            malloc(exit_stats_room(s->node.index.header->n_ranks, s->hello.planned));
+            malloc(exit_stats_max_size(s->node.index.header->n_ranks, s->hello.planned));
     }
     if (s->exit_stats.text != NULL) {
         size = exit_stats_write(&s->node.index, s->exit_stats.text);
@@ -109,7 +116,7 @@ void leader_send_exit_stats(struct service *s)
     s->exit_stats.sent = service_check(s,
                                        job_post_send(&s->job, s->exit_stats.text, size, 0,
                                                      WIRE_TAG_EXIT_STATS, &s->exit_stats.request),
-                                       "send");
+                                       "sending to the root");
 }
 
 void leader_end_exit_stats(struct service *s)
@@ -117,12 +124,12 @@ void leader_end_exit_stats(struct service *s)
     bool done = false;
 
     if (!s->exit_stats.sent ||
-        !service_check(s, job_done(&s->exit_stats.request, &done, NULL), "send")) {
+        !service_check(s, job_done(&s->exit_stats.request, &done, NULL), "sending to the root")) {
         return;
     }
     if (done) {
         free(s->exit_stats.text);
-    } else { /* MPI may still read it */
+    } else { /* MPI may still read the text: it stays allocated */
         job_cancel(&s->exit_stats.request);
     }
 }
@@ -144,23 +151,25 @@ static struct leader *leader_new(struct service *s)
     }
     l->service = s;
     stream_reader_init(&l->reader, s->has_cache ? &s->node : NULL);
-    service_check(s, tree_open(&l->tree, &s->job), "relay");
+    service_check(s, tree_open(&l->tree, &s->job), "the broadcast tree");
+    service_check(s, announced_open(&l->announced, &s->job), "an announcement's receive");
     return l;
 }
 
-/* Nobody of the node needs anything more, and the root, which sends signs of life, is silent: its
- * END will not come. */
+/* This node is at its end, and the root has sent nothing, not even a heartbeat, for the whole wait
+ * budget: END will not come. */
 static bool is_root_lost(const struct leader *l)
 {
     const struct service *s = l->service;
-    int64_t last = s->last_work > l->last_sign ? s->last_work : l->last_sign;
+    int64_t since = s->last_work > l->last_heard ? s->last_work : l->last_heard;
 
-    return s->exit_stats.said && sys_now_ns() - last > service_wait_budget_ns(s);
+    return s->exit_stats.begun && sys_now_ns() - since > service_wait_budget_ns(s);
 }
 
-/* This process has become another user (setuid(2)), and cannot write there any more: the others of
- * the node look for themselves. What comes is still passed on. */
-static void give_node_up(struct leader *l)
+/* This process has become another user (setuid(2)) or sees other directories, and cannot write to
+ * the node cache any more: the node's other ranks look for themselves. Frames are still passed on
+ * to the children. */
+static void stop_storing(struct leader *l)
 {
     struct node_cache *node = l->reader.node;
 
@@ -170,26 +179,39 @@ static void give_node_up(struct leader *l)
     segment_announce(&node->index);
 }
 
-/* After END, too, until the children have it. */
+/* Tells the parent leader which announcements have come. A node without a cache has nothing that a
+ * change could make stale. */
+static void acknowledge(struct leader *l)
+{
+    uint32_t here = l->reader.node == NULL ? UINT32_MAX : l->reader.announced;
+
+    service_check(l->service, announced_work(&l->announced, here), "an announcement's send");
+}
+
+/* Goes on after END until the children have it, too. */
 void leader_serve(struct service *s)
 {
     struct leader *l = leader_new(s);
 
     while (!s->broken && !is_root_lost(l) && !(l->ended && !tree_in_flight(&l->tree))) {
-        bool worked = receive(l);
+        bool worked = receive_frame(l);
 
         if (fs_view_is_other() && l->reader.node != NULL) {
-            give_node_up(l);
+            stop_storing(l);
         }
-        worked |= forward(l);
-        if (!s->exit_stats.said && service_node_leaves(s)) {
+        worked |= forward_requests(l);
+        acknowledge(l);
+        if (!s->exit_stats.begun && service_node_leaves(s)) {
             leader_send_exit_stats(s);
         }
         service_rest(s, worked);
     }
+    if (l != NULL && !s->broken) {
+        announced_close(&l->announced);
+    }
     s->root_lost = l != NULL && !s->broken && !l->ended;
-    s->unfinished = l != NULL && (!l->ended || l->sending);
-    if (l != NULL && !s->unfinished) { /* else MPI may still use what it was given */
+    s->has_pending_messages = l != NULL && (!l->ended || l->sending);
+    if (l != NULL && !s->has_pending_messages) { /* else MPI may still use these buffers */
         leader_free(l);
     }
 }

@@ -15,28 +15,29 @@ struct item {
     enum record_kind kind;
     uint64_t argument;
     size_t length;
-    bool busy; /* of the pool only */
+    bool busy; /* of the reserve only: in use */
     char *path;
 };
 
-/* WORK_AHEAD comes out of the program's own calls, and some of these out of its signal handlers: no
- * malloc. */
-enum { POOL = 16, POOL_PATH = 512 };
+/* LOOKUP_PREFETCH is put from inside the program's own calls, some of them in signal handlers,
+ * where malloc(3) must not be called. So its items come from this reserve. */
+enum { RESERVE = 16, RESERVE_PATH = 512 };
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t arrived;
     struct item *first[LOOKUP_QUEUES]; /* lock */
     struct item **last[LOOKUP_QUEUES]; /* lock */
-    int busy;                          /* lock: threads at work */
-    bool library_busy;                 /* lock */
+    int busy;                          /* lock: how many threads look something up */
+    bool library_busy;                 /* lock: one of them looks a library up */
     bool running;                      /* lock: there are threads */
     bool stopping;                     /* lock */
     struct fill *fill;
-    bool fs_view_kept;      /* by the service thread, whose directories the helpers share */
-    struct item pool[POOL]; /* lock */
-    char pool_path[POOL][POOL_PATH];
-} work = {.lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
+    /* of the service thread, whose root and working directory the helpers share */
+    bool fs_view_kept;
+    struct item reserve[RESERVE]; /* lock */
+    char reserve_path[RESERVE][RESERVE_PATH];
+} lookups = {.lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
 
 static const uint8_t flags_of_queue[LOOKUP_QUEUES] = {
     [LOOKUP_REQUEST] = RECORD_BY_REQUEST,
@@ -44,19 +45,19 @@ static const uint8_t flags_of_queue[LOOKUP_QUEUES] = {
     [LOOKUP_PLAN] = RECORD_PLANNED,
 };
 
-static bool is_pooled(const struct item *item)
+static bool is_reserved(const struct item *item)
 {
-    return item >= work.pool && item < work.pool + POOL;
+    return item >= lookups.reserve && item < lookups.reserve + RESERVE;
 }
 
 /* With the lock held. */
-static struct item *take_from_pool(size_t path_length)
+static struct item *take_reserved(size_t path_length)
 {
-    for (int i = 0; i < POOL && path_length < POOL_PATH; i++) {
-        if (!work.pool[i].busy) {
-            work.pool[i].busy = true;
-            work.pool[i].path = work.pool_path[i];
-            return &work.pool[i];
+    for (int i = 0; i < RESERVE && path_length < RESERVE_PATH; i++) {
+        if (!lookups.reserve[i].busy) {
+            lookups.reserve[i].busy = true;
+            lookups.reserve[i].path = lookups.reserve_path[i];
+            return &lookups.reserve[i];
         }
     }
     return NULL;
@@ -75,7 +76,7 @@ static struct item *lookup_pool_allocate(size_t path_length)
 /* With the lock held. */
 static void lookup_pool_release(struct item *item)
 {
-    if (is_pooled(item)) {
+    if (is_reserved(item)) {
         item->busy = false;
     } else {
         free(item);
@@ -92,78 +93,79 @@ static void fill_in(struct item *item, const struct fi_query *q)
     item->path[q->length] = '\0';
 }
 
-/* A queue that a thread may take from now, or WORK_QUEUES. */
+/* The queue from which a thread may take an item now; LOOKUP_QUEUES: none. */
 static enum lookup_queue lookup_pool_choose(void)
 {
-    if (work.first[LOOKUP_PREFETCH] != NULL) {
+    if (lookups.first[LOOKUP_PREFETCH] != NULL) {
         return LOOKUP_PREFETCH;
     }
-    if (work.stopping) { /* what was claimed is unclaimed above; nobody wants the rest */
+    /* prefetch items hold claims, so they are still done (above); the rest is not needed */
+    if (lookups.stopping) {
         return LOOKUP_QUEUES;
     }
-    if (work.first[LOOKUP_REQUEST] != NULL) {
+    if (lookups.first[LOOKUP_REQUEST] != NULL) {
         return LOOKUP_REQUEST;
     }
-    if (work.first[LOOKUP_LIBRARY] != NULL && !work.library_busy) {
+    if (lookups.first[LOOKUP_LIBRARY] != NULL && !lookups.library_busy) {
         return LOOKUP_LIBRARY;
     }
-    return work.first[LOOKUP_PLAN] != NULL ? LOOKUP_PLAN : LOOKUP_QUEUES;
+    return lookups.first[LOOKUP_PLAN] != NULL ? LOOKUP_PLAN : LOOKUP_QUEUES;
 }
 
-/* The next item, with the lock held; NULL: it is time to end. */
+/* With the lock held: waits for the next item. NULL: the thread is to end. */
 static struct item *lookup_pool_take(enum lookup_queue *queue)
 {
     struct item *item;
 
-    while ((*queue = lookup_pool_choose()) == LOOKUP_QUEUES && !work.stopping) {
-        pthread_cond_wait(&work.arrived, &work.lock);
+    while ((*queue = lookup_pool_choose()) == LOOKUP_QUEUES && !lookups.stopping) {
+        pthread_cond_wait(&lookups.arrived, &lookups.lock);
     }
     if (*queue == LOOKUP_QUEUES) {
         return NULL;
     }
-    item = work.first[*queue];
-    work.first[*queue] = item->next;
+    item = lookups.first[*queue];
+    lookups.first[*queue] = item->next;
     if (item->next == NULL) {
-        work.last[*queue] = &work.first[*queue];
+        lookups.last[*queue] = &lookups.first[*queue];
     }
-    work.busy++;
-    work.library_busy |= *queue == LOOKUP_LIBRARY;
+    lookups.busy++;
+    lookups.library_busy |= *queue == LOOKUP_LIBRARY;
     return item;
 }
 
-/* With the lock held: another thread may go on with the libraries. */
-static void done(enum lookup_queue queue)
+/* With the lock held: after a library, another thread may take the next one. */
+static void lookup_pool_finish(enum lookup_queue queue)
 {
-    work.busy--;
+    lookups.busy--;
     if (queue == LOOKUP_LIBRARY) {
-        work.library_busy = false;
-        pthread_cond_signal(&work.arrived);
+        lookups.library_busy = false;
+        pthread_cond_signal(&lookups.arrived);
     }
 }
 
-static void *helper(void *unused)
+static void *lookup_pool_thread(void *unused)
 {
     enum lookup_queue queue;
     struct item *item;
 
     (void)unused;
     fi_enter();
-    fs_view_kept = work.fs_view_kept;
-    pthread_mutex_lock(&work.lock);
+    fs_view_kept = lookups.fs_view_kept;
+    pthread_mutex_lock(&lookups.lock);
     while ((item = lookup_pool_take(&queue)) != NULL) {
         struct fi_query q = query_make(item->kind, item->argument, item->path, item->length);
 
-        pthread_mutex_unlock(&work.lock);
+        pthread_mutex_unlock(&lookups.lock);
         if (queue == LOOKUP_PREFETCH) {
-            fill_claimed(work.fill, &q);
+            fill_claimed(lookups.fill, &q);
         } else {
-            fill_for_others(work.fill, &q, flags_of_queue[queue]);
+            fill_for_others(lookups.fill, &q, flags_of_queue[queue]);
         }
-        pthread_mutex_lock(&work.lock);
+        pthread_mutex_lock(&lookups.lock);
         lookup_pool_release(item);
-        done(queue);
+        lookup_pool_finish(queue);
     }
-    pthread_mutex_unlock(&work.lock);
+    pthread_mutex_unlock(&lookups.lock);
     return NULL;
 }
 
@@ -172,26 +174,26 @@ void lookup_pool_start(struct fill *fill, int threads)
     pthread_t thread;
     bool running = false;
 
-    work.fill = fill;
-    work.fs_view_kept = fs_view_kept;
+    lookups.fill = fill;
+    lookups.fs_view_kept = fs_view_kept;
     for (int i = 0; i < LOOKUP_QUEUES; i++) {
-        work.last[i] = &work.first[i];
+        lookups.last[i] = &lookups.first[i];
     }
-    while (threads-- > 0 && pthread_create(&thread, NULL, helper, NULL) == 0) {
+    while (threads-- > 0 && pthread_create(&thread, NULL, lookup_pool_thread, NULL) == 0) {
         pthread_detach(thread);
         running = true;
     }
-    pthread_mutex_lock(&work.lock);
-    work.running = running;
-    pthread_mutex_unlock(&work.lock);
+    pthread_mutex_lock(&lookups.lock);
+    lookups.running = running;
+    pthread_mutex_unlock(&lookups.lock);
 }
 
 /* With the lock held. */
 static void lookup_pool_append(enum lookup_queue queue, struct item *item)
 {
-    *work.last[queue] = item;
-    work.last[queue] = &item->next;
-    pthread_cond_signal(&work.arrived);
+    *lookups.last[queue] = item;
+    lookups.last[queue] = &item->next;
+    pthread_cond_signal(&lookups.arrived);
 }
 
 bool lookup_pool_put(enum lookup_queue queue, const struct fi_query *q)
@@ -199,18 +201,18 @@ bool lookup_pool_put(enum lookup_queue queue, const struct fi_query *q)
     struct item *item = queue == LOOKUP_PREFETCH ? NULL : lookup_pool_allocate(q->length);
     bool taken;
 
-    pthread_mutex_lock(&work.lock);
+    pthread_mutex_lock(&lookups.lock);
     if (queue == LOOKUP_PREFETCH) {
-        item = take_from_pool(q->length);
+        item = take_reserved(q->length);
     }
-    taken = item != NULL && work.running && !work.stopping;
+    taken = item != NULL && lookups.running && !lookups.stopping;
     if (taken) {
         fill_in(item, q);
         lookup_pool_append(queue, item);
     } else if (item != NULL) {
         lookup_pool_release(item);
     }
-    pthread_mutex_unlock(&work.lock);
+    pthread_mutex_unlock(&lookups.lock);
     return taken;
 }
 
@@ -218,19 +220,19 @@ bool lookup_pool_idle(void)
 {
     bool idle;
 
-    pthread_mutex_lock(&work.lock);
-    idle = work.busy == 0;
+    pthread_mutex_lock(&lookups.lock);
+    idle = lookups.busy == 0;
     for (int i = 0; i < LOOKUP_QUEUES; i++) {
-        idle &= work.first[i] == NULL;
+        idle &= lookups.first[i] == NULL;
     }
-    pthread_mutex_unlock(&work.lock);
+    pthread_mutex_unlock(&lookups.lock);
     return idle;
 }
 
 void lookup_pool_stop(void)
 {
-    pthread_mutex_lock(&work.lock);
-    work.stopping = true;
-    pthread_cond_broadcast(&work.arrived);
-    pthread_mutex_unlock(&work.lock);
+    pthread_mutex_lock(&lookups.lock);
+    lookups.stopping = true;
+    pthread_cond_broadcast(&lookups.arrived);
+    pthread_mutex_unlock(&lookups.lock);
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* root.c - the loop of the root: what it looks up is sent to all, what others ask for is looked up.
+/*
+ * root.c - the serving loop of the root: sends what it has looked up to all nodes, and looks up
+ * what they ask for.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fs_view.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/sys.h"
 #include "broadcast/exit_stats.h"
 #include "broadcast/stream.h"
@@ -16,17 +19,19 @@
 #include "fill/prefetch.h"
 #include "mpi/bind.h"
 #include "report/report.h"
+#include "service/announcements.h"
 #include "service/internal.h"
 #include "service/lookup_pool.h"
 #include "service/tell.h"
 
 enum {
-    RECEIVES = 8,         /* receives for requests that are posted */
-    HELPERS = 4,          /* threads that look up what others ask for */
-    PLAN_HELPERS = 16,    /* with a plan: requests in flight at the file system */
-    MOST_COUNTERS = 4096, /* ranks of one node in a farewell */
+    RECEIVES = 8,      /* receives for request messages that are posted at a time */
+    HELPERS = 4,       /* threads that look up what others ask for */
+    PLAN_HELPERS = 16, /* the same with a plan: so many look-ups are in flight at the file system */
+    MOST_COUNTERS = 4096, /* the most ranks of one node in its exit statistics */
 };
 
+/* A leader hears from the root at least so often. */
 static const int64_t heartbeat_ns = 500000000;
 
 struct root {
@@ -36,30 +41,32 @@ struct root {
     int64_t last_broadcast;
     char requests[RECEIVES][WIRE_REQUESTS];
     struct job_request receives[RECEIVES];
-    int listening; /* so many of them are posted */
+    int n_receives; /* so many were posted once */
 
-    bool bulk; /* the plan is not done yet */
+    struct announcements announcements;
+
+    bool bulk; /* the plan's records are not all sent yet */
     int64_t bulk_began;
     int64_t bulk_ns;
     uint64_t bulk_bytes;
 
-    /* farewells */
-    char *exit_stats; /* receive buffer */
-    size_t exit_stats_room;
-    bool complete; /* all nodes have said what they used of the plan */
+    /* exit statistics of the nodes */
+    char *exit_stats; /* receive buffer, of so many bytes: */
+    size_t exit_stats_size;
+    bool complete; /* every node so far has told which of the plan's records it used */
     struct job_request exit_stats_request;
-    struct fi_counters *counters; /* of all ranks that left */
+    struct fi_counters *counters; /* of all ranks of these nodes */
     size_t n_counters;
-    struct report_libraries left;
-    int nodes_gone;
+    struct report_libraries unserved;
+    int nodes_gone; /* so many nodes, besides this one, have sent theirs */
 };
 
-static struct root *root; /* between root_serve and root_collect */
+static struct root *root; /* from root_serve() to the end of root_collect() */
 
 static void root_post(struct root *r, struct wire_frame *frame, enum wire_type type)
 {
     frame->type = type;
-    service_check(r->service, tree_send(&r->tree, frame), "relay");
+    service_check(r->service, tree_send(&r->tree, frame), "the broadcast tree");
     r->last_broadcast = sys_now_ns();
     count_add(&fi_count->blocks_broadcast, 1);
     count_add(&fi_count->bytes_broadcast, frame->size);
@@ -67,7 +74,7 @@ static void root_post(struct root *r, struct wire_frame *frame, enum wire_type t
 
 static bool post_empty(struct root *r, enum wire_type type)
 {
-    struct wire_frame *frame = tree_room(&r->tree);
+    struct wire_frame *frame = tree_free_frame(&r->tree);
 
     if (frame != NULL) {
         frame->size = 0;
@@ -76,22 +83,23 @@ static bool post_empty(struct root *r, enum wire_type type)
     return frame != NULL;
 }
 
-/* Sends the next part of the stream, if there is any and room for it. */
-static bool broadcast(struct root *r)
+/* Sends the next part of the stream, if there is any and a frame is free. True: something was
+ * sent. */
+static bool send_stream(struct root *r)
 {
     struct wire_frame *frame;
 
     if (r->service->job.n_nodes == 1 ||
-        !service_check(r->service, tree_progress(&r->tree), "relay")) {
+        !service_check(r->service, tree_progress(&r->tree), "the broadcast tree")) {
         return false;
     }
-    frame = tree_room(&r->tree);
+    frame = tree_free_frame(&r->tree);
     if (frame == NULL) {
         return false;
     }
     frame->size = (uint32_t)stream_write(&r->writer, frame->bytes, WIRE_FRAME - sizeof *frame);
     if (r->writer.broken) {
-        service_check(r->service, -1, "stream (a file of the node cache cannot be read back)");
+        service_check(r->service, -1, "reading a file of the node cache back");
         return false;
     }
     if (frame->size > 0) {
@@ -104,24 +112,27 @@ static bool broadcast(struct root *r)
     return false;
 }
 
-static void root_listen(struct root *r, int i)
+static void post_request_receive(struct root *r, int i)
 {
     struct service *s = r->service;
 
     service_check(s,
                   job_post_receive(&s->job, r->requests[i], WIRE_REQUESTS, JOB_ANYONE,
                                    WIRE_TAG_REQUESTS, &r->receives[i]),
-                  "receive");
+                  "receiving");
 }
 
-/* Who asks for what no rank asks for is not answered. */
+/* A request that no rank would make is not answered: the segment it comes from may have been
+ * damaged. */
 static void take_request(struct root *r, const struct fi_query *q)
 {
     count_add(&fi_count->requests_seen, 1);
-    if (query_is_allowed(q, &r->service->policy)) {
+    if (q->kind == RECORD_LIVE) {
+        announcements_take(&r->announcements, q);
+    } else if (query_is_allowed(q, &r->service->policy)) {
         lookup_pool_put(LOOKUP_REQUEST, q);
     } else {
-        fi_log_once(LOG_WARN, "a request that no rank of a sound job makes is not answered");
+        fi_log_once(LOG_WARN, "a malformed request from another rank is not answered");
     }
 }
 
@@ -136,22 +147,22 @@ static bool take_requests(struct root *r)
         size_t size = 0;
         bool done = false;
 
-        if (!service_check(s, job_done(&r->receives[i], &done, &size), "receive") || !done) {
+        if (!service_check(s, job_done(&r->receives[i], &done, &size), "receiving") || !done) {
             continue;
         }
         while (wire_get(r->requests[i], size, &at, &q)) {
             take_request(r, &q);
         }
-        root_listen(r, i);
+        post_request_receive(r, i);
         worked = true;
     }
     return worked;
 }
 
-/* Those of the root's own node. */
+/* Requests of the root's own node, from its segment. */
 static bool take_local_requests(struct root *r)
 {
-    char path[4096];
+    char path[FI_PATH_MAX];
     struct fi_query q;
     bool worked = false;
 
@@ -162,14 +173,14 @@ static bool take_local_requests(struct root *r)
     return worked;
 }
 
-static void expect_exit_stats(struct root *r)
+static void post_exit_stats_receive(struct root *r)
 {
     struct service *s = r->service;
 
     service_check(s,
-                  job_post_receive(&s->job, r->exit_stats, r->exit_stats_room, JOB_ANYONE,
+                  job_post_receive(&s->job, r->exit_stats, r->exit_stats_size, JOB_ANYONE,
                                    WIRE_TAG_EXIT_STATS, &r->exit_stats_request),
-                  "receive");
+                  "receiving");
 }
 
 static void add_counters(struct root *r, const struct fi_counters *c, size_t n)
@@ -189,47 +200,39 @@ static bool take_exit_stats(struct root *r)
     bool done = false;
 
     if (r->nodes_gone == s->job.n_nodes - 1 ||
-        !service_check(s, job_done(&r->exit_stats_request, &done, &size), "receive") || !done) {
+        !service_check(s, job_done(&r->exit_stats_request, &done, &size), "receiving") || !done) {
         return false;
     }
     exit_stats_read(&s->node.index, r->exit_stats, size, &exit_stats);
     add_counters(r, exit_stats.counters, exit_stats.n_counters);
-    report_libraries_add(&r->left, exit_stats.left, exit_stats.unserved_size,
+    report_libraries_add(&r->unserved, exit_stats.unserved, exit_stats.unserved_size,
                          exit_stats.unserved_omitted);
     r->complete = r->complete && exit_stats.knows_plan;
     if (++r->nodes_gone < s->job.n_nodes - 1) {
-        expect_exit_stats(r);
+        post_exit_stats_receive(r);
     }
     return true;
 }
 
-static bool all_leave(const struct root *r)
+static bool all_nodes_leave(const struct root *r)
 {
     return r->nodes_gone == r->service->job.n_nodes - 1 && service_node_leaves(r->service);
 }
 
-static bool is_quiet(const struct root *r)
+/* This node is at its end, and a rank is lost: the exit statistics of its node may never come. */
+static bool exit_stats_timeout(const struct root *r)
 {
-    const struct service *s = r->service;
-
-    return sys_now_ns() - s->last_work > (int64_t)s->input.config->idle_ms * 1000000 &&
-           lookup_pool_idle();
+    return service_node_leaves(r->service) && service_lost_timeout(r->service);
 }
 
-/* A rank is lost, and with it, perhaps, the farewell of its node. */
-static bool waits_in_vain(const struct root *r)
-{
-    return service_node_leaves(r->service) && service_waits_in_vain(r->service);
-}
-
-/* So long a leader that takes nothing is waited for; where one is known to be lost the report must
- * be written before the others give up. */
-static int64_t silence_ns(const struct service *s)
+/* How long the root waits for a leader that receives nothing. Where a rank is known to be lost the
+ * wait is short, because the report must be written before the other ranks end. */
+static int64_t silence_limit_ns(const struct service *s)
 {
     return atomic_load(&s->lost) ? service_wait_budget_ns(s) / 4 : service_wait_budget_ns(s);
 }
 
-/* By name, as the report: not into another root directory. */
+/* The plan's file is opened by name, which in another root directory would be another file. */
 static void save_plan(struct service *s)
 {
     if (!fs_view_is_other()) {
@@ -237,19 +240,20 @@ static void save_plan(struct service *s)
     }
 }
 
-/* The last frame. Afterwards nobody of the leaders waits for another. */
-static void say_end(struct root *r)
+/* Sends the last frame and waits until the children have it. Afterwards no leader waits for another
+ * one. */
+static void send_end(struct root *r)
 {
     struct service *s = r->service;
     int64_t start = sys_now_ns();
-    bool said = s->job.n_nodes == 1;
+    bool posted = s->job.n_nodes == 1;
 
-    while (!s->broken && (!said || tree_in_flight(&r->tree))) {
-        said = said || post_empty(r, WIRE_END);
-        service_check(s, tree_progress(&r->tree), "relay");
-        if (sys_now_ns() - start > silence_ns(s)) {
+    while (!s->broken && (!posted || tree_in_flight(&r->tree))) {
+        posted = posted || post_empty(r, WIRE_END);
+        service_check(s, tree_progress(&r->tree), "the broadcast tree");
+        if (sys_now_ns() - start > silence_limit_ns(s)) {
             if (!atomic_load(&s->lost)) {
-                service_check(s, -1, "broadcast to a silent node");
+                service_check(s, -1, "sending to a node that does not answer");
             }
             return;
         }
@@ -257,7 +261,8 @@ static void say_end(struct root *r)
     }
 }
 
-/* The plan's entries go to the helpers, in order; what they find is broadcast like all else. */
+/* Queues the plan's entries for the helpers, in order. What they find is broadcast like everything
+ * else. */
 static void begin_bulk(struct root *r)
 {
     struct plan *plan = &r->service->plan;
@@ -275,7 +280,8 @@ static void begin_bulk(struct root *r)
     }
 }
 
-/* When all of it is looked up and sent, ranks that miss something need not hope for it any more. */
+/* When the plan is looked up and sent, tells all nodes: a rank that misses something then asks at
+ * once instead of waiting for the plan's records. */
 static void end_bulk(struct root *r)
 {
     struct service *s = r->service;
@@ -301,19 +307,20 @@ static bool root_prepare(struct root *r, struct service *s)
     r->service = s;
     stream_writer_init(&r->writer, &s->node);
     r->complete = true;
-    r->exit_stats_room = exit_stats_room(MOST_COUNTERS, s->hello.planned);
-    r->exit_stats = malloc(r->exit_stats_room);
+    r->exit_stats_size = exit_stats_max_size(MOST_COUNTERS, s->hello.planned);
+    r->exit_stats = malloc(r->exit_stats_size);
     r->counters = calloc((size_t)s->job.size, sizeof *r->counters);
     if (r->exit_stats == NULL || r->counters == NULL) {
         return false;
     }
     if (s->job.n_nodes > 1) {
-        service_check(s, tree_open(&r->tree, &s->job), "relay");
-        while (r->listening < RECEIVES) {
-            root_listen(r, r->listening++);
+        service_check(s, tree_open(&r->tree, &s->job), "the broadcast tree");
+        while (r->n_receives < RECEIVES) {
+            post_request_receive(r, r->n_receives++);
         }
-        expect_exit_stats(r);
+        post_exit_stats_receive(r);
     }
+    announcements_open(&r->announcements, s);
     lookup_pool_start(&s->fill, s->plan.n > 0 ? PLAN_HELPERS : HELPERS);
     prefetch_start(&s->fill, &s->policy, give_to_helper);
     begin_bulk(r);
@@ -327,25 +334,28 @@ void root_serve(struct service *s)
         service_check(s, -1, "allocation");
         return;
     }
-    while (!s->broken && !fs_view_is_other()) { /* else it has no answers any more */
-        bool worked = broadcast(root);
+    /* in another root directory or as another user the root cannot answer any more */
+    while (!s->broken && !fs_view_is_other()) {
+        bool worked = send_stream(root);
 
         worked |= take_requests(root);
         worked |= take_local_requests(root);
         worked |= take_exit_stats(root);
+        worked |= announcements_work(&root->announcements);
         end_bulk(root);
         s->in_flight = tree_in_flight(&root->tree);
-        if (!worked && (all_leave(root) || is_quiet(root) || waits_in_vain(root))) {
+        if (!worked && (all_nodes_leave(root) || exit_stats_timeout(root))) {
             break;
         }
-        /* the ranks of this node have no broadcasts to tell them that somebody is there */
+        /* on this node no frames arrive that would show waiting ranks that the root is alive */
         atomic_fetch_add_explicit(&s->node.index.header->progress, 1, memory_order_relaxed);
         service_rest(s, worked);
     }
     lookup_pool_stop();
-    say_end(root);
-    s->unfinished = tree_in_flight(&root->tree);
-    if (!s->broken && !all_leave(root)) {
+    announcements_close(&root->announcements);
+    send_end(root);
+    s->has_pending_messages = tree_in_flight(&root->tree);
+    if (!s->broken && !all_nodes_leave(root)) {
         plan_merge(&s->plan, &s->node.index, false);
         save_plan(s);
     }
@@ -353,12 +363,12 @@ void root_serve(struct service *s)
 
 static void cancel_receives(struct root *r)
 {
-    for (int i = 0; i < r->listening; i++) {
+    for (int i = 0; i < r->n_receives; i++) {
         job_cancel(&r->receives[i]);
     }
 }
 
-/* A request that came too late may still be written into the buffers of *r: they stay. */
+/* MPI may still write a late request into the buffers in *r, so *r itself stays allocated. */
 static void root_release(struct root *r)
 {
     cancel_receives(r);
@@ -366,18 +376,18 @@ static void root_release(struct root *r)
     stream_writer_end(&r->writer);
     free(r->exit_stats);
     free(r->counters);
-    report_libraries_free(&r->left);
+    report_libraries_free(&r->unserved);
 }
 
-/* What this node would say to the root. */
-static void add_own(struct root *r)
+/* Adds the root's own node, which sends no message. */
+static void add_own_node(struct root *r)
 {
     const struct segment *index = &r->service->node.index;
     uint32_t omitted;
-    size_t size = unserved_write(index, r->exit_stats, r->exit_stats_room, &omitted);
+    size_t size = unserved_write(index, r->exit_stats, r->exit_stats_size, &omitted);
 
     add_counters(r, index->header->counters, index->header->n_ranks);
-    report_libraries_add(&r->left, r->exit_stats, size, omitted);
+    report_libraries_add(&r->unserved, r->exit_stats, size, omitted);
 }
 
 static void write_report(struct root *r)
@@ -395,7 +405,7 @@ static void write_report(struct root *r)
         .index_bytes = h->reserved,
         .plan = {s->plan.file, s->plan.loaded, s->plan.used, s->plan.missed,
                  (double)r->bulk_ns / 1e9, r->bulk_bytes},
-        .left = &r->left,
+        .unserved = &r->unserved,
     };
 
     mpi_version(library, sizeof library);
@@ -404,26 +414,27 @@ static void write_report(struct root *r)
 
 void root_collect(struct service *s)
 {
-    while (root != NULL && !s->broken && !all_leave(root) && !service_waits_in_vain(s)) {
+    while (root != NULL && !s->broken && !all_nodes_leave(root) && !service_lost_timeout(s)) {
         service_rest(s, take_exit_stats(root));
     }
     if (root == NULL) {
         return;
     }
-    if (s->broken) { /* MPI may still write into what it was given */
+    if (s->broken) { /* MPI may still write into the buffers: nothing is freed */
         cancel_receives(root);
         tell_idle(s->input.config, true, LOG_INFO,
-                  "an MPI call has failed while the job was served: there are no figures");
+                  "an MPI call failed while the job was served, so the counters of its ranks are "
+                  "not known");
         return;
     }
-    add_own(root);
+    add_own_node(root);
     closure_mark_used_files(&s->node.index);
-    plan_merge(&s->plan, &s->node.index, root->complete && all_leave(root));
+    plan_merge(&s->plan, &s->node.index, root->complete && all_nodes_leave(root));
     save_plan(s);
     if (s->input.config->report != NULL && !fs_view_is_other()) {
         write_report(root);
     }
-    if (all_leave(root)) {
+    if (all_nodes_leave(root)) {
         root_release(root);
     }
 }

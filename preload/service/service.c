@@ -13,6 +13,7 @@
 #include "base/fs_view.h"
 #include "base/guard.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/sys.h"
 #include "dlopen/closure.h"
 #include "mpi/bind.h"
@@ -23,11 +24,12 @@
 #include "service/tell.h"
 
 enum {
-    NAP_MIN_NS = 20000,
-    NAP_BUSY_NS = 50000,
-    NAP_MAX_NS = 1000000,
-    NAP_IDLE_NS = 5000000, /* when nothing has happened for IDLE_AFTER_NS */
-    WAIT_BUDGET = 6,       /* in units of FASTIMPORT_WAIT_MS */
+    NAP_MIN_NS = 20000,         /* after work; naps double from here ... */
+    NAP_BUSY_NS = 50000,        /* ... up to this, while a large transfer is under way */
+    NAP_MAX_NS = 1000000,       /* ... else up to this */
+    NAP_IDLE_NS = 5000000,      /* ... or to this, when there was no work for idle_after_ns */
+    NAP_DORMANT_NS = 100000000, /* ... or to this, when there was none for FASTIMPORT_IDLE_MS */
+    WAIT_BUDGET = 6,            /* in units of FASTIMPORT_WAIT_MS */
 };
 
 static const int64_t idle_after_ns = 1000000000;
@@ -61,12 +63,12 @@ bool service_node_leaves(const struct service *s)
     return atomic_load(&s->node.index.header->leaving) >= s->node.index.header->n_ranks;
 }
 
-bool service_waits_in_vain(struct service *s)
+bool service_lost_timeout(struct service *s)
 {
     int64_t now = sys_now_ns();
 
     if (!s->broken) {
-        service_check(s, job_poll_lost(&s->job, &s->lost), "receive");
+        service_check(s, job_poll_lost(&s->job, &s->lost), "receiving");
     }
     if (s->lost_since == 0 && atomic_load(&s->lost)) {
         s->lost_since = now;
@@ -79,13 +81,14 @@ int64_t service_wait_budget_ns(const struct service *s)
     return (int64_t)s->input.config->wait_ms * 1000000 * WAIT_BUDGET;
 }
 
-/* In the service thread: exec waits for this. */
+/* In the service thread. A thread of the program that calls exec waits for it
+ * (service_announce_exec()). */
 static void announce_exec(struct service *s)
 {
     if (atomic_load(&s->exec_announcement) != ANNOUNCING) {
         return;
     }
-    job_announce_exec(&s->job, &s->lost); /* whatever becomes of it */
+    job_announce_exec(&s->job, &s->lost); /* an error changes nothing: exec does not wait for it */
     pthread_mutex_lock(&s->lock);
     atomic_store(&s->exec_announcement, ANNOUNCED);
     pthread_cond_broadcast(&s->changed);
@@ -100,7 +103,8 @@ static void set_phase(struct service *s, enum service_phase phase)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* The thread stays: to end it would take libgcc_s, and it may hold what MPI wants at the exit. */
+/* The thread sleeps for ever instead of ending: pthread_exit(3) would load libgcc_s, and the thread
+ * may hold locks that MPI takes at the exit. */
 void service_may_stop(struct service *s)
 {
     if (!atomic_load(&s->has_lost_mpi)) {
@@ -112,11 +116,22 @@ void service_may_stop(struct service *s)
     }
 }
 
+/* Others wait for what a node answers, so naps are short as long as something happens. The ranks of
+ * a node wake its service; what comes from other nodes it finds when it looks. */
+static int64_t longest_nap_ns(const struct service *s, int64_t now)
+{
+    int64_t quiet = now - s->last_work;
+
+    if (atomic_load(&s->leaving) || quiet <= idle_after_ns) {
+        return NAP_MAX_NS;
+    }
+    return quiet <= (int64_t)s->input.config->idle_ms * 1000000 ? NAP_IDLE_NS : NAP_DORMANT_NS;
+}
+
 void service_rest(struct service *s, bool worked)
 {
     int64_t now = sys_now_ns();
-    int64_t most =
-        now - s->last_work > idle_after_ns && !atomic_load(&s->leaving) ? NAP_IDLE_NS : NAP_MAX_NS;
+    int64_t most = longest_nap_ns(s, now);
 
     announce_exec(s);
     service_may_stop(s);
@@ -131,7 +146,8 @@ void service_rest(struct service *s, bool worked)
     } else {
         sys_nap_ns(s->nap_ns);
     }
-    if (s->in_flight && now - s->last_work < idle_after_ns) { /* else the other side has stopped */
+    /* a longer pause: the other side has stopped */
+    if (s->in_flight && now - s->last_work < idle_after_ns) {
         most = NAP_BUSY_NS;
     }
     s->nap_ns = s->nap_ns * 2 < most ? s->nap_ns * 2 : most;
@@ -142,7 +158,7 @@ void service_rest(struct service *s, bool worked)
 static bool join_job(struct service *s)
 {
     char why[512];
-    char prefix[4096];
+    char prefix[FI_PATH_MAX];
     bool has_prefix = s->input.role.is_python && s->input.argc > 0 &&
                       roots_prefix(s->input.argv[0], prefix, sizeof prefix);
 
@@ -151,15 +167,17 @@ static bool join_job(struct service *s)
                   "%s; going on without fastimport", why);
         return false;
     }
-    return service_check(s, job_open(&s->job, s->input.role.is_python), "start");
+    return service_check(s, job_open(&s->job, s->input.role.is_python), "joining the job");
 }
 
-/* A rank that could not attach cannot say in the segment that it leaves: it counts as gone. */
+/* A rank that could not attach cannot count itself in the segment when it leaves, so the leader
+ * counts it as gone from the start. */
 static bool count_absent(struct service *s)
 {
     int absent;
 
-    if (!service_check(s, job_sum_node(&s->job, !s->has_cache, &absent), "send")) {
+    if (!service_check(s, job_sum_node(&s->job, !s->has_cache, &absent),
+                       "the count of the node's ranks")) {
         return false;
     }
     if (s->job.node_rank == 0) {
@@ -168,7 +186,7 @@ static bool count_absent(struct service *s)
     return true;
 }
 
-static void introduce_leader(struct segment_header *h)
+static void publish_leader(struct segment_header *h)
 {
     h->leader_namespace = sys_pid_namespace();
     atomic_store(&h->leader, sys_getpid());
@@ -177,7 +195,7 @@ static void introduce_leader(struct segment_header *h)
 /* The leader makes the node cache, the others attach to it. */
 static bool service_open_cache(struct service *s)
 {
-    struct wire_node place = {0};
+    struct wire_node cache = {0};
     int error = 0;
 
     if (s->job.node_rank == 0) {
@@ -185,29 +203,31 @@ static bool service_open_cache(struct service *s)
         error = node_create(&s->node, s->input.config->dir, (uint32_t)s->job.node_size);
         if (error != 0) {
             fi_log(LOG_WARN,
-                   "cannot make a node cache in %s: %s; this node goes on without (FASTIMPORT_DIR "
-                   "names another place)",
+                   "cannot make a node cache in %s: %s; this node reads the file system itself "
+                   "(FASTIMPORT_DIR names another directory)",
                    s->input.config->dir, strerror(-error));
         } else {
-            introduce_leader(s->node.index.header);
-            s->has_cache = true; /* to be left, whatever comes */
-            place.usable = 1;
-            place.nonce = s->node.index.header->nonce;
-            strcpy(place.directory, s->node.directory);
+            publish_leader(s->node.index.header);
+            atomic_store(&s->node.index.header->announces, s->job.n_nodes > 1);
+            s->has_cache = true; /* from here on it must be left, also when joining fails */
+            cache.usable = 1;
+            cache.nonce = s->node.index.header->nonce;
+            strcpy(cache.directory, s->node.directory);
         }
     }
-    if (!service_check(s, job_share_node(&s->job, &place, sizeof place), "broadcast")) {
+    if (!service_check(s, job_share_node(&s->job, &cache, sizeof cache),
+                       "sharing the node cache's name")) {
         return false;
     }
-    if (place.usable && s->job.node_rank != 0) {
-        error = node_attach(&s->node, place.directory, place.nonce);
+    if (cache.usable && s->job.node_rank != 0) {
+        error = node_attach(&s->node, cache.directory, cache.nonce);
         if (error != 0) {
-            fi_log(LOG_WARN, "cannot attach to the node cache %s: %s", place.directory,
+            fi_log(LOG_WARN, "cannot attach to the node cache %s: %s", cache.directory,
                    strerror(-error));
         }
     }
-    s->has_cache = place.usable && error == 0;
-    return !place.usable || count_absent(s);
+    s->has_cache = cache.usable && error == 0;
+    return !cache.usable || count_absent(s);
 }
 
 static void service_open_plan(struct service *s)
@@ -220,8 +240,8 @@ static void service_open_plan(struct service *s)
     }
 }
 
-/* The root tells all what is to be served. */
-static bool greet(struct service *s)
+/* The root decides what is served, and tells all ranks. */
+static bool share_hello(struct service *s)
 {
     if (s->job.rank == s->job.root) {
         struct roots_input in = {s->input.config, s->input.argc, s->input.argv,
@@ -235,17 +255,18 @@ static bool greet(struct service *s)
         s->hello.max_file = s->input.config->max_file;
         s->hello.roots_size = (uint32_t)roots_compute(&in, s->hello.roots, sizeof s->hello.roots);
         if (s->hello.roots_size == 0) {
-            tell_idle(s->input.config, true, LOG_INFO, "%s", tell_nothing_of_ours);
+            tell_idle(s->input.config, true, LOG_INFO, "%s", tell_no_roots);
         }
         policy_load(&s->policy, s->hello.roots, s->hello.roots_size);
         mount_check_look(&s->policy, &s->hello.mount_check);
         service_open_plan(s);
     }
-    return service_check(s, job_share_all(&s->job, &s->hello, sizeof s->hello), "broadcast");
+    return service_check(s, job_share_all(&s->job, &s->hello, sizeof s->hello),
+                         "sharing the table of roots");
 }
 
-/* The root's. Where one of its directories is another here, this rank does without all: libraries
- * and symlinks lead from one to another. */
+/* Loads the root's table. Where one of its directories is a different mount here, this rank is
+ * served nothing at all: libraries and symlinks lead from one directory to another. */
 static void load_policy(struct service *s)
 {
     policy_load(&s->policy, s->hello.roots, s->hello.roots_size);
@@ -260,7 +281,7 @@ static void load_policy(struct service *s)
     }
 }
 
-/* Children find the table of roots in the index. */
+/* The ranks' children read the table of roots from the index. */
 static void publish_roots(struct service *s)
 {
     struct record *r;
@@ -293,10 +314,10 @@ static bool service_join(struct service *s)
     if (!join_job(s)) {
         return false;
     }
-    if (service_step_is_split(s)) { /* MPI is closed in order all the same */
+    if (service_step_is_split(s)) { /* nothing is served, but MPI must be closed in order */
         return true;
     }
-    if (!service_open_cache(s) || !greet(s)) {
+    if (!service_open_cache(s) || !share_hello(s)) {
         return false;
     }
     if (!s->hello.usable || s->hello.roots_size == 0) {
@@ -339,7 +360,7 @@ static void wait_until_leaving(struct service *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void serve(struct service *s)
+static void service_serve(struct service *s)
 {
     if (s->job.node_rank != 0 || !s->hello.usable || s->hello.roots_size == 0) {
         return;
@@ -359,22 +380,23 @@ static void serve(struct service *s)
     }
 }
 
-/* The rest of the node, then the counters to the root. */
+/* At the exit: waits for the other ranks of the node, then the counters go to the root. */
 static void service_collect(struct service *s)
 {
-    while (!service_node_leaves(s) && !service_waits_in_vain(s)) {
+    while (!service_node_leaves(s) && !service_lost_timeout(s)) {
         service_rest(s, false);
     }
     if (s->job.rank == s->job.root) {
         root_collect(s);
-    } else if (!s->exit_stats.said) {
+    } else if (!s->exit_stats.begun) {
         leader_send_exit_stats(s);
     }
 }
 
-/* The exit, in order: counters to the root, then all ranks close the session together. After a
- * failure, too: the others wait for this rank, though not for ever: they may have given up. (Twice
- * the patience: a node whose root is silent comes after one.) */
+/* At the exit: the counters go to the root, then all ranks close the session together. After a
+ * failure the other ranks still wait for this one, so it comes, too; but not for ever, as they may
+ * have given up. The limit is twice the wait budget because a node whose root is silent comes one
+ * budget later. */
 static void service_leave(struct service *s)
 {
     struct job_shutdown shutdown = {.lost = &s->lost};
@@ -382,13 +404,14 @@ static void service_leave(struct service *s)
     if (s->job.node_rank == 0 && s->hello.usable && s->hello.roots_size > 0) {
         service_collect(s);
     }
-    shutdown.mine = atomic_load(&s->leaving) == LEAVING_BY__EXIT || s->unfinished || slot_is_lost();
+    shutdown.mine =
+        atomic_load(&s->leaving) == LEAVING_BY__EXIT || s->has_pending_messages || slot_is_lost();
     shutdown.limit_ns = s->broken || s->root_lost ? 2 * service_wait_budget_ns(s) : 0;
-    if (service_check(s, job_shutdown_barrier(&s->job, &shutdown), "close")) {
+    if (service_check(s, job_shutdown_barrier(&s->job, &shutdown), "session close")) {
         leader_end_exit_stats(s);
-        s->nobody_closes = shutdown.any;
-        s->closed = !shutdown.any && service_check(s, job_close(&s->job), "close");
-    } else { /* the others wait for this rank */
+        s->session_stays_open = shutdown.any;
+        s->closed = !shutdown.any && service_check(s, job_close(&s->job), "session close");
+    } else { /* the others wait for this rank: tell them that it will not come */
         atomic_store(&s->lost, true);
         job_poll_lost(&s->job, &s->lost);
     }
@@ -410,11 +433,12 @@ static void *service_thread(void *argument)
         return NULL;
     }
     set_phase(s, PHASE_SERVING);
-    serve(s);
+    service_serve(s);
     wait_until_leaving(s);
     service_leave(s);
     if (s->closed && s->has_cache && atomic_load(&s->finished)) {
-        /* here: the program's thread may be under a filter of system calls */
+        /* done here because a filter of system calls (seccomp(2)) may forbid it to the program's
+         * thread */
         node_leave(&s->node);
     }
     set_phase(s, PHASE_GONE);
@@ -423,7 +447,7 @@ static void *service_thread(void *argument)
 
 /* --- seen from the program's threads --- */
 
-/* All signals are for the program's own threads. */
+/* Blocks all signals in the new thread: they are for the program's own threads. */
 static int start_thread(struct service *s)
 {
     sigset_t all, before;
@@ -458,7 +482,8 @@ bool service_start(const struct service_input *input, struct service_result *res
     }
     s->pid = sys_getpid();
     if (!service_wait_past(s, PHASE_JOINING, input->config->join_ms)) {
-        tell_idle(input->config, input->role.rank <= 1, LOG_WARN, /* rank 0 may be missing */
+        /* rank 1 tells it, too: rank 0 may be the missing one */
+        tell_idle(input->config, input->role.rank <= 1, LOG_WARN,
                   "not all ranks have joined within %llu ms (one may be no Python and no MPI "
                   "program); going on without fastimport",
                   (unsigned long long)input->config->join_ms);

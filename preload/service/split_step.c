@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* split_step.c - tasks of a launcher that MPI cannot bring together; see internal.h */
+/* split_step.c - a launcher whose tasks do not form one MPI job; see internal.h. */
 #include "service/internal.h"
 #include "service/tell.h"
 
-/* Each task is an MPI job of its own (srun --mpi=none). A cache for each would hold the same files
- * once a task in the node's memory, so nothing is served: the program runs as without us. */
+/* With srun --mpi=none, say, each task is an MPI job of its own. A cache for each would hold the
+ * same files once a task in the node's memory, so nothing is served: the program runs as without
+ * fastimport. */
 bool service_step_is_split(const struct service *s)
 {
     int tasks = s->input.role.size;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* state_lines.c - what the service says of itself: that it serves, or that it has failed; see
- * internal.h. */
+/*
+ * state_lines.c - the messages about the service's state: that it serves, or that it has failed;
+ * see internal.h.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,16 +15,16 @@ void tell_broken(const struct service *s, int error, const char *what)
 {
     char why[256];
 
-    snprintf(why, sizeof why, "%s%s failed (error %d): fastimport stops here, the program goes on",
-             error > 0 ? "MPI " : "", what, error);
-    if (s->phase == PHASE_JOINING) { /* everywhere, most likely */
+    snprintf(why, sizeof why, "%s failed (%serror %d): fastimport stops here, the program goes on",
+             what, error > 0 ? "MPI " : "", error);
+    if (s->phase == PHASE_JOINING) { /* most likely all ranks fail: rank 0 tells it */
         tell_idle(s->input.config, s->input.role.rank <= 0, LOG_WARN, "%s", why);
     } else {
         fi_log(LOG_WARN, "%s", why);
     }
 }
 
-/* The policy's text in one line, without the letters of the scopes. */
+/* Writes the policy's text as one line, without the letters of the scopes. */
 static void list_roots(const char *text, char *out, size_t size)
 {
     size_t at = 0;

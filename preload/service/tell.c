@@ -8,18 +8,19 @@
 
 #include "base/fs_view.h"
 #include "base/sys.h"
+#include "mpi/node_id.h"
 #include "mpi/pmi_slot.h"
 #include "report/report.h"
 
-const char tell_nothing_of_ours[] =
+const char tell_no_roots[] =
     "nothing of this program is on a network file system (FASTIMPORT_FS=all takes any)";
 
 static struct {
-    const struct fi_config *config; /* NULL: no MPI_Init is waited for */
+    const struct fi_config *config; /* NULL: this rank has not put its join off */
     pid_t pid;
     bool could_be_served;
     char shell[32];
-} expected;
+} postponed;
 
 void tell_idle(const struct fi_config *config, bool speaks, enum log_level level,
                const char *format, ...)
@@ -30,41 +31,54 @@ void tell_idle(const struct fi_config *config, bool speaks, enum log_level level
     va_start(args, format);
     vsnprintf(why, sizeof why, format, args);
     va_end(args);
-    fi_log(speaks ? level : level + 1, "%s", why); /* the others one level down */
+    fi_log(speaks ? level : level + 1, "%s", why); /* ranks that do not speak use a lower level */
     if (speaks &&
-        !fs_view_is_other()) { /* the report has a name: not into another root directory */
+        /* in another root directory the report's name is that of another file */
+        !fs_view_is_other()) {
         report_write_idle(config->report, why);
     }
 }
 
-void tell_expected(const struct fi_config *config, const char *shell, bool could_be_served)
+void tell_postponed(const struct fi_config *config, const char *shell, bool could_be_served)
 {
-    expected.pid = sys_getpid();
-    expected.could_be_served = could_be_served;
-    snprintf(expected.shell, sizeof expected.shell, "%s", shell);
-    expected.config = config;
+    postponed.pid = sys_getpid();
+    postponed.could_be_served = could_be_served;
+    snprintf(postponed.shell, sizeof postponed.shell, "%s", shell);
+    postponed.config = config;
 }
 
-/* Where the slot is not free any more, another program of the script has had MPI, and has told of
- * itself. */
+/* Has another program of the shell's script used MPI in this slot, and told what became of it? Then
+ * the slot is taken. PMIx frees it again: there a report that is younger than the launcher says so. */
+static bool another_has_told(const struct fi_config *config)
+{
+    struct stat st;
+
+    if (!slot_claim()) {
+        return true;
+    }
+    return launcher_pmix_server() != NULL && config->report != NULL &&
+           sys_stat(config->report, &st) == 0 && S_ISREG(st.st_mode) &&
+           st.st_mtim.tv_sec >= launcher_started();
+}
+
 void tell_never_joined(bool has_joined)
 {
-    const struct fi_config *config = expected.config;
+    const struct fi_config *config = postponed.config;
 
-    if (config == NULL || expected.pid != sys_getpid() || has_joined) {
+    if (config == NULL || postponed.pid != sys_getpid() || has_joined) {
         return;
     }
-    expected.config = NULL;
-    if (!slot_claim()) {
+    postponed.config = NULL;
+    if (another_has_told(config)) {
         return;
     }
-    if (expected.could_be_served) {
+    if (postponed.could_be_served) {
         tell_idle(config, true, LOG_WARN,
                   "this program has not called MPI_Init, so nothing of it was served: until then "
                   "the shell that started it (%s) may start other MPI programs here; with 'exec' "
                   "in the script, or FASTIMPORT_BELOW_SHELL=start, it is served from its start",
-                  expected.shell);
+                  postponed.shell);
     } else {
-        tell_idle(config, true, LOG_INFO, "%s", tell_nothing_of_ours);
+        tell_idle(config, true, LOG_INFO, "%s", tell_no_roots);
     }
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tell.h - what the user hears of a job as a whole: that it is served, or that it is not, and why.
+ * tell.h - what the user is told about a job as a whole: that nothing is served, and why.
  *
- * Nothing that goes wrong everywhere is said by every rank: one speaks, the others say the same at
- * level info. Who says that nothing is served also writes the report (FASTIMPORT_REPORT), for
- * nobody else will. Nothing here needs MPI, or that the service was ever started.
+ * What goes wrong in all ranks is told by one of them; the others tell the same one level lower.
+ * The rank that tells that nothing is served also writes the report (FASTIMPORT_REPORT), as nobody
+ * else will. Nothing here needs MPI or the service.
+ *
+ * Thread rules: the constructor, the service thread and the exit; not two at a time.
  */
 #ifndef FASTIMPORT_SERVICE_TELL_H
 #define FASTIMPORT_SERVICE_TELL_H
@@ -12,18 +14,20 @@
 #include "base/log.h"
 #include "process/config.h"
 
-/* Nothing is served in this job, or by this rank alone if it is alone: why. speaks: this is the
- * rank that tells the user. Of several calls in a process the first is in the report. */
+/* Tells why nothing is served in this job or, if this rank alone is not served, in this rank.
+ * speaks: this is the rank that tells the user, at `level`; the others are one level lower. Of
+ * several calls in a process the first one gets into the report. */
 void tell_idle(const struct fi_config *config, bool speaks, enum log_level level,
                const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* The reason where all is on local disks. */
-extern const char tell_nothing_of_ours[];
+/* The sentence for a job whose files are all on local disks. */
+extern const char tell_no_roots[];
 
-/* Below a shell a rank joins in its program's MPI_Init, if that ever comes (main.c). Where it has
- * not come when the program ends, tell_never_joined() says so: at level warn if something of the
- * program could have been served. Both do nothing in another process (a forked child). */
-void tell_expected(const struct fi_config *config, const char *shell, bool could_be_served);
+/* A rank that a shell has started joins in its program's MPI_Init (mpi/launcher_shell.h):
+ * tell_postponed() notes that. If MPI_Init was not called before the program ends,
+ * tell_never_joined() says so: at level warn if some of the program's files could have been served.
+ * Both do nothing in a forked child. */
+void tell_postponed(const struct fi_config *config, const char *shell, bool could_be_served);
 void tell_never_joined(bool has_joined);
 
 #endif

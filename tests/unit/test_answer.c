@@ -181,7 +181,7 @@ static struct report_facts facts_of_a_job(void)
                                  .cache_bytes = 100,
                                  .index_bytes = 23,
                                  .plan = {.file = ""},
-                                 .left = &left};
+                                 .unserved = &left};
 }
 
 static void reports_for_people(void **state)

@@ -179,7 +179,7 @@ static void names_what_is_no_setting(void **state)
                                  "FASTIMPORT_PLAN=off",
                                  "FASTIMPORT_BELOW_SHELL=start",
                                  "FASTIMPORT_NODE=1",
-                                 "FASTIMPORT_TOLD=1",
+                                 "FASTIMPORT_WARNED=1",
                                  "FASTIMPORT_LIBRARY_NAMES=x",
                                  "FASTIMPORT_TEST_PYTHONS=/x",
                                  "FASTIMPORTER=1",

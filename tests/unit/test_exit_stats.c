@@ -36,7 +36,7 @@ static int exit_stats_setup(void **state)
         free(r);
     }
     segment.header->counters[2].lookups = 42;
-    message = malloc(exit_stats_room(RANKS, PLANNED));
+    message = malloc(exit_stats_max_size(RANKS, PLANNED));
     return message == NULL ? -1 : 0;
 }
 
@@ -52,7 +52,7 @@ static struct exit_stats exit_stats_note_change(void)
     struct exit_stats f;
 
     message_size = exit_stats_write(&segment, message);
-    assert_true(message_size <= exit_stats_room(RANKS, PLANNED));
+    assert_true(message_size <= exit_stats_max_size(RANKS, PLANNED));
     assert_true(exit_stats_read(&segment, message, message_size, &f));
     return f;
 }
@@ -70,7 +70,7 @@ static void tells_counters_and_libraries(void **state)
     assert_int_equal(f.counters[2].lookups, 42);
     assert_true(f.knows_plan);
     assert_int_equal(f.unserved_size, sizeof "/a/libx.so\0why\0/a/liby.so\0" /* and a NUL */);
-    assert_memory_equal(f.left, "/a/libx.so\0why\0/a/liby.so\0", f.unserved_size);
+    assert_memory_equal(f.unserved, "/a/libx.so\0why\0/a/liby.so\0", f.unserved_size);
     assert_int_equal(f.unserved_omitted, 0);
 }
 
@@ -101,7 +101,7 @@ static void more_than_fits_is_counted(void **state)
         unserved_note(&segment, name, "a reason");
     }
     f = exit_stats_note_change();
-    report_libraries_add(&libraries, f.left, f.unserved_size, f.unserved_omitted);
+    report_libraries_add(&libraries, f.unserved, f.unserved_size, f.unserved_omitted);
     assert_true(f.unserved_omitted > 0 && libraries.n > 100);
     assert_int_equal(libraries.n + libraries.omitted, MANY);
     report_libraries_free(&libraries);
@@ -157,7 +157,7 @@ static void what_makes_no_sense_is_refused(void **state)
 
         memcpy(cut, message, size);
         assert_false(exit_stats_read(&segment, cut, size, &f));
-        report_libraries_add(&libraries, f.left, f.unserved_size, 0);
+        report_libraries_add(&libraries, f.unserved, f.unserved_size, 0);
         assert_int_equal(libraries.n, 0);
         free(cut);
     }

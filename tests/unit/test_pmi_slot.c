@@ -76,18 +76,18 @@ static void says_farewell_to_the_launcher(void **state)
     void *heard;
 
     (void)state;
-    slot_abandon(); /* no launcher */
+    slot_finalize_after_exec(); /* no launcher */
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     snprintf(number, sizeof number, "%d", pair[0]);
     setenv("PMI_FD", number, 1);
     slot_prepare();
     assert_int_equal(pthread_create(&launcher, NULL, play_launcher, &pair[1]), 0);
-    slot_abandon();
+    slot_finalize_after_exec();
     pthread_join(launcher, &heard);
     assert_non_null(heard);
     assert_true(recv(pair[0], &byte, 1, MSG_DONTWAIT) < 0); /* its answer was read */
     close(pair[1]);
-    slot_abandon(); /* it is gone: no signal, no wait */
+    slot_finalize_after_exec(); /* it is gone: no signal, no wait */
     close(pair[0]);
 }
 
@@ -107,7 +107,7 @@ static void leaves_a_number_that_is_used_again(void **state)
     slot_prepare();
     assert_int_equal(dup2(own[0], pair[0]), pair[0]);
     slot_finalize();
-    slot_abandon();
+    slot_finalize_after_exec();
     assert_true(recv(own[1], &byte, 1, MSG_DONTWAIT) < 0);
     close(pair[0]);
     slot_finalize();

@@ -20,7 +20,7 @@ static struct report_facts facts(const char *roots)
                                  .mpi_library = "MPI",
                                  .roots = roots,
                                  .plan = {.file = ""},
-                                 .left = &none};
+                                 .unserved = &none};
 }
 
 /* What Python makes of an expression of `report`, which is the JSON file. */

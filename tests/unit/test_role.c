@@ -166,7 +166,7 @@ static void is_attached_below_a_rank(void **state)
     f = role_decide();
     assert_int_equal(f.role, ROLE_ATTACHED);
     assert_int_equal(f.nonce, 0xdeadbeef01234567);
-    assert_int_equal(f.view, 0xfedcba9876543210);
+    assert_int_equal(f.fs_view, 0xfedcba9876543210);
     assert_string_equal(f.node, "/dev/shm/fastimport-0-x");
     assert_false(f.was_rank);
     snprintf(value, sizeof value, "%d:1:0:/dev/shm/x",

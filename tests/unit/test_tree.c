@@ -164,7 +164,7 @@ static void close_job(int n)
 
 static bool send(unsigned number, enum wire_type type)
 {
-    struct wire_frame *frame = tree_room(&relays[0]);
+    struct wire_frame *frame = tree_free_frame(&relays[0]);
 
     if (frame == NULL) {
         return false;
@@ -189,7 +189,7 @@ static void take_frame(int node)
     memcpy(&number, frame->bytes, sizeof number);
     assert_int_equal(number, taken[node]++);
     assert_int_equal(frame->size, sizeof number + number % 5 * 100);
-    tree_taken(&relays[node]);
+    tree_consumed(&relays[node]);
 }
 
 /* One round of the nodes' loops, in an order that changes. */
@@ -364,7 +364,7 @@ static void mpi_errors_come_through(void **state)
         open_job(4);
         refuse = at;
         for (int round = 0; round < 3; round++) {
-            struct wire_frame *frame = tree_room(&relays[0]);
+            struct wire_frame *frame = tree_free_frame(&relays[0]);
 
             frame->type = WIRE_DATA;
             frame->size = 0;
@@ -372,7 +372,7 @@ static void mpi_errors_come_through(void **state)
             for (int i = 0; i < 4; i++) {
                 failed += tree_progress(&relays[i]) != 0;
                 while (tree_next(&relays[i]) != NULL) {
-                    tree_taken(&relays[i]);
+                    tree_consumed(&relays[i]);
                 }
             }
         }

@@ -5,13 +5,10 @@
 #include "tests/conformance/interpose/transcript.h"
 
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <utime.h>
 
@@ -277,29 +274,6 @@ static void run_mkfifo(struct sequence *s, struct rng *r)
     tr_ret(TRY(unlinkat(fd, path, 0)), "    unlink of it");
 }
 
-static void run_bind(struct sequence *s, struct rng *r)
-{
-    struct sockaddr_un named = {AF_UNIX, ""};
-    const char *path = arg_path(s, r);
-    bool ended = rng_percent(r, 70); /* by a NUL */
-    const void *address = &named;
-    size_t n = 0;
-    if (!path || path == BAD_PATH) {
-        address = path;
-    } else if ((n = strlen(path)) > sizeof named.sun_path - 1 || n == 0) {
-        return; /* too long for a socket; or any name, which is no file's */
-    } else {
-        memcpy(named.sun_path, path, n);
-    }
-    if (off_ground(s, CWD_SLOT, path)) {
-        return;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    tr_ret(TRY(bind(fd, address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + ended))),
-           "bind(%s) ended %d", tr_q(path), ended);
-    close(fd);
-}
-
 static void run_chmod(struct sequence *s, struct rng *r)
 {
     static const unsigned modes[] = {0644, 0600, 0755, 0, 0444, 02755};
@@ -468,10 +442,21 @@ static void run_temporary(struct sequence *s, struct rng *r)
 }
 
 const struct call calls_write[] = {
-    {"write", 25, run_write},      {"create", 15, run_create},      {"reopen", 12, run_reopen},
-    {"unlink", 20, run_unlink},    {"rename", 15, run_rename},      {"mkdir", 12, run_mkdir},
-    {"symlink", 10, run_symlink},  {"link", 8, run_link},           {"mknod", 6, run_mknod},
-    {"mkfifo", 4, run_mkfifo},     {"bind", 4, run_bind},           {"chmod", 12, run_chmod},
-    {"chown", 10, run_chown},      {"times", 12, run_times},        {"ftimes", 5, run_ftimes},
-    {"truncate", 8, run_truncate}, {"temporary", 6, run_temporary}, {NULL, 0, NULL},
+    {"write", 25, run_write},
+    {"create", 15, run_create},
+    {"reopen", 12, run_reopen},
+    {"unlink", 20, run_unlink},
+    {"rename", 15, run_rename},
+    {"mkdir", 12, run_mkdir},
+    {"symlink", 10, run_symlink},
+    {"link", 8, run_link},
+    {"mknod", 6, run_mknod},
+    {"mkfifo", 4, run_mkfifo},
+    {"chmod", 12, run_chmod},
+    {"chown", 10, run_chown},
+    {"times", 12, run_times},
+    {"ftimes", 5, run_ftimes},
+    {"truncate", 8, run_truncate},
+    {"temporary", 6, run_temporary},
+    {NULL, 0, NULL},
 };

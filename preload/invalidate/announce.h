@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * announce.h - a change becomes known on all nodes of the job before the call that made it returns.
+ *
+ * So whatever a rank has changed below the roots, any rank that does something after it has heard
+ * of it (by MPI, a file, a socket) sees the change. The first change in a directory announces the
+ * directory: the node's leader tells the root, the root all leaders (RECORD_LIVE), and when all
+ * have it, the root says so (RECORD_EVERYWHERE). From then on nothing in that directory and below
+ * is answered from the cache, on any node, and later changes there need no announcement.
+ *
+ * Where that takes longer than the wait budget (FASTIMPORT_WAIT_MS), the change stands, one line
+ * says so, and this node answers nothing any more.
+ *
+ * Thread rules: any thread of a process that uses the node cache, also in signal handlers and
+ * forked children; not the service thread. errno is never touched.
+ */
+#ifndef FASTIMPORT_INVALIDATE_ANNOUNCE_H
+#define FASTIMPORT_INVALIDATE_ANNOUNCE_H
+
+#include "cache/node.h"
+
+/* directory: a normal path; inode: its own, 0: not known. Does nothing in a job of one node. */
+void announce_directory(struct node_cache *node, const char *directory, size_t length,
+                        uint64_t inode, int64_t budget_ns);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* announcements.c - see announcements.h */
+#include "service/announcements.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/path.h"
+#include "cache/changes.h"
+#include "policy/policy.h"
+#include "service/internal.h"
+
+void announcements_open(struct announcements *a, struct service *s)
+{
+    *a = (struct announcements){.service = s};
+    if (s->job.n_nodes > 1) {
+        service_check(s, announced_open(&a->announced, &s->job), "an announcement's receive");
+    }
+}
+
+static bool publish_directory(struct segment *index, enum record_kind kind, const char *path,
+                              uint64_t inode)
+{
+    size_t length = strlen(path);
+    struct record *record = segment_allocate(index, length, 0);
+
+    if (record == NULL) {
+        return false;
+    }
+    record->kind = (uint8_t)kind;
+    record->argument = inode;
+    memcpy(record->path, path, length);
+    record_seal(record);
+    segment_publish(index, record);
+    return true;
+}
+
+static bool is_announced(const struct announcements *a, const char *path)
+{
+    for (uint32_t i = 0; i < a->n_live; i++) {
+        if (strcmp(a->live[i], path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool may_be_live(const struct service *s, const struct fi_query *q)
+{
+    return s->job.n_nodes > 1 && path_is_normal(q->path, q->length) &&
+           (policy_verdict(&s->policy, q->path, q->length) != NOT_OURS ||
+            policy_leads_to_root(&s->policy, q->path, q->length));
+}
+
+/* Where there is no memory the rank that asks waits in vain, and its node answers nothing more. */
+void announcements_take(struct announcements *a, const struct fi_query *q)
+{
+    struct node_cache *node = &a->service->node;
+    char **more;
+    char *path;
+
+    if (!may_be_live(a->service, q) || is_announced(a, q->path)) {
+        return;
+    }
+    more = realloc(a->live, (a->n_live + 1) * sizeof *more);
+    path = strdup(q->path);
+    a->live = more != NULL ? more : a->live;
+    if (more == NULL || path == NULL ||
+        !publish_directory(&node->index, RECORD_LIVE, path, q->argument)) {
+        free(path);
+        return;
+    }
+    if (!change_note_live(node, path, q->length, (ino_t)q->argument)) {
+        change_lost(node);
+    }
+    a->live[a->n_live++] = path;
+}
+
+bool announcements_work(struct announcements *a)
+{
+    struct service *s = a->service;
+    bool worked = false;
+
+    if (s->job.n_nodes == 1 ||
+        !service_check(s, announced_work(&a->announced, a->n_live), "an announcement's receive")) {
+        return false;
+    }
+    while (a->n_everywhere < a->announced.all) {
+        publish_directory(&s->node.index, RECORD_EVERYWHERE, a->live[a->n_everywhere++], 0);
+        segment_announce(&s->node.index);
+        worked = true;
+    }
+    return worked;
+}
+
+void announcements_close(struct announcements *a)
+{
+    if (a->service->broken) {
+        return;
+    }
+    announced_close(&a->announced);
+    for (uint32_t i = 0; i < a->n_live; i++) {
+        free(a->live[i]);
+    }
+    free(a->live);
+    a->live = NULL;
+    a->n_live = 0;
+}
