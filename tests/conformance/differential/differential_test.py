@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Random calls on random trees (fuzz.py): 3000 sequences agree with and without the library, and a fault would be found."""
+"""Random calls on random trees (fuzz.py): 3500 sequences agree with and without the library, and a fault would be found."""
 
 import subprocess
 

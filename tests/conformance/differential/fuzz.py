@@ -30,23 +30,29 @@ SHRINK_TIME = 60  # seconds each
 class Mode:
     """Who makes the calls: the ranks of a job, each a part of the sequences, or a child of each.
 
-    Children write nothing: what one changes by a path that its cache cannot follow ends serving on its node, and so
-    would what is compared.
+    Children write nothing: what one changes by a path that its cache cannot follow ends serving on its node, and so would
+    what is compared. On several nodes a directory in which a rank writes is left to its file system from then on, so that
+    little is served there; without writes, much is.
     """
 
     ranks: int = 1
     nodes: int = 1
     attached: bool = False
+    writes: bool = True
 
     @property
     def without(self):
-        return ["writes"] if self.attached else []
+        return [] if self.writes and not self.attached else ["writes"]
+
+    @property
+    def must_serve(self):
+        return self.nodes == 1 or not self.writes
 
     def __str__(self):
-        return f"--ranks {self.ranks} --nodes {self.nodes}" + (" --attached" if self.attached else "")
+        return f"--ranks {self.ranks} --nodes {self.nodes}" + (" --attached" if self.attached else "") + ("" if self.writes else " --without writes")
 
 
-TURNS = [Mode(), Mode(ranks=2), Mode(attached=True), Mode(ranks=2, nodes=2)]
+TURNS = [Mode(), Mode(ranks=2), Mode(attached=True), Mode(ranks=2, nodes=2), Mode(), Mode(ranks=2), Mode(ranks=2, nodes=2, writes=False)]
 
 
 @dataclasses.dataclass
@@ -279,12 +285,12 @@ def fuzz(fuzzer, args):
 
 
 def enough_was_served(fuzzer, least):
-    """Whether at least this share of the calls was served in each mode: else too little was compared."""
+    """Whether at least this share of the calls was served in each mode that must serve: else too little was compared."""
     enough = True
     for mode, count in fuzzer.counts.items():
         shares = count.shares(mode)
         print(f"{mode}: served " + ", ".join(f"{share:.0%} of the {what}" for what, share in shares.items()))
-        if min(shares.values()) < least:
+        if mode.must_serve and min(shares.values()) < least:
             print(f"FAIL: fewer than {least:.0%} were served: this mode compared little\n{count.problem}")
             enough = False
     return enough
@@ -312,7 +318,7 @@ def arguments():
     p.add_argument("--build", default="build", help="build folder (default build)")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--first", type=int, default=0, help="first sequence (default 0)")
-    p.add_argument("--sequences", type=int, default=3000, help="how many (default 3000)")
+    p.add_argument("--sequences", type=int, default=3500, help="how many (default 3500)")
     p.add_argument("--calls", type=int, default=50, help="calls a sequence (default 50)")
     p.add_argument("--seconds", type=int, default=0, help="stop after the batch that passes this time (default: no)")
     p.add_argument("--ranks", type=int, help="ranks that share the sequences; without this and the next two: in turn")
