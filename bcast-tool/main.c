@@ -1,27 +1,28 @@
-/* python-mpi-bcast: stages a Python environment to every node's local disk. See README.md. */
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* python-mpi-bcast: puts a Python environment onto the local disk of every node. README.md shows
+ * how to use it. */
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/commands.h"
+#include "process/rank_variables.h"
 
-/* libarchive converts names by the locale; UTF-8 lets every name pass as the bytes it is. */
+/* libarchive converts names by the locale. With UTF-8 it leaves every name as the bytes that it is.
+ */
 static void choose_locale(void)
 {
-    if (!setlocale(LC_CTYPE, "C.UTF-8") && !setlocale(LC_CTYPE, "C.utf8") &&
-        !setlocale(LC_CTYPE, "en_US.UTF-8"))
+    if (setlocale(LC_CTYPE, "C.UTF-8") == NULL && setlocale(LC_CTYPE, "C.utf8") == NULL &&
+        setlocale(LC_CTYPE, "en_US.UTF-8") == NULL) {
         setlocale(LC_CTYPE, "");
+    }
 }
 
-/* Before MPI_Init every rank parses the same words; only one should say what is wrong with them. */
-static bool first_rank(void)
+/* Every rank parses the same words before MPI_Init; only one should report what is wrong with them.
+ */
+static bool is_first_rank(void)
 {
-    static const char *const ranks[] = {"PMI_RANK", "PMIX_RANK", "SLURM_PROCID",
-                                        "OMPI_COMM_WORLD_RANK"};
-    const char *rank = NULL;
-    for (size_t i = 0; i < sizeof ranks / sizeof *ranks && !rank; i++)
-        rank = getenv(ranks[i]);
-    return !rank || strcmp(rank, "0") == 0;
+    return rank_variables_read(NULL) <= 0;
 }
 
 int main(int argc, char **argv)
@@ -34,7 +35,7 @@ int main(int argc, char **argv)
     };
     struct settings s;
     choose_locale();
-    switch (options_parse(&s, argc, argv, first_rank())) {
+    switch (options_parse(&s, argc, argv, is_first_rank())) {
     case OPTIONS_DONE:
         return 0;
     case OPTIONS_WRONG:

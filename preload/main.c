@@ -6,6 +6,7 @@
 #include "base/fs_view.h"
 #include "base/guard.h"
 #include "base/log.h"
+#include "base/protected_fd.h"
 #include "base/sys.h"
 #include "cache/counters.h"
 #include "early/dlopen.h"

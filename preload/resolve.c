@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* resolve.c - see resolve.h. This is the one place where the flow of a call reads from top to
- * bottom. */
+/* resolve.c - see resolve.h. The flow of a call is in this one file, from top to bottom. */
 #include "resolve.h"
 
 #include <dirent.h>
@@ -14,8 +13,9 @@
 #include "fill/prefetch.h"
 #include "invalidate/stale.h"
 
-/* The working directory neither is below a root nor has one below it. Only ever makes a call real
- * that could have been served, so it need not follow what a raw system call does. */
+/* The working directory is far from all roots: neither below one nor above one. A stale `true`
+ * makes calls real that could have been served and does no other harm, so it does not matter that a
+ * raw chdir is not noticed. */
 static bool cwd_is_foreign;
 
 void resolve_fell_back(enum fallback_reason reason)
@@ -31,10 +31,10 @@ static const struct record *resolve_find(enum record_kind kind, uint64_t argumen
     return segment_find(&resolver.node->index, &q);
 }
 
-/* The record for the query, or the listing if that comes first: from the node cache, or got by the
+/* The record for the query, or `listing` if that comes first: from the node cache, or through the
  * fill. */
-static const struct record *get(const struct fi_query *q, const struct fi_query *listing,
-                                enum fallback_reason *why)
+static const struct record *resolve_get(const struct fi_query *q, const struct fi_query *listing,
+                                        enum fallback_reason *why)
 {
     const struct record *r = segment_find(&resolver.node->index, q);
 
@@ -45,9 +45,9 @@ static const struct record *get(const struct fi_query *q, const struct fi_query 
     return fill_get(resolver.fill, q, listing, why);
 }
 
-/* The same for a part of a path. */
-static const struct record *get_prefix(enum record_kind kind, uint64_t argument, const char *path,
-                                       size_t length)
+/* The same for a prefix of a path. */
+static const struct record *resolve_get_prefix(enum record_kind kind, uint64_t argument,
+                                               const char *path, size_t length)
 {
     const struct record *r = resolve_find(kind, argument, path, length);
     char copy[FI_PATH_MAX];
@@ -60,7 +60,7 @@ static const struct record *get_prefix(enum record_kind kind, uint64_t argument,
     memcpy(copy, path, length);
     copy[length] = '\0';
     q = query_make(kind, argument, copy, length);
-    return get(&q, NULL, &why);
+    return resolve_get(&q, NULL, &why);
 }
 
 static bool is_success(const struct record *r)
@@ -70,7 +70,8 @@ static bool is_success(const struct record *r)
 
 /* --- what follows from other records --- */
 
-/* What this path's object is, if that is known: the target's stat for a symlink. */
+/* The struct stat of the object at this path, if the cache has it; for a symlink that of its
+ * target. */
 static const struct stat *known_stat(const char *path, size_t length)
 {
     const struct record *r = resolve_find(RECORD_STAT, 0, path, length);
@@ -86,22 +87,21 @@ static const struct stat *known_stat(const char *path, size_t length)
     return s->stat_error == 0 ? &s->target : NULL;
 }
 
-/* May names be looked up in this directory? (Else the kernel says EACCES, whether they are there or
- * not.) */
+/* May names be looked up in this directory? (If not, the kernel says EACCES for all names.) */
 static bool is_searchable(const char *path, size_t length)
 {
-    const struct record *r = get_prefix(RECORD_STAT, 0, path, length);
+    const struct record *r = resolve_get_prefix(RECORD_STAT, 0, path, length);
     const struct stat *st = known_stat(path, length);
 
     if (r != NULL) {
         record_mark_used(r);
     }
     return (st != NULL && (st->st_mode & 0111) == 0111) ||
-           is_success(get_prefix(RECORD_ACCESS, X_OK | RECORD_EFFECTIVE, path, length));
+           is_success(resolve_get_prefix(RECORD_ACCESS, X_OK | RECORD_EFFECTIVE, path, length));
 }
 
-/* Names that a directory hides from its own listing (.snapshot on some file servers) begin with a
- * dot. */
+/* Does the cached listing show that this name does not exist? Not for names that begin with a dot:
+ * some file servers hide directories such as .snapshot from listings. */
 static bool listing_lacks(const char *directory, size_t length, const char *name,
                           size_t name_length)
 {
@@ -120,8 +120,8 @@ static bool listing_lacks(const char *directory, size_t length, const char *name
     return true;
 }
 
-/* ENOENT or ENOTDIR if some directory on the way is known not to exist, not to be one, or not to
- * list the next name; else 0. */
+/* -ENOENT or -ENOTDIR if a directory on the way is known not to exist, not to be a directory, or
+ * not to list the next name; else 0. */
 static int implied_error(const char *path, size_t length)
 {
     size_t child = length;
@@ -134,25 +134,26 @@ static int implied_error(const char *path, size_t length)
             return 0;
         }
         if (listing_lacks(path, n, path + n + 1, child - n - 1)) {
-            return is_searchable(path, n) ? ENOENT : 0;
+            return is_searchable(path, n) ? -ENOENT : 0;
         }
         r = resolve_find(RECORD_STAT, 0, path, n);
         if (r != NULL && (r->error == ENOENT || r->error == ENOTDIR)) {
-            return r->error;
+            return -r->error;
         }
         st = known_stat(path, n);
         if (st != NULL) {
-            return S_ISDIR(st->st_mode) ? 0 : ENOTDIR;
+            return S_ISDIR(st->st_mode) ? 0 : -ENOTDIR;
         }
         child = n;
     }
     return 0;
 }
 
-/* The record, or an error that follows from others: from those that are there, or from the
- * directory's listing if that comes first. NULL with neither: *why. */
-static const struct record *get_or_imply(const struct fi_query *q, int *error,
-                                         enum fallback_reason *why)
+/* Returns the record, or NULL and an error that follows from other records: from those that are
+ * there already, or from the listing of the directory if that arrives first. With neither, *why is
+ * the reason. */
+static const struct record *resolve_get_or_imply(const struct fi_query *q, int *error,
+                                                 enum fallback_reason *why)
 {
     size_t n = path_parent_length(q->path, q->length);
     struct fi_query listing = query_make(RECORD_LIST, 0, q->path, n);
@@ -167,17 +168,17 @@ static const struct record *get_or_imply(const struct fi_query *q, int *error,
     if (resolver.fill != NULL) {
         prefetch_after(q);
     }
-    r = get(q, is_listed ? NULL : &listing, why);
+    r = resolve_get(q, is_listed ? NULL : &listing, why);
     if (r == NULL || r->hash == q->hash) {
         return r;
     }
     *error = implied_error(q->path, q->length);
-    return *error != 0 ? NULL : get(q, NULL, why);
+    return *error != 0 ? NULL : resolve_get(q, NULL, why);
 }
 
 /* --- what this node has changed --- */
 
-/* For the walk of affected.h. */
+/* The `look` function for stale_path(). */
 static const struct record *resolve_look(const char *path, size_t length, int *error)
 {
     const struct record *r = resolve_find(RECORD_STAT, 0, path, length);
@@ -186,7 +187,7 @@ static const struct record *resolve_look(const char *path, size_t length, int *e
     if (r != NULL || (*error = implied_error(path, length)) != 0) {
         return r;
     }
-    return get_prefix(RECORD_STAT, 0, path, length);
+    return resolve_get_prefix(RECORD_STAT, 0, path, length);
 }
 
 bool resolve_is_stale(const char *path, size_t length)
@@ -194,12 +195,12 @@ bool resolve_is_stale(const char *path, size_t length)
     const struct stale_context by = {resolver.node, resolver.policy, resolve_look};
 
     return change_any(resolver.node) &&
-           (changes_lost(resolver.node) || stale_path(&by, path, length));
+           (changes_are_lost(resolver.node) || stale_path(&by, path, length));
 }
 
 /* --- paths --- */
 
-/* A path in normal form, without a copy where it has that form already. */
+/* A path in normal form; `path` points to the program's string if that is normal already. */
 struct subject {
     const char *path;
     size_t length;
@@ -208,7 +209,7 @@ struct subject {
     struct fi_path storage;
 };
 
-/* Absolute, and nothing in it to normalise? Then its length, else 0. */
+/* The length of an absolute path that is normal already, else 0. */
 static size_t length_if_normal(const char *path)
 {
     size_t n;
@@ -224,8 +225,8 @@ static size_t length_if_normal(const char *path)
     return n < FI_PATH_MAX ? n : 0;
 }
 
-/* A directory of which ".." is known to be the directory before it: a path_is_directory of
- * path_fold(). */
+/* Is ".." in this directory known to be the directory before it in the path? (The path_is_directory
+ * of path_fold().) */
 static bool is_plain_directory(void *unused, const char *path, size_t length)
 {
     const struct record *r;
@@ -235,7 +236,7 @@ static bool is_plain_directory(void *unused, const char *path, size_t length)
     if (policy_verdict(resolver.policy, path, length) != OURS || resolve_is_stale(path, length)) {
         return false;
     }
-    r = get_prefix(RECORD_STAT, 0, path, length);
+    r = resolve_get_prefix(RECORD_STAT, 0, path, length);
     s = is_success(r) ? record_payload(r) : NULL;
     return s != NULL && S_ISDIR(s->link.st_mode) && is_searchable(path, length);
 }
@@ -262,7 +263,7 @@ static bool get_cwd(char cwd[FI_PATH_MAX])
     return true;
 }
 
-/* "x/." and "x/./" ask for a name in x; "x/" does not. */
+/* "x/." and "x/./" look up a name in x; "x/" does not. */
 static bool ends_in_dot(const char *path)
 {
     size_t n = strlen(path);
@@ -273,7 +274,7 @@ static bool ends_in_dot(const char *path)
     return path[n - 1] == '.' && (n == 1 || path[n - 2] == '/');
 }
 
-static bool make_subject(struct subject *s, const char *path)
+static bool resolve_make_subject(struct subject *s, const char *path)
 {
     char cwd[FI_PATH_MAX];
 
@@ -303,7 +304,8 @@ static bool make_subject(struct subject *s, const char *path)
 
 /* --- the flow --- */
 
-/* In a script's directory a name without a suffix is ours only if it is a package's directory. */
+/* In a script's directory a name without a suffix is ours only if it is the directory of a
+ * package. */
 static bool is_listed_directory(const char *path, size_t length)
 {
     size_t n = path_parent_length(path, length);
@@ -330,8 +332,7 @@ static bool resolve_fall_back(enum fallback_reason reason)
     return false;
 }
 
-/* A path with a slash behind it must be a directory's; what else it may be is left to the kernel.
- */
+/* A path with a trailing slash must be that of a directory. The kernel decides all other cases. */
 static bool is_acceptable(const struct record *r, bool must_be_directory)
 {
     const struct record_stat *st = record_payload(r);
@@ -342,8 +343,8 @@ static bool is_acceptable(const struct record *r, bool must_be_directory)
     return r->kind == RECORD_STAT && r->error == 0 && S_ISDIR(st->link.st_mode);
 }
 
-static bool deliver(enum call_family family, const struct record *r, int error,
-                    struct answer *answer)
+static bool resolve_deliver(enum call_family family, const struct record *r, int error,
+                            struct answer *answer)
 {
     answer->record = r;
     answer->error = error;
@@ -354,7 +355,8 @@ static bool deliver(enum call_family family, const struct record *r, int error,
     return true;
 }
 
-/* A record of this very path makes it normal, and is the answer if nothing was ever changed. */
+/* The quick way: if there is a record for the path as it stands, the path is normal. The record is
+ * the answer as long as this node has changed nothing. */
 static bool resolve_at_once(enum call_family family, const struct fi_query *q,
                             struct answer *answer)
 {
@@ -365,7 +367,7 @@ static bool resolve_at_once(enum call_family family, const struct fi_query *q,
         return false;
     }
     count_add(&fi_count->intercepted[family], 1);
-    return deliver(family, r, r->error, answer);
+    return resolve_deliver(family, r, -r->error, answer);
 }
 
 static bool resolve_slowly(enum call_family family, enum record_kind kind, uint64_t argument,
@@ -377,7 +379,7 @@ static bool resolve_slowly(enum call_family family, enum record_kind kind, uint6
     const struct record *r;
     int error = 0;
 
-    if (!make_subject(&s, path) || !is_ours(s.path, s.length)) {
+    if (!resolve_make_subject(&s, path) || !is_ours(s.path, s.length)) {
         return false;
     }
     count_add(&fi_count->intercepted[family], 1);
@@ -387,9 +389,9 @@ static bool resolve_slowly(enum call_family family, enum record_kind kind, uint6
     q = query_make(kind, argument, s.path, s.length);
     r = segment_find(&resolver.node->index, &q);
     if (r == NULL) {
-        r = get_or_imply(&q, &error, &why);
+        r = resolve_get_or_imply(&q, &error, &why);
         if (error != 0) {
-            return deliver(family, NULL, error, answer);
+            return resolve_deliver(family, NULL, error, answer);
         }
     }
     if (r == NULL) {
@@ -399,7 +401,7 @@ static bool resolve_slowly(enum call_family family, enum record_kind kind, uint6
         (s.must_be_searchable && !is_searchable(s.path, s.length))) {
         return resolve_fall_back(FALLBACK_UNAVAILABLE);
     }
-    return deliver(family, r, r->error, answer);
+    return resolve_deliver(family, r, -r->error, answer);
 }
 
 bool resolve(enum call_family family, enum record_kind kind, uint64_t argument, const char *path,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "archive/encoder.h"
 
 #include <stdlib.h>
@@ -5,45 +6,46 @@
 #include <xxhash.h>
 
 #include "archive/seal.h"
-#include "base/crew.h"
 #include "base/io.h"
+#include "base/thread_pool.h"
 
 struct slot {
     uint8_t *plain, *frame;
-    size_t used; /* plain bytes */
-    size_t size; /* of the frame; 0 after an error */
+    size_t used; /* number of plain bytes */
+    size_t size; /* bytes of the frame; 0 after an error */
 };
 
 struct encoder {
     enum framing framing;
     int level, fd, n;
     struct slot **slots;
-    struct slot *filling; /* claimed */
-    struct crew *crew;
-    XXH3_state_t *sum; /* FRAMING_NONE only, with `bytes` */
+    struct slot *filling; /* the slot that is being filled, or NULL */
+    struct thread_pool *pool;
+    XXH3_state_t *sum; /* sum and bytes: FRAMING_NONE only */
     uint64_t bytes;
 };
 
-static void encode(void *slot, void *tool)
+static void encoder_encode_slot(void *slot, void *tool)
 {
     struct slot *s = slot;
     s->size = frame_encode(tool, s->plain, s->used, s->frame);
 }
 
-static void *codec_new(void *context)
+static void *encoder_codec_new(void *context)
 {
     struct encoder *e = context;
     return frame_codec_new(e->framing, e->level);
 }
 
-static void codec_free(void *tool)
+static void encoder_codec_free(void *tool)
 {
     frame_codec_free(tool);
 }
 
-static void open_crew(struct encoder *e, int threads)
+static void encoder_open_pool(struct encoder *e, int threads)
 {
-    struct crew_job job = {encode, codec_new, codec_free, e, threads};
+    struct thread_pool_work work = {encoder_encode_slot, encoder_codec_new, encoder_codec_free, e,
+                                    threads};
     e->n = threads * 2 + 1;
     e->slots = io_alloc((size_t)e->n * sizeof(void *));
     for (int i = 0; i < e->n; i++) {
@@ -51,17 +53,20 @@ static void open_crew(struct encoder *e, int threads)
         e->slots[i]->plain = io_alloc(FRAME_PLAIN_MAX);
         e->slots[i]->frame = io_alloc(FRAME_HEADER_MAX + FRAME_BODY_MAX);
     }
-    e->crew = crew_new(&job, (void **)e->slots, e->n);
+    e->pool = thread_pool_new(&work, (void **)e->slots, e->n);
 }
 
 struct encoder *encoder_open(enum framing framing, int level, int threads, int fd)
 {
     struct encoder *e = io_alloc(sizeof *e);
     e->framing = framing;
-    e->level = level >= 0 ? level : framing == FRAMING_GZ ? 6 : 3;
+    e->level = level;
+    if (level < 0) {
+        e->level = framing == FRAMING_GZ ? 6 : 3;
+    }
     e->fd = fd;
     if (framing != FRAMING_NONE) {
-        open_crew(e, threads);
+        encoder_open_pool(e, threads);
         return e;
     }
     e->sum = XXH3_createState();
@@ -71,9 +76,10 @@ struct encoder *encoder_open(enum framing framing, int level, int threads, int f
 
 void encoder_close(struct encoder *e)
 {
-    if (!e)
+    if (e == NULL) {
         return;
-    crew_free(e->crew);
+    }
+    thread_pool_free(e->pool);
     for (int i = 0; i < e->n; i++) {
         free(e->slots[i]->plain);
         free(e->slots[i]->frame);
@@ -84,76 +90,89 @@ void encoder_close(struct encoder *e)
     free(e);
 }
 
-static int put(struct encoder *e, const void *bytes, size_t n, struct fault *f)
+static int encoder_put(struct encoder *e, const void *bytes, size_t n, struct error *err)
 {
-    return io_write(e->fd, bytes, n, -1) < 0 ? fault_errno(f, NULL, "cannot write the archive") : 0;
+    return io_write(e->fd, bytes, n, -1) < 0
+               ? error_set_errno(err, NULL, "cannot write the archive")
+               : 0;
 }
 
-/* Writes the oldest frame. */
-static int drain(struct encoder *e, struct fault *f)
+/* Writes the frame that was submitted first. */
+static int encoder_write_oldest(struct encoder *e, struct error *err)
 {
-    struct slot *s = crew_collect(e->crew);
-    if (!s->size)
-        return fault_set(f, NULL, "the compression library failed");
-    int r = put(e, s->frame, s->size, f);
-    crew_release(e->crew);
+    struct slot *s = thread_pool_collect(e->pool);
+    if (!s->size) {
+        return error_set(err, NULL, "the compression library failed");
+    }
+    int r = encoder_put(e, s->frame, s->size, err);
+    thread_pool_release(e->pool);
     return r;
 }
 
-static int claim(struct encoder *e, struct fault *f)
+static int encoder_claim(struct encoder *e, struct error *err)
 {
-    while (!(e->filling = crew_claim(e->crew)))
-        if (drain(e, f) < 0)
+    while ((e->filling = thread_pool_claim(e->pool)) == NULL) {
+        if (encoder_write_oldest(e, err) < 0) {
             return -1;
+        }
+    }
     e->filling->used = 0;
     return 0;
 }
 
-static void submit(struct encoder *e)
+static void encoder_submit(struct encoder *e)
 {
-    crew_submit(e->crew);
+    thread_pool_submit(e->pool);
     e->filling = NULL;
 }
 
-static int store(struct encoder *e, const void *bytes, size_t n, struct fault *f)
+static int encoder_store(struct encoder *e, const void *bytes, size_t n, struct error *err)
 {
     XXH3_64bits_update(e->sum, bytes, n);
     e->bytes += n;
-    return put(e, bytes, n, f);
+    return encoder_put(e, bytes, n, err);
 }
 
-int encoder_write(struct encoder *e, const void *bytes, size_t n, struct fault *f)
+int encoder_write(struct encoder *e, const void *bytes, size_t n, struct error *err)
 {
-    if (e->framing == FRAMING_NONE)
-        return store(e, bytes, n, f);
+    if (e->framing == FRAMING_NONE) {
+        return encoder_store(e, bytes, n, err);
+    }
     for (size_t done = 0; done < n;) {
-        if (!e->filling && claim(e, f) < 0)
+        if (e->filling == NULL && encoder_claim(e, err) < 0) {
             return -1;
+        }
         struct slot *s = e->filling;
         size_t part = FRAME_PLAIN_MAX - s->used < n - done ? FRAME_PLAIN_MAX - s->used : n - done;
         memcpy(s->plain + s->used, (const char *)bytes + done, part);
         s->used += part;
         done += part;
-        if (s->used == FRAME_PLAIN_MAX)
-            submit(e);
+        if (s->used == FRAME_PLAIN_MAX) {
+            encoder_submit(e);
+        }
     }
     return 0;
 }
 
-int encoder_finish(struct encoder *e, struct fault *f)
+int encoder_finish(struct encoder *e, struct error *err)
 {
     if (e->framing == FRAMING_NONE) {
         char block[SEAL_SIZE];
         seal_write(block, XXH3_64bits_digest(e->sum), e->bytes);
-        return put(e, block, sizeof block, f);
+        return encoder_put(e, block, sizeof block, err);
     }
-    if (e->filling)
-        submit(e);
-    if (claim(e, f) < 0) /* the empty frame that marks the end */
+    if (e->filling != NULL) {
+        encoder_submit(e);
+    }
+    /* the empty frame that marks the end */
+    if (encoder_claim(e, err) < 0) {
         return -1;
-    submit(e);
-    while (crew_collect(e->crew))
-        if (drain(e, f) < 0)
+    }
+    encoder_submit(e);
+    while (thread_pool_collect(e->pool) != NULL) {
+        if (encoder_write_oldest(e, err) < 0) {
             return -1;
+        }
+    }
     return 0;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "archive/seal.h"
 
 #include <inttypes.h>
@@ -17,8 +18,9 @@ bool seal_parse(const char block[SEAL_SIZE], uint64_t *sum, uint64_t *bytes)
     memcpy(copy, block, SEAL_SIZE);
     copy[SEAL_SIZE - 1] = '\0';
     if (sscanf(copy, "python-mpi-bcast seal 1 xxh3 %16" SCNx64 " bytes %20" SCNu64, sum, bytes) !=
-        2)
+        2) {
         return false;
+    }
     seal_write(copy, *sum, *bytes);
     return memcmp(copy, block, SEAL_SIZE) == 0;
 }

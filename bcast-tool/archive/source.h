@@ -1,9 +1,11 @@
-/* An archive file as a stream of bytes: as stored, or as the plain tar inside. One caller.
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * source.h - an archive file as a stream of bytes: as they are stored, or as the plain tar inside.
  *
- * Recognised: archives of `pack` (framed gzip and zstd, decompressed by several threads; sealed
- * tar), and anything else that libarchive or zlib can decompress, in one thread. Everything that a
- * format allows to check is checked: frame and seal checksums, gzip CRC and length, the filters'
- * own.
+ * It recognises the archives that `pack` makes (gzip and zstd in frames, which several threads
+ * decompress, and tar with a seal), and decompresses any other that zlib or libarchive can, in one
+ * thread. It checks all that the format has for a check: checksums of frames and seals, gzip's CRC
+ * and length, and what the other decompressors check themselves. There is one caller.
  */
 #ifndef BCAST_ARCHIVE_SOURCE_H
 #define BCAST_ARCHIVE_SOURCE_H
@@ -13,29 +15,32 @@
 #include <sys/types.h>
 
 #include "archive/frame.h"
-#include "base/fault.h"
+#include "base/error.h"
 
 struct source; /* opaque */
 
-struct source *source_open(const char *path, int threads, struct fault *f);
+struct source *source_open_archive(const char *path, int threads, struct error *err);
 void source_close(struct source *s); /* NULL is allowed */
 
-/* FRAMING_NONE for what does not consist of frames. */
+/* FRAMING_NONE for an archive that does not consist of frames. */
 enum framing source_framing(const struct source *s);
 
-/* Is it a stored tar with a seal? */
+/* Is it an uncompressed tar with a seal? */
 bool source_sealed(const struct source *s);
 
-/* Bytes of the file, and how many were read so far (from any thread). */
+/* The size of the file, and how many bytes of it were read so far. Any thread may call the latter.
+ */
 uint64_t source_size(const struct source *s);
 uint64_t source_read_bytes(const struct source *s);
 
-/* A number that tells this archive from others: size, mtime, first and last 64 KiB. */
-int source_identity(struct source *s, uint64_t *id, struct fault *f);
+/* A number that tells this archive from others: a hash of its size, its modification time, and its
+ * first and last 64 KiB. */
+int source_archive_id(struct source *s, uint64_t *id, struct error *err);
 
-/* The next block of the tar / of the file, valid until the next call. Use one of them only.
- * Returns its size, 0 at the end, -1 with `f` set (its path is the archive's). */
-ssize_t source_plain(struct source *s, const uint8_t **block, struct fault *f);
-ssize_t source_stored(struct source *s, const uint8_t **block, struct fault *f);
+/* The next block, valid until the next call: source_plain() of the tar inside, source_stored() of
+ * the file. For one source call only one of the two. Returns the block's size; 0 at the end; -1
+ * with `err` set, whose path is the archive's. */
+ssize_t source_plain(struct source *s, const uint8_t **block, struct error *err);
+ssize_t source_stored(struct source *s, const uint8_t **block, struct error *err);
 
 #endif

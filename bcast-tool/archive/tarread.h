@@ -1,6 +1,7 @@
-/* A tar stream as entries that passed the policy: names are normal, links stay inside, types and
- * modes are harmless. Absolute symlinks pass; they are the caller's to judge. libarchive does the
- * parsing. One caller. */
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tarread.h - a tar stream as a sequence of entries that are safe to create: their names are
+ * normal, relative links stay inside the tree, types and modes are harmless. Absolute symlinks
+ * pass: the caller must decide about them. libarchive parses the tar. There is one caller. */
 #ifndef BCAST_ARCHIVE_TARREAD_H
 #define BCAST_ARCHIVE_TARREAD_H
 
@@ -9,27 +10,29 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "base/fault.h"
+#include "base/error.h"
 
 enum entry_type { ENTRY_FILE = 'f', ENTRY_DIR = 'd', ENTRY_SYMLINK = 'l', ENTRY_HARDLINK = 'h' };
 
-/* Of what was packed under another umask: what is staged, nobody else may write to. */
-#define ENTRY_MODE 0755
+/* The permission bits that are kept, whatever the umask was under which a file was packed: nobody
+ * but the owner may write to what is staged. */
+enum { ENTRY_MODE = 0755 };
 
 struct entry {
     enum entry_type type;
-    const char *path; /* normal; "" is the top directory */
-    const char *link; /* symlink: as stored; hardlink: normal path; else NULL */
-    mode_t mode;      /* permission bits */
-    uint64_t size;    /* of a file's data */
-    bool sparse;      /* the data may have holes */
+    const char *path; /* normal form; "" is the top directory */
+    /* A symlink's target as stored, a hardlink's in normal form; else NULL. */
+    const char *link;
+    mode_t mode;   /* permission bits */
+    uint64_t size; /* bytes of a file's data */
+    bool sparse;   /* the data may have holes */
     struct timespec mtime;
 };
 
-/* Delivers the next bytes of the tar: size, 0 at the end, -1 with `f` set. */
-typedef ssize_t tar_next_block(void *context, const uint8_t **block, struct fault *f);
+/* Delivers the next bytes of the tar. Returns how many; 0 at the end; -1 with `err` set. */
+typedef ssize_t tar_next_block(void *context, const uint8_t **block, struct error *err);
 
-/* More than this, over all entries, is taken for a bomb. */
+/* Limits over all entries. An archive with more is refused: it could fill the disk (a "bomb"). */
 struct tar_policy {
     uint64_t max_bytes, max_files;
 };
@@ -40,12 +43,12 @@ struct tar; /* opaque */
 struct tar *tar_open(tar_next_block *next, void *context, const struct tar_policy *policy);
 void tar_close(struct tar *t); /* NULL is allowed */
 
-/* 1 and the next entry (its strings are valid until the next call), 0 at the end, -1 with `f` set.
- */
-int tar_next(struct tar *t, struct entry *e, struct fault *f);
+/* The next entry, whose strings are valid until the next call. Returns 1; 0 at the end; -1 with
+ * `err` set. */
+int tar_next(struct tar *t, struct entry *e, struct error *err);
 
-/* A piece of the current file's data at `*offset` (gaps are holes): its size, 0 at the end, or -1.
- */
-ssize_t tar_data(struct tar *t, const uint8_t **data, uint64_t *offset, struct fault *f);
+/* The next piece of the current file's data, which belongs at `*offset`; what no piece covers is a
+ * hole. Returns its size; 0 at the end; -1 with `err` set. */
+ssize_t tar_data(struct tar *t, const uint8_t **data, uint64_t *offset, struct error *err);
 
 #endif

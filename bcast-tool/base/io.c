@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/io.h"
 
 #include <errno.h>
@@ -8,12 +9,12 @@
 #include <time.h>
 #include <unistd.h>
 
-static ssize_t read_some(int fd, void *buffer, size_t n, off_t offset)
+static ssize_t io_read_some(int fd, void *buffer, size_t n, off_t offset)
 {
     ssize_t got;
-    do
+    do {
         got = offset < 0 ? read(fd, buffer, n) : pread(fd, buffer, n, offset);
-    while (got < 0 && errno == EINTR);
+    } while (got < 0 && errno == EINTR);
     return got;
 }
 
@@ -21,12 +22,14 @@ ssize_t io_pread(int fd, void *buffer, size_t n, off_t offset)
 {
     size_t done = 0;
     while (done < n) {
-        ssize_t got = read_some(fd, (char *)buffer + done, n - done,
-                                offset < 0 ? offset : offset + (off_t)done);
-        if (got < 0)
+        ssize_t got = io_read_some(fd, (char *)buffer + done, n - done,
+                                   offset < 0 ? offset : offset + (off_t)done);
+        if (got < 0) {
             return -1;
-        if (got == 0)
+        }
+        if (got == 0) {
             break;
+        }
         done += (size_t)got;
     }
     return (ssize_t)done;
@@ -44,10 +47,12 @@ int io_write(int fd, const void *buffer, size_t n, off_t offset)
         const char *from = (const char *)buffer + done;
         ssize_t put = offset < 0 ? write(fd, from, n - done)
                                  : pwrite(fd, from, n - done, offset + (off_t)done);
-        if (put < 0 && errno == EINTR)
+        if (put < 0 && errno == EINTR) {
             continue;
-        if (put <= 0)
+        }
+        if (put <= 0) {
             return -1;
+        }
         done += (size_t)put;
     }
     return 0;
@@ -66,9 +71,9 @@ void io_nap(unsigned microseconds)
     nanosleep(&t, NULL);
 }
 
-static void *must(void *p)
+static void *io_check_memory(void *p)
 {
-    if (!p) {
+    if (p == NULL) {
         fputs("python-mpi-bcast: out of memory\n", stderr);
         _exit(1);
     }
@@ -77,17 +82,17 @@ static void *must(void *p)
 
 void *io_alloc(size_t n)
 {
-    return must(calloc(1, n ? n : 1));
+    return io_check_memory(calloc(1, n ? n : 1));
 }
 
 void *io_realloc(void *p, size_t n)
 {
-    return must(realloc(p, n));
+    return io_check_memory(realloc(p, n));
 }
 
 char *io_strdup(const char *s)
 {
-    return must(strdup(s));
+    return io_check_memory(strdup(s));
 }
 
 char *io_format(const char *format, ...)
@@ -97,5 +102,5 @@ char *io_format(const char *format, ...)
     va_start(args, format);
     int n = vasprintf(&text, format, args);
     va_end(args);
-    return must(n < 0 ? NULL : text);
+    return io_check_memory(n < 0 ? NULL : text);
 }

@@ -1,5 +1,6 @@
-/* Small helpers around system calls: whole reads and writes, time, memory that is there or exits.
- */
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* io.h - small helpers around system calls: whole reads and writes, time, and memory that is never
+ * NULL. */
 #ifndef BCAST_BASE_IO_H
 #define BCAST_BASE_IO_H
 
@@ -7,27 +8,30 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Reads until `n` bytes, end of file or an error. Returns the bytes read, or -1 with errno. */
+/* Reads until it has `n` bytes, or the file ends, or an error occurs. Returns the number of bytes
+ * read, or -1 with errno. */
 ssize_t io_read(int fd, void *buffer, size_t n);
 
-/* As io_read, at `offset`. */
+/* The same, from `offset` on. */
 ssize_t io_pread(int fd, void *buffer, size_t n, off_t offset);
 
-/* Writes all `n` bytes; `offset` < 0 appends at the file position. 0, or -1 with errno. */
+/* Writes all `n` bytes at `offset`; if that is negative, at the file position. Returns 0, or -1
+ * with errno. */
 int io_write(int fd, const void *buffer, size_t n, off_t offset);
 
-/* Monotonic seconds. */
+/* Seconds by the monotonic clock. */
 double io_now(void);
 
 /* Sleeps; a signal ends it early. */
 void io_nap(unsigned microseconds);
 
-/* malloc that ends the process with a message when there is no memory. Never returns NULL. */
+/* Allocation of zeroed memory. If there is none, it prints a message and ends the process; it never
+ * returns NULL. */
 void *io_alloc(size_t n);
 void *io_realloc(void *p, size_t n);
 char *io_strdup(const char *s);
 
-/* asprintf likewise. The caller frees. */
+/* asprintf(3) in the same way. The caller frees the string. */
 char *io_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -1,7 +1,10 @@
-/* A map from a path to a small record, keyed by the 64-bit XXH3 of the path.
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pathmap.h - a map from a path to a small record, keyed by the path's 64-bit XXH3.
  *
- * Keys are hashes: two paths with the same hash are taken for one (chance below 1e-7 at a million
- * paths). Holds 32 bytes a slot, grows by doubling. Not thread-safe.
+ * It keeps the hash only and not the path: two paths with the same hash are taken for one (the
+ * probability is below 1e-7 for a million paths). A slot takes 32 bytes; the map doubles when it is
+ * three quarters full. Not thread-safe.
  */
 #ifndef BCAST_BASE_PATHMAP_H
 #define BCAST_BASE_PATHMAP_H
@@ -20,10 +23,10 @@ struct pathmap; /* opaque */
 struct pathmap *pathmap_new(void);
 void pathmap_free(struct pathmap *m);
 
-/* The record of `path`, or NULL. Valid until the next pathmap_put. */
+/* The record of `path`, or NULL. It is valid until the next pathmap_put(). */
 struct pathmap_value *pathmap_get(struct pathmap *m, const char *path);
 
-/* The record of `path`, made (zero) if new. Valid until the next pathmap_put. */
+/* The record of `path`; a new one is zero. It is valid until the next pathmap_put(). */
 struct pathmap_value *pathmap_put(struct pathmap *m, const char *path);
 
 #endif

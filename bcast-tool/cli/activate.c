@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -10,13 +11,13 @@
 #include "cli/commands.h"
 #include "stage/trust.h"
 
-/* The directory's absolute path, and which variable names such an environment. */
+/* The absolute path of the directory, and the variable that names such an environment. */
 struct environment {
     char dir[PATH_MAX];
     const char *variable;
 };
 
-static bool has(const char *dir, const char *name)
+static bool activate_has(const char *dir, const char *name)
 {
     char *path = io_format("%s/%s", dir, name);
     bool there = access(path, F_OK) == 0;
@@ -24,112 +25,125 @@ static bool has(const char *dir, const char *name)
     return there;
 }
 
-/* What runs there must be this user's, or root's. */
-static int find(struct environment *e, const char *dir, struct fault *f)
+/* Programs will run from there, so it must belong to this user or to root. */
+static int activate_find_environment(struct environment *e, const char *dir, struct error *err)
 {
-    int top = trust_open_tree(dir, f);
-    if (top < 0)
+    int top = trust_open_tree(dir, err);
+    if (top < 0) {
         return -1;
+    }
     close(top);
-    if (!realpath(dir, e->dir))
-        return fault_errno(f, dir, "cannot activate it");
-    if (!has(e->dir, "bin"))
-        return fault_set(f, dir, "there is no bin directory: not an environment");
-    e->variable = has(e->dir, "conda-meta") ? "CONDA_PREFIX" : "VIRTUAL_ENV";
+    if (realpath(dir, e->dir) == NULL) {
+        return error_set_errno(err, dir, "cannot activate it");
+    }
+    if (!activate_has(e->dir, "bin")) {
+        return error_set(err, dir, "there is no bin directory: not an environment");
+    }
+    e->variable = activate_has(e->dir, "conda-meta") ? "CONDA_PREFIX" : "VIRTUAL_ENV";
     return 0;
 }
 
-/* 'text' for all four shells: a quote ends the string, comes escaped, and starts it again. csh also
- * expands ! inside quotes. */
-static void put_quoted(const char *text, bool csh)
+/* Prints 'text' for all four shells: a quote ends the string, is escaped, and starts it again. csh
+ * expands ! inside quotes, too. */
+static void activate_put_quoted(const char *text, bool csh)
 {
     putchar('\'');
-    for (; *text; text++)
-        if (*text == '\'' || (csh && *text == '!'))
+    for (; *text; text++) {
+        if (*text == '\'' || (csh && *text == '!')) {
             printf(*text == '!' ? "\\%c" : "'\\%c'", *text);
-        else
+        } else {
             putchar(*text);
+        }
+    }
     putchar('\'');
 }
 
-static void set_posix(const struct environment *e)
+static void activate_set_posix(const struct environment *e)
 {
     printf("export %s=", e->variable);
-    put_quoted(e->dir, false);
+    activate_put_quoted(e->dir, false);
     printf("; export PATH=");
-    put_quoted(e->dir, false);
+    activate_put_quoted(e->dir, false);
     puts("/bin\"${PATH:+:$PATH}\"; unset PYTHONHOME; hash -r 2>/dev/null;");
-    if (has(e->dir, "etc/conda/activate.d")) {
+    if (activate_has(e->dir, "etc/conda/activate.d")) {
         printf("for _pmb_f in ");
-        put_quoted(e->dir, false);
+        activate_put_quoted(e->dir, false);
         puts("/etc/conda/activate.d/*.sh; do [ -r \"$_pmb_f\" ] && . \"$_pmb_f\"; done; unset "
              "_pmb_f;");
     }
 }
 
-static void set_fish(const struct environment *e)
+static void activate_set_fish(const struct environment *e)
 {
     printf("set -gx %s ", e->variable);
-    put_quoted(e->dir, false);
+    activate_put_quoted(e->dir, false);
     printf("; set -gx PATH ");
-    put_quoted(e->dir, false);
+    activate_put_quoted(e->dir, false);
     puts("/bin $PATH; set -e PYTHONHOME;");
 }
 
-static void set_csh(const struct environment *e)
+static void activate_set_csh(const struct environment *e)
 {
     printf("setenv %s ", e->variable);
-    put_quoted(e->dir, true);
+    activate_put_quoted(e->dir, true);
     printf("; setenv PATH ");
-    put_quoted(e->dir, true);
+    activate_put_quoted(e->dir, true);
     puts("/bin:\"$PATH\"; unsetenv PYTHONHOME; rehash;");
 }
 
 static const char *shell_of(const struct settings *s)
 {
-    const char *shell = s->shell ? s->shell : getenv("SHELL");
-    const char *slash = shell ? strrchr(shell, '/') : NULL;
-    return slash ? slash + 1 : shell ? shell : "sh";
+    const char *shell = s->shell != NULL ? s->shell : getenv("SHELL");
+    const char *slash = shell != NULL ? strrchr(shell, '/') : NULL;
+    if (shell == NULL) {
+        return "sh";
+    }
+    return slash != NULL ? slash + 1 : shell;
 }
 
 int command_activate(const struct settings *s)
 {
     struct environment e;
-    struct fault f = {0};
+    struct error err = {0};
     const char *shell = shell_of(s);
-    if (find(&e, s->words[0], &f) < 0)
-        return complain(NULL, &f);
-    if (strcmp(shell, "fish") == 0)
-        set_fish(&e);
-    else if (strcmp(shell, "csh") == 0 || strcmp(shell, "tcsh") == 0)
-        set_csh(&e);
-    else
-        set_posix(&e);
+    if (activate_find_environment(&e, s->words[0], &err) < 0) {
+        return cli_complain(NULL, &err);
+    }
+    if (strcmp(shell, "fish") == 0) {
+        activate_set_fish(&e);
+    } else if (strcmp(shell, "csh") == 0 || strcmp(shell, "tcsh") == 0) {
+        activate_set_csh(&e);
+    } else {
+        activate_set_posix(&e);
+    }
     return 0;
 }
 
 int command_run(const struct settings *s)
 {
     struct environment e;
-    struct fault f = {0};
+    struct error err = {0};
     const char *old = getenv("PATH");
     char **command = s->words + 1;
-    if (strcmp(command[0], "--") == 0)
+    if (strcmp(command[0], "--") == 0) {
         command++;
-    if (!command[0]) {
-        fault_set(&f, NULL, "run needs a command after DIR");
-        return complain(NULL, &f);
     }
-    if (find(&e, s->words[0], &f) < 0)
-        return complain(NULL, &f);
-    char *path = io_format("%s/bin%s%s", e.dir, old && *old ? ":" : "", old ? old : "");
+    if (command[0] == NULL) {
+        error_set(&err, NULL, "run needs a command after DIR");
+        return cli_complain(NULL, &err);
+    }
+    if (activate_find_environment(&e, s->words[0], &err) < 0) {
+        return cli_complain(NULL, &err);
+    }
+    char *path =
+        io_format("%s/bin%s%s", e.dir, old != NULL && *old ? ":" : "", old != NULL ? old : "");
     setenv("PATH", path, 1);
     setenv(e.variable, e.dir, 1);
     unsetenv("PYTHONHOME");
     free(path);
     execvp(command[0], command);
     int status = errno == ENOENT ? 127 : 126;
-    fault_errno(&f, command[0], "cannot run");
-    complain(NULL, &f);
+    error_set_errno(&err, command[0], "cannot run");
+    cli_complain(NULL, &err);
     return status;
 }

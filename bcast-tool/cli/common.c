@@ -1,35 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/io.h"
 #include "cli/commands.h"
-#include "nodes/agree.h"
+#include "nodes/status.h"
 
-int complain(const char *node, const struct fault *f)
+int cli_complain(const char *node, const struct error *err)
 {
-    char text[sizeof f->path + sizeof f->reason + 8];
-    fault_text(f, text, sizeof text);
-    if (node)
+    char text[sizeof err->path + sizeof err->reason + 8];
+    error_text(err, text, sizeof text);
+    if (node != NULL) {
         fprintf(stderr, "python-mpi-bcast: node %s: %s\n", node, text);
-    else
+    } else {
         fprintf(stderr, "python-mpi-bcast: %s\n", text);
+    }
     return 1;
 }
 
-int on_every_node(const struct settings *s, node_work *work)
+int cli_on_every_node(const struct settings *s, node_work *work)
 {
     struct nodes n;
-    struct fault f = {0};
-    struct agreement a = {0};
+    struct error err = {0};
+    struct status_summary a = {0};
     nodes_open(&n);
     nodes_elect(&n);
     if (n.leader >= 0) {
-        struct report *all = io_alloc((size_t)n.n * sizeof *all);
-        work(s, &n, &f);
-        agree(&n, &f, 0, all, &a);
-        for (int i = 0; n.leader == 0 && i < n.n; i++)
-            if (all[i].fault.set)
-                complain(n.n > 1 ? all[i].node : NULL, &all[i].fault);
+        struct node_status *all = io_alloc((size_t)n.n * sizeof *all);
+        work(s, &n, &err);
+        status_exchange(&n, &err, 0, all, &a);
+        for (int i = 0; n.leader == 0 && i < n.n; i++) {
+            if (all[i].error.set) {
+                cli_complain(n.n > 1 ? all[i].node : NULL, &all[i].error);
+            }
+        }
         free(all);
     }
     nodes_share(MPI_COMM_WORLD, &a.failed, sizeof a.failed);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "cli/options.h"
 
 #include <ctype.h>
@@ -21,10 +22,10 @@ static const char *const usage[COMMANDS] = {
     "pack PREFIX -o FILE.tar.zst|.tar.gz|.tar   make an archive of an environment",
     "stage ARCHIVE... --to DIR                  put archives into DIR on every node (under "
     "mpiexec)",
-    "activate DIR                               print shell lines to eval",
+    "activate DIR                               print lines for the shell's eval",
     "run DIR -- COMMAND...                      run a command in the environment",
     "verify DIR                                 compare DIR with its manifest (on every node)",
-    "list [DIR...]                              what is staged below DIR (default: the usual "
+    "list [DIR...]                              show what is staged below DIR (default: usual "
     "places)",
     "clean DIR                                  remove what stage made (on every node)",
 };
@@ -35,36 +36,39 @@ static const struct row {
     const char *name;
     int letter;
     enum kind kind;
-    size_t field, given; /* `given`: a bool that is set, or 0 */
+    size_t field, given; /* `given`: a bool that is set with the option, or 0 */
     unsigned commands;
     const char *argument, *help;
 } table[] = {
     {"output", 'o', TEXT, AT(output), 0, PACK, "FILE",
-     "archive to write; its name tells the format"},
+     "archive to write; the end of its name chooses the format"},
     {"exclude", 'x', REPEATED, AT(exclude), 0, PACK, "PATTERN",
-     "leave out names or paths (fnmatch)"},
+     "leave out names or paths that match (fnmatch)"},
     {"no-default-excludes", 0, FLAG, AT(no_default_excludes), 0, PACK, NULL,
      "pack .git, caches and the like"},
     {"with-python", 0, FLAG, AT(with_python), 0, PACK, NULL,
-     "venv: bring the base interpreter along"},
+     "of a venv: pack its base interpreter, too"},
     {"level", 'l', NUMBER, AT(level), AT(level_given), PACK, "N", "compression level"},
     {"threads", 'j', NUMBER, AT(threads), AT(threads_given), PACK, "N", "threads (default: cores)"},
     {"to", 'p', TEXT, AT(dir), 0, STAGE, "DIR", "where the environment goes on every node"},
     {"file-list", 'f', TEXT, AT(archive_list), 0, STAGE, "FILE",
-     "read names of archives, one a line"},
-    {"allow-failed", 0, NUMBER, AT(allow_failed), 0, STAGE, "N", "go on without up to N bad nodes"},
+     "stage the archives named in FILE, too, one per line"},
+    {"allow-failed", 0, NUMBER, AT(allow_failed), 0, STAGE, "N",
+     "succeed even if up to N nodes fail"},
     {"failed-nodes", 0, TEXT, AT(failed_nodes), 0, STAGE, "FILE",
-     "write the bad nodes' names, one a line"},
+     "write the names of failed nodes, one per line"},
     {"force", 0, FLAG, AT(force), 0, STAGE | BIT(COMMAND_CLEAN), NULL,
      "replace another staged DIR; clean: remove added files too"},
     {"dry-run", 'n', FLAG, AT(dry_run), 0, STAGE, NULL, "check everything, write nothing"},
-    {"old-prefix", 0, TEXT, AT(old_prefix), 0, STAGE, "DIR", "prefix in archives not made by pack"},
+    {"old-prefix", 0, TEXT, AT(old_prefix), 0, STAGE, "DIR",
+     "prefix in archives that pack did not make"},
     {"external-links", 0, FLAG, AT(external_links), 0, STAGE, NULL,
      "accept absolute symlinks in such archives"},
     {"max-bytes", 0, SIZE, AT(max_bytes), 0, STAGE, "SIZE",
-     "limit for what an archive expands to (K, M, G, T)"},
+     "limit for the unpacked bytes of an archive (K, M, G, T)"},
     {"max-files", 0, NUMBER, AT(max_files), 0, STAGE, "N", "limit for the number of entries"},
-    {"decompress", 0, TEXT, AT(decompress), 0, STAGE, "WHERE", "once (rank 0), nodes, or auto"},
+    {"decompress", 0, TEXT, AT(decompress), 0, STAGE, "WHERE",
+     "where to decompress: once (rank 0), nodes, auto"},
     {"json", 0, FLAG, AT(json), 0, STAGE | PACK, NULL, "print a summary as JSON"},
     {"time", 't', FLAG, AT(timing), 0, STAGE, NULL, "print how long it took"},
     {"shell", 's', TEXT, AT(shell), 0, BIT(COMMAND_ACTIVATE), "NAME",
@@ -73,63 +77,71 @@ static const struct row {
     {"verbose", 'v', FLAG, AT(verbose), 0, ANY, NULL, "print more"},
 };
 
-#define ROWS    (sizeof table / sizeof *table)
-#define HELP    1000
-#define VERSION 1001
+#define ROWS (sizeof table / sizeof *table)
+enum { HELP = 1000, VERSION }; /* codes of options that are not in the table */
 
-static void print_help(void)
+static void options_print_help(void)
 {
     puts("Usage: python-mpi-bcast COMMAND...\n"
          "       mpiexec -ppn 1 python-mpi-bcast stage ENV.tar.zst --to DIR\n"
-         "       python-mpi-bcast [-v] [-t] [-f LIST] -p DIR ARCHIVE...    (the old way)\n");
-    for (int i = 0; i < COMMANDS; i++)
+         "       python-mpi-bcast [-v] [-t] [-f LIST] -p DIR ARCHIVE...    (the old tool's "
+         "usage)\n");
+    for (int i = 0; i < COMMANDS; i++) {
         printf("  %s\n", usage[i]);
+    }
     for (int c = 0; c < COMMANDS; c++) {
         bool head = false;
         for (size_t i = 0; i < ROWS; i++) {
-            if (!(table[i].commands & BIT(c)) || table[i].commands == ANY)
+            if (!(table[i].commands & BIT(c)) || table[i].commands == ANY) {
                 continue;
-            if (!head)
+            }
+            if (!head) {
                 printf("\n%s:\n", names[c]);
+            }
             head = true;
-            printf("  --%-20s %-8s %s\n", table[i].name, table[i].argument ? table[i].argument : "",
-                   table[i].help);
+            printf("  --%-20s %-8s %s\n", table[i].name,
+                   table[i].argument != NULL ? table[i].argument : "", table[i].help);
         }
     }
     puts("\nExit status: 0 done, 1 failed, 2 wrong usage.");
 }
 
-/* "12", "3G"; false if it is not a number. */
-static bool take_number(const char *text, bool size, uint64_t *out)
+/* Reads "12" or, with `size`, "3G". False if it is not a number. */
+static bool options_take_number(const char *text, bool size, uint64_t *out)
 {
     static const char units[] = "KMGT";
     char *end;
     errno = 0;
     *out = strtoull(text, &end, 10);
-    if (!isdigit((unsigned char)text[0]) || errno)
+    if (!isdigit((unsigned char)text[0]) || errno) {
         return false;
+    }
     const char *unit = size && *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
-    for (const char *u = units; unit && u <= unit; u++)
+    for (const char *u = units; unit != NULL && u <= unit; u++) {
         *out *= 1024;
+    }
     return end[unit != NULL] == '\0';
 }
 
-static bool take_repeated(const char **list, const char *value)
+static bool options_take_repeated(const char **list, const char *value)
 {
     int n = 0;
-    while (n < OPTIONS_LIST && list[n])
+    while (n < OPTIONS_LIST && list[n] != NULL) {
         n++;
-    if (n == OPTIONS_LIST)
+    }
+    if (n == OPTIONS_LIST) {
         return false;
+    }
     list[n] = value;
     return true;
 }
 
-static bool store(struct settings *s, const struct row *r, const char *value)
+static bool options_store(struct settings *s, const struct row *r, const char *value)
 {
     char *field = (char *)s + r->field;
-    if (r->given)
+    if (r->given) {
         *(bool *)((char *)s + r->given) = true;
+    }
     switch (r->kind) {
     case FLAG:
         *(bool *)field = true;
@@ -139,37 +151,41 @@ static bool store(struct settings *s, const struct row *r, const char *value)
         return true;
     case NUMBER:
     case SIZE:
-        return take_number(value, r->kind == SIZE, (uint64_t *)field);
+        return options_take_number(value, r->kind == SIZE, (uint64_t *)field);
     case REPEATED:
         break;
     }
-    return take_repeated((const char **)field, value);
+    return options_take_repeated((const char **)field, value);
 }
 
-static enum options_outcome wrong(bool speak, const char *before, const char *what,
-                                  const char *after)
+static enum options_outcome options_complain(bool speak, const char *before, const char *what,
+                                             const char *after)
 {
-    if (speak)
+    if (speak) {
         fprintf(stderr, "python-mpi-bcast: %s%s%s (see --help)\n", before, what, after);
+    }
     return OPTIONS_WRONG;
 }
 
-/* getopt's two views of the table. `shorts` stops at the first word for `run`. */
-static void make_tables(char *shorts, struct option *longs, bool stop)
+/* Makes getopt_long(3)'s two views of the table. For `run`, parsing must stop at the first word. */
+static void options_make_tables(char *shorts, struct option *longs, bool stop)
 {
     size_t n = 0;
-    if (stop)
+    if (stop) {
         shorts[n++] = '+';
+    }
     shorts[n++] = ':';
     for (size_t i = 0; i < ROWS; i++) {
         bool argument = table[i].kind != FLAG;
         longs[i] = (struct option){table[i].name, argument ? required_argument : no_argument, NULL,
                                    (int)i};
-        if (!table[i].letter)
+        if (!table[i].letter) {
             continue;
+        }
         shorts[n++] = (char)table[i].letter;
-        if (argument)
+        if (argument) {
             shorts[n++] = ':';
+        }
     }
     shorts[n++] = 'h';
     shorts[n] = '\0';
@@ -178,67 +194,83 @@ static void make_tables(char *shorts, struct option *longs, bool stop)
     longs[ROWS + 2] = (struct option){0};
 }
 
-static const struct row *row_of(int code)
+static const struct row *options_row(int code)
 {
-    if (code >= 0 && code < (int)ROWS)
+    if (code >= 0 && code < (int)ROWS) {
         return &table[code];
-    for (size_t i = 0; i < ROWS; i++)
-        if (table[i].letter == code)
+    }
+    for (size_t i = 0; i < ROWS; i++) {
+        if (table[i].letter == code) {
             return &table[i];
+        }
+    }
     return NULL;
 }
 
-static enum options_outcome take_options(struct settings *s, int argc, char **argv, bool speak)
+static enum options_outcome options_take(struct settings *s, int argc, char **argv, bool speak)
 {
     char shorts[3 * ROWS + 4];
     struct option longs[ROWS + 3];
     int code;
-    make_tables(shorts, longs, s->command == COMMAND_RUN);
+    options_make_tables(shorts, longs, s->command == COMMAND_RUN);
     opterr = 0;
     optind = 1;
     while ((code = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-        const struct row *r = row_of(code);
+        const struct row *r = options_row(code);
         if (code == HELP || code == 'h' || code == VERSION) {
-            if (speak && code == VERSION)
+            if (speak && code == VERSION) {
                 puts("python-mpi-bcast (fastimport)");
-            else if (speak)
-                print_help();
+            } else if (speak) {
+                options_print_help();
+            }
             return OPTIONS_DONE;
         }
-        if (code == ':')
-            return wrong(speak, "", argv[optind - 1], " needs a value");
-        if (code == '?' || !r)
-            return wrong(speak, "", argv[optind - 1], " is not a known option");
-        if (!(r->commands & BIT(s->command)))
-            return wrong(speak, "--", r->name, " does not belong to this command");
-        if (!store(s, r, optarg))
-            return wrong(speak, "--", r->name, " has no valid value");
+        if (code == ':') {
+            return options_complain(speak, "", argv[optind - 1], " needs a value");
+        }
+        if (code == '?' || r == NULL) {
+            return options_complain(speak, "", argv[optind - 1], " is not a known option");
+        }
+        if (!(r->commands & BIT(s->command))) {
+            return options_complain(speak, "--", r->name, " does not belong to this command");
+        }
+        if (!options_store(s, r, optarg)) {
+            return options_complain(speak, "--", r->name, " has no valid value");
+        }
     }
     s->words = argv + optind;
     s->n_words = argc - optind;
     return OPTIONS_RUN;
 }
 
-static enum options_outcome check(const struct settings *s, bool speak)
+static enum options_outcome options_check(const struct settings *s, bool speak)
 {
     static const char *const places[] = {"auto", "once", "nodes"};
-    bool known = !s->decompress;
-    for (int i = 0; i < 3 && !known; i++)
+    bool known = s->decompress == NULL;
+    for (int i = 0; i < 3 && !known; i++) {
         known = strcmp(s->decompress, places[i]) == 0;
-    if (!known)
-        return wrong(speak, "--decompress ", s->decompress, " is not one of auto, once, nodes");
-    if (s->command == COMMAND_STAGE && !s->dir)
-        return wrong(speak, "stage needs --to DIR", "", "");
-    if (s->command == COMMAND_STAGE && s->n_words == 0 && !s->archive_list)
-        return wrong(speak, "stage needs an archive", "", "");
-    if (s->command == COMMAND_PACK && (s->n_words != 1 || !s->output))
-        return wrong(speak, "pack needs one PREFIX and -o FILE", "", "");
-    if (s->command == COMMAND_RUN && s->n_words < 2)
-        return wrong(speak, "run needs DIR and a COMMAND", "", "");
+    }
+    if (!known) {
+        return options_complain(speak, "--decompress ", s->decompress,
+                                " is not one of auto, once, nodes");
+    }
+    if (s->command == COMMAND_STAGE && s->dir == NULL) {
+        return options_complain(speak, "stage needs --to DIR", "", "");
+    }
+    if (s->command == COMMAND_STAGE && s->n_words == 0 && s->archive_list == NULL) {
+        return options_complain(speak, "stage needs an archive", "", "");
+    }
+    if (s->command == COMMAND_PACK && (s->n_words != 1 || s->output == NULL)) {
+        return options_complain(speak, "pack needs one PREFIX and -o FILE", "", "");
+    }
+    if (s->command == COMMAND_RUN && s->n_words < 2) {
+        return options_complain(speak, "run needs DIR and a COMMAND", "", "");
+    }
     if ((s->command == COMMAND_ACTIVATE || s->command == COMMAND_VERIFY ||
          s->command == COMMAND_CLEAN) &&
-        s->n_words != 1)
-        return wrong(speak, "", names[s->command], " needs one DIR");
+        s->n_words != 1) {
+        return options_complain(speak, "", names[s->command], " needs one DIR");
+    }
     return OPTIONS_RUN;
 }
 
@@ -246,16 +278,19 @@ enum options_outcome options_parse(struct settings *s, int argc, char **argv, bo
 {
     int skip = 0;
     *s = (struct settings){.command = COMMAND_STAGE, .legacy = true};
-    for (int c = 0; argc > 1 && c < COMMANDS; c++)
+    for (int c = 0; argc > 1 && c < COMMANDS; c++) {
         if (strcmp(argv[1], names[c]) == 0) {
             s->command = (enum command)c;
             s->legacy = false;
             skip = 1;
         }
-    if (argc < 2)
-        return wrong(speak, "a command is missing", "", "");
-    enum options_outcome out = take_options(s, argc - skip, argv + skip, speak);
-    if (out == OPTIONS_RUN && s->legacy && !s->dir)
-        return wrong(speak, "", s->n_words ? s->words[0] : "this", " is not a command");
-    return out == OPTIONS_RUN ? check(s, speak) : out;
+    }
+    if (argc < 2) {
+        return options_complain(speak, "a command is missing", "", "");
+    }
+    enum options_outcome out = options_take(s, argc - skip, argv + skip, speak);
+    if (out == OPTIONS_RUN && s->legacy && s->dir == NULL) {
+        return options_complain(speak, "", s->n_words ? s->words[0] : "this", " is not a command");
+    }
+    return out == OPTIONS_RUN ? options_check(s, speak) : out;
 }

@@ -1,11 +1,12 @@
-/* The command line, from one table. */
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* options.h - parses the command line, by one table. */
 #ifndef BCAST_CLI_OPTIONS_H
 #define BCAST_CLI_OPTIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define OPTIONS_LIST 64
+enum { OPTIONS_LIST = 64 };
 
 enum command {
     COMMAND_PACK,
@@ -26,15 +27,15 @@ struct settings {
     bool level_given, threads_given;
     bool force, dry_run, quiet, verbose, timing, json, external_links, no_default_excludes,
         with_python;
-    bool legacy;  /* the old tool's way: -p DIR archive... */
-    char **words; /* what is no option */
+    bool legacy;  /* the old tool's usage: -p DIR ARCHIVE... */
+    char **words; /* the words that are no options */
     int n_words;
 };
 
 enum options_outcome { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_WRONG };
 
-/* Fills `s`. OPTIONS_DONE after --help or --version, OPTIONS_WRONG with one line on stderr; both
- * print only if `speak`. `s` points into argv. */
+/* Fills `s`, which then points into argv. OPTIONS_DONE after --help or --version; OPTIONS_WRONG
+ * after one line on stderr. Prints only if `speak`. */
 enum options_outcome options_parse(struct settings *s, int argc, char **argv, bool speak);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
@@ -7,14 +8,14 @@
 #include "cli/json.h"
 #include "pack/pack.h"
 
-static int cores(void)
+static int pack_cores(void)
 {
     cpu_set_t set;
     int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
     return n > 0 ? n : 1;
 }
 
-static void print_json(const struct settings *s, const struct pack_result *r, double seconds)
+static void pack_print_json(const struct settings *s, const struct pack_result *r, double seconds)
 {
     json_print(json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:f}", "archive", json_text(s->output),
                          "entries", (json_int_t)r->files, "bytes", (json_int_t)r->bytes, "stored",
@@ -24,7 +25,7 @@ static void print_json(const struct settings *s, const struct pack_result *r, do
 
 int command_pack(const struct settings *s)
 {
-    struct fault f = {0};
+    struct error err = {0};
     struct pack_result r;
     struct pack_options o = {.prefix = s->words[0],
                              .out = s->output,
@@ -32,24 +33,28 @@ int command_pack(const struct settings *s)
                              .no_default_excludes = s->no_default_excludes,
                              .with_python = s->with_python,
                              .level = s->level_given ? (int)s->level : -1,
-                             .threads = s->threads_given ? (int)s->threads : cores()};
+                             .threads = s->threads_given ? (int)s->threads : pack_cores()};
     double start = io_now();
-    if (o.threads > 256)
+    if (o.threads > 256) {
         o.threads = 256;
-    if (pack(&o, &r, &f) < 0)
-        return complain(NULL, &f);
+    }
+    if (pack_environment(&o, &r, &err) < 0) {
+        return cli_complain(NULL, &err);
+    }
     double seconds = io_now() - start;
-    if (s->json)
-        print_json(s, &r, seconds);
-    else if (!s->quiet)
+    if (s->json) {
+        pack_print_json(s, &r, seconds);
+    } else if (!s->quiet) {
         printf("%s: %" PRIu64 " entries, %.1f MiB -> %.1f MiB, %" PRIu64 " to relocate, %.1f s\n",
                s->output, r.files, (double)r.bytes / 1048576, (double)r.stored / 1048576,
                r.relocatable, seconds);
-    if (r.external && !s->quiet)
+    }
+    if (r.external && !s->quiet) {
         fprintf(stderr,
-                "python-mpi-bcast: note: %" PRIu64 " symlinks lead out of %s and will do so on the "
-                "nodes%s\n",
+                "python-mpi-bcast: note: %" PRIu64 " symlinks point outside of %s, and will do "
+                "so on the nodes%s\n",
                 r.external, s->words[0],
-                s->with_python ? "" : "; --with-python brings the interpreter along");
+                s->with_python ? "" : "; --with-python packs the interpreter, too");
+    }
     return 0;
 }

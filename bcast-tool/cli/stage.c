@@ -1,4 +1,6 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,37 +17,43 @@ struct archives {
     int n;
 };
 
-static void add_name(struct archives *a, const char *name)
+static void stage_add_archive(struct archives *a, const char *name)
 {
     a->names = io_realloc(a->names, (size_t)(a->n + 1) * sizeof *a->names);
     a->names[a->n++] = io_strdup(name);
 }
 
-/* The words, then the lines of the list (blank ones and # comments are skipped). */
-static int collect(struct archives *a, const struct settings *s, struct fault *f)
+/* Collects the archives of the command line, then the lines of the list. Blank lines and comments
+ * with # are skipped. */
+static int stage_collect_archives(struct archives *a, const struct settings *s, struct error *err)
 {
-    char line[4096];
-    for (int i = 0; i < s->n_words; i++)
-        add_name(a, s->words[i]);
-    FILE *list = s->archive_list ? fopen(s->archive_list, "r") : NULL;
-    if (s->archive_list && !list)
-        return fault_errno(f, s->archive_list, "cannot open");
-    while (list && fgets(line, sizeof line, list)) {
-        line[strcspn(line, "\r\n")] = '\0';
-        if (line[0] && line[0] != '#')
-            add_name(a, line);
+    char line[PATH_MAX];
+    for (int i = 0; i < s->n_words; i++) {
+        stage_add_archive(a, s->words[i]);
     }
-    if (list)
+    FILE *list = s->archive_list != NULL ? fopen(s->archive_list, "r") : NULL;
+    if (s->archive_list != NULL && list == NULL) {
+        return error_set_errno(err, s->archive_list, "cannot open");
+    }
+    while (list != NULL && fgets(line, sizeof line, list) != NULL) {
+        line[strcspn(line, "\r\n")] = '\0';
+        if (line[0] && line[0] != '#') {
+            stage_add_archive(a, line);
+        }
+    }
+    if (list != NULL) {
         fclose(list);
+    }
     return 0;
 }
 
-/* A bar on a terminal, ten times a second. */
-static void progress(uint64_t done, uint64_t all, double seconds)
+/* Draws a bar on a terminal, at most ten times a second. */
+static void stage_show_progress(uint64_t done, uint64_t all, double seconds)
 {
     static double last;
-    if (seconds - last < 0.1 || all == 0)
+    if (seconds - last < 0.1 || all == 0) {
         return;
+    }
     last = seconds;
     double part = (double)done / (double)all, speed = (double)done / 1048576 / seconds;
     int filled = (int)(part * 30);
@@ -54,94 +62,112 @@ static void progress(uint64_t done, uint64_t all, double seconds)
             part > 0 ? seconds / part - seconds : 0.0);
 }
 
-static const char *outcome_name(enum stage_outcome o)
+static const char *stage_outcome_name(enum stage_outcome o)
 {
     static const char *const names[] = {"staged", "nothing to do", "would stage", "failed"};
     return names[o];
 }
 
-static json_t *failures(const struct stage_result *r)
+static json_t *stage_failures_json(const struct stage_result *r)
 {
     json_t *bad = json_array();
-    for (int i = 0; r->reports && i < r->nodes; i++) {
-        const struct report *one = &r->reports[i];
-        if (one->fault.set)
+    for (int i = 0; r->reports != NULL && i < r->nodes; i++) {
+        const struct node_status *one = &r->reports[i];
+        if (one->error.set) {
             json_array_append_new(bad, json_pack("{s:o, s:o, s:o}", "node", json_text(one->node),
-                                                 "path", json_text(one->fault.path), "reason",
-                                                 json_text(one->fault.reason)));
+                                                 "path", json_text(one->error.path), "reason",
+                                                 json_text(one->error.reason)));
+        }
     }
     return bad;
 }
 
-/* MiB a second, on each node. */
-static double rate(const struct stage_result *r)
+/* MiB per second on each node. */
+static double stage_rate(const struct stage_result *r)
 {
     return r->seconds > 0 ? (double)r->bytes / 1048576 / r->seconds : 0;
 }
 
-/* All that goes to stdout. */
-static void print_json(const struct settings *s, const struct stage_result *r)
+/* Prints one JSON document, which is all that goes to stdout. */
+static void stage_print_json(const struct settings *s, const struct stage_result *r)
 {
-    json_t *o =
-        json_pack("{s:s, s:o, s:i, s:i, s:o, s:I, s:I, s:I, s:f}", "outcome",
-                  outcome_name(r->outcome), "dir", json_text(s->dir), "nodes", r->nodes, "failed",
-                  r->failed, "failed_nodes", failures(r), "entries", (json_int_t)r->files, "bytes",
-                  (json_int_t)r->bytes, "stored", (json_int_t)r->stored, "seconds", r->seconds);
-    if (s->timing && r->outcome == STAGE_DONE)
-        json_object_set_new(o, "mib_per_second", json_real(rate(r)));
+    json_t *o = json_pack("{s:s, s:o, s:i, s:i, s:o, s:I, s:I, s:I, s:f}", "outcome",
+                          stage_outcome_name(r->outcome), "dir", json_text(s->dir), "nodes",
+                          r->nodes, "failed", r->failed, "failed_nodes", stage_failures_json(r),
+                          "entries", (json_int_t)r->files, "bytes", (json_int_t)r->bytes, "stored",
+                          (json_int_t)r->stored, "seconds", r->seconds);
+    if (s->timing && r->outcome == STAGE_DONE) {
+        json_object_set_new(o, "mib_per_second", json_real(stage_rate(r)));
+    }
     json_print(o);
 }
 
-static void print_failure(const struct stage_result *r)
+static void stage_print_failure(const struct stage_result *r)
 {
-    struct fault f = r->first.fault;
-    size_t n = strlen(f.reason);
-    if (r->failed > 1)
-        snprintf(f.reason + n, sizeof f.reason - n, " (and %d more of %d nodes)", r->failed - 1,
+    struct error err = r->first.error;
+    size_t n = strlen(err.reason);
+    if (r->failed > 1) {
+        snprintf(err.reason + n, sizeof err.reason - n, " (and %d more of %d nodes)", r->failed - 1,
                  r->nodes);
-    complain(r->nodes > 1 ? r->first.node : NULL, &f);
+    }
+    cli_complain(r->nodes > 1 ? r->first.node : NULL, &err);
 }
 
-static void print_result(const struct settings *s, const struct stage_result *r)
+static void stage_print_result(const struct settings *s, const struct stage_result *r)
 {
-    if (r->failed)
-        print_failure(r);
-    if (s->json)
-        print_json(s, r);
-    else if (r->outcome != STAGE_FAILED && !s->quiet)
-        printf("%s: %s on %d nodes%s, %.2f s\n", s->dir, outcome_name(r->outcome),
+    if (r->failed) {
+        stage_print_failure(r);
+    }
+    if (s->json) {
+        stage_print_json(s, r);
+    } else if (r->outcome != STAGE_FAILED && !s->quiet) {
+        printf("%s: %s on %d nodes%s, %.2f s\n", s->dir, stage_outcome_name(r->outcome),
                r->nodes - r->failed, r->failed ? " (not on those above)" : "", r->seconds);
-    if (s->timing && !s->json && r->outcome == STAGE_DONE)
-        printf("%" PRIu64 " entries, %.1f MiB, %.1f MiB/s a node\n", r->files,
-               (double)r->bytes / 1048576, rate(r));
+    }
+    if (s->timing && !s->json && r->outcome == STAGE_DONE) {
+        printf("%" PRIu64 " entries, %.1f MiB, %.1f MiB/s per node\n", r->files,
+               (double)r->bytes / 1048576, stage_rate(r));
+    }
 }
 
-static int write_failed(const char *file, const struct stage_result *r)
+static int stage_write_failed(const char *file, const struct stage_result *r)
 {
-    struct fault f = {0};
+    struct error err = {0};
     FILE *out = fopen(file, "w");
-    for (int i = 0; out && r->reports && i < r->nodes; i++)
-        if (r->reports[i].fault.set)
+    for (int i = 0; out != NULL && r->reports != NULL && i < r->nodes; i++) {
+        if (r->reports[i].error.set) {
             fprintf(out, "%s\n", r->reports[i].node);
-    if (out && fclose(out) == 0)
+        }
+    }
+    if (out != NULL && fclose(out) == 0) {
         return 0;
-    fault_errno(&f, file, "cannot write the list of failed nodes");
-    return complain(NULL, &f);
+    }
+    error_set_errno(&err, file, "cannot write the list of failed nodes");
+    return cli_complain(NULL, &err);
 }
 
-static void catch_signals(void)
+static void stage_catch_signals(void)
 {
     struct sigaction a = {.sa_handler = stage_interrupt};
     sigaction(SIGINT, &a, NULL);
     sigaction(SIGTERM, &a, NULL);
     sigaction(SIGHUP, &a, NULL);
-    sigaction(SIGUSR1, &a, NULL); /* batch systems' warning */
+    sigaction(SIGUSR1, &a, NULL); /* batch systems send it as a warning before they end the job */
     signal(SIGPIPE, SIG_IGN);
 }
 
-static struct stage_options options_of(const struct settings *s, const struct archives *a, bool bar)
+/* `where`: the value of --decompress, or NULL. */
+static enum stage_travel stage_travel_of(const char *where)
 {
-    const char *where = s->decompress ? s->decompress : "auto";
+    if (where != NULL && strcmp(where, "once") == 0) {
+        return TRAVEL_PLAIN;
+    }
+    return where != NULL && strcmp(where, "nodes") == 0 ? TRAVEL_STORED : TRAVEL_AUTO;
+}
+
+static struct stage_options stage_options_of(const struct settings *s, const struct archives *a,
+                                             bool bar)
+{
     return (struct stage_options){
         .archives = (const char *const *)a->names,
         .n = a->n,
@@ -153,23 +179,21 @@ static struct stage_options options_of(const struct settings *s, const struct ar
         .external_links = s->external_links || s->legacy,
         .max_bytes = s->max_bytes,
         .max_files = s->max_files,
-        .travel = strcmp(where, "once") == 0    ? TRAVEL_PLAIN
-                  : strcmp(where, "nodes") == 0 ? TRAVEL_STORED
-                                                : TRAVEL_AUTO,
-        .progress = bar ? progress : NULL,
+        .travel = stage_travel_of(s->decompress),
+        .progress = bar ? stage_show_progress : NULL,
     };
 }
 
-static void free_archives(struct archives *a)
+static void stage_free_archives(struct archives *a)
 {
-    for (int i = 0; i < a->n; i++)
+    for (int i = 0; i < a->n; i++) {
         free(a->names[i]);
+    }
     free(a->names);
 }
 
-/* Ends by the signal that stopped the job, if one did: launchers then see that it did not succeed.
- */
-static int die_as_told(int status)
+/* Ends by the signal that stopped the job, if one did, so that launchers see the failure. */
+static int stage_end_by_signal(int status)
 {
     int signal_number = stage_interrupted();
     if (signal_number) {
@@ -181,33 +205,39 @@ static int die_as_told(int status)
 
 int command_stage(const struct settings *s)
 {
-    struct guardian g;
+    struct cleanup_helper g;
     struct nodes n;
-    struct fault f = {0};
+    struct error err = {0};
     struct archives a = {0};
     struct stage_result r;
     bool bar = !s->quiet && !s->json && isatty(2);
-    guardian_start(&g);
-    catch_signals();
+    cleanup_helper_start(&g);
+    stage_catch_signals();
     nodes_open(&n);
     bool speak = n.rank == 0;
-    /* only rank 0 reads archives: a list that only it can read is fine, and a bad one is told there
-     */
-    if (speak && collect(&a, s, &f) < 0)
-        complain(NULL, &f);
-    struct stage_options o = options_of(s, &a, bar && speak);
+    /* Only rank 0 reads archives: it may be the only one that can read the list. If it cannot, it
+     * says so. */
+    if (speak && stage_collect_archives(&a, s, &err) < 0) {
+        cli_complain(NULL, &err);
+    }
+    struct stage_options o = stage_options_of(s, &a, bar && speak);
     stage_run(&n, &g, &o, &r);
-    if (speak && bar)
+    if (speak && bar) {
         fputs("\r\033[K", stderr);
-    if (speak)
-        print_result(s, &r);
+    }
+    if (speak) {
+        stage_print_result(s, &r);
+    }
     int status = r.outcome == STAGE_FAILED;
-    if (speak && s->failed_nodes && write_failed(s->failed_nodes, &r))
+    if (speak && s->failed_nodes != NULL && stage_write_failed(s->failed_nodes, &r)) {
         status = 1;
+    }
     free(r.reports);
-    free_archives(&a);
-    if (status && stage_interrupted() && speak) /* hydra forgets exit statuses after an interrupt */
+    stage_free_archives(&a);
+    /* hydra drops the exit status after an interrupt */
+    if (status && stage_interrupted() && speak) {
         MPI_Abort(MPI_COMM_WORLD, 128 + stage_interrupted());
+    }
     nodes_close(&n);
-    return status ? die_as_told(status) : 0;
+    return status ? stage_end_by_signal(status) : 0;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "manifest/manifest.h"
 
 #include <inttypes.h>
@@ -13,7 +14,7 @@ struct manifest_writer {
     FILE *out;
     XXH3_state_t *sum;
     uint64_t count;
-    char *line; /* being put together */
+    char *line; /* the line that is being made */
     size_t used, room;
 };
 
@@ -30,20 +31,20 @@ void manifest_head_free(struct manifest_head *h)
 {
     for (int i = 0; i < h->prefixes; i++) {
         free(h->prefix[i].old);
-        free(h->prefix[i].place);
+        free(h->prefix[i].subdir);
     }
     h->prefixes = 0;
 }
 
-static XXH3_state_t *new_sum(void)
+static XXH3_state_t *manifest_new_sum(void)
 {
     XXH3_state_t *s = XXH3_createState();
     XXH3_64bits_reset(s);
     return s;
 }
 
-/* Room for `n` more bytes of the line. */
-static char *line_room(struct manifest_writer *w, size_t n)
+/* Makes room for `n` more bytes of the line. */
+static char *manifest_line_room(struct manifest_writer *w, size_t n)
 {
     if (w->used + n > w->room) {
         w->room = 2 * (w->used + n);
@@ -52,20 +53,21 @@ static char *line_room(struct manifest_writer *w, size_t n)
     return w->line + w->used;
 }
 
-static void add_text(struct manifest_writer *w, const char *text)
+static void manifest_add_text(struct manifest_writer *w, const char *text)
 {
     size_t n = strlen(text);
-    memcpy(line_room(w, n), text, n);
+    memcpy(manifest_line_room(w, n), text, n);
     w->used += n;
 }
 
-/* Names as %XX where they hold a blank, a control character or '%'; the empty name is "%". */
-static void add_name(struct manifest_writer *w, const char *name)
+/* Writes blanks, control characters and '%' of a name as %XX, and the empty name as "%". */
+static void manifest_add_name(struct manifest_writer *w, const char *name)
 {
     static const char digits[] = "0123456789ABCDEF";
-    char *to = line_room(w, 3 * strlen(name) + 1), *start = to;
-    if (!*name)
+    char *to = manifest_line_room(w, 3 * strlen(name) + 1), *start = to;
+    if (!*name) {
         *to++ = '%';
+    }
     for (const unsigned char *p = (const unsigned char *)name; *p; p++) {
         bool plain = *p > ' ' && *p != '%' && *p != 0x7f;
         *to++ = plain ? (char)*p : '%';
@@ -77,25 +79,30 @@ static void add_name(struct manifest_writer *w, const char *name)
     w->used += (size_t)(to - start);
 }
 
-static int hex_digit(char c)
+static int manifest_hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* In place. False if it is not what put_name writes. */
-static bool take_name(char *s)
+/* Decodes a name in place. False if it is not what manifest_add_name() writes. */
+static bool manifest_take_name(char *s)
 {
     char *to = s;
-    if (strcmp(s, "%") == 0)
+    if (strcmp(s, "%") == 0) {
         *s = '\0';
+    }
     for (char *p = s; *p; p++) {
         if (*p != '%') {
             *to++ = *p;
             continue;
         }
-        int high = hex_digit(p[1]), low = high < 0 ? -1 : hex_digit(p[2]);
-        if (low < 0 || (high | low) == 0)
+        int high = manifest_hex_digit(p[1]), low = high < 0 ? -1 : manifest_hex_digit(p[2]);
+        if (low < 0 || (high | low) == 0) {
             return false;
+        }
         *to++ = (char)(high << 4 | low);
         p += 2;
     }
@@ -103,39 +110,39 @@ static bool take_name(char *s)
     return true;
 }
 
-static void put_line(struct manifest_writer *w)
+static void manifest_put_line(struct manifest_writer *w)
 {
-    add_text(w, "\n");
+    manifest_add_text(w, "\n");
     XXH3_64bits_update(w->sum, w->line, w->used);
     fwrite(w->line, 1, w->used, w->out);
     w->used = 0;
 }
 
-static void put_head(struct manifest_writer *w, const struct manifest_head *h)
+static void manifest_put_head(struct manifest_writer *w, const struct manifest_head *h)
 {
     char numbers[96];
-    add_text(w, MAGIC "\nkind ");
-    add_text(w, h->kind);
-    add_text(w, "\nframing ");
-    add_text(w, h->framing);
+    manifest_add_text(w, MAGIC "\nkind ");
+    manifest_add_text(w, h->kind);
+    manifest_add_text(w, "\nframing ");
+    manifest_add_text(w, h->framing);
     for (int i = 0; i < h->prefixes; i++) {
-        add_text(w, "\nprefix ");
-        add_name(w, h->prefix[i].old);
-        add_text(w, " ");
-        add_name(w, h->prefix[i].place);
+        manifest_add_text(w, "\nprefix ");
+        manifest_add_name(w, h->prefix[i].old);
+        manifest_add_text(w, " ");
+        manifest_add_name(w, h->prefix[i].subdir);
     }
     snprintf(numbers, sizeof numbers, "\nfiles %" PRIu64 "\nbytes %" PRIu64 "\nentries", h->files,
              h->bytes);
-    add_text(w, numbers);
-    put_line(w);
+    manifest_add_text(w, numbers);
+    manifest_put_line(w);
 }
 
 struct manifest_writer *manifest_create(FILE *out, const struct manifest_head *h)
 {
     struct manifest_writer *w = io_alloc(sizeof *w);
     w->out = out;
-    w->sum = new_sum();
-    put_head(w, h);
+    w->sum = manifest_new_sum();
+    manifest_put_head(w, h);
     return w;
 }
 
@@ -146,22 +153,22 @@ void manifest_add(struct manifest_writer *w, const struct record *r)
     snprintf(facts, sizeof facts, "%c %04o %" PRId64 ".%09ld %" PRIu64 " %016" PRIx64 " %s ",
              (char)e->type, (unsigned)e->mode, (int64_t)e->mtime.tv_sec, e->mtime.tv_nsec, e->size,
              r->sum, r->reloc);
-    add_text(w, facts);
-    add_name(w, e->path);
-    if (e->link) {
-        add_text(w, " ");
-        add_name(w, e->link);
+    manifest_add_text(w, facts);
+    manifest_add_name(w, e->path);
+    if (e->link != NULL) {
+        manifest_add_text(w, " ");
+        manifest_add_name(w, e->link);
     }
-    put_line(w);
+    manifest_put_line(w);
     w->count++;
 }
 
-int manifest_finish(struct manifest_writer *w, struct fault *f)
+int manifest_finish(struct manifest_writer *w, struct error *err)
 {
     fprintf(w->out, "end %" PRIu64 " %016" PRIx64 "\n", w->count,
             (uint64_t)XXH3_64bits_digest(w->sum));
     int r = fflush(w->out) != 0 || ferror(w->out)
-                ? fault_errno(f, NULL, "cannot write the manifest")
+                ? error_set_errno(err, NULL, "cannot write the manifest")
                 : 0;
     XXH3_freeState(w->sum);
     free(w->line);
@@ -169,69 +176,80 @@ int manifest_finish(struct manifest_writer *w, struct fault *f)
     return r;
 }
 
-/* The next line without its newline, or NULL at the end or if it is cut. */
-static char *get_line(struct manifest_reader *r)
+/* The next line without its newline. NULL at the end of the file, or if the line has no newline. */
+static char *manifest_get_line(struct manifest_reader *r)
 {
     ssize_t n = getline(&r->line, &r->room, r->in);
-    if (n <= 0 || r->line[n - 1] != '\n')
+    if (n <= 0 || r->line[n - 1] != '\n') {
         return NULL;
-    if (strncmp(r->line, "end ", 4) != 0)
+    }
+    if (strncmp(r->line, "end ", 4) != 0) {
         XXH3_64bits_update(r->sum, r->line, (size_t)n);
+    }
     r->line[n - 1] = '\0';
     return r->line;
 }
 
-static bool head_prefix(struct manifest_head *h, char *value)
+static bool manifest_head_prefix(struct manifest_head *h, char *value)
 {
     char *blank = strchr(value, ' ');
-    if (!blank || h->prefixes == MANIFEST_PREFIXES)
+    if (blank == NULL || h->prefixes == MANIFEST_PREFIXES) {
         return false;
+    }
     *blank = '\0';
-    if (!take_name(value) || !take_name(blank + 1) || value[0] != '/')
+    if (!manifest_take_name(value) || !manifest_take_name(blank + 1) || value[0] != '/') {
         return false;
+    }
     h->prefix[h->prefixes].old = io_strdup(value);
-    h->prefix[h->prefixes++].place = io_strdup(blank + 1);
+    h->prefix[h->prefixes++].subdir = io_strdup(blank + 1);
     return true;
 }
 
-/* One "key value" line; unknown keys are for later versions that stay readable. */
-static bool head_line(struct manifest_head *h, char *line)
+/* Takes one line "key value". Unknown keys are passed over, so that a later version can add some.
+ */
+static bool manifest_head_line(struct manifest_head *h, char *line)
 {
     char *value = strchr(line, ' ');
-    if (!value)
+    if (value == NULL) {
         return false;
+    }
     *value++ = '\0';
-    if (strcmp(line, "kind") == 0)
+    if (strcmp(line, "kind") == 0) {
         snprintf(h->kind, sizeof h->kind, "%s", value);
-    else if (strcmp(line, "framing") == 0)
+    } else if (strcmp(line, "framing") == 0) {
         snprintf(h->framing, sizeof h->framing, "%s", value);
-    else if (strcmp(line, "prefix") == 0)
-        return head_prefix(h, value);
-    else if (strcmp(line, "files") == 0)
+    } else if (strcmp(line, "prefix") == 0) {
+        return manifest_head_prefix(h, value);
+    } else if (strcmp(line, "files") == 0) {
         h->files = strtoull(value, NULL, 10);
-    else if (strcmp(line, "bytes") == 0)
+    } else if (strcmp(line, "bytes") == 0) {
         h->bytes = strtoull(value, NULL, 10);
+    }
     return true;
 }
 
-static int read_head(struct manifest_reader *r, struct fault *f)
+static int manifest_read_head(struct manifest_reader *r, struct error *err)
 {
-    char *line = get_line(r);
-    if (!line || strcmp(line, MAGIC) != 0)
-        return fault_set(f, NULL, "not a manifest of a version this program knows");
-    while ((line = get_line(r)) && strcmp(line, "entries") != 0)
-        if (!head_line(&r->head, line))
-            return fault_set(f, NULL, "the manifest's head is damaged");
-    return line ? 0 : fault_set(f, NULL, "the manifest's head is cut off");
+    char *line = manifest_get_line(r);
+    if (line == NULL || strcmp(line, MAGIC) != 0) {
+        return error_set(err, NULL, "not a manifest of a version this program knows");
+    }
+    while ((line = manifest_get_line(r)) != NULL && strcmp(line, "entries") != 0) {
+        if (!manifest_head_line(&r->head, line)) {
+            return error_set(err, NULL, "the manifest's head is damaged");
+        }
+    }
+    return line != NULL ? 0 : error_set(err, NULL, "the manifest's head is cut off");
 }
 
-struct manifest_reader *manifest_open(FILE *in, struct fault *f)
+struct manifest_reader *manifest_open(FILE *in, struct error *err)
 {
     struct manifest_reader *r = io_alloc(sizeof *r);
     r->in = in;
-    r->sum = new_sum();
-    if (read_head(r, f) == 0)
+    r->sum = manifest_new_sum();
+    if (manifest_read_head(r, err) == 0) {
         return r;
+    }
     manifest_close(r);
     return NULL;
 }
@@ -243,88 +261,100 @@ const struct manifest_head *manifest_head(const struct manifest_reader *r)
 
 void manifest_close(struct manifest_reader *r)
 {
-    if (!r)
+    if (r == NULL) {
         return;
+    }
     manifest_head_free(&r->head);
     XXH3_freeState(r->sum);
     free(r->line);
     free(r);
 }
 
-static int read_end(struct manifest_reader *r, const char *line, struct fault *f)
+static int manifest_read_end(struct manifest_reader *r, const char *line, struct error *err)
 {
     uint64_t count, sum;
     if (sscanf(line, "end %" SCNu64 " %16" SCNx64, &count, &sum) != 2 || count != r->count ||
-        sum != (uint64_t)XXH3_64bits_digest(r->sum))
-        return fault_set(f, NULL, "the manifest is damaged");
+        sum != (uint64_t)XXH3_64bits_digest(r->sum)) {
+        return error_set(err, NULL, "the manifest is damaged");
+    }
     return 0;
 }
 
-static bool valid_type(char type, bool link)
+static bool manifest_valid_type(char type, bool link)
 {
-    return strchr("fdlh", type) && link == (type == ENTRY_SYMLINK || type == ENTRY_HARDLINK);
+    return strchr("fdlh", type) != NULL &&
+           link == (type == ENTRY_SYMLINK || type == ENTRY_HARDLINK);
 }
 
-/* A number in `base` that ends with `end`; `*p` moves behind it. */
-static bool number(char **p, int base, char end, uint64_t *out)
+/* Reads a number in `base` that ends with `end`, and moves `*p` behind it. */
+static bool manifest_number(char **p, int base, char end, uint64_t *out)
 {
     char *stop;
     *out = strtoull(*p, &stop, base);
-    if (stop == *p || *stop != end)
+    if (stop == *p || *stop != end) {
         return false;
+    }
     *p = stop + 1;
     return true;
 }
 
-static bool take_reloc(char **p, char out[MANIFEST_RELOC])
+static bool manifest_take_reloc(char **p, char out[MANIFEST_RELOC])
 {
     char *blank = strchr(*p, ' ');
-    size_t n = blank ? (size_t)(blank - *p) : 0;
-    if (n == 0 || n >= MANIFEST_RELOC)
+    size_t n = blank != NULL ? (size_t)(blank - *p) : 0;
+    if (n == 0 || n >= MANIFEST_RELOC) {
         return false;
+    }
     memcpy(out, *p, n);
     out[n] = '\0';
     *p = blank + 1;
     return true;
 }
 
-static bool take_names(char *path, struct entry *e)
+static bool manifest_take_names(char *path, struct entry *e)
 {
     char *link = strchr(path, ' ');
-    if (link)
+    if (link != NULL) {
         *link++ = '\0';
-    if (!*path || !valid_type((char)e->type, link != NULL) || !take_name(path) ||
-        (link && !take_name(link)))
+    }
+    if (!*path || !manifest_valid_type((char)e->type, link != NULL) || !manifest_take_name(path) ||
+        (link != NULL && !manifest_take_name(link))) {
         return false;
+    }
     e->path = path;
     e->link = link;
     return true;
 }
 
 /* TYPE MODE MTIME SIZE SUM RELOC PATH [TARGET] */
-static bool parse_record(char *line, struct record *out)
+static bool manifest_parse_record(char *line, struct record *out)
 {
     struct entry *e = &out->entry;
     uint64_t mode, seconds, nanoseconds;
     char *p = line + 2;
-    if (!line[0] || line[1] != ' ' || !number(&p, 8, ' ', &mode) ||
-        !number(&p, 10, '.', &seconds) || !number(&p, 10, ' ', &nanoseconds) ||
-        !number(&p, 10, ' ', &e->size) || !number(&p, 16, ' ', &out->sum) ||
-        !take_reloc(&p, out->reloc))
+    if (!line[0] || line[1] != ' ' || !manifest_number(&p, 8, ' ', &mode) ||
+        !manifest_number(&p, 10, '.', &seconds) || !manifest_number(&p, 10, ' ', &nanoseconds) ||
+        !manifest_number(&p, 10, ' ', &e->size) || !manifest_number(&p, 16, ' ', &out->sum) ||
+        !manifest_take_reloc(&p, out->reloc)) {
         return false;
+    }
     e->type = (enum entry_type)line[0];
     e->mode = mode & ENTRY_MODE;
     e->mtime = (struct timespec){(time_t)seconds, (long)(nanoseconds % 1000000000)};
-    return take_names(p, e);
+    return manifest_take_names(p, e);
 }
 
-int manifest_next(struct manifest_reader *r, struct record *record, struct fault *f)
+int manifest_next(struct manifest_reader *r, struct record *record, struct error *err)
 {
-    char *line = get_line(r);
-    if (!line)
-        return fault_set(f, NULL, "the manifest is cut off");
-    if (strncmp(line, "end ", 4) == 0)
-        return read_end(r, line, f);
+    char *line = manifest_get_line(r);
+    if (line == NULL) {
+        return error_set(err, NULL, "the manifest is cut off");
+    }
+    if (strncmp(line, "end ", 4) == 0) {
+        return manifest_read_end(r, line, err);
+    }
     r->count++;
-    return parse_record(line, record) ? 1 : fault_set(f, NULL, "a line of the manifest is damaged");
+    return manifest_parse_record(line, record)
+               ? 1
+               : error_set(err, NULL, "a line of the manifest is damaged");
 }

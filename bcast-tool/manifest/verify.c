@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "manifest/verify.h"
 
 #include <errno.h>
@@ -21,132 +22,151 @@ struct check {
     char *block;
 };
 
-#define BLOCK ((size_t)1 << 20)
+enum { VERIFY_BLOCK = 1 << 20 }; /* bytes that are read at once */
 
-static int check_contents(struct check *c, int dir, const char *name, const struct record *r,
-                          struct fault *f)
+static int verify_contents(struct check *c, int dir, const char *name, const struct record *r,
+                           struct error *err)
 {
     ssize_t n = -1;
     XXH3_state_t *sum = XXH3_createState();
     int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     XXH3_64bits_reset(sum);
-    while (fd >= 0 && (n = io_read(fd, c->block, BLOCK)) > 0) {
+    while (fd >= 0 && (n = io_read(fd, c->block, VERIFY_BLOCK)) > 0) {
         XXH3_64bits_update(sum, c->block, (size_t)n);
         c->v->bytes += (uint64_t)n;
     }
     uint64_t got = XXH3_64bits_digest(sum);
     XXH3_freeState(sum);
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
-    if (fd < 0 || n < 0)
-        return fault_errno(f, r->entry.path, "cannot read");
-    return got == r->sum ? 0 : fault_set(f, r->entry.path, "its contents have changed");
+    }
+    if (fd < 0 || n < 0) {
+        return error_set_errno(err, r->entry.path, "cannot read");
+    }
+    return got == r->sum ? 0 : error_set(err, r->entry.path, "its contents have changed");
 }
 
-static int check_file(struct check *c, int dir, const char *name, const struct record *r,
-                      const struct stat *st, struct fault *f)
+static int verify_file(struct check *c, int dir, const char *name, const struct record *r,
+                       const struct stat *st, struct error *err)
 {
     const struct entry *e = &r->entry;
-    if (!S_ISREG(st->st_mode))
-        return fault_set(f, e->path, "it is no longer a file");
-    if ((uint64_t)st->st_size != e->size)
-        return fault_set(f, e->path, "its size has changed");
-    if (st->st_mtim.tv_sec != e->mtime.tv_sec || st->st_mtim.tv_nsec != e->mtime.tv_nsec)
-        return fault_set(f, e->path, "its modification time has changed");
-    if ((st->st_mode & 07777) != e->mode)
-        return fault_set(f, e->path, "its mode has changed");
-    return c->v->contents ? check_contents(c, dir, name, r, f) : 0;
+    if (!S_ISREG(st->st_mode)) {
+        return error_set(err, e->path, "it is no longer a file");
+    }
+    if ((uint64_t)st->st_size != e->size) {
+        return error_set(err, e->path, "its size has changed");
+    }
+    if (st->st_mtim.tv_sec != e->mtime.tv_sec || st->st_mtim.tv_nsec != e->mtime.tv_nsec) {
+        return error_set(err, e->path, "its modification time has changed");
+    }
+    if ((st->st_mode & 07777) != e->mode) {
+        return error_set(err, e->path, "its mode has changed");
+    }
+    return c->v->contents ? verify_contents(c, dir, name, r, err) : 0;
 }
 
-static int check_symlink(int dir, const char *name, const struct entry *e, struct fault *f)
+static int verify_symlink(int dir, const char *name, const struct entry *e, struct error *err)
 {
     char target[PATH_MAX];
     ssize_t n = readlinkat(dir, name, target, sizeof target - 1);
-    if (n < 0)
-        return fault_set(f, e->path, "it is no longer a symlink");
+    if (n < 0) {
+        return error_set(err, e->path, "it is no longer a symlink");
+    }
     target[n] = '\0';
-    return strcmp(target, e->link) == 0 ? 0 : fault_set(f, e->path, "the symlink points elsewhere");
+    return strcmp(target, e->link) == 0 ? 0
+                                        : error_set(err, e->path, "the symlink points elsewhere");
 }
 
-static int check_hardlink(struct check *c, const struct entry *e, const struct stat *st,
-                          struct fault *f)
+static int verify_hardlink(struct check *c, const struct entry *e, const struct stat *st,
+                           struct error *err)
 {
     const char *name;
     struct stat other;
-    struct tree_dir *d = tree_parent(c->tree, e->link, &name, false, f);
-    if (!d)
+    struct tree_dir *d = tree_parent(c->tree, e->link, &name, false, err);
+    if (d == NULL) {
         return -1;
+    }
     if (fstatat(tree_dir_fd(d), name, &other, AT_SYMLINK_NOFOLLOW) < 0 ||
-        other.st_ino != st->st_ino)
-        return fault_set(f, e->path, "it is no longer a hardlink to %s", e->link);
+        other.st_ino != st->st_ino) {
+        return error_set(err, e->path, "it is no longer a hardlink to %s", e->link);
+    }
     return 0;
 }
 
-static int check_record(struct check *c, const struct record *r, struct fault *f)
+static int verify_record(struct check *c, const struct record *r, struct error *err)
 {
     const char *name;
     struct stat st;
     const struct entry *e = &r->entry;
-    if (!*e->path)
+    if (!*e->path) {
         return 0;
-    struct tree_dir *d = tree_parent(c->tree, e->path, &name, false, f);
-    if (!d)
+    }
+    struct tree_dir *d = tree_parent(c->tree, e->path, &name, false, err);
+    if (d == NULL) {
         return -1;
-    if (fstatat(tree_dir_fd(d), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? fault_set(f, e->path, "it is missing")
-                               : fault_errno(f, e->path, "cannot stat");
+    }
+    if (fstatat(tree_dir_fd(d), name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        return errno == ENOENT ? error_set(err, e->path, "it is missing")
+                               : error_set_errno(err, e->path, "cannot stat");
+    }
     switch (e->type) {
     case ENTRY_FILE:
-        return check_file(c, tree_dir_fd(d), name, r, &st, f);
+        return verify_file(c, tree_dir_fd(d), name, r, &st, err);
     case ENTRY_SYMLINK:
-        return check_symlink(tree_dir_fd(d), name, e, f);
+        return verify_symlink(tree_dir_fd(d), name, e, err);
     case ENTRY_HARDLINK:
-        return check_hardlink(c, e, &st, f);
+        return verify_hardlink(c, e, &st, err);
     case ENTRY_DIR:
         break;
     }
-    if (!S_ISDIR(st.st_mode))
-        return fault_set(f, e->path, "it is no longer a directory");
-    return (st.st_mode & 0777) == e->mode ? 0 : fault_set(f, e->path, "its mode has changed");
+    if (!S_ISDIR(st.st_mode)) {
+        return error_set(err, e->path, "it is no longer a directory");
+    }
+    return (st.st_mode & 0777) == e->mode ? 0 : error_set(err, e->path, "its mode has changed");
 }
 
-static void note(struct check *c, const struct fault *own, struct fault *f)
+static void verify_note(struct check *c, const struct error *own, struct error *err)
 {
     c->v->wrong++;
-    if (c->v->report)
+    if (c->v->report != NULL) {
         c->v->report(c->v->context, own);
-    fault_set(f, own->path, "%s", own->reason);
+    }
+    error_set(err, own->path, "%s", own->reason);
 }
 
-static int check_all(struct check *c, struct manifest_reader *m, struct fault *f)
+static int verify_all(struct check *c, struct manifest_reader *m, struct error *err)
 {
     struct record r;
     int got;
-    while ((got = manifest_next(m, &r, f)) > 0) {
-        struct fault own = {0};
+    while ((got = manifest_next(m, &r, err)) > 0) {
+        struct error own = {0};
         c->v->files++;
-        if (check_record(c, &r, &own) < 0)
-            note(c, &own, f);
-        if (c->v->wrong && !c->v->report)
-            return -1; /* the first difference is enough */
+        if (verify_record(c, &r, &own) < 0) {
+            verify_note(c, &own, err);
+        }
+        if (c->v->wrong && c->v->report == NULL) {
+            return -1; /* nobody wants to hear of the others */
+        }
     }
     return got < 0 || c->v->wrong ? -1 : 0;
 }
 
-int verify_tree(int top, struct verify *v, struct fault *f)
+int verify_tree(int top, struct verify *v, struct error *err)
 {
     int r = -1, fd = openat(top, NAME_MANIFEST, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
     v->files = v->bytes = v->wrong = 0;
-    if (!in)
-        return fault_errno(f, NAME_MANIFEST, "cannot open");
-    struct check c = {v, tree_open(top), io_alloc(BLOCK)};
-    struct manifest_reader *m = manifest_open(in, f);
-    if (m)
-        r = check_all(&c, m, f);
+    if (in == NULL) {
+        return error_set_errno(err, NAME_MANIFEST, "cannot open");
+    }
+    struct check c = {v, tree_new(top), io_alloc(VERIFY_BLOCK)};
+    struct manifest_reader *m = manifest_open(in, err);
+    if (m != NULL) {
+        r = verify_all(&c, m, err);
+    }
     manifest_close(m);
     fclose(in);
-    tree_close(c.tree);
+    tree_free(c.tree);
     free(c.block);
     return r;
 }

@@ -1,27 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "nodes/nodes.h"
 
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
+#include "base/boot_id.h"
+#include "base/hash.h"
 #include "base/io.h"
 
-#define NAP_MIN 20 /* microseconds */
-#define NAP_MAX 2000
+enum { NAP_MIN = 20, NAP_MAX = 2000 }; /* microseconds */
 
-static int usable_cores(void)
+static int nodes_usable_cores(void)
 {
     cpu_set_t set;
     int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
     return n > 0 ? n : 1;
 }
 
-/* Is this rank the first of its node, as MPI sees nodes? Blocks and spins: see nodes_settle. */
-static bool first_of_node(void)
+/* Is this rank the first of its node, as MPI sees nodes? Blocks and spins inside MPI (see
+ * nodes_elect_by_directory()). */
+static bool nodes_is_first(void)
 {
     MPI_Comm node;
     int rank, node_rank;
@@ -32,10 +33,11 @@ static bool first_of_node(void)
     return node_rank == 0;
 }
 
-static void number(struct nodes *n)
+static void nodes_number(struct nodes *n)
 {
-    if (n->leaders == MPI_COMM_NULL)
+    if (n->leaders == MPI_COMM_NULL) {
         return;
+    }
     MPI_Comm_rank(n->leaders, &n->leader);
     MPI_Comm_size(n->leaders, &n->n);
 }
@@ -49,7 +51,7 @@ void nodes_open(struct nodes *n)
     MPI_Comm_size(MPI_COMM_WORLD, &n->size);
     MPI_Get_processor_name(name, &length);
     snprintf(n->name, sizeof n->name, "%.40s (rank %d)", name, n->rank);
-    n->cores = n->all_cores = usable_cores();
+    n->cores = n->all_cores = nodes_usable_cores();
     n->leaders = MPI_COMM_NULL;
     n->leader = -1;
     n->n = 0;
@@ -57,42 +59,41 @@ void nodes_open(struct nodes *n)
 
 void nodes_elect(struct nodes *n)
 {
-    MPI_Comm_split(MPI_COMM_WORLD, first_of_node() ? 0 : MPI_UNDEFINED, n->rank, &n->leaders);
-    number(n);
+    MPI_Comm_split(MPI_COMM_WORLD, nodes_is_first() ? 0 : MPI_UNDEFINED, n->rank, &n->leaders);
+    nodes_number(n);
 }
 
 void nodes_close(struct nodes *n)
 {
-    if (n->leaders != MPI_COMM_NULL && n->leaders != MPI_COMM_WORLD)
+    if (n->leaders != MPI_COMM_NULL && n->leaders != MPI_COMM_WORLD) {
         MPI_Comm_free(&n->leaders);
+    }
     MPI_Finalize();
 }
 
 uint64_t nodes_machine(void)
 {
-    char id[64] = "";
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : io_read(fd, id, sizeof id);
-    if (fd >= 0)
-        close(fd);
-    if (n <= 0 && gethostname(id, sizeof id) == 0)
-        n = (ssize_t)strnlen(id, sizeof id);
-    return XXH3_64bits(id, n > 0 ? (size_t)n : 0);
+    char id[BOOT_ID_SIZE];
+    size_t n = boot_id_read(id);
+    if (n == 0 && gethostname(id, sizeof id) == 0) {
+        n = strnlen(id, sizeof id);
+    }
+    return fi_hash(id, n, 0);
 }
 
-/* What each rank tells the others. */
+/* What each rank sends to all others. */
 struct claim {
-    struct place_id place;
-    uint64_t stands; /* 1: this rank may become a leader */
+    struct destination_id directory;
+    uint64_t stands; /* 1: this rank may become a leader; 0: it may not */
 };
 
-static bool same(const struct place_id *a, const struct place_id *b)
+static bool nodes_same_directory(const struct destination_id *a, const struct destination_id *b)
 {
     return a->inode != 0 && a->machine == b->machine && a->device == b->device &&
            a->inode == b->inode;
 }
 
-static void gather(const struct claim *mine, struct claim *all)
+static void nodes_gather_claims(const struct claim *mine, struct claim *all)
 {
     MPI_Request r;
     MPI_Iallgather(mine, sizeof *mine, MPI_BYTE, all, sizeof *mine, MPI_BYTE, MPI_COMM_WORLD, &r);
@@ -100,23 +101,27 @@ static void gather(const struct claim *mine, struct claim *all)
     MPI_Wait(&r, MPI_STATUS_IGNORE);
 }
 
-static bool any_unknown(const struct claim *all, int n)
+static bool nodes_any_unknown(const struct claim *all, int n)
 {
-    for (int i = 0; i < n; i++)
-        if (all[i].place.inode == 0)
+    for (int i = 0; i < n; i++) {
+        if (all[i].directory.inode == 0) {
             return true;
+        }
+    }
     return false;
 }
-/* Is claim `i` the first of those for its place? */
-static bool first_claim(const struct claim *all, int i)
+/* Is claim `i` the first one for its directory? */
+static bool nodes_is_first_claim(const struct claim *all, int i)
 {
-    for (int before = 0; before < i; before++)
-        if (all[before].stands && same(&all[before].place, &all[i].place))
+    for (int before = 0; before < i; before++) {
+        if (all[before].stands && nodes_same_directory(&all[before].directory, &all[i].directory)) {
             return false;
+        }
+    }
     return all[i].stands;
 }
 
-static int count_leaders(bool leads)
+static int nodes_count_leaders(bool leads)
 {
     MPI_Request r;
     int mine = leads, all = 0;
@@ -126,44 +131,51 @@ static int count_leaders(bool leads)
     return all;
 }
 
-static void share_cores(struct nodes *n, const struct claim *all)
+static void nodes_share_cores(struct nodes *n, const struct claim *all)
 {
     int sharers = 0;
-    for (int i = 0; i < n->size; i++)
-        sharers += all[i].place.machine == all[n->rank].place.machine && first_claim(all, i);
+    for (int i = 0; i < n->size; i++) {
+        sharers += all[i].directory.machine == all[n->rank].directory.machine &&
+                   nodes_is_first_claim(all, i);
+    }
     n->cores = sharers > 0 && n->cores / sharers > 1 ? n->cores / sharers : 1;
 }
 
-void nodes_settle(struct nodes *n, const struct place_id *mine)
+void nodes_elect_by_directory(struct nodes *n, const struct destination_id *mine)
 {
     struct claim claim = {*mine, 1}, *all = io_alloc((size_t)n->size * sizeof *all);
-    gather(&claim, all);
-    if (any_unknown(all, n->size)) {
-        claim.stands = first_of_node();
-        gather(&claim, all);
+    nodes_gather_claims(&claim, all);
+    if (nodes_any_unknown(all, n->size)) {
+        claim.stands = nodes_is_first();
+        nodes_gather_claims(&claim, all);
     }
-    bool leads = first_claim(all, n->rank);
-    share_cores(n, all);
+    bool leads = nodes_is_first_claim(all, n->rank);
+    nodes_share_cores(n, all);
     free(all);
-    if (count_leaders(leads) == n->size)
+    if (nodes_count_leaders(leads) == n->size) {
         n->leaders = MPI_COMM_WORLD;
-    else
+    } else {
         MPI_Comm_split(MPI_COMM_WORLD, leads ? 0 : MPI_UNDEFINED, n->rank, &n->leaders);
-    number(n);
+    }
+    nodes_number(n);
 }
 
-/* A message through a tree of ranks takes several naps in a row, so they start short; they grow
- * with the time waited, of which they add at most an eighth. */
+/* A message that passes through a tree of ranks meets one nap on each level, so the first naps are
+ * short. They grow with the time that this rank has waited, and add at most an eighth to it. */
 void nodes_wait(MPI_Request *r)
 {
     int done = 0;
     double start = io_now();
     for (;;) {
         MPI_Test(r, &done, MPI_STATUS_IGNORE);
-        if (done)
+        if (done) {
             return;
+        }
         double nap = (io_now() - start) * 1e6 / 8;
-        io_nap(nap < NAP_MIN ? NAP_MIN : nap < NAP_MAX ? (unsigned)nap : NAP_MAX);
+        if (nap < NAP_MIN) {
+            nap = NAP_MIN;
+        }
+        io_nap(nap < NAP_MAX ? (unsigned)nap : NAP_MAX);
     }
 }
 

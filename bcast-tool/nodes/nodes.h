@@ -1,8 +1,13 @@
-/* Who is who in the job: one leader a node, found by what it writes to or by MPI_COMM_TYPE_SHARED,
- * not by host names.
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * nodes.h - the job's nodes, and one leader on each.
  *
- * All functions are collective over the communicator they name and are called by one thread (the
- * one that called nodes_open). Waiting naps instead of spinning: the node's cores have other work.
+ * Ranks are on one node if they would write into the same directory of the same machine, or if
+ * MPI_COMM_TYPE_SHARED says so. Host names play no part.
+ *
+ * All functions are collective over the communicator that they name. One thread calls them, the one
+ * that called nodes_open(). While they wait they sleep instead of spinning, for the cores have
+ * other work to do.
  */
 #ifndef BCAST_NODES_NODES_H
 #define BCAST_NODES_NODES_H
@@ -11,45 +16,48 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/fault.h"
+#include "base/error.h"
 
 struct nodes {
-    MPI_Comm leaders; /* MPI_COMM_NULL in ranks that are no leader; MPI_COMM_WORLD if all are */
+    MPI_Comm leaders; /* MPI_COMM_NULL in a rank that is no leader; MPI_COMM_WORLD if all are */
     int rank, size;   /* in MPI_COMM_WORLD */
-    int leader, n;    /* this rank's number among the leaders, or -1; how many leaders */
-    char name[64];    /* of this node, as MPI tells it */
-    int cores;        /* this leader may use; shared fairly if leaders share a machine */
-    int all_cores;    /* before sharing */
+    int leader, n;    /* this rank's number among the leaders, or -1; the number of leaders */
+    char name[64];    /* the node's name by MPI, with the rank */
+    int cores;        /* cores that this leader may use: leaders on one machine share its cores */
+    int all_cores;    /* cores of the machine */
 };
 
-/* Where a leader would write; equal only if two leaders would write into the same directory. */
-struct place_id {
+/* The directory that a rank would write into. The ids of two ranks are equal only if it is the same
+ * directory. */
+struct destination_id {
     uint64_t machine, device, inode;
 };
 
-/* Starts MPI; there are no leaders yet. */
+/* Starts MPI. There are no leaders yet. */
 void nodes_open(struct nodes *n);
 void nodes_close(struct nodes *n);
 
 /* Elects the first rank of each node, as MPI sees nodes. */
 void nodes_elect(struct nodes *n);
 
-/* Instead of nodes_elect, where it is known what each rank would write to: elects the first rank of
- * each place, and divides a machine's cores among its leaders. Making communicators blocks and
- * spins in MPI, on cores that others start up on: it is done only if there are more ranks than
- * leaders, or a rank whose place is not known (inode 0; then only the first of a node stands). */
-void nodes_settle(struct nodes *n, const struct place_id *mine);
+/* The same where each rank knows which directory it would write into: elects the first rank of each
+ * directory, and shares a machine's cores among its leaders. Making a communicator blocks and spins
+ * inside MPI, on cores on which other ranks still start up. So this function makes one only if
+ * there are more ranks than leaders, or if a rank does not know its directory (inode 0): then only
+ * the first rank of each node may become a leader. */
+void nodes_elect_by_directory(struct nodes *n, const struct destination_id *mine);
 
-/* The machine's number for place_id: from its boot ID. */
+/* The number of this machine for struct destination_id: a hash of its boot id. */
 uint64_t nodes_machine(void);
 
-/* Naps until a request is complete; MPI_Wait returns at once then (static checkers look for it). */
+/* Sleeps until a request is complete. Callers then call MPI_Wait(), which returns at once: static
+ * checkers look for it. */
 void nodes_wait(MPI_Request *r);
 
-/* Begins a broadcast from rank 0 of the communicator. */
+/* Begins a broadcast of `n` bytes from rank 0 of the communicator. */
 void nodes_begin_share(MPI_Comm comm, void *bytes, int n, MPI_Request *r);
 
-/* The same, and waits. */
+/* The same, and waits until it is complete. */
 void nodes_share(MPI_Comm comm, void *bytes, int n);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "pack/items.h"
 
 #include <dirent.h>
@@ -13,22 +14,26 @@
 #include "archive/name.h"
 #include "base/io.h"
 
-static char *join(const char *dir, const char *name)
+static char *items_join(const char *dir, const char *name)
 {
     return *dir ? io_format("%s/%s", dir, name) : io_strdup(name);
 }
 
-static bool excluded(const struct items *it, const char *source, const char *path, const char *name)
+static bool items_is_excluded(const struct items *it, const char *source, const char *path,
+                              const char *name)
 {
-    if (strcmp(path, NAME_OWN) == 0 || (it->out && strcmp(source, it->out) == 0))
+    if (strcmp(path, NAME_OWN) == 0 || (it->out != NULL && strcmp(source, it->out) == 0)) {
         return true;
-    for (const char *const *p = it->exclude; p && *p; p++)
-        if (fnmatch(*p, name, 0) == 0 || fnmatch(*p, path, FNM_PATHNAME) == 0)
+    }
+    for (const char *const *p = it->exclude; p != NULL && *p != NULL; p++) {
+        if (fnmatch(*p, name, 0) == 0 || fnmatch(*p, path, FNM_PATHNAME) == 0) {
             return true;
+        }
+    }
     return false;
 }
 
-static struct item *append(struct items *it, char *source, char *path, const struct stat *st)
+static struct item *items_append(struct items *it, char *source, char *path, const struct stat *st)
 {
     if (it->n == it->room) {
         it->room = it->room ? 2 * it->room : 1024;
@@ -39,24 +44,27 @@ static struct item *append(struct items *it, char *source, char *path, const str
     return i;
 }
 
-/* An earlier name of the same file, or NULL; then this name is remembered. */
-static const char *other_name(struct items *it, const struct stat *st)
+/* An earlier name of the same file. If there is none, remembers this name and returns NULL. */
+static const char *items_other_name(struct items *it, const struct stat *st)
 {
     char key[64];
-    if (st->st_nlink < 2)
+    if (st->st_nlink < 2) {
         return NULL;
-    if (!it->links)
+    }
+    if (it->links == NULL) {
         it->links = pathmap_new();
+    }
     snprintf(key, sizeof key, "%ju:%ju", (uintmax_t)st->st_dev, (uintmax_t)st->st_ino);
     struct pathmap_value *v = pathmap_put(it->links, key);
-    if (v->layer)
+    if (v->layer) {
         return it->list[v->sum].path;
+    }
     v->layer = 1;
     v->sum = it->n - 1;
     return NULL;
 }
 
-static const char *take_type(struct items *it, struct item *i, mode_t mode)
+static const char *items_take_type(struct items *it, struct item *i, mode_t mode)
 {
     if (S_ISDIR(mode)) {
         i->type = ENTRY_DIR;
@@ -66,103 +74,115 @@ static const char *take_type(struct items *it, struct item *i, mode_t mode)
         i->type = ENTRY_SYMLINK;
         return NULL;
     }
-    if (!S_ISREG(mode))
+    if (!S_ISREG(mode)) {
         return "it is a device, FIFO or socket; exclude it";
-    if (mode & (S_ISUID | S_ISGID))
+    }
+    if (mode & (S_ISUID | S_ISGID)) {
         return "it is setuid or setgid, which `stage` refuses; exclude it or clear the bit";
-    const char *other = other_name(it, &i->st);
-    i->type = other ? ENTRY_HARDLINK : ENTRY_FILE;
-    i->link = other ? io_strdup(other) : NULL;
+    }
+    const char *other = items_other_name(it, &i->st);
+    i->type = other != NULL ? ENTRY_HARDLINK : ENTRY_FILE;
+    i->link = other != NULL ? io_strdup(other) : NULL;
     return NULL;
 }
 
-static int read_target(struct item *i, struct fault *f)
+static int items_read_target(struct item *i, struct error *err)
 {
     char target[PATH_MAX];
     ssize_t n = readlink(i->source, target, sizeof target - 1);
-    if (n < 0)
-        return fault_errno(f, i->source, "cannot read the link");
+    if (n < 0) {
+        return error_set_errno(err, i->source, "cannot read the link");
+    }
     target[n] = '\0';
     i->link = io_strdup(target);
     return 0;
 }
 
 /* Takes ownership of both strings. */
-static int add(struct items *it, char *source, char *path, const struct stat *st, struct fault *f)
+static int items_add(struct items *it, char *source, char *path, const struct stat *st,
+                     struct error *err)
 {
     char normal[PATH_MAX];
-    struct item *i = append(it, source, path, st);
+    struct item *i = items_append(it, source, path, st);
     const char *why = *path ? name_normal(path, normal, sizeof normal) : NULL;
-    if (!why)
-        why = take_type(it, i, st->st_mode);
-    if (why)
-        return fault_set(f, source, "%s", why);
-    return i->type == ENTRY_SYMLINK ? read_target(i, f) : 0;
+    if (why == NULL) {
+        why = items_take_type(it, i, st->st_mode);
+    }
+    if (why != NULL) {
+        return error_set(err, source, "%s", why);
+    }
+    return i->type == ENTRY_SYMLINK ? items_read_target(i, err) : 0;
 }
 
-int items_add_one(struct items *it, const char *source, const char *path, struct fault *f)
+int items_add_one(struct items *it, const char *source, const char *path, struct error *err)
 {
     struct stat st;
-    if (stat(source, &st) < 0)
-        return fault_errno(f, source, "cannot read");
-    return add(it, io_strdup(source), io_strdup(path), &st, f);
+    if (stat(source, &st) < 0) {
+        return error_set_errno(err, source, "cannot read");
+    }
+    return items_add(it, io_strdup(source), io_strdup(path), &st, err);
 }
 
-/* Does the symlink lead out of `top` (its real path)? Dangling ones count as leading out. */
-static bool leads_out(const char *source, const char *top)
+/* Does the symlink lead out of `top`, which is a real path? A dangling one counts as leading out.
+ */
+static bool items_leads_out(const char *source, const char *top)
 {
     char real[PATH_MAX];
-    return !realpath(source, real) || !name_below(real, top);
+    return realpath(source, real) == NULL || !name_below(real, top);
 }
 
-static int walk(struct items *it, const char *source, const char *path, const char *follow,
-                struct fault *f);
+static int items_walk(struct items *it, const char *source, const char *path, const char *follow,
+                      struct error *err);
 
-static int visit(struct items *it, const char *dir, const char *dir_path, const char *name,
-                 const char *follow, struct fault *f)
+static int items_visit(struct items *it, const char *dir, const char *dir_path, const char *name,
+                       const char *follow, struct error *err)
 {
     struct stat st;
-    char *source = join(dir, name), *path = join(dir_path, name);
+    char *source = items_join(dir, name), *path = items_join(dir_path, name);
     int r = 0;
-    if (excluded(it, source, path, name))
+    if (items_is_excluded(it, source, path, name)) {
         goto skip;
+    }
     if (lstat(source, &st) < 0) {
-        r = fault_errno(f, source, "cannot read");
+        r = error_set_errno(err, source, "cannot read");
         goto skip;
     }
-    if (S_ISLNK(st.st_mode) && follow && leads_out(source, follow)) {
-        r = stat(source, &st) == 0 && S_ISREG(st.st_mode) ? items_add_one(it, source, path, f) : 0;
+    if (S_ISLNK(st.st_mode) && follow != NULL && items_leads_out(source, follow)) {
+        r = stat(source, &st) == 0 && S_ISREG(st.st_mode) ? items_add_one(it, source, path, err)
+                                                          : 0;
         goto skip;
     }
-    r = add(it, source, path, &st, f);
-    return r == 0 && S_ISDIR(st.st_mode) ? walk(it, source, path, follow, f) : r;
+    r = items_add(it, source, path, &st, err);
+    return r == 0 && S_ISDIR(st.st_mode) ? items_walk(it, source, path, follow, err) : r;
 skip:
     free(source);
     free(path);
     return r;
 }
 
-/* strcmp, not strcoll: the same order everywhere. */
-static int by_name(const struct dirent **a, const struct dirent **b)
+/* strcmp(), not strcoll(): the order must be the same everywhere. */
+static int items_by_name(const struct dirent **a, const struct dirent **b)
 {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int no_dots(const struct dirent *e)
+static int items_no_dots(const struct dirent *e)
 {
     return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
 }
 
-static int walk(struct items *it, const char *source, const char *path, const char *follow,
-                struct fault *f)
+static int items_walk(struct items *it, const char *source, const char *path, const char *follow,
+                      struct error *err)
 {
     struct dirent **names;
-    int r = 0, n = scandir(source, &names, no_dots, by_name);
-    if (n < 0)
-        return fault_errno(f, source, "cannot list");
+    int r = 0, n = scandir(source, &names, items_no_dots, items_by_name);
+    if (n < 0) {
+        return error_set_errno(err, source, "cannot list");
+    }
     for (int i = 0; i < n; i++) {
-        if (r == 0)
-            r = visit(it, source, path, names[i]->d_name, follow, f);
+        if (r == 0) {
+            r = items_visit(it, source, path, names[i]->d_name, follow, err);
+        }
         free(names[i]);
     }
     free(names);
@@ -170,17 +190,20 @@ static int walk(struct items *it, const char *source, const char *path, const ch
 }
 
 int items_add_tree(struct items *it, const char *source, const char *path, bool follow,
-                   struct fault *f)
+                   struct error *err)
 {
     struct stat st;
     char real[PATH_MAX];
-    if (stat(source, &st) < 0 || !realpath(source, real))
-        return fault_errno(f, source, "cannot read");
-    if (!S_ISDIR(st.st_mode))
-        return fault_set(f, source, "not a directory");
-    if (add(it, io_strdup(source), io_strdup(path), &st, f) < 0)
+    if (stat(source, &st) < 0 || realpath(source, real) == NULL) {
+        return error_set_errno(err, source, "cannot read");
+    }
+    if (!S_ISDIR(st.st_mode)) {
+        return error_set(err, source, "not a directory");
+    }
+    if (items_add(it, io_strdup(source), io_strdup(path), &st, err) < 0) {
         return -1;
-    return walk(it, source, path, follow ? real : NULL, f);
+    }
+    return items_walk(it, source, path, follow ? real : NULL, err);
 }
 
 void items_free(struct items *it)

@@ -1,4 +1,5 @@
-/* The files that go into an archive, found by walking directories. */
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* items.h - the files that go into an archive, found by walking directories. */
 #ifndef BCAST_PACK_ITEMS_H
 #define BCAST_PACK_ITEMS_H
 
@@ -6,18 +7,18 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
-#include "base/fault.h"
+#include "base/error.h"
 #include "base/pathmap.h"
 #include "manifest/manifest.h"
 
 struct item {
-    char *source; /* where it is read */
-    char *path;   /* in the archive */
-    char *link;   /* symlinks: target; hardlinks: an earlier item's path; else NULL */
+    char *source; /* the path from which it is read */
+    char *path;   /* its path in the archive */
+    char *link;   /* symlink: its target; hardlink: the path of an earlier item; else NULL */
     struct stat st;
     enum entry_type type;
-    bool base;    /* part of the base interpreter */
-    bool dropped; /* not to be packed after all */
+    bool base;    /* it is part of the base interpreter */
+    bool dropped; /* it will not be packed after all */
     uint64_t sum;
     char reloc[MANIFEST_RELOC];
 };
@@ -25,19 +26,20 @@ struct item {
 struct items {
     struct item *list;
     size_t n, room;
-    struct pathmap *links; /* internal: "device:inode" of files with several names -> first item */
-    const char *const
-        *exclude;    /* fnmatch patterns, NULL-terminated: a name, or a path from the top */
-    const char *out; /* absolute path of the archive itself, left out */
+    struct pathmap *links; /* internal: "device:inode" of a file with several names -> first item */
+    /* fnmatch(3) patterns for names, or for paths from the top; ends with NULL. */
+    const char *const *exclude;
+    const char *out; /* absolute path of the archive itself, which is left out */
 };
 
-/* Adds everything below directory `source` as `path` ("" is the top), in sorted order, parents
- * first. With `follow`, symlinks that lead out of `source` are packed as what they point to. */
+/* Adds the directory `source`, and all that is below it, as `path` ("" is the top). Names are
+ * sorted; parents come first. With `follow`, a symlink that leads out of `source` is packed as the
+ * file that it points to. */
 int items_add_tree(struct items *it, const char *source, const char *path, bool follow,
-                   struct fault *f);
+                   struct error *err);
 
-/* Adds one file or directory (without what is in it); symlinks are followed. */
-int items_add_one(struct items *it, const char *source, const char *path, struct fault *f);
+/* Adds one file, or one directory without what is in it. Follows symlinks. */
+int items_add_one(struct items *it, const char *source, const char *path, struct error *err);
 
 void items_free(struct items *it);
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "pack/python.h"
 
 #include <limits.h>
@@ -19,12 +20,13 @@ static const char question[] =
     "print(s.get_path('platstdlib', vars={'platbase': s.get_config_var('installed_platbase')}))\n"
     "print(lib if v('Py_ENABLE_SHARED') and os.path.exists(lib) else '-')\n";
 
-/* Runs `python -I -c question` with its output in a pipe. */
-static FILE *ask(const char *python, pid_t *child)
+/* Runs `python -I -c question`, with its output in a pipe. */
+static FILE *python_ask(const char *python, pid_t *child)
 {
     int ends[2];
-    if (pipe(ends) < 0)
+    if (pipe(ends) < 0) {
         return NULL;
+    }
     *child = fork();
     if (*child == 0) {
         dup2(ends[1], 1);
@@ -36,35 +38,37 @@ static FILE *ask(const char *python, pid_t *child)
     return fdopen(ends[0], "r");
 }
 
-static char *take_line(FILE *in)
+static char *python_take_line(FILE *in)
 {
     char line[PATH_MAX + 2];
-    if (!fgets(line, sizeof line, in))
+    if (fgets(line, sizeof line, in) == NULL) {
         return NULL;
+    }
     line[strcspn(line, "\n")] = '\0';
     return strcmp(line, "-") == 0 ? NULL : io_strdup(line);
 }
 
-int python_find(const char *prefix, struct python *p, struct fault *f)
+int python_find(const char *prefix, struct python *p, struct error *err)
 {
     char *python = io_format("%s/bin/python", prefix);
     pid_t child = -1;
     int status = -1;
-    FILE *in = ask(python, &child);
+    FILE *in = python_ask(python, &child);
     *p = (struct python){0};
-    if (in) {
-        p->prefix = take_line(in);
-        p->executable = take_line(in);
-        p->stdlib = take_line(in);
-        p->platstdlib = take_line(in);
-        p->libpython = take_line(in);
+    if (in != NULL) {
+        p->prefix = python_take_line(in);
+        p->executable = python_take_line(in);
+        p->stdlib = python_take_line(in);
+        p->platstdlib = python_take_line(in);
+        p->libpython = python_take_line(in);
         fclose(in);
     }
-    if (child > 0)
+    if (child > 0) {
         waitpid(child, &status, 0);
-    int r = status == 0 && p->platstdlib
+    }
+    int r = status == 0 && p->platstdlib != NULL
                 ? 0
-                : fault_set(f, python, "cannot be run to find the base interpreter");
+                : error_set(err, python, "cannot be run to find the base interpreter");
     free(python);
     return r;
 }
@@ -79,60 +83,69 @@ void python_free(struct python *p)
     *p = (struct python){0};
 }
 
-static int add_dir(struct items *it, const char *like, const char *path, struct fault *f)
+static int python_add_dir(struct items *it, const char *like, const char *path, struct error *err)
 {
-    return items_add_one(it, like, path, f);
+    return items_add_one(it, like, path, err);
 }
 
-/* `dir` at the same place below PYTHON_PLACE as it has below the base prefix. */
-static int add_library(const struct python *p, struct items *it, const char *dir, struct fault *f)
+/* Adds `dir` below PYTHON_BASE at the place that it has below the base prefix. */
+static int python_add_library(const struct python *p, struct items *it, const char *dir,
+                              struct error *err)
 {
     size_t n = strlen(p->prefix);
     const char *tail = strncmp(dir, p->prefix, n) == 0 ? dir + n : NULL;
-    if (!tail || *tail != '/')
-        return fault_set(f, dir, "the standard library is not below the prefix %s", p->prefix);
-    char *path = io_format(PYTHON_PLACE "%s", tail);
-    int r = items_add_tree(it, dir, path, true, f);
+    if (tail == NULL || *tail != '/') {
+        return error_set(err, dir, "the standard library is not below the prefix %s", p->prefix);
+    }
+    char *path = io_format(PYTHON_BASE "%s", tail);
+    int r = items_add_tree(it, dir, path, true, err);
     free(path);
     return r;
 }
 
-static const char *base_name(const char *path)
+static const char *python_base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
+    return slash != NULL ? slash + 1 : path;
 }
 
-static int add_file(struct items *it, const char *source, const char *dir, struct fault *f)
+static int python_add_file(struct items *it, const char *source, const char *dir, struct error *err)
 {
-    char *path = io_format(PYTHON_PLACE "/%s/%s", dir, base_name(source));
-    int r = items_add_one(it, source, path, f);
+    char *path = io_format(PYTHON_BASE "/%s/%s", dir, python_base_name(source));
+    int r = items_add_one(it, source, path, err);
     free(path);
     return r;
 }
 
-int python_add(const struct python *p, struct items *it, struct fault *f)
+int python_add(const struct python *p, struct items *it, struct error *err)
 {
     static const char *const patterns[] = {"site-packages", "dist-packages", ".git", NULL};
     size_t first = it->n;
     const char *const *saved = it->exclude;
     it->exclude = patterns;
-    int r = add_dir(it, p->prefix, PYTHON_PLACE, f);
-    if (r == 0)
-        r = add_dir(it, p->prefix, PYTHON_PLACE "/bin", f);
-    if (r == 0)
-        r = add_file(it, p->executable, "bin", f);
-    if (r == 0)
-        r = add_dir(it, p->prefix, PYTHON_PLACE "/lib", f);
-    if (r == 0 && p->libpython)
-        r = add_file(it, p->libpython, "lib", f);
-    if (r == 0)
-        r = add_library(p, it, p->stdlib, f);
-    if (r == 0 && strcmp(p->stdlib, p->platstdlib) != 0)
-        r = add_library(p, it, p->platstdlib, f);
+    int r = python_add_dir(it, p->prefix, PYTHON_BASE, err);
+    if (r == 0) {
+        r = python_add_dir(it, p->prefix, PYTHON_BASE "/bin", err);
+    }
+    if (r == 0) {
+        r = python_add_file(it, p->executable, "bin", err);
+    }
+    if (r == 0) {
+        r = python_add_dir(it, p->prefix, PYTHON_BASE "/lib", err);
+    }
+    if (r == 0 && p->libpython != NULL) {
+        r = python_add_file(it, p->libpython, "lib", err);
+    }
+    if (r == 0) {
+        r = python_add_library(p, it, p->stdlib, err);
+    }
+    if (r == 0 && strcmp(p->stdlib, p->platstdlib) != 0) {
+        r = python_add_library(p, it, p->platstdlib, err);
+    }
     it->exclude = saved;
-    for (size_t i = first; i < it->n; i++)
+    for (size_t i = first; i < it->n; i++) {
         it->list[i].base = true;
+    }
     return r;
 }
 
@@ -142,19 +155,22 @@ void python_relink(const struct python *p, struct items *it)
     for (size_t k = 0; k < it->n; k++) {
         struct item *i = &it->list[k];
         if (i->type != ENTRY_SYMLINK || strncmp(i->path, "bin/", 4) != 0 ||
-            strchr(i->path + 4, '/') || i->link[0] != '/' || !realpath(i->source, real) ||
-            strcmp(real, p->executable) != 0)
+            strchr(i->path + 4, '/') != NULL || i->link[0] != '/' ||
+            realpath(i->source, real) == NULL || strcmp(real, p->executable) != 0) {
             continue;
+        }
         free(i->link);
-        i->link = io_format("../" PYTHON_PLACE "/bin/%s", base_name(p->executable));
+        i->link = io_format("../" PYTHON_BASE "/bin/%s", python_base_name(p->executable));
     }
 }
 
 bool python_system_prefix(const char *prefix)
 {
     static const char *const known[] = {"/", "/usr", "/usr/local", NULL};
-    for (const char *const *p = known; *p; p++)
-        if (strcmp(prefix, *p) == 0)
+    for (const char *const *p = known; *p != NULL; p++) {
+        if (strcmp(prefix, *p) == 0) {
             return true;
+        }
+    }
     return false;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "relocate/classify.h"
 
 #include <stdbool.h>
@@ -9,20 +10,24 @@
 #include "base/io.h"
 #include "relocate/rewrite.h"
 
-#define BLOCK   ((size_t)1 << 20)
-#define OVERLAP ((size_t)4096) /* a prefix and a byte fit in it */
+enum {
+    CLASSIFY_BLOCK = 1 << 20, /* bytes that are read at once */
+    OVERLAP = 4096            /* bytes kept of the block before: a prefix and one byte fit */
+};
 
 /* [0, kept) is the end of the block before, [kept, n) is new. */
-static void look(struct classify *c, const char *data, size_t n, bool last)
+static void classify_look(struct classify *c, const char *data, size_t n, bool last)
 {
-    for (int i = 0; i < c->n; i++)
-        if (!(c->hits >> i & 1) && rewrite_contains(data, n, c->prefixes[i], last))
+    for (int i = 0; i < c->n; i++) {
+        if (!(c->hits >> i & 1) && rewrite_contains(data, n, c->prefixes[i], last)) {
             c->hits |= 1u << i;
+        }
+    }
 }
 
 int classify_file(struct classify *c, int fd)
 {
-    char *room = io_alloc(OVERLAP + BLOCK);
+    char *room = io_alloc(OVERLAP + CLASSIFY_BLOCK);
     XXH3_state_t *sum = XXH3_createState();
     bool nul = false, elf = false;
     size_t kept = 0;
@@ -30,20 +35,24 @@ int classify_file(struct classify *c, int fd)
     XXH3_64bits_reset(sum);
     c->hits = 0;
     c->size = 0;
-    while ((n = io_pread(fd, room + kept, BLOCK, (off_t)c->size)) > 0) {
+    while ((n = io_pread(fd, room + kept, CLASSIFY_BLOCK, (off_t)c->size)) > 0) {
         size_t all = kept + (size_t)n;
-        if (c->size == 0)
+        if (c->size == 0) {
             elf = n > 4 && memcmp(room, "\177ELF", 4) == 0;
-        nul = nul || memchr(room + kept, '\0', (size_t)n);
+        }
+        nul = nul || memchr(room + kept, '\0', (size_t)n) != NULL;
         XXH3_64bits_update(sum, room + kept, (size_t)n);
-        look(c, room, all, false);
+        classify_look(c, room, all, false);
         c->size += (uint64_t)n;
         kept = all < OVERLAP ? all : OVERLAP;
         memmove(room, room + all - kept, kept);
     }
-    look(c, room, kept, true);
+    classify_look(c, room, kept, true);
     c->sum = XXH3_64bits_digest(sum);
-    c->mode = elf ? 'b' : nul ? '-' : 't';
+    c->mode = nul ? '-' : 't';
+    if (elf) {
+        c->mode = 'b';
+    }
     XXH3_freeState(sum);
     free(room);
     return n < 0 ? -1 : 0;

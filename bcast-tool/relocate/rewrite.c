@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "relocate/rewrite.h"
 
 #include <ctype.h>
@@ -8,18 +9,20 @@
 
 #include "base/io.h"
 
-#define ROOM        ((size_t)256 << 10)
-#define SHEBANG_MAX 127 /* Linux before 5.1; see execve(2) */
+enum {
+    ROOM = 256 << 10,
+    SHEBANG_MAX = 127 /* Linux before 5.1; see execve(2) */
+};
 
 struct rewriter {
     enum rewrite_mode mode;
     struct rewrite_map maps[REWRITE_MAPS];
-    size_t from[REWRITE_MAPS], to[REWRITE_MAPS]; /* lengths */
+    size_t from[REWRITE_MAPS], to[REWRITE_MAPS]; /* lengths of the strings of maps */
     int n;
     size_t longest;
     rewrite_emit *emit;
     void *context;
-    bool started; /* the first line was seen to */
+    bool started; /* the first line has been handled */
     size_t used;
     char *buffer, *string; /* ROOM bytes each */
 };
@@ -34,8 +37,9 @@ struct rewriter *rewriter_new(void)
 
 void rewriter_free(struct rewriter *r)
 {
-    if (!r)
+    if (r == NULL) {
         return;
+    }
     free(r->buffer);
     free(r->string);
     free(r);
@@ -51,8 +55,9 @@ void rewriter_begin(struct rewriter *r, enum rewrite_mode mode, const struct rew
         r->maps[i] = maps[i];
         r->from[i] = strlen(maps[i].from);
         r->to[i] = strlen(maps[i].to);
-        if (r->from[i] > r->longest)
+        if (r->from[i] > r->longest) {
             r->longest = r->from[i];
+        }
     }
     r->emit = emit;
     r->context = context;
@@ -60,71 +65,78 @@ void rewriter_begin(struct rewriter *r, enum rewrite_mode mode, const struct rew
     r->used = 0;
 }
 
-static bool name_byte(unsigned char c)
+static bool rewrite_is_name_byte(unsigned char c)
 {
     return isalnum(c) || c >= 0x80 || strchr("_-.+~", c) != NULL;
 }
 
-static bool matches(const char *p, const char *end, const char *prefix, size_t n)
+static bool rewrite_matches(const char *p, const char *end, const char *prefix, size_t n)
 {
     return (size_t)(end - p) >= n && memcmp(p, prefix, n) == 0 &&
-           (p + n == end || p[n] == '\0' || !name_byte((unsigned char)p[n]));
+           (p + n == end || p[n] == '\0' || !rewrite_is_name_byte((unsigned char)p[n]));
 }
 
-/* The first match that starts in [p, stop), where `end` is the end of what is known. Its map's
- * number goes to `*which`; the longest prefix wins. */
-static const char *find(const struct rewriter *r, const char *p, const char *stop, const char *end,
-                        int *which)
+/* Finds the first match that starts in [p, stop); the bytes up to `end` are known. The number of
+ * its map goes to `*which`; the longest prefix wins. */
+static const char *rewrite_find(const struct rewriter *r, const char *p, const char *stop,
+                                const char *end, int *which)
 {
-    for (; p < stop && (p = memchr(p, '/', (size_t)(stop - p))); p++) {
+    for (; p < stop && (p = memchr(p, '/', (size_t)(stop - p))) != NULL; p++) {
         *which = -1;
-        for (int i = 0; i < r->n; i++)
-            if (matches(p, end, r->maps[i].from, r->from[i]) &&
-                (*which < 0 || r->from[i] > r->from[*which]))
+        for (int i = 0; i < r->n; i++) {
+            if (rewrite_matches(p, end, r->maps[i].from, r->from[i]) &&
+                (*which < 0 || r->from[i] > r->from[*which])) {
                 *which = i;
-        if (*which >= 0)
+            }
+        }
+        if (*which >= 0) {
             return p;
+        }
     }
     return NULL;
 }
 
-static int emit(struct rewriter *r, const char *p, const char *end, struct fault *f)
+static int rewrite_emit_bytes(struct rewriter *r, const char *p, const char *end, struct error *err)
 {
-    return p >= end ? 0 : r->emit(r->context, p, (size_t)(end - p), f);
+    return p >= end ? 0 : r->emit(r->context, p, (size_t)(end - p), err);
 }
 
-/* Emits text from p, with every match that starts before `stop` replaced. Returns where it stopped.
- */
-static const char *text(struct rewriter *r, const char *p, const char *stop, const char *end,
-                        struct fault *f)
+/* Emits the text from `p` on, and replaces every match that starts before `stop`. Returns where it
+ * has stopped. */
+static const char *rewrite_text(struct rewriter *r, const char *p, const char *stop,
+                                const char *end, struct error *err)
 {
     const char *hit;
     int i;
-    while ((hit = find(r, p, stop, end, &i))) {
-        if (emit(r, p, hit, f) < 0 || r->emit(r->context, r->maps[i].to, r->to[i], f) < 0)
+    while ((hit = rewrite_find(r, p, stop, end, &i)) != NULL) {
+        if (rewrite_emit_bytes(r, p, hit, err) < 0 ||
+            r->emit(r->context, r->maps[i].to, r->to[i], err) < 0) {
             return NULL;
+        }
         p = hit + r->from[i];
     }
-    if (emit(r, p, stop, f) < 0)
+    if (rewrite_emit_bytes(r, p, stop, err) < 0) {
         return NULL;
+    }
     return p > stop ? p : stop;
 }
 
-/* The string [p, nul) replaced and padded to its own length. */
-static int padded(struct rewriter *r, const char *p, const char *nul, struct fault *f)
+/* Emits the string [p, nul) with its matches replaced, padded to its old length. */
+static int rewrite_padded(struct rewriter *r, const char *p, const char *nul, struct error *err)
 {
     size_t size = (size_t)(nul - p), used = 0;
     const char *hit;
     int i;
-    while ((hit = find(r, p, nul, nul, &i))) {
+    while ((hit = rewrite_find(r, p, nul, nul, &i)) != NULL) {
         size_t before = (size_t)(hit - p);
         size_t rest = (size_t)(nul - hit) - r->from[i];
-        if (used + before + r->to[i] + rest > size)
-            return fault_set(
-                f, NULL,
+        if (used + before + r->to[i] + rest > size) {
+            return error_set(
+                err, NULL,
                 "the new prefix %s is longer than the %zu bytes this binary has room for; "
                 "choose a shorter DIR",
                 r->maps[i].to, r->from[i]);
+        }
         memcpy(r->string + used, p, before);
         memcpy(r->string + used + before, r->maps[i].to, r->to[i]);
         used += before + r->to[i];
@@ -133,87 +145,101 @@ static int padded(struct rewriter *r, const char *p, const char *nul, struct fau
     memcpy(r->string + used, p, (size_t)(nul - p));
     used += (size_t)(nul - p);
     memset(r->string + used, 0, size - used);
-    return r->emit(r->context, r->string, size, f);
+    return r->emit(r->context, r->string, size, err);
 }
 
-/* As text(), for binary data; stops early at a string whose NUL is not there yet. */
-static const char *binary(struct rewriter *r, const char *p, const char *stop, const char *end,
-                          struct fault *f)
+/* The same as rewrite_text() for binary data. It stops early at a string whose NUL has not come
+ * yet. */
+static const char *rewrite_binary(struct rewriter *r, const char *p, const char *stop,
+                                  const char *end, struct error *err)
 {
     const char *hit;
     int i;
-    while ((hit = find(r, p, stop, end, &i))) {
+    while ((hit = rewrite_find(r, p, stop, end, &i)) != NULL) {
         const char *nul = memchr(hit, '\0', (size_t)(end - hit));
-        if (emit(r, p, hit, f) < 0)
+        if (rewrite_emit_bytes(r, p, hit, err) < 0) {
             return NULL;
-        if (!nul)
+        }
+        if (nul == NULL) {
             return hit;
-        if (padded(r, hit, nul, f) < 0)
+        }
+        if (rewrite_padded(r, hit, nul, err) < 0) {
             return NULL;
+        }
         p = nul;
     }
-    if (emit(r, p, stop, f) < 0)
+    if (rewrite_emit_bytes(r, p, stop, err) < 0) {
         return NULL;
+    }
     return p > stop ? p : stop;
 }
 
-/* "#! /old/bin/python3.11 -u" -> "#!/usr/bin/env python3.11 -u", if it gets too long otherwise.
- * Returns the bytes of the old interpreter line that were replaced, 0 if it stays. */
-static size_t shebang(struct rewriter *r, const char *p, const char *end, char out[PATH_MAX])
+/* Changes "#! /old/bin/python3.11 -u" to "#!/usr/bin/env python3.11 -u" if the line would get too
+ * long with the new prefix. Returns how many bytes the result stands for; 0 if the line stays. */
+static size_t rewrite_shebang(struct rewriter *r, const char *p, const char *end,
+                              char out[PATH_MAX])
 {
     int i;
     const char *line = memchr(p, '\n', (size_t)(end - p));
-    if (end - p < 3 || p[0] != '#' || p[1] != '!' || !line)
+    if (end - p < 3 || p[0] != '#' || p[1] != '!' || line == NULL) {
         return 0;
+    }
     const char *start = p + 2 + strspn(p + 2, " \t");
-    if (find(r, start, line, line, &i) != start ||
-        (size_t)(line - p) + r->to[i] - r->from[i] <= SHEBANG_MAX)
+    if (rewrite_find(r, start, line, line, &i) != start ||
+        (size_t)(line - p) + r->to[i] - r->from[i] <= SHEBANG_MAX) {
         return 0;
+    }
     const char *stop = start + strcspn(start, " \t\n");
     const char *name = memrchr(start, '/', (size_t)(stop - start));
     snprintf(out, PATH_MAX, "#!/usr/bin/env %.*s", (int)(stop - name - 1), name + 1);
     return (size_t)(stop - p);
 }
 
-static int start_text(struct rewriter *r, const char **p, const char *end, struct fault *f)
+static int rewrite_start_text(struct rewriter *r, const char **p, const char *end,
+                              struct error *err)
 {
     char line[PATH_MAX];
     r->started = true;
-    size_t skip = r->mode == REWRITE_TEXT ? shebang(r, *p, end, line) : 0;
+    size_t skip = r->mode == REWRITE_TEXT ? rewrite_shebang(r, *p, end, line) : 0;
     *p += skip;
-    return skip ? r->emit(r->context, line, strlen(line), f) : 0;
+    return skip ? r->emit(r->context, line, strlen(line), err) : 0;
 }
 
-/* Up to where a match can be told from what is in the buffer: a prefix and the byte after it. */
+/* The end of the bytes in which a match can be recognised: that takes a prefix and the byte behind
+ * it. */
 static const char *known_end(const struct rewriter *r, bool last)
 {
     size_t open = last ? 0 : r->longest + 1;
     return r->buffer + (r->used > open ? r->used - open : 0);
 }
 
-static void keep(struct rewriter *r, const char *from)
+static void rewrite_keep(struct rewriter *r, const char *from)
 {
     r->used = (size_t)(r->buffer + r->used - from);
     memmove(r->buffer, from, r->used);
 }
 
-/* Emits all that is known; the rest moves to the buffer's start. */
-static int process(struct rewriter *r, bool last, struct fault *f)
+/* Emits all bytes up to known_end(), and moves the rest to the start of the buffer. */
+static int rewrite_process(struct rewriter *r, bool last, struct error *err)
 {
     const char *p = r->buffer, *stop = known_end(r, last), *end = r->buffer + r->used;
-    if (!r->started && start_text(r, &p, end, f) < 0)
+    if (!r->started && rewrite_start_text(r, &p, end, err) < 0) {
         return -1;
+    }
     stop = stop > p ? stop : p;
-    p = r->mode == REWRITE_TEXT ? text(r, p, stop, end, f) : binary(r, p, stop, end, f);
-    if (!p)
+    p = r->mode == REWRITE_TEXT ? rewrite_text(r, p, stop, end, err)
+                                : rewrite_binary(r, p, stop, end, err);
+    if (p == NULL) {
         return -1;
-    if (p == r->buffer && r->used == ROOM)
-        return fault_set(f, NULL, "a string with the prefix is longer than %zu bytes", ROOM);
-    keep(r, p);
-    return last && r->used ? fault_set(f, NULL, "a string with the prefix has no end") : 0;
+    }
+    if (p == r->buffer && r->used == ROOM) {
+        return error_set(err, NULL, "a string with the prefix is longer than %d bytes", ROOM);
+    }
+    rewrite_keep(r, p);
+    return last && r->used ? error_set(err, NULL, "a string with the prefix has no end") : 0;
 }
 
-int rewriter_feed(struct rewriter *r, const void *data, size_t n, struct fault *f)
+int rewriter_feed(struct rewriter *r, const void *data, size_t n, struct error *err)
 {
     while (n) {
         size_t part = ROOM - r->used < n ? ROOM - r->used : n;
@@ -221,24 +247,26 @@ int rewriter_feed(struct rewriter *r, const void *data, size_t n, struct fault *
         r->used += part;
         data = (const char *)data + part;
         n -= part;
-        if (r->used == ROOM && process(r, false, f) < 0)
+        if (r->used == ROOM && rewrite_process(r, false, err) < 0) {
             return -1;
+        }
     }
     return 0;
 }
 
-int rewriter_end(struct rewriter *r, struct fault *f)
+int rewriter_end(struct rewriter *r, struct error *err)
 {
-    return process(r, true, f);
+    return rewrite_process(r, true, err);
 }
 
 bool rewrite_contains(const void *data, size_t n, const char *prefix, bool last)
 {
     const char *p = data, *end = p + n;
     size_t size = strlen(prefix);
-    while ((p = memmem(p, (size_t)(end - p), prefix, size))) {
-        if ((p + size < end || last) && matches(p, end, prefix, size))
+    while ((p = memmem(p, (size_t)(end - p), prefix, size)) != NULL) {
+        if ((p + size < end || last) && rewrite_matches(p, end, prefix, size)) {
             return true;
+        }
         p++;
     }
     return false;
@@ -248,8 +276,9 @@ char *rewrite_path(const char *target, const struct rewrite_map *maps, int n)
 {
     for (int i = 0; i < n; i++) {
         size_t size = strlen(maps[i].from);
-        if (strncmp(target, maps[i].from, size) == 0 && (target[size] == '/' || !target[size]))
+        if (strncmp(target, maps[i].from, size) == 0 && (target[size] == '/' || !target[size])) {
             return io_format("%s%s", maps[i].to, target + size);
+        }
     }
     return NULL;
 }

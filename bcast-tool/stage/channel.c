@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "stage/channel.h"
 
 #include <pthread.h>
@@ -7,18 +8,17 @@
 
 #include "base/io.h"
 
-#define TAG_FAILED 1
+enum { TAG_FAILED = 1 }; /* of the notes that a leader has failed */
 
 struct header {
     uint32_t kind, used;
     uint64_t number;
 };
 
-/* Chunk number i lives in slot i % CHANNEL_WINDOW. The counters say how many chunks have been ...
- * Leader 0: produced (`ready`), broadcast (`moved`), consumed here.
- * Others: received (`ready` and `moved`), consumed.
- * The last chunk is followed by CHANNEL_WINDOW - 1 empty ones: that is how far ahead another leader
- * may have posted when it learns of the end. */
+/* Chunk number i is in slot i % CHANNEL_WINDOW. The counters say how many chunks have been, at
+ * leader 0: produced (`ready`), broadcast (`moved`), consumed here; at other leaders: received
+ * (`ready` and `moved`), consumed. The producer puts CHANNEL_WINDOW - 1 empty chunks behind the
+ * last one: another leader may have posted so many broadcasts more when it learns of the end. */
 struct channel {
     const struct nodes *nodes;
     bool root;
@@ -27,10 +27,10 @@ struct channel {
     pthread_mutex_t lock;
     pthread_cond_t change;
     uint64_t ready, moved, consumed; /* under lock */
-    uint64_t total;                  /* under lock; chunks in all, 0 while unknown */
+    uint64_t total;                  /* under lock; number of all chunks, 0 while it is not known */
     bool stop;                       /* under lock */
-    _Atomic bool failed;             /* this node */
-    uint64_t posted;                 /* MPI thread only, as all below */
+    _Atomic bool failed;             /* this node has failed */
+    uint64_t posted;                 /* for the MPI thread alone, as all that follows */
     MPI_Request requests[CHANNEL_WINDOW];
     uint64_t notes_sent, notes_taken;
 };
@@ -41,8 +41,9 @@ struct channel *channel_new(const struct nodes *n, int allowed)
     c->nodes = n;
     c->root = n->leader == 0;
     c->allowed = allowed;
-    for (int i = 0; i < CHANNEL_WINDOW; i++)
+    for (int i = 0; i < CHANNEL_WINDOW; i++) {
         c->slots[i] = io_alloc(CHANNEL_CHUNK);
+    }
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->change, NULL);
     return c;
@@ -50,66 +51,71 @@ struct channel *channel_new(const struct nodes *n, int allowed)
 
 void channel_free(struct channel *c)
 {
-    if (!c)
+    if (c == NULL) {
         return;
-    for (int i = 0; i < CHANNEL_WINDOW; i++)
+    }
+    for (int i = 0; i < CHANNEL_WINDOW; i++) {
         free(c->slots[i]);
+    }
     pthread_cond_destroy(&c->change);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }
 
-static struct header *header_of(struct channel *c, uint64_t number)
+static struct header *channel_header(struct channel *c, uint64_t number)
 {
     return (struct header *)c->slots[number % CHANNEL_WINDOW];
 }
 
-static uint64_t behind(const struct channel *c)
+static uint64_t channel_freed(const struct channel *c)
 {
     return c->moved < c->consumed ? c->moved : c->consumed;
 }
 
-static uint8_t *claim(struct channel *c, bool regardless)
+static uint8_t *channel_wait_for_room(struct channel *c, bool regardless)
 {
     pthread_mutex_lock(&c->lock);
-    while (c->ready - behind(c) == CHANNEL_WINDOW && (regardless || !c->stop))
+    while (c->ready - channel_freed(c) == CHANNEL_WINDOW && (regardless || !c->stop)) {
         pthread_cond_wait(&c->change, &c->lock);
+    }
     bool stop = c->stop && !regardless;
     pthread_mutex_unlock(&c->lock);
-    return stop ? NULL : (uint8_t *)header_of(c, c->ready) + sizeof(struct header);
+    return stop ? NULL : (uint8_t *)channel_header(c, c->ready) + sizeof(struct header);
 }
 
 uint8_t *channel_claim(struct channel *c, size_t *room)
 {
     *room = CHANNEL_CHUNK - sizeof(struct header);
-    return claim(c, false);
+    return channel_wait_for_room(c, false);
 }
 
-static void publish(struct channel *c, enum chunk_kind kind, size_t used)
+static void channel_publish_one(struct channel *c, enum chunk_kind kind, size_t used)
 {
-    *header_of(c, c->ready) = (struct header){kind, (uint32_t)used, c->ready};
+    *channel_header(c, c->ready) = (struct header){kind, (uint32_t)used, c->ready};
     pthread_mutex_lock(&c->lock);
     c->ready++;
-    if (kind == CHUNK_END || kind == CHUNK_ABORT)
+    if (kind == CHUNK_END || kind == CHUNK_ABORT) {
         c->total = c->ready + CHANNEL_WINDOW - 1;
+    }
     pthread_cond_broadcast(&c->change);
     pthread_mutex_unlock(&c->lock);
 }
 
 void channel_publish(struct channel *c, enum chunk_kind kind, size_t used)
 {
-    publish(c, kind, used);
-    if (kind != CHUNK_END && kind != CHUNK_ABORT)
+    channel_publish_one(c, kind, used);
+    if (kind != CHUNK_END && kind != CHUNK_ABORT) {
         return;
+    }
     for (int i = 1; i < CHANNEL_WINDOW; i++) {
-        claim(c, true);
-        publish(c, CHUNK_PAD, 0);
+        channel_wait_for_room(c, true);
+        channel_publish_one(c, CHUNK_PAD, 0);
     }
 }
 
 void channel_abort(struct channel *c, const char *reason)
 {
-    uint8_t *room = claim(c, true);
+    uint8_t *room = channel_wait_for_room(c, true);
     size_t n = strnlen(reason, CHANNEL_CHUNK / 2);
     memcpy(room, reason, n);
     room[n] = '\0';
@@ -119,9 +125,10 @@ void channel_abort(struct channel *c, const char *reason)
 enum chunk_kind channel_take(struct channel *c, const uint8_t **data, size_t *n)
 {
     pthread_mutex_lock(&c->lock);
-    while (c->ready == c->consumed)
+    while (c->ready == c->consumed) {
         pthread_cond_wait(&c->change, &c->lock);
-    struct header *h = header_of(c, c->consumed);
+    }
+    struct header *h = channel_header(c, c->consumed);
     pthread_mutex_unlock(&c->lock);
     *data = (uint8_t *)h + sizeof *h;
     *n = h->used;
@@ -149,84 +156,94 @@ void channel_stop(struct channel *c)
     pthread_mutex_unlock(&c->lock);
 }
 
-/* How many chunks may be posted by now? */
-static uint64_t postable(struct channel *c)
+/* The number of chunks that may be posted by now. */
+static uint64_t channel_postable(struct channel *c)
 {
     pthread_mutex_lock(&c->lock);
     uint64_t limit = c->root ? c->ready : c->consumed + CHANNEL_WINDOW;
-    if (c->total && limit > c->total)
+    if (c->total && limit > c->total) {
         limit = c->total;
+    }
     pthread_mutex_unlock(&c->lock);
     return limit;
 }
 
-static bool post(struct channel *c)
+static bool channel_post(struct channel *c)
 {
     bool any = false;
-    for (uint64_t limit = postable(c); c->posted < limit; c->posted++) {
+    for (uint64_t limit = channel_postable(c); c->posted < limit; c->posted++) {
         size_t i = c->posted % CHANNEL_WINDOW;
         c->requests[i] = MPI_REQUEST_NULL;
-        if (c->nodes->n > 1)
+        if (c->nodes->n > 1) {
             nodes_begin_share(c->nodes->leaders, c->slots[i], CHANNEL_CHUNK, &c->requests[i]);
+        }
         any = true;
     }
     return any;
 }
 
-/* The oldest posted chunk has moved: tell the threads. */
-static void moved(struct channel *c)
+/* The chunk that was posted first has moved: wakes the threads. */
+static void channel_advance(struct channel *c)
 {
-    struct header *h = header_of(c, c->moved);
+    struct header *h = channel_header(c, c->moved);
     pthread_mutex_lock(&c->lock);
     if (!c->root) {
         c->ready++;
-        if (h->kind == CHUNK_END || h->kind == CHUNK_ABORT)
+        if (h->kind == CHUNK_END || h->kind == CHUNK_ABORT) {
             c->total = c->ready + CHANNEL_WINDOW - 1;
+        }
     }
     c->moved++;
     pthread_cond_broadcast(&c->change);
     pthread_mutex_unlock(&c->lock);
 }
 
-static bool test(struct channel *c)
+static bool channel_test(struct channel *c)
 {
     int done = 0;
-    if (c->moved == c->posted)
+    if (c->moved == c->posted) {
         return false;
+    }
     MPI_Test(&c->requests[c->moved % CHANNEL_WINDOW], &done, MPI_STATUS_IGNORE);
-    if (done)
-        moved(c);
+    if (done) {
+        channel_advance(c);
+    }
     return done;
 }
 
-static void send_note(struct channel *c)
+static void channel_send_note(struct channel *c)
 {
     c->notes_sent = 1;
-    MPI_Send(NULL, 0, MPI_BYTE, 0, TAG_FAILED, c->nodes->leaders); /* empty: does not wait */
+    MPI_Send(NULL, 0, MPI_BYTE, 0, TAG_FAILED,
+             c->nodes->leaders); /* an empty message: MPI_Send() does not wait for its receiver */
 }
 
-static void take_note(struct channel *c)
+static void channel_take_note(struct channel *c)
 {
     MPI_Recv(NULL, 0, MPI_BYTE, MPI_ANY_SOURCE, TAG_FAILED, c->nodes->leaders, MPI_STATUS_IGNORE);
     c->notes_taken++;
 }
 
-static void watch_failures(struct channel *c)
+static void channel_watch_failures(struct channel *c)
 {
     int there = 0;
     bool failed = atomic_load(&c->failed);
-    if (failed && !c->notes_sent && !c->root)
-        send_note(c);
-    if (!c->root)
+    if (failed && !c->notes_sent && !c->root) {
+        channel_send_note(c);
+    }
+    if (!c->root) {
         return;
+    }
     MPI_Iprobe(MPI_ANY_SOURCE, TAG_FAILED, c->nodes->leaders, &there, MPI_STATUS_IGNORE);
-    if (there)
-        take_note(c);
-    if (c->notes_taken + failed > (uint64_t)c->allowed)
+    if (there) {
+        channel_take_note(c);
+    }
+    if (c->notes_taken + failed > (uint64_t)c->allowed) {
         channel_stop(c);
+    }
 }
 
-static bool finished(struct channel *c)
+static bool channel_is_finished(struct channel *c)
 {
     pthread_mutex_lock(&c->lock);
     bool all = c->total && c->moved == c->total && c->consumed >= c->total - (CHANNEL_WINDOW - 1);
@@ -234,17 +251,16 @@ static bool finished(struct channel *c)
     return all;
 }
 
-/* Microseconds. Each look costs a turn of MPI's progress engine on a core that the node needs for
- * unpacking, and with several chunks in flight a late look delays nobody. */
-#define NAP_MIN 500
-#define NAP_MAX 2000
+/* Microseconds. Each look at the requests runs MPI's progress engine, on a core that the node needs
+ * for unpacking. With several chunks in flight a late look delays nobody. */
+enum { NAP_MIN = 500, NAP_MAX = 2000 };
 
 void channel_pump(struct channel *c, void (*tick)(void *), void *context)
 {
     unsigned nap = NAP_MIN;
-    while (!finished(c)) {
-        bool busy = post(c) | test(c);
-        watch_failures(c);
+    while (!channel_is_finished(c)) {
+        bool busy = channel_post(c) | channel_test(c);
+        channel_watch_failures(c);
         if (busy) {
             nap = NAP_MIN;
             continue;
@@ -262,6 +278,7 @@ uint64_t channel_notes_sent(const struct channel *c)
 
 void channel_take_notes(struct channel *c, uint64_t sent)
 {
-    while (c->notes_taken < sent)
-        take_note(c);
+    while (c->notes_taken < sent) {
+        channel_take_note(c);
+    }
 }

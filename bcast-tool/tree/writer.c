@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "tree/writer.h"
 
 #include <errno.h>
@@ -9,31 +10,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/crew.h"
 #include "base/io.h"
+#include "base/thread_pool.h"
 
-#define FILES_MAX 128 /* in a batch */
+enum { FILES_MAX = 128 }; /* in a batch */
 
-/* A file being made. The pieces of a large one are written by several threads in any order; the one
- * that drops the last reference completes it. */
+/* A file that is being written. Several threads may write pieces of a large file, in any order.
+ * Whoever drops the last reference completes it. */
 struct output {
     struct writer *writer;
     struct tree_dir *dir;
     char *name, *path;
     mode_t mode;
     struct timespec mtime;
-    uint64_t size; /* final once the caller has dropped its reference */
+    uint64_t size; /* final when the caller has dropped its reference */
     bool sparse;
-    pthread_mutex_t lock; /* for opening */
-    int fd;               /* -1 until the first piece */
+    pthread_mutex_t lock; /* held while the file is opened */
+    int fd;               /* -1 until the first piece is written */
     bool bad;             /* under lock */
     _Atomic int users;
 };
 
 struct piece {
     struct output *output;
-    size_t start, n; /* in the batch's room */
-    uint64_t offset; /* in the file */
+    size_t start, n; /* position and size in the batch's room */
+    uint64_t offset; /* position in the file */
 };
 
 struct batch {
@@ -45,60 +46,67 @@ struct batch {
 
 struct writer {
     struct batch *batches[WRITER_BATCHES];
-    struct crew *crew;     /* NULL: no threads, the caller's data goes straight into the files */
-    struct batch *filling; /* claimed */
-    struct output *output; /* begun and not ended */
+    struct thread_pool *pool; /* NULL: no threads; the caller's data goes straight into the files */
+    struct batch *filling;    /* the batch that is being filled, or NULL */
+    struct output *output;    /* the file between writer_begin() and writer_end(), or NULL */
     pthread_mutex_t lock;
-    struct fault fault; /* the first; under lock */
+    struct error error; /* the first error; under lock */
     _Atomic bool failed;
 };
 
-static void blame(struct output *o, const char *what)
+static void writer_blame(struct output *o, const char *what)
 {
     struct writer *w = o->writer;
     int error = errno;
     pthread_mutex_lock(&w->lock);
     errno = error;
-    fault_errno(&w->fault, o->path, what);
+    error_set_errno(&w->error, o->path, what);
     pthread_mutex_unlock(&w->lock);
     atomic_store(&w->failed, true);
 }
 
-/* The file's descriptor, opened by whoever comes first; -1 if the file has failed. */
-static int descriptor(struct output *o)
+/* The descriptor of the file, which the first caller opens. -1 if the file has failed. */
+static int writer_descriptor(struct output *o)
 {
     pthread_mutex_lock(&o->lock);
     if (o->fd < 0 && !o->bad) {
         o->fd = openat(tree_dir_fd(o->dir), o->name,
                        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, o->mode);
         o->bad = o->fd < 0;
-        if (o->bad)
-            blame(o, errno == EEXIST ? "the archive holds this name twice" : "cannot create");
+        if (o->bad) {
+            writer_blame(o,
+                         errno == EEXIST ? "the archive holds this name twice" : "cannot create");
+        }
     }
     int fd = o->fd;
     pthread_mutex_unlock(&o->lock);
     return fd;
 }
 
-static void complete(struct output *o)
+static void writer_complete_file(struct output *o)
 {
     struct timespec times[2] = {{0, UTIME_OMIT}, o->mtime};
-    int fd = descriptor(o);
-    if (fd < 0)
+    int fd = writer_descriptor(o);
+    if (fd < 0) {
         return;
-    if (o->sparse && ftruncate(fd, (off_t)o->size) < 0)
-        blame(o, "cannot set the size");
-    if (futimens(fd, times) < 0)
-        blame(o, "cannot set the time");
-    if (close(fd) < 0)
-        blame(o, "cannot close");
+    }
+    if (o->sparse && ftruncate(fd, (off_t)o->size) < 0) {
+        writer_blame(o, "cannot set the size");
+    }
+    if (futimens(fd, times) < 0) {
+        writer_blame(o, "cannot set the time");
+    }
+    if (close(fd) < 0) {
+        writer_blame(o, "cannot close");
+    }
 }
 
-static void drop(struct output *o)
+static void writer_drop_file(struct output *o)
 {
-    if (atomic_fetch_sub(&o->users, 1) != 1)
+    if (atomic_fetch_sub(&o->users, 1) != 1) {
         return;
-    complete(o);
+    }
+    writer_complete_file(o);
     tree_dir_put(o->dir);
     pthread_mutex_destroy(&o->lock);
     free(o->name);
@@ -106,25 +114,26 @@ static void drop(struct output *o)
     free(o);
 }
 
-static void write_batch(void *slot, void *tool)
+static void writer_write_batch(void *slot, void *tool)
 {
     (void)tool;
     struct batch *b = slot;
     for (int i = 0; i < b->n; i++) {
         struct piece *p = &b->pieces[i];
-        int fd = descriptor(p->output);
-        if (fd >= 0 && p->n && io_write(fd, b->room + p->start, p->n, (off_t)p->offset) < 0)
-            blame(p->output, "cannot write");
-        drop(p->output);
+        int fd = writer_descriptor(p->output);
+        if (fd >= 0 && p->n && io_write(fd, b->room + p->start, p->n, (off_t)p->offset) < 0) {
+            writer_blame(p->output, "cannot write");
+        }
+        writer_drop_file(p->output);
     }
 }
 
-static void *no_tool(void *context)
+static void *writer_no_tool(void *context)
 {
     return context;
 }
 
-static void free_no_tool(void *tool)
+static void writer_free_no_tool(void *tool)
 {
     (void)tool;
 }
@@ -132,34 +141,39 @@ static void free_no_tool(void *tool)
 struct writer *writer_new(int threads)
 {
     struct writer *w = io_alloc(sizeof *w);
-    struct crew_job job = {write_batch, no_tool, free_no_tool, w, threads};
+    struct thread_pool_work work = {writer_write_batch, writer_no_tool, writer_free_no_tool, w,
+                                    threads};
     pthread_mutex_init(&w->lock, NULL);
-    if (threads == 0)
+    if (threads == 0) {
         return w;
+    }
     for (int i = 0; i < WRITER_BATCHES; i++) {
         w->batches[i] = io_alloc(sizeof *w->batches[i]);
         w->batches[i]->room = io_alloc(WRITER_ROOM);
     }
-    w->crew = crew_new(&job, (void **)w->batches, WRITER_BATCHES);
+    w->pool = thread_pool_new(&work, (void **)w->batches, WRITER_BATCHES);
     return w;
 }
 
-static void submit(struct writer *w)
+static void writer_submit(struct writer *w)
 {
-    if (w->filling)
-        crew_submit(w->crew);
+    if (w->filling != NULL) {
+        thread_pool_submit(w->pool);
+    }
     w->filling = NULL;
 }
 
 void writer_free(struct writer *w)
 {
-    if (!w)
+    if (w == NULL) {
         return;
-    if (w->output)
+    }
+    if (w->output != NULL) {
         writer_end(w);
-    submit(w);
-    crew_free(w->crew);
-    for (int i = 0; w->batches[0] && i < WRITER_BATCHES; i++) {
+    }
+    writer_submit(w);
+    thread_pool_free(w->pool);
+    for (int i = 0; w->batches[0] != NULL && i < WRITER_BATCHES; i++) {
         free(w->batches[i]->room);
         free(w->batches[i]);
     }
@@ -167,25 +181,27 @@ void writer_free(struct writer *w)
     free(w);
 }
 
-/* A batch with room for one more piece and at least one byte. */
-static struct batch *batch(struct writer *w)
+/* A batch that has room for one more piece and for at least one byte. */
+static struct batch *writer_batch(struct writer *w)
 {
-    if (w->filling && (w->filling->n == FILES_MAX || w->filling->used == WRITER_ROOM))
-        submit(w);
-    if (w->filling)
+    if (w->filling != NULL && (w->filling->n == FILES_MAX || w->filling->used == WRITER_ROOM)) {
+        writer_submit(w);
+    }
+    if (w->filling != NULL) {
         return w->filling;
-    while (!(w->filling = crew_claim(w->crew))) {
-        crew_collect(w->crew);
-        crew_release(w->crew);
+    }
+    while ((w->filling = thread_pool_claim(w->pool)) == NULL) {
+        thread_pool_collect(w->pool);
+        thread_pool_release(w->pool);
     }
     w->filling->used = 0;
     w->filling->n = 0;
     return w->filling;
 }
 
-static struct piece *add_piece(struct writer *w)
+static struct piece *writer_add_piece(struct writer *w)
 {
-    struct batch *b = batch(w);
+    struct batch *b = writer_batch(w);
     struct piece *p = &b->pieces[b->n++];
     *p = (struct piece){w->output, b->used, 0, w->output->size};
     atomic_fetch_add(&w->output->users, 1);
@@ -205,32 +221,34 @@ void writer_begin(struct writer *w, struct tree_dir *dir, const char *name, cons
     w->output = o;
 }
 
-/* The piece that the next byte continues, if it is still in the batch being filled. */
-static struct piece *current(struct writer *w)
+/* The piece that the next byte continues; NULL if it is not in the batch that is being filled. */
+static struct piece *writer_current_piece(struct writer *w)
 {
     struct batch *b = w->filling;
-    struct piece *p = b && b->n ? &b->pieces[b->n - 1] : NULL;
-    return p && p->output == w->output && p->offset + p->n == w->output->size ? p : NULL;
+    struct piece *p = b != NULL && b->n ? &b->pieces[b->n - 1] : NULL;
+    return p != NULL && p->output == w->output && p->offset + p->n == w->output->size ? p : NULL;
 }
 
-static void write_now(struct output *o, const void *data, size_t n)
+static void writer_write_now(struct output *o, const void *data, size_t n)
 {
-    int fd = descriptor(o);
-    if (fd >= 0 && io_write(fd, data, n, (off_t)o->size) < 0)
-        blame(o, "cannot write");
+    int fd = writer_descriptor(o);
+    if (fd >= 0 && io_write(fd, data, n, (off_t)o->size) < 0) {
+        writer_blame(o, "cannot write");
+    }
     o->size += n;
 }
 
 void writer_data(struct writer *w, const void *data, size_t n)
 {
-    if (!w->crew) {
-        write_now(w->output, data, n);
+    if (w->pool == NULL) {
+        writer_write_now(w->output, data, n);
         return;
     }
     while (n) {
-        struct piece *p = current(w);
-        if (!p || w->filling->used == WRITER_ROOM)
-            p = add_piece(w);
+        struct piece *p = writer_current_piece(w);
+        if (p == NULL || w->filling->used == WRITER_ROOM) {
+            p = writer_add_piece(w);
+        }
         struct batch *b = w->filling;
         size_t part = WRITER_ROOM - b->used < n ? WRITER_ROOM - b->used : n;
         memcpy(b->room + b->used, data, part);
@@ -251,24 +269,26 @@ void writer_hole(struct writer *w, uint64_t n)
 void writer_end(struct writer *w)
 {
     struct output *o = w->output;
-    if (w->crew &&
-        !current(
-            w)) /* a piece without data: the last reference is dropped in a worker, if possible */
-        add_piece(w);
+    if (w->pool != NULL && writer_current_piece(w) == NULL) {
+        /* A piece without data: a thread of the pool, if possible, drops the last reference. */
+        writer_add_piece(w);
+    }
     w->output = NULL;
-    drop(o);
+    writer_drop_file(o);
 }
 
-int writer_flush(struct writer *w, struct fault *f)
+int writer_flush(struct writer *w, struct error *err)
 {
-    submit(w);
-    while (w->crew && crew_collect(w->crew))
-        crew_release(w->crew);
+    writer_submit(w);
+    while (w->pool != NULL && thread_pool_collect(w->pool) != NULL) {
+        thread_pool_release(w->pool);
+    }
     pthread_mutex_lock(&w->lock);
-    struct fault *own = &w->fault;
+    struct error *own = &w->error;
     int r = own->set ? -1 : 0;
-    if (own->set && !f->set)
-        *f = *own;
+    if (own->set && !err->set) {
+        *err = *own;
+    }
     pthread_mutex_unlock(&w->lock);
     return r;
 }

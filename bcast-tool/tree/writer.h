@@ -1,8 +1,10 @@
-/* Creates files in other threads: the caller describes them one after the other, the threads open,
- * write, time and close them, many small files a turn.
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * writer.h - creates files in threads of its own. The caller describes one file after the other;
+ * the threads open, write and close them and set their times, many small files at a time.
  *
- * One caller. Memory: WRITER_BATCHES x WRITER_ROOM, whatever the files' sizes.
- * A file exists for sure only after writer_flush. The umask must be 0.
+ * There is one caller. The memory is WRITER_BATCHES times WRITER_ROOM, whatever the sizes of the
+ * files. Only after writer_flush() is a file sure to exist. The umask must be 0.
  */
 #ifndef BCAST_TREE_WRITER_H
 #define BCAST_TREE_WRITER_H
@@ -13,30 +15,33 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "base/fault.h"
+#include "base/error.h"
 #include "tree/tree.h"
 
-#define WRITER_ROOM    ((size_t)512 << 10)
-#define WRITER_BATCHES 12
+enum {
+    WRITER_ROOM = 512 << 10, /* bytes of data in a batch */
+    WRITER_BATCHES = 12
+};
 
 struct writer; /* opaque */
 
-/* With 0 threads the caller writes, without copying the data first. */
+/* With 0 threads the caller writes itself, and the data is not copied before. */
 struct writer *writer_new(int threads);
-void writer_free(struct writer *w); /* waits for what was begun; NULL is allowed */
+void writer_free(struct writer *w); /* waits until all is written; NULL is allowed */
 
-/* Starts the file `name` in `dir` (kept open as long as needed). It must not exist. `path` is for
- * messages. */
+/* Starts the file `name` in `dir`, which must not exist yet. The writer keeps `dir` open as long as
+ * it needs it. `path` is for messages. */
 void writer_begin(struct writer *w, struct tree_dir *dir, const char *name, const char *path,
                   mode_t mode, const struct timespec *mtime);
 void writer_data(struct writer *w, const void *data, size_t n);
-void writer_hole(struct writer *w, uint64_t n); /* n bytes that read as zero */
+void writer_hole(struct writer *w, uint64_t n); /* `n` bytes that read as zero */
 void writer_end(struct writer *w);
 
-/* Waits until all files are there. -1 with `f` set if any file failed, now or before. */
-int writer_flush(struct writer *w, struct fault *f);
+/* Waits until all files are complete. Returns -1 with `err` set if one has failed since the writer
+ * was made. */
+int writer_flush(struct writer *w, struct error *err);
 
-/* Has any file failed? Cheap. The reason comes with writer_flush. */
+/* Has a file failed? This is cheap; writer_flush() gives the reason. */
 bool writer_failed(struct writer *w);
 
 #endif

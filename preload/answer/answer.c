@@ -20,7 +20,7 @@ int answer_stat(const struct record *r, bool follow, struct stat *st)
     if (s->stat_error == 0) {
         *st = s->target;
     }
-    return s->stat_error;
+    return -s->stat_error;
 }
 
 ssize_t answer_readlink(const struct record *r, char *buf, size_t size)
@@ -51,7 +51,7 @@ void answer_fstat(const struct node_cache *node, struct stat *st)
     }
 }
 
-static struct statx_timestamp timestamp(struct timespec t)
+static struct statx_timestamp answer_timestamp(struct timespec t)
 {
     return (struct statx_timestamp){.tv_sec = t.tv_sec, .tv_nsec = (unsigned)t.tv_nsec};
 }
@@ -78,9 +78,9 @@ void answer_fstatx(const struct node_cache *node, struct statx *stx)
     stx->stx_ino = st->st_ino;
     stx->stx_size = (unsigned long long)st->st_size;
     stx->stx_blocks = (unsigned long long)st->st_blocks;
-    stx->stx_atime = timestamp(st->st_atim);
-    stx->stx_mtime = timestamp(st->st_mtim);
-    stx->stx_ctime = timestamp(st->st_ctim);
+    stx->stx_atime = answer_timestamp(st->st_atim);
+    stx->stx_mtime = answer_timestamp(st->st_mtim);
+    stx->stx_ctime = answer_timestamp(st->st_ctim);
     stx->stx_dev_major = major(st->st_dev);
     stx->stx_dev_minor = minor(st->st_dev);
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * answer.h - from an entry of the node cache to what the call returns: a struct stat, a descriptor,
- * a DIR, a path.
+ * answer.h - turns a record of the node cache into what the call returns: a struct stat, the target
+ * of a link, the file to open.
  *
- * Each function is given the record that resolve() found. Those that need the mirror can fail where
- * the cache's files are gone; they say so, and the caller makes the real call.
+ * The caller passes the record that resolve() found, which is a success (its `error` is 0).
+ * Functions that need the mirror fail if the name is too long; the caller then makes the real call.
+ * Errors are -errno.
+ *
+ * Thread rules: any thread, also in signal handlers and forked children. errno is never touched.
  */
 #ifndef FASTIMPORT_ANSWER_ANSWER_H
 #define FASTIMPORT_ANSWER_ANSWER_H
@@ -15,18 +18,18 @@
 
 #include "cache/node.h"
 
-/* stat or lstat from a RECORD_STAT: 0 or an errno value. */
+/* stat(2) or, without `follow`, lstat(2) from a RECORD_STAT. Returns 0 or -errno. */
 int answer_stat(const struct record *record, bool follow, struct stat *st);
 
-/* readlink from a RECORD_STAT: the length, or -errno (EINVAL: no symlink). */
+/* readlink(2) from a RECORD_STAT. Returns the length or -errno (-EINVAL: not a symlink). */
 ssize_t answer_readlink(const struct record *record, char *buf, size_t size);
 
-/* The mirror file's name for a RECORD_CONTENT; false if it is too long. */
+/* Writes the name of the mirror file of a RECORD_CONTENT. Returns false if it does not fit. */
 bool answer_mirror(const struct node_cache *node, const struct record *record, char *name,
                    size_t size);
 
-/* Makes what fstat says of a mirror file into what it would say of the original; leaves other files
- * alone. */
+/* Corrects the result of fstat(2) or statx(2): if it describes a mirror file, it becomes that of
+ * the original. Other results stay as they are. */
 void answer_fstat(const struct node_cache *node, struct stat *st);
 void answer_fstatx(const struct node_cache *node, struct statx *stx);
 

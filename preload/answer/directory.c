@@ -10,10 +10,10 @@
 
 static const uint64_t magic = 0xfa57d1a4fa57d1a4;
 
-enum { STREAMS = 64, WAIT_BUDGET = 1000 };
+enum { STREAMS = 64, MOST_NAPS = 1000, NAP_NS = 100000 };
 
-/* Streams that are open, as far as there is room. A slot in use by directory_hold_all() holds
- * `busy`. */
+/* The open streams, as many as there is room for. While directory_open_originals() uses a stream
+ * its slot holds `busy`. */
 static _Atomic(struct directory *) streams[STREAMS];
 static struct directory busy;
 
@@ -29,22 +29,22 @@ static int directory_enter(struct directory *d)
     return -1;
 }
 
-/* False: another thread was using the stream when this process was forked; nobody will ever give it
- * back. */
+/* Takes the stream out of the table. Returns false if another thread was using it when this process
+ * was forked: that thread does not exist here and will never put it back. */
 static bool directory_leave(struct directory *d)
 {
-    for (int i = 0; d->slot >= 0 && i < WAIT_BUDGET; i++) {
+    for (int i = 0; d->slot >= 0 && i < MOST_NAPS; i++) {
         struct directory *expected = d;
 
         if (atomic_compare_exchange_strong(&streams[d->slot], &expected, NULL)) {
             return true;
         }
-        sys_nap_ns(100000);
+        sys_nap_ns(NAP_NS);
     }
     return d->slot < 0;
 }
 
-void directory_hold_all(void)
+void directory_open_originals(void)
 {
     for (int i = 0; i < STREAMS; i++) {
         struct directory *d = atomic_load(&streams[i]);

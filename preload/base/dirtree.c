@@ -5,12 +5,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 
-struct dirent_kernel { /* getdents64(2) */
+struct dirent_kernel { /* the layout of getdents64(2) */
     uint64_t d_ino;
     int64_t d_off;
     unsigned short d_reclen;
@@ -39,8 +41,8 @@ static bool visit_all(const char *entries, ssize_t n, struct dirtree_visit *v)
     return true;
 }
 
-/* The entries are not on the stack: trees are deep, and a handler of a crash that calls exec has
- * little of it. */
+/* The buffer is not on the stack: this recurses into deep trees, and a crash handler that calls
+ * exec has a small stack. */
 int dirtree_each(int dirfd, bool (*visit)(void *, const char *, unsigned char), void *context)
 {
     struct dirtree_visit v = {visit, context};
@@ -56,40 +58,106 @@ int dirtree_each(int dirfd, bool (*visit)(void *, const char *, unsigned char), 
     return n > 0 ? 0 : (int)n;
 }
 
+/* --- removing --- */
+
 struct removal {
-    int dirfd;
-    int error;
+    dev_t device; /* of the top; 0: not known yet */
+    int error;    /* the first */
+    char *failed; /* the name that the error is about; NULL: nobody asks */
 };
 
-static bool remove_entry(void *context, const char *name, unsigned char type)
-{
-    struct removal *removal = context;
-    int error = type == DT_DIR ? dirtree_remove(removal->dirfd, name)
-                               : sys_unlinkat(removal->dirfd, name, 0);
+struct level {
+    struct removal *removal;
+    int dirfd;
+};
 
-    if (error == -EISDIR) {
-        error = dirtree_remove(removal->dirfd, name);
+static void dirtree_note_error(struct removal *removal, const char *name, int error)
+{
+    if (error == 0 || removal->error != 0) {
+        return;
     }
-    if (error != 0 && removal->error == 0) {
-        removal->error = error;
+    removal->error = error;
+    if (removal->failed != NULL) {
+        snprintf(removal->failed, DIRTREE_NAME, "%s", name);
     }
+}
+
+/* The mode is changed through the descriptor: the name could be another thing by now. chmod(2)
+ * takes the descriptor's own name, for fchmod(2) refuses O_PATH. */
+int dirtree_open(int dirfd, const char *name)
+{
+    struct stat st;
+    char by_number[64];
+    int fd = sys_openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    int open_fd;
+
+    if (fd < 0) {
+        return fd;
+    }
+    if (sys_fstat(fd, &st) == 0 && (st.st_mode & S_IRWXU) != S_IRWXU && st.st_uid == geteuid()) {
+        snprintf(by_number, sizeof by_number, "/proc/self/fd/%d", fd);
+        sys_chmod(by_number, S_IRWXU);
+    }
+    open_fd = sys_openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    sys_close(fd);
+    return open_fd;
+}
+
+static int dirtree_remove_entry(struct removal *removal, int dirfd, const char *name);
+
+/* Another process may remove the same tree: what is gone already is no error here. */
+static bool dirtree_remove_visited(void *context, const char *name, unsigned char type)
+{
+    struct level *level = context;
+    int error = dirtree_remove_entry(level->removal, level->dirfd, name);
+
+    (void)type;
+    dirtree_note_error(level->removal, name, error == -ENOENT ? 0 : error);
     return true;
+}
+
+static int dirtree_empty(struct removal *removal, int fd)
+{
+    struct level inside = {removal, fd};
+    struct stat st;
+    int error = sys_fstat(fd, &st);
+
+    if (error == 0 && removal->device != 0 && st.st_dev != removal->device) {
+        return -EXDEV;
+    }
+    if (error == 0) {
+        removal->device = st.st_dev;
+        error = dirtree_each(fd, dirtree_remove_visited, &inside);
+    }
+    return error;
+}
+
+static int dirtree_remove_entry(struct removal *removal, int dirfd, const char *name)
+{
+    int error = sys_unlinkat(dirfd, name, 0);
+    int fd;
+
+    if (error != -EISDIR && error != -EPERM) { /* EPERM: POSIX's error for a directory */
+        return error;
+    }
+    fd = dirtree_open(dirfd, name);
+    if (fd < 0) {
+        return fd == -ENOTDIR ? error : fd;
+    }
+    error = dirtree_empty(removal, fd);
+    sys_close(fd);
+    return error != 0 ? error : sys_unlinkat(dirfd, name, AT_REMOVEDIR);
+}
+
+int dirtree_remove_telling(int dirfd, const char *name, char *failed)
+{
+    struct removal removal = {.failed = failed};
+
+    dirtree_note_error(&removal, name, dirtree_remove_entry(&removal, dirfd, name));
+    return removal.error;
 }
 
 int dirtree_remove(int dirfd, const char *name)
 {
-    struct removal inside = {
-        sys_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0), 0};
-    int error;
-
-    if (inside.dirfd == -ENOTDIR || inside.dirfd == -ELOOP) {
-        return sys_unlinkat(dirfd, name, 0);
-    }
-    if (inside.dirfd < 0) {
-        return inside.dirfd;
-    }
-    dirtree_each(inside.dirfd, remove_entry, &inside);
-    sys_close(inside.dirfd);
-    error = sys_unlinkat(dirfd, name, AT_REMOVEDIR);
-    return inside.error != 0 ? inside.error : error;
+    return dirtree_remove_telling(dirfd, name, NULL);
 }

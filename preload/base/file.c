@@ -18,11 +18,11 @@
 
 enum { SLOW_READER_NS = 1000000000, NAP_NS = 1000000, NAMES = 8 };
 
-/* --- what a name stands for --- */
+/* --- classification of names --- */
 
-/* Of a name that the kernel resolves to an open descriptor of this process; -1: it is none. To
- * rename something onto such a name would break it for everybody. */
-static int descriptor_of(const char *name)
+/* If the kernel resolves this name to an open descriptor of this process: the descriptor; else -1.
+ * A rename onto such a name (/dev/stdout) would break it for all processes. */
+static int file_named_descriptor(const char *name)
 {
     static const char *const prefixes[] = {"/dev/fd/", "/proc/self/fd/"};
     char *end;
@@ -42,7 +42,7 @@ static int descriptor_of(const char *name)
     return -1;
 }
 
-static bool is_trusted(const struct stat *st)
+static bool file_is_trusted(const struct stat *st)
 {
     return st->st_uid == 0 || st->st_uid == geteuid();
 }
@@ -54,9 +54,8 @@ static bool takes_a_stream(mode_t mode)
 
 enum kind { REPLACEABLE, STREAM, NEITHER };
 
-/* What would happen to the file of that name. A link that somebody else made is not looked through,
- * and a FIFO of somebody else's is not written to: both are replaced, if the directory allows it.
- */
+/* How to write to the file of this name. A symlink that somebody else owns is not followed, and a
+ * FIFO that somebody else owns is not written to: both are replaced if the directory permits it. */
 static enum kind file_kind_of(const char *name)
 {
     struct stat st;
@@ -66,10 +65,10 @@ static enum kind file_kind_of(const char *name)
         return REPLACEABLE;
     }
     is_link = S_ISLNK(st.st_mode);
-    if (is_link && (!is_trusted(&st) || sys_stat(name, &st) != 0)) {
+    if (is_link && (!file_is_trusted(&st) || sys_stat(name, &st) != 0)) {
         return REPLACEABLE;
     }
-    if (S_ISREG(st.st_mode) || (S_ISFIFO(st.st_mode) && !is_trusted(&st))) {
+    if (S_ISREG(st.st_mode) || (S_ISFIFO(st.st_mode) && !file_is_trusted(&st))) {
         return REPLACEABLE;
     }
     if (S_ISDIR(st.st_mode)) {
@@ -80,8 +79,9 @@ static enum kind file_kind_of(const char *name)
 
 /* --- writing --- */
 
-/* O_EXCL makes no file where there is anything, and follows no link. */
-static int create_beside(const char *name, mode_t mode, char temporary[FI_PATH_MAX])
+/* Creates a temporary file in the directory of `name`. With O_EXCL and O_NOFOLLOW the call fails if
+ * anything, also a symlink, has this name. */
+static int file_create_beside(const char *name, mode_t mode, char temporary[FI_PATH_MAX])
 {
     size_t length = strlen(name);
     size_t directory = (size_t)(path_name(name, length) - name);
@@ -99,7 +99,7 @@ static int create_beside(const char *name, mode_t mode, char temporary[FI_PATH_M
     return fd;
 }
 
-/* A reader that has stopped is waited for a second. */
+/* A FIFO whose reader has stopped gives EAGAIN: retry for one second. */
 static int file_write_all(int fd, const char *bytes, size_t size)
 {
     int64_t give_up = sys_now_ns() + SLOW_READER_NS;
@@ -119,8 +119,9 @@ static int file_write_all(int fd, const char *bytes, size_t size)
     return 0;
 }
 
-/* The reader may have gone: that is an error, and no signal for the program. */
-static int write_stream(int fd, const void *bytes, size_t size)
+/* Writes to a FIFO whose reader may have gone. SIGPIPE is blocked, and removed if our write has
+ * raised it: the program must see an error of ours neither as a signal nor as a pending one. */
+static int file_write_stream(int fd, const void *bytes, size_t size)
 {
     const struct timespec at_once = {0, 0};
     sigset_t sigpipe, before, pending;
@@ -138,10 +139,10 @@ static int write_stream(int fd, const void *bytes, size_t size)
     return error;
 }
 
-static int base_file_replace(const char *name, const void *bytes, size_t size, mode_t mode)
+static int file_write_and_rename(const char *name, const void *bytes, size_t size, mode_t mode)
 {
     char temporary[FI_PATH_MAX];
-    int fd = create_beside(name, mode, temporary);
+    int fd = file_create_beside(name, mode, temporary);
     int error;
 
     if (fd < 0) {
@@ -160,10 +161,10 @@ static int base_file_replace(const char *name, const void *bytes, size_t size, m
 
 int file_replace(const char *name, const void *bytes, size_t size, mode_t mode)
 {
-    if (descriptor_of(name) >= 0 || file_kind_of(name) != REPLACEABLE) {
+    if (file_named_descriptor(name) >= 0 || file_kind_of(name) != REPLACEABLE) {
         return -EINVAL;
     }
-    return base_file_replace(name, bytes, size, mode);
+    return file_write_and_rename(name, bytes, size, mode);
 }
 
 static int file_put_stream(const char *name, const void *bytes, size_t size)
@@ -173,7 +174,7 @@ static int file_put_stream(const char *name, const void *bytes, size_t size)
     int error = fd < 0 ? fd : sys_fstat(fd, &st);
 
     if (error == 0) {
-        error = takes_a_stream(st.st_mode) ? write_stream(fd, bytes, size) : -EINVAL;
+        error = takes_a_stream(st.st_mode) ? file_write_stream(fd, bytes, size) : -EINVAL;
     }
     if (fd >= 0) {
         sys_close(fd);
@@ -183,14 +184,14 @@ static int file_put_stream(const char *name, const void *bytes, size_t size)
 
 int file_put(const char *name, const void *bytes, size_t size, mode_t mode)
 {
-    int fd = descriptor_of(name);
+    int fd = file_named_descriptor(name);
 
     if (fd >= 0) {
-        return write_stream(fd, bytes, size);
+        return file_write_stream(fd, bytes, size);
     }
     switch (file_kind_of(name)) {
     case REPLACEABLE:
-        return base_file_replace(name, bytes, size, mode);
+        return file_write_and_rename(name, bytes, size, mode);
     case STREAM:
         return file_put_stream(name, bytes, size);
     default:
@@ -200,12 +201,13 @@ int file_put(const char *name, const void *bytes, size_t size, mode_t mode)
 
 /* --- appending --- */
 
-/* O_NONBLOCK: a FIFO without a reader is an error, one whose reader has stopped loses lines. A link
- * that is swapped between the two looks is the kernel's to refuse (fs.protected_symlinks). */
+/* O_NONBLOCK: opening a FIFO without a reader is an error, and a FIFO whose reader has stopped
+ * loses lines instead of blocking us. If somebody swaps the link between lstat() and open(),
+ * fs.protected_symlinks (proc(5)) refuses it. */
 int file_open_to_append(const char *name, mode_t mode)
 {
     const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-    int known = descriptor_of(name);
+    int known = file_named_descriptor(name);
     struct stat st;
     int fd;
 
@@ -213,7 +215,7 @@ int file_open_to_append(const char *name, mode_t mode)
         return sys_fcntl(known, F_DUPFD_CLOEXEC, 3);
     }
     fd = sys_open(name, flags | O_NOFOLLOW, mode);
-    if (fd == -ELOOP && sys_lstat(name, &st) == 0 && is_trusted(&st)) {
+    if (fd == -ELOOP && sys_lstat(name, &st) == 0 && file_is_trusted(&st)) {
         fd = sys_open(name, flags, mode);
     }
     return fd;

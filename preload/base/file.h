@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * file.h - files that fastimport writes for the user: a plan, a report, a log. None of them follows
- * a symlink that somebody else has put in its place.
+ * file.h - files that fastimport writes for the user: a plan, a report, a log.
  *
- * Results are 0 or -errno. No file is ever half written: a new one is made beside the old one,
- * under a name that nobody can guess, and renamed. Where the old one was a symlink, the link is
- * replaced, not what it points to.
+ * Nobody can make fastimport write through a symlink that he has planted: a symlink is followed
+ * only if the user or root owns it. No file is ever half written: the new contents go to a
+ * temporary file in the same directory, under a name that nobody can guess, which is then renamed.
+ * Where the old name was a symlink, the rename replaces the link and not its target.
  *
- * Thread rules: any thread; no two for the same name.
+ * Results are 0 or -errno. Thread rules: any thread, but no two threads for the same name.
  */
 #ifndef FASTIMPORT_BASE_FILE_H
 #define FASTIMPORT_BASE_FILE_H
@@ -15,20 +15,21 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Replaces a regular file, or a symlink to one, or makes a new file. mode: less the umask. -EINVAL
- * where the name is that of something else: a device, a FIFO, a directory. */
+/* Creates a regular file, or replaces one, or replaces a symlink. The umask applies to `mode`.
+ * Returns -EINVAL if the name is that of a device, a FIFO or a directory. */
 int file_replace(const char *name, const void *bytes, size_t size, mode_t mode);
 
-/* The same, but a character device, a FIFO of the user's or root's, and a name of a descriptor
- * (/dev/stdout, /dev/fd/N, /proc/self/fd/N) are written to. Never waits for a reader. */
+/* As file_replace(), but writes into a character device, into a FIFO that the user or root owns,
+ * and into an open descriptor by its name (/dev/stdout, /dev/fd/N, /proc/self/fd/N). Opening a FIFO
+ * never waits for its reader. */
 int file_put(const char *name, const void *bytes, size_t size, mode_t mode);
 
-/* Opens a file to append to, and makes it if it is not there; also a device, a FIFO that has a
- * reader, or a descriptor by its name. -ELOOP for a symlink that is neither the user's nor root's.
- * Returns the descriptor. */
+/* Opens a file for appending and creates it if it does not exist. The name may also be that of a
+ * device, of a FIFO with a reader, or of an open descriptor. Returns the descriptor; -ELOOP for a
+ * symlink that neither the user nor root owns. The caller closes the descriptor. */
 int file_open_to_append(const char *name, mode_t mode);
 
-/* Makes a directory and those above it that are missing, each with this mode. */
+/* Creates a directory and its missing parents, each with this mode (mkdir -p). */
 int file_make_directory(const char *name, mode_t mode);
 
 #endif

@@ -12,18 +12,18 @@
 
 _Atomic int fs_view_changes;
 _Atomic bool fs_view_changed;
-__thread bool fs_view_kept;
-_Atomic int view_user_changes;
-_Atomic bool view_user_changed;
+__thread bool fs_view_pinned;
+_Atomic int fs_view_user_changes;
+_Atomic bool fs_view_user_changed;
 
-void fs_view_keep(void)
+void fs_view_pin(void)
 {
-    fs_view_kept = sys_own_directories() == 0;
+    fs_view_pinned = sys_own_directories() == 0;
 }
 
-/* Where "/" is mounted: what is bound over a part of it, and then entered by chroot(2), has the
- * same root directory. 0: not known. (Not by statx(2), which a child may be forbidden to call:
- * seccomp(2).) */
+/* The mount id of "/". A root directory that is bind-mounted over a part of the tree and then
+ * entered by chroot(2) has the same device and inode, but another mount id. Returns 0 if it is not
+ * known. statx(2) would tell it too, but a seccomp(2) filter may forbid that in a child. */
 static uint64_t mount_of_root(void)
 {
     int fd = sys_open("/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
@@ -64,23 +64,23 @@ void fs_view_begin_change(void)
     atomic_fetch_add(&fs_view_changes, 1);
 }
 
-void view_begin_user_change(void)
+void fs_view_begin_user_change(void)
 {
-    atomic_fetch_add(&view_user_changes, 1);
+    atomic_fetch_add(&fs_view_user_changes, 1);
 }
 
-void view_end_user_change(bool is_other)
+void fs_view_end_user_change(bool changed)
 {
-    if (is_other) {
-        atomic_store(&view_user_changed, true);
+    if (changed) {
+        atomic_store(&fs_view_user_changed, true);
     } else {
-        atomic_fetch_sub(&view_user_changes, 1);
+        atomic_fetch_sub(&fs_view_user_changes, 1);
     }
 }
 
-void fs_view_end_change(bool is_other)
+void fs_view_end_change(bool changed)
 {
-    if (is_other) {
+    if (changed) {
         atomic_store(&fs_view_changed, true);
     } else {
         atomic_fetch_sub(&fs_view_changes, 1);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fs_view.h - which files does a name name here? That is said by the mount namespace and the root
- * directory of a process (mount_namespaces(7), chroot(2)), and may differ between a rank and its
- * children, and change while it runs.
+ * fs_view.h - the mount view of a thread: its mount namespace and its root directory
+ * (mount_namespaces(7), chroot(2)).
+ *
+ * Two processes with different mount views may find different files under the same path. The view
+ * may differ between a rank and its children, and a program may change it while it runs. What was
+ * looked up under one view must not be served under another.
  *
  * Thread rules: any thread, also in signal handlers and forked children.
  */
@@ -13,44 +16,47 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of this thread: equal in two processes of a machine that see the same. 0: not known (no /proc),
- * so equal to nobody's. */
+/* Identifies the mount view of this thread: two processes on one machine with the same number see
+ * the same files. 0 means that it cannot be found out (no /proc): treat it as different from every
+ * other. */
 uint64_t fs_view_identity(void);
 
 extern _Atomic int fs_view_changes;
 extern _Atomic bool fs_view_changed;
-extern _Atomic int view_user_changes;
-extern _Atomic bool view_user_changed;
-extern __thread bool fs_view_kept __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern _Atomic int fs_view_user_changes;
+extern _Atomic bool fs_view_user_changed;
+extern __thread bool fs_view_pinned
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-/* This thread, of ours, keeps the view that it has whatever the program does: its directories (root
- * and working directory) are its own from now on, and those of threads that it starts. Where the
- * kernel refuses that (seccomp(2)), nothing happens. */
-void fs_view_keep(void);
+/* Pins the mount view of the calling thread, one of fastimport's own: from now on this thread and
+ * those that it starts have a root directory and a working directory of their own (unshare(2),
+ * CLONE_FS), which the program's chroot(2) and chdir(2) do not change. If the kernel refuses
+ * (seccomp(2)), nothing happens. */
+void fs_view_pin(void);
 
-/* A call that may change the view is about to be made; what a name names is uncertain from now on.
- */
+/* Call this before a call that may change the mount view. Until the matching end, look-ups of
+ * threads that are not pinned are uncertain. */
 void fs_view_begin_change(void);
-/* And was made. is_other: names name something else for good; false: nothing has changed. */
-void fs_view_end_change(bool is_other);
+/* Call this after it. changed: the view has changed for good; false: it is what it was before. */
+void fs_view_end_change(bool changed);
 
-/* The same of the user and the groups of all threads: names may name nothing for them. */
-void view_begin_user_change(void);
-void view_end_user_change(bool is_other);
+/* The same for calls that change the user or the groups: afterwards permissions may hide files. */
+void fs_view_begin_user_change(void);
+void fs_view_end_user_change(bool changed);
 
-/* May what was just found under a name be told to others, who see what this process saw at its
- * start? */
+/* May other processes be told what this thread has just found under a path? Only while nothing has
+ * changed, or is changing, since the process started. */
 static inline bool fs_view_is_certain(void)
 {
-    return atomic_load(&view_user_changes) == 0 &&
-           (fs_view_kept || atomic_load(&fs_view_changes) == 0);
+    return atomic_load(&fs_view_user_changes) == 0 &&
+           (fs_view_pinned || atomic_load(&fs_view_changes) == 0);
 }
 
-/* This thread may have another view than the process had at its start. */
-static inline bool fs_view_is_other(void)
+/* This thread may see other files than the process saw at its start. */
+static inline bool fs_view_has_changed(void)
 {
-    return atomic_load_explicit(&view_user_changed, memory_order_relaxed) ||
-           (!fs_view_kept && atomic_load_explicit(&fs_view_changed, memory_order_relaxed));
+    return atomic_load_explicit(&fs_view_user_changed, memory_order_relaxed) ||
+           (!fs_view_pinned && atomic_load_explicit(&fs_view_changed, memory_order_relaxed));
 }
 
 #endif

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * guard.h - "this thread is inside fastimport": its calls go straight to libc.
+ * guard.h - marks a thread as being inside fastimport, so that wrappers pass its calls to libc.
  *
- * Our own code uses sys.h, but what it calls (an MPI library, dlopen, malloc) may open and stat
- * files, and must not come back into us. Wrappers ask fi_inside() first; everything that may call
- * out holds the guard. Per thread, nests, costs one TLS access (initial-exec: the library is always
- * preloaded).
+ * fastimport's own code makes system calls through sys.h. But what it calls (an MPI library,
+ * dlopen, malloc) may open and stat files through the wrappers, and must not re-enter fastimport.
+ * Every wrapper asks fi_inside() first. Code that calls out of fastimport does so between
+ * fi_enter() and fi_leave(), which nest.
+ *
+ * Thread rules: the depth is per thread. Asking costs one access to thread-local storage
+ * (initial-exec model, since the library is always preloaded).
  */
 #ifndef FASTIMPORT_BASE_GUARD_H
 #define FASTIMPORT_BASE_GUARD_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* hash.h - one 64-bit hash for keys of the node cache and names in listings: XXH3 (xxhash.com),
- * seeded by kind. */
+/* hash.h - the one 64-bit hash, for keys of the node cache and for names in listings: XXH3
+ * (https://xxhash.com). The seed tells kinds of keys apart. */
 #ifndef FASTIMPORT_BASE_HASH_H
 #define FASTIMPORT_BASE_HASH_H
 

@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/held.h"
+#include "base/protected_fd.h"
 #include "base/sys.h"
 
 static struct {
     enum log_level threshold;
-    int file;            /* its entry (base/held.h); -1: standard error */
-    _Atomic bool closed; /* standard error, by the program */
+    int file;            /* entry of its descriptor (base/protected_fd.h); -1: standard error */
+    _Atomic bool closed; /* the program has closed standard error */
     int rank;
 } logger = {LOG_WARN, -1, false, -1};
 
@@ -26,7 +26,7 @@ int log_configure(enum log_level level, const char *file, int rank)
 
     logger.threshold = level;
     logger.rank = rank;
-    held_close(logger.file);
+    protected_fd_close(logger.file);
     logger.file = -1;
     if (file == NULL) {
         return 0;
@@ -34,7 +34,7 @@ int log_configure(enum log_level level, const char *file, int rank)
     fd = file_open_to_append(file, 0644);
     if (fd >= 0) {
         fd = sys_move_high(fd);
-        logger.file = held_add(fd, HELD_OURS);
+        logger.file = protected_fd_add(fd, PROTECTED_OURS);
         if (logger.file < 0) {
             sys_close(fd);
         }
@@ -52,12 +52,13 @@ void log_error_opened(void)
     atomic_store(&logger.closed, false);
 }
 
-/* -1: nowhere. Neither a file of the program's that has our number by now, nor one that it has
- * opened as 2 because that was free. */
-static int where_to(void)
+/* The descriptor to write to, or -1 for none. It is neither a file of the program which now has the
+ * number of our log file, nor a file that got number 2 because the program had closed standard
+ * error. */
+static int log_descriptor(void)
 {
     if (logger.file >= 0) {
-        return held_fd(logger.file);
+        return protected_fd_get(logger.file);
     }
     return atomic_load(&logger.closed) ? -1 : STDERR_FILENO;
 }
@@ -88,9 +89,9 @@ void log_line(enum log_level level, const char *format, ...)
         n = (int)sizeof line - 2;
     }
     line[n++] = '\n';
-    fd = where_to();
+    fd = log_descriptor();
     if (fd < 0 || write(fd, line, (size_t)n) < 0) {
-        /* nowhere left to say it */
+        /* there is nowhere left to report this error */
     }
     errno = saved;
 }

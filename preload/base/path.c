@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* Appends one component; false if it, or the whole, gets too long. */
+/* Appends one component. Returns false if it or the whole path gets too long. */
 static bool path_append(struct fi_path *out, const char *component, size_t length)
 {
     if (length > FI_NAME_MAX || out->length + 1 + length >= sizeof out->text) {

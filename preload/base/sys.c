@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* syscall(2) reports through errno; the callers want the kernel's own convention, and errno
- * untouched. */
+/* syscall(2) reports errors in errno. Callers expect the kernel's convention and an untouched
+ * errno. */
 static long sys_call(long number, long a, long b, long c, long d, long e, long f)
 {
     int saved = errno;
@@ -68,7 +68,8 @@ int sys_lstat(const char *path, struct stat *st)
 
 int sys_fstat(int fd, struct stat *st)
 {
-    return sys_fstatat(fd, "", st, AT_EMPTY_PATH); /* as libc: some filters know no other */
+    return sys_fstatat(fd, "", st, AT_EMPTY_PATH); /* as libc does: some seccomp filters allow only
+                                                    * this */
 }
 
 int sys_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx)
@@ -105,7 +106,8 @@ ssize_t sys_readlinkat(int dirfd, const char *path, char *buf, size_t size)
 ssize_t sys_readlink(const char *path, char *buf, size_t size)
 {
 #ifdef SYS_readlink
-    return CALL3(SYS_readlink, path, buf, size); /* as libc: some filters know no other */
+    return CALL3(SYS_readlink, path, buf, size); /* as libc does: some seccomp filters allow only
+                                                  * this */
 #else
     return sys_readlinkat(AT_FDCWD, path, buf, size);
 #endif
@@ -137,7 +139,10 @@ int sys_canonical(const char *path, char *buf, size_t size)
     n = sys_readlink(link, buf, size - 1);
     sys_close(fd);
     buf[n > 0 ? n : 0] = '\0';
-    return n < 0 ? (int)n : buf[0] == '/' ? 0 : -ENOENT;
+    if (n < 0) {
+        return (int)n;
+    }
+    return buf[0] == '/' ? 0 : -ENOENT;
 }
 
 ssize_t sys_getdents64(int fd, void *buf, size_t size)
@@ -183,6 +188,11 @@ int sys_rename(const char *from, const char *to)
 int sys_link(const char *from, const char *to)
 {
     return (int)CALL5(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+int sys_chmod(const char *path, mode_t mode)
+{
+    return (int)CALL3(SYS_fchmodat, AT_FDCWD, path, mode);
 }
 
 int sys_fchmod(int fd, mode_t mode)
@@ -318,7 +328,8 @@ uint64_t sys_random(void)
 {
     uint64_t value;
 
-    if (CALL3(SYS_getrandom, &value, sizeof value, 0) != sizeof value) { /* before Linux 3.17 */
+    if (CALL3(SYS_getrandom, &value, sizeof value, 0) != sizeof value) { /* getrandom(2) came with
+                                                                          * Linux 3.17 */
         value = (uint64_t)sys_now_ns() * 0x9e3779b97f4a7c15 ^ (uint64_t)sys_getpid() << 32;
     }
     return value;
@@ -350,7 +361,7 @@ bool sys_exists(pid_t pid)
     return sys_stat("/proc/self", &st) != 0 || sys_stat(name, &st) != -ENOENT;
 }
 
-static int field(const char *text, const char *name)
+static int sys_status_field(const char *text, const char *name)
 {
     const char *at = strstr(text, name);
 
@@ -365,8 +376,8 @@ int sys_filters(void)
     if (sys_read_file("/proc/thread-self/status", text, sizeof text) <= 0) {
         return 0;
     }
-    n = field(text, "\nSeccomp_filters:");
-    return n >= 0 ? n : field(text, "\nSeccomp:") > 0;
+    n = sys_status_field(text, "\nSeccomp_filters:");
+    return n >= 0 ? n : sys_status_field(text, "\nSeccomp:") > 0;
 }
 
 int sys_own_directories(void)

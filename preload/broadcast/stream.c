@@ -216,7 +216,7 @@ static void stream_publish(struct stream_reader *reader, int error)
     }
     if (r->kind == RECORD_LIVE) {
         if (!change_note_live(reader->node, r->path, r->path_length, (ino_t)r->argument)) {
-            change_lost(reader->node);
+            changes_mark_lost(reader->node);
         }
         reader->announced++;
     }

@@ -7,7 +7,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 
-/* The payload of a changed inode. */
+/* the payload of a CHANGE_INODE record */
 struct change_inode {
     struct stat st;
     char path[]; /* NUL-terminated */
@@ -31,12 +31,12 @@ static bool changes_covers(const struct record *r, enum change_extent extent)
     return r != NULL && (record_flags(r) & extent) == extent;
 }
 
-bool changes_lost(const struct node_cache *node)
+bool changes_are_lost(const struct node_cache *node)
 {
     return atomic_load_explicit(&node->index.header->lost_changes, memory_order_relaxed) != 0;
 }
 
-void change_lost(struct node_cache *node)
+void changes_mark_lost(struct node_cache *node)
 {
     atomic_store(&node->index.header->lost_changes, 1);
     atomic_fetch_add(&node->index.header->invalidations, 1);
@@ -74,19 +74,9 @@ bool change_of_name(const struct node_cache *node, ino_t directory, const char *
 static bool changes_note(struct node_cache *node, enum change_key kind, const void *key,
                          size_t length, uint8_t flags, const void *payload, size_t payload_size)
 {
-    struct record *r = segment_allocate(&node->index, length, payload_size);
+    struct fi_query q = query_make(RECORD_STALE, kind, key, length);
 
-    if (r == NULL) {
-        return false;
-    }
-    r->kind = RECORD_STALE;
-    r->argument = kind;
-    r->flags = RECORD_LOCAL | flags;
-    memcpy(r->path, key, length);
-    memcpy((char *)record_payload(r), payload, payload_size);
-    record_seal(r);
-    segment_publish(&node->index, r);
-    return true;
+    return segment_add(&node->index, &q, RECORD_LOCAL | flags, payload, payload_size) != NULL;
 }
 
 bool change_note_path(struct node_cache *node, const char *path, size_t length,

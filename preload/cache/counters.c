@@ -10,5 +10,5 @@ const char *const call_family_names[CALL_FAMILIES] = {"open", "stat", "access", 
                                                       "dir",  "dl",   "write"};
 
 const char *const fallback_names[FALLBACK_REASONS] = {
-    "timeout", "unavailable", "bypass", "service ended", "index full", "library",
+    "timeout", "unavailable", "stale", "service ended", "index full", "library",
 };

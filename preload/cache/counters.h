@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * counters.h - what one process did: how many calls of each family were seen and served, and what
- * the rest cost.
+ * counters.h - what one rank has done: the calls of each family that it intercepted and served, and
+ * the cost of the others.
  *
- * One block a rank, in the node's index segment, so that the leader can report for ranks that are
- * gone. Forked children add to the block of their rank. All fields are atomic and
- * relaxed. Times in ns.
+ * Each rank has one block in the index segment of its node, so that the leader can report for ranks
+ * that have exited. Forked children add to the block of their rank.
+ *
+ * Thread rules: any thread; all fields are atomic and accessed with relaxed order. Times are
+ * nanoseconds.
  */
 #ifndef FASTIMPORT_CACHE_COUNTERS_H
 #define FASTIMPORT_CACHE_COUNTERS_H
@@ -24,33 +26,33 @@ enum call_family {
     CALL_FAMILIES
 };
 
-/* Why a call on a path of ours went to the real file system. */
+/* Why a call for a path below the roots went to the real file system. */
 enum fallback_reason {
     FALLBACK_TIMEOUT,     /* no answer within FASTIMPORT_WAIT_MS */
     FALLBACK_UNAVAILABLE, /* too large, not a regular file, unreadable, no room in the node cache */
-    FALLBACK_STALE,       /* this node wrote there */
-    FALLBACK_ENDED,       /* the service had ended */
+    FALLBACK_STALE,       /* this node has changed it */
+    FALLBACK_ENDED,       /* the service had ended and the record was not in the cache */
     FALLBACK_NO_MEMORY,   /* the index segment was full */
-    FALLBACK_LIBRARY,     /* a library that could not be loaded from its closure */
+    FALLBACK_LIBRARY,     /* a library that could not be loaded from the mirror */
     FALLBACK_REASONS
 };
 
 struct fi_counters {
-    _Atomic uint64_t intercepted[CALL_FAMILIES]; /* on paths of ours */
+    _Atomic uint64_t intercepted[CALL_FAMILIES]; /* for paths below the roots */
     _Atomic uint64_t served[CALL_FAMILIES];      /* answered from the node cache */
     _Atomic uint64_t fallbacks[FALLBACK_REASONS];
-    _Atomic uint64_t lookups; /* real lookups made, by kind of work: names */
+    _Atomic uint64_t lookups; /* look-ups that this process made in the real file system */
     _Atomic uint64_t files_read;
     _Atomic uint64_t bytes_read;
     _Atomic uint64_t requests;      /* sent to the root */
-    _Atomic uint64_t requests_seen; /* root only */
+    _Atomic uint64_t requests_seen; /* received; counted by the root only */
     _Atomic uint64_t bytes_broadcast;
     _Atomic uint64_t blocks_broadcast;
-    _Atomic uint64_t init_ns;    /* constructor */
-    _Atomic uint64_t waiting_ns; /* for the stream */
-    _Atomic uint64_t fs_ns;      /* in real lookups and reads */
+    _Atomic uint64_t init_ns;    /* spent in the constructor */
+    _Atomic uint64_t waiting_ns; /* spent waiting for records from the root */
+    _Atomic uint64_t fs_ns;      /* spent in look-ups and reads of the real file system */
     _Atomic int32_t rank;
-    _Atomic int32_t joined; /* 1: took part */
+    _Atomic int32_t joined; /* 1: this rank takes part in the service */
 };
 
 extern struct fi_counters *fi_count; /* never NULL: a private block until a segment is attached */

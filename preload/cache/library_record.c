@@ -10,9 +10,7 @@
 size_t library_record_key(char *out, size_t size, const char *name,
                           const struct library_caller *caller)
 {
-    const char *search = caller->runpath != NULL ? caller->runpath
-                         : caller->rpath != NULL ? caller->rpath
-                                                 : "";
+    const char *search = caller->runpath != NULL ? caller->runpath : caller->rpath;
     int n;
 
     if (strstr(caller->name, "//") != NULL || strchr(name, '\n') != NULL ||
@@ -20,7 +18,7 @@ size_t library_record_key(char *out, size_t size, const char *name,
         return 0;
     }
     n = snprintf(out, size, "%s//%s\n%c%c%s", caller->name, name, caller->nodeflib ? 'n' : 'd',
-                 caller->runpath != NULL ? 'U' : 'R', search);
+                 caller->runpath != NULL ? 'U' : 'R', search == NULL ? "" : search);
     return n > 0 && (size_t)n < size ? (size_t)n : 0;
 }
 

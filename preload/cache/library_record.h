@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * library_record.h - what a RECORD_LIBRARY holds: the libraries that one dlopen brings in, in the
- * order in which ld.so maps them (breadth-first), the requested one first.
+ * library_record.h - the format of a RECORD_LIBRARY: the libraries that one dlopen brings in, in
+ * the order in which ld.so maps them (breadth-first), the requested one first.
  *
- * Key: the library's path; or, with LIBRARY_BY_NAME, what library_record_key() makes of a name
- * without a slash and its caller.
+ * Key: the path of the library. With LIBRARY_BY_NAME it is the result of library_record_key() for a
+ * name without a slash and its caller.
  *
- * Payload: one item a library: a letter '@' + bits (enum library_bit), path NUL, SONAME NUL (may be
- * empty), names by which the closure asks for it, each NUL, NUL.
+ * Payload: one item for each library, which consists of one letter ('@' + bits of enum
+ * library_bit), the path and a NUL, the SONAME (or nothing) and a NUL, the names by which the
+ * closure asks for it, each with a NUL, and a final NUL.
  *
  * Pure functions.
  */
@@ -17,36 +18,40 @@
 #include "cache/record.h"
 
 enum library_bit {
-    LIBRARY_LOADED = 1, /* the root had it loaded already */
-    LIBRARY_BY_PATH =
-        2,            /* one of them needs it by a path as it stands: ld.so will open that path */
-    LIBRARY_OURS = 4, /* its content is in the mirror; else it is opened where it is */
+    LIBRARY_LOADED = 1, /* the root had loaded it already */
+    /* another library needs it by a path (DT_NEEDED with a slash), which ld.so will open as it
+     * is */
+    LIBRARY_BY_PATH = 2,
+    LIBRARY_OURS = 4, /* the mirror has its contents; otherwise it is opened at its own path */
 };
 
-/* One item, pointers into the payload. */
+/* One item. The pointers point into the payload. */
 struct library_item {
     unsigned bits;
     const char *path;
     const char *soname;
-    const char *names; /* several, each NUL-terminated, an empty one at the end */
+    const char *names; /* each NUL-terminated; an empty string ends the list */
 };
 
-/* Who calls dlopen: what decides where ld.so searches for a bare name. */
+/* The caller of dlopen, which decides where ld.so searches for a library by name. */
 struct library_caller {
-    const char *name; /* its path; "" for the executable */
+    const char *name; /* path of the calling object; "" for the executable */
     const char *rpath, *runpath;
     bool nodeflib; /* DF_1_NODEFLIB */
 };
 
-/* The key "<caller's path>//<name>\n<n|d><U|R><its RUNPATH or RPATH>" ('n': DF_1_NODEFLIB; path ""
- * is the executable); returns its length, 0: it cannot be made. */
+/* Makes the key "<caller's path>//<name>\n<n|d><U|R><caller's RUNPATH or RPATH>": 'n' stands for
+ * DF_1_NODEFLIB, 'd' for none; 'U' for RUNPATH, 'R' for RPATH; the path "" is the executable.
+ * Returns its length, or 0 if no key can be made. */
 size_t library_record_key(char *out, size_t size, const char *name,
                           const struct library_caller *caller);
 
-/* Is this such a key, of a caller whose path is normal and of a name without a slash? */
+/* Could library_record_key() have made this key, from a caller with a normal path and a name
+ * without a slash? */
 bool library_record_key_is_sound(const char *key, size_t length);
 
-/* Steps through a payload; false at the end or when it makes no sense. */
+/* Reads the item at *at and moves *at behind it. Start with 0. Returns false at the end, or if the
+ * payload is malformed. */
 bool library_record_next(const struct record *record, size_t *at, struct library_item *item);
 
 #endif

@@ -11,8 +11,9 @@
 #include "base/path.h"
 #include "base/sys.h"
 
-/* ld.so opens a library by "/a/../b" where a RUNPATH says so, and no directory of the mirror is a
- * symlink; but "/.." is "/", and the mirror's root has a parent. */
+/* Does the path stay inside the mirror? Where a RUNPATH says so, ld.so opens a library by
+ * "/a/../b". The mirror has no symlinked directories, so ".." can be removed textually. But "/.."
+ * would leave the mirror: its root has a parent, "/" has none. */
 static bool stays_inside(const char *path)
 {
     struct fi_path p;
@@ -35,9 +36,19 @@ bool mirror_path(const struct node_cache *node, const char *path, char *out, siz
     return true;
 }
 
-/* Leaves a tenth of the file system, at most 1 GiB, to others: MPI libraries need shared memory,
- * too. */
-static int check_room(int fd, uint64_t size)
+void mirror_path_to_original(const struct node_cache *node, char *path)
+{
+    size_t n = node->directory_length;
+
+    if (strncmp(path, node->directory, n) == 0 && strncmp(path + n, "/files/", 7) == 0) {
+        n += strlen("/files");
+        memmove(path, path + n, strlen(path + n) + 1);
+    }
+}
+
+/* Is there room for this file? A tenth of the file system, at most 1 GiB, stays free: MPI libraries
+ * need shared memory, too. */
+static int mirror_check_room(int fd, uint64_t size)
 {
     struct statfs sf;
     uint64_t spare;
@@ -60,12 +71,12 @@ int mirror_begin(struct mirror_writer *w, struct node_cache *node, uint64_t size
 
     snprintf(w->temporary, sizeof w->temporary, "%s/tmp/%d.%u", node->directory, (int)sys_getpid(),
              atomic_fetch_add(&serial, 1));
-    w->note_change = 0;
+    w->written = 0;
     w->fd = sys_open(w->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (w->fd < 0) {
         return w->fd;
     }
-    error = check_room(w->fd, size);
+    error = mirror_check_room(w->fd, size);
     if (error != 0) {
         mirror_abandon(w);
     }
@@ -74,10 +85,10 @@ int mirror_begin(struct mirror_writer *w, struct node_cache *node, uint64_t size
 
 int mirror_append(struct mirror_writer *w, const void *bytes, size_t size)
 {
-    int error = sys_pwrite_all(w->fd, bytes, size, (off_t)w->note_change);
+    int error = sys_pwrite_all(w->fd, bytes, size, (off_t)w->written);
 
     if (error == 0) {
-        w->note_change += size;
+        w->written += size;
     }
     return error;
 }
@@ -89,7 +100,7 @@ void mirror_abandon(struct mirror_writer *w)
     w->fd = -1;
 }
 
-/* mkdir -p for the directories above a mirror file. `path` is cut and restored. */
+/* mkdir -p for the directories above a mirror file. Cuts `path` and restores it. */
 static int make_parents(char *path, size_t keep)
 {
     for (size_t at = keep; path[at] != '\0'; at++) {
@@ -108,7 +119,8 @@ static int make_parents(char *path, size_t keep)
     return 0;
 }
 
-/* Where to write a copy. Only under a normal name is it certain whose it is. */
+/* Where to write the copy of a path. The path must be normal: another one could name the copy of a
+ * different file. */
 static bool target_path(const struct node_cache *node, const char *path, char *out, size_t size)
 {
     return path_is_normal(path, strlen(path)) && mirror_path(node, path, out, size);
@@ -130,27 +142,19 @@ static int mirror_place(struct node_cache *node, const char *from, char *to,
 
 static int mirror_describe(struct node_cache *node, uint64_t inode, const struct stat *original)
 {
-    struct record *r = segment_allocate(&node->index, sizeof inode, sizeof *original);
+    struct fi_query q = query_make(RECORD_MIRROR, 0, (const char *)&inode, sizeof inode);
 
-    if (r == NULL) {
-        return -ENOSPC;
-    }
-    r->kind = RECORD_MIRROR;
-    r->flags = RECORD_LOCAL;
-    memcpy(r->path, &inode, sizeof inode);
-    memcpy((void *)record_payload(r), original, sizeof *original);
-    record_seal(r);
-    segment_publish(&node->index, r);
-    return 0;
+    return segment_add(&node->index, &q, RECORD_LOCAL, original, sizeof *original) == NULL ? -ENOSPC
+                                                                                           : 0;
 }
 
-/* Gives a copy, of which so much was written, its mode, its size and its times. */
-static int mirror_dress(int fd, uint64_t note_change, const struct stat *original)
+/* Gives a copy of `written` bytes the mode, the size and the times of the original. */
+static int mirror_set_attributes(int fd, uint64_t written, const struct stat *original)
 {
     struct timespec times[2] = {original->st_atim, original->st_mtim};
     int error = sys_fchmod(fd, (original->st_mode & 0777) | 0400);
 
-    if (error == 0 && note_change < (uint64_t)original->st_size) {
+    if (error == 0 && written < (uint64_t)original->st_size) {
         error = sys_ftruncate(fd, original->st_size);
     }
     return error == 0 ? sys_futimens(fd, times) : error;
@@ -176,33 +180,34 @@ static bool is_same_version(const struct stat *a, const struct stat *b)
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* fd: the target, for reading. */
+/* fd: the target, opened for reading. */
 static int write_into(const struct mirror_writer *w, const char *target, int fd)
 {
     int error = sys_fchmod(fd, 0600);
     int to = error != 0 ? error : sys_open(target, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0);
-    void *bytes = to < 0 ? NULL : sys_mmap(w->note_change, PROT_READ, MAP_SHARED, w->fd, 0);
+    void *bytes = to < 0 ? NULL : sys_mmap(w->written, PROT_READ, MAP_SHARED, w->fd, 0);
 
     if (to >= 0) {
-        error = bytes == NULL ? -ENOMEM : sys_pwrite_all(to, bytes, w->note_change, 0);
+        error = bytes == NULL ? -ENOMEM : sys_pwrite_all(to, bytes, w->written, 0);
         sys_close(to);
     } else {
         error = to;
     }
     if (bytes != NULL) {
-        sys_munmap(bytes, w->note_change);
+        sys_munmap(bytes, w->written);
     }
     return error;
 }
 
-/* A copy that is there keeps its inode, by which ld.so knows what it has loaded from it: what that
- * lacks, perhaps, is written into it. False: there is none of this version, or it cannot be. */
+/* Completes a copy that exists already, by writing into it the bytes that it may lack. It must keep
+ * its inode, because ld.so recognises a loaded library by it. Returns false if there is no copy of
+ * this version, or it cannot be written. */
 static bool mirror_complete(const struct mirror_writer *w, const struct node_cache *node,
                             const char *target, const struct stat *original)
 {
     const struct stat *known;
     struct stat st;
-    int fd = w->note_change == 0 ? -1 : sys_open(target, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+    int fd = w->written == 0 ? -1 : sys_open(target, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
     bool done = false;
 
     if (fd < 0) {
@@ -211,19 +216,19 @@ static bool mirror_complete(const struct mirror_writer *w, const struct node_cac
     known = sys_fstat(fd, &st) == 0 ? mirror_original(node, &st) : NULL;
     if (known != NULL && is_same_version(known, original)) {
         done = write_into(w, target, fd) == 0;
-        mirror_dress(fd, w->note_change, original);
+        mirror_set_attributes(fd, w->written, original);
     }
     sys_close(fd);
     return done;
 }
 
-/* Puts the copy in its place; one with holes never in that of another, which may be whole: -EEXIST.
- */
+/* Puts the copy in its place. A copy with a hole never replaces one that is there, since that may
+ * be complete: -EEXIST. */
 static int put_in_place(struct mirror_writer *w, struct node_cache *node, const char *path,
                         const struct stat *original)
 {
-    bool whole = w->note_change >= (uint64_t)original->st_size;
-    char target[FI_PATH_MAX + 512];
+    bool whole = w->written >= (uint64_t)original->st_size;
+    char target[MIRROR_PATH_MAX];
     struct stat st;
     int error = sys_fstat(w->fd, &st);
 
@@ -234,7 +239,7 @@ static int put_in_place(struct mirror_writer *w, struct node_cache *node, const 
         sys_unlink(w->temporary);
         return 0;
     }
-    /* before the file is in place: whoever opens it may ask for its stat at once */
+    /* Describe the inode before the file is in place: whoever opens it may call fstat() at once. */
     if (error == 0) {
         error = mirror_describe(node, st.st_ino, original);
     }
@@ -250,7 +255,7 @@ static int put_in_place(struct mirror_writer *w, struct node_cache *node, const 
 int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *path,
                   const struct stat *original)
 {
-    int error = mirror_dress(w->fd, w->note_change, original);
+    int error = mirror_set_attributes(w->fd, w->written, original);
 
     if (error == 0) {
         error = put_in_place(w, node, path, original);
@@ -259,7 +264,7 @@ int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *
         mirror_abandon(w);
         return error == -EEXIST ? 0 : error;
     }
-    atomic_fetch_add(&node->index.header->content_bytes, w->note_change);
+    atomic_fetch_add(&node->index.header->content_bytes, w->written);
     sys_close(w->fd);
     w->fd = -1;
     return 0;
@@ -267,8 +272,8 @@ int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *
 
 int mirror_link(struct node_cache *node, const char *first, const char *path)
 {
-    char from[FI_PATH_MAX + 512];
-    char to[FI_PATH_MAX + 512];
+    char from[MIRROR_PATH_MAX];
+    char to[MIRROR_PATH_MAX];
     int error;
 
     if (!target_path(node, first, from, sizeof from) || !target_path(node, path, to, sizeof to)) {

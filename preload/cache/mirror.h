@@ -2,46 +2,58 @@
 /*
  * mirror.h - the files of a node cache: a tree of copies under their original paths.
  *
- * `/sw/env/lib/x.so` is kept as `<cache>/files/sw/env/lib/x.so`, so that $ORIGIN-relative RUNPATHs
- * work inside the mirror. A file appears there whole, by rename(2), with the permissions and times
- * of the original; or with what ld.so maps of it, and is completed in place when somebody reads it.
- * What is written to a mirror file's inode is described by a RECORD_MIRROR record, which lets
- * fstat() on it be answered with the original's struct stat, whatever dup, fork or close did to
- * descriptors.
+ * The copy of `/sw/env/lib/x.so` is `<cache>/files/sw/env/lib/x.so`, so that RUNPATHs relative to
+ * $ORIGIN work inside the mirror. rename(2) puts a complete copy in place, with the permissions and
+ * times of the original. A copy may also hold only the part of a library that ld.so maps; if a
+ * program reads the file, the copy is completed in place.
  *
- * Errors are -errno; -ENOSPC also when the file would leave too little room for the job's own
- * shared memory.
+ * A RECORD_MIRROR record maps the inode of each copy to the struct stat of the original. So fstat()
+ * on a copy is answered correctly whatever dup, fork or close did to descriptors.
+ *
+ * Calling order: mirror_begin(), mirror_append() in order, then mirror_finish() or
+ * mirror_abandon(). Errors are -errno; -ENOSPC also if the file would leave too little room for the
+ * job's own shared memory. Thread rules: any thread; one writer belongs to one thread.
  */
 #ifndef FASTIMPORT_CACHE_MIRROR_H
 #define FASTIMPORT_CACHE_MIRROR_H
 
+#include "base/path.h"
 #include "cache/node.h"
+
+/* Room for the path of any mirror file, with its NUL. */
+enum { MIRROR_PATH_MAX = FI_PATH_MAX + NODE_PATH_MAX };
 
 struct mirror_writer {
     int fd;
-    uint64_t note_change;
-    char temporary[512];
+    uint64_t written;
+    char temporary[NODE_PATH_MAX];
 };
 
-/* Where a path's copy is; false if the name gets too long, or leads out of the mirror by "..". */
+/* Writes the path of the copy of `path` to `out`. Returns false if it does not fit, or if ".."
+ * would lead out of the mirror. */
 bool mirror_path(const struct node_cache *node, const char *path, char *out, size_t size);
+/* The reverse, in place: a path in the mirror becomes that of the original. Other paths stay. */
+void mirror_path_to_original(const struct node_cache *node, char *path);
 
-/* A copy is written under a normal name only (base/path.h), else -ENAMETOOLONG: "/a/../b" could be
- * another file's. As nothing makes a symlink in the mirror, it stays there.
+/* mirror_begin() starts a copy of `size` bytes. mirror_finish() publishes the record of the inode,
+ * gives the file the size of the original (what was not appended becomes a hole) and puts it in its
+ * place; a file with a hole does not replace an existing copy. mirror_abandon() removes the
+ * unfinished copy.
  *
- * Begin, append in order, then finish (publishes the inode's record; the file is in place, of the
- * original's size: what was not appended is a hole) or abandon. A file with a hole does not replace
- * one that is there: that one stays. */
+ * `path` must be normal (base/path.h), otherwise the result is -ENAMETOOLONG: the copy of "/a/../b"
+ * could belong to another file. Nothing creates symlinks in the mirror, so a normal path cannot
+ * lead out of it. */
 int mirror_begin(struct mirror_writer *writer, struct node_cache *node, uint64_t size);
 int mirror_append(struct mirror_writer *writer, const void *bytes, size_t size);
 int mirror_finish(struct mirror_writer *writer, struct node_cache *node, const char *path,
                   const struct stat *original);
 void mirror_abandon(struct mirror_writer *writer);
 
-/* Makes `path` another name of the mirror file of `first`. */
+/* Makes `path` another name (a hard link) of the mirror file of `first`. */
 int mirror_link(struct node_cache *node, const char *first, const char *path);
 
-/* If (st_dev, st_ino) is a mirror file's, the original's struct stat; else NULL. */
+/* The struct stat of the original if `st` is that of a mirror file, else NULL. It points into the
+ * segment. */
 const struct stat *mirror_original(const struct node_cache *node, const struct stat *st);
 
 #endif

@@ -14,23 +14,21 @@
 #include <unistd.h>
 
 #include "base/dirtree.h"
-#include "base/held.h"
 #include "base/path.h"
+#include "base/protected_fd.h"
 #include "base/sys.h"
 
-enum {
-    GRACE_SECONDS = 60
-}; /* a directory without a lock file this old was left by a dead creator */
+enum { GRACE_SECONDS = 60 }; /* older directories without a lock belong to a creator that died */
 
-static const uint64_t index_capacity = 1ULL
-                                       << 30; /* address space; blocks are allocated as needed */
+/* reserved address space; blocks are allocated as needed */
+static const uint64_t index_capacity = 1ULL << 30;
 
-static void node_file_name(const struct node_cache *node, const char *name, char out[512])
+static void node_file_name(const struct node_cache *node, const char *name, char out[NODE_PATH_MAX])
 {
-    snprintf(out, 512, "%s/%s", node->directory, name);
+    snprintf(out, NODE_PATH_MAX, "%s/%s", node->directory, name);
 }
 
-static bool has_exec(const char *directory)
+static bool node_may_execute(const char *directory)
 {
     struct statfs sf;
     int fd = sys_open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
@@ -43,18 +41,18 @@ static bool has_exec(const char *directory)
     return !noexec;
 }
 
-static void prefix_of(char out[64])
+static void node_prefix(char out[64])
 {
     snprintf(out, 64, "fastimport-%u-", (unsigned)getuid());
 }
 
-/* A directory under a name that nobody can guess or plant. */
-static int make_directory(struct node_cache *node, const char *base, uint64_t nonce)
+/* Creates the cache directory. Its random name cannot be guessed, so nobody can plant it. */
+static int node_make_directory(struct node_cache *node, const char *base, uint64_t nonce)
 {
     char prefix[64];
     int n;
 
-    prefix_of(prefix);
+    node_prefix(prefix);
     n = snprintf(node->directory, sizeof node->directory, "%s/%s%016llx", base, prefix,
                  (unsigned long long)nonce);
     if (n >= (int)sizeof node->directory) {
@@ -64,9 +62,9 @@ static int make_directory(struct node_cache *node, const char *base, uint64_t no
     return sys_mkdir(node->directory, 0700);
 }
 
-static int take_lock(struct node_cache *node, const char *name, int flags)
+static int node_take_lock(struct node_cache *node, const char *name, int flags)
 {
-    char file[512];
+    char file[NODE_PATH_MAX];
     int error;
     int fd;
 
@@ -78,7 +76,7 @@ static int take_lock(struct node_cache *node, const char *name, int flags)
     }
     error = sys_flock(fd, LOCK_SH | LOCK_NB);
     if (error == 0) {
-        node->lock = held_add(fd, HELD_OURS);
+        node->lock = protected_fd_add(fd, PROTECTED_OURS);
         error = node->lock < 0 ? -EMFILE : 0;
     }
     if (error != 0) {
@@ -87,13 +85,13 @@ static int take_lock(struct node_cache *node, const char *name, int flags)
     return error;
 }
 
-/* The lock gets its name when it is held: a job that sweeps at the same time must never see one
- * that nobody holds. */
-static int make_lock(struct node_cache *node)
+/* Creates the lock under a temporary name and renames it once it is held: a job that sweeps at the
+ * same time must never find a lock that nobody holds. */
+static int node_make_lock(struct node_cache *node)
 {
-    char from[512];
-    char to[512];
-    int error = take_lock(node, "lock.new", O_CREAT | O_EXCL);
+    char from[NODE_PATH_MAX];
+    char to[NODE_PATH_MAX];
+    int error = node_take_lock(node, "lock.new", O_CREAT | O_EXCL);
 
     if (error != 0) {
         return error;
@@ -102,15 +100,15 @@ static int make_lock(struct node_cache *node)
     node_file_name(node, "lock", to);
     error = sys_rename(from, to);
     if (error != 0) {
-        held_close(node->lock);
+        protected_fd_close(node->lock);
     }
     return error;
 }
 
-static int populate(struct node_cache *node, uint32_t n_ranks, uint64_t nonce)
+static int node_populate(struct node_cache *node, uint32_t n_ranks, uint64_t nonce)
 {
-    char name[512];
-    int error = make_lock(node);
+    char name[NODE_PATH_MAX];
+    int error = node_make_lock(node);
 
     if (error != 0) {
         return error;
@@ -126,7 +124,7 @@ static int populate(struct node_cache *node, uint32_t n_ranks, uint64_t nonce)
         error = segment_create(&node->index, name, index_capacity, n_ranks, nonce);
     }
     if (error != 0) {
-        held_close(node->lock);
+        protected_fd_close(node->lock);
     }
     return error;
 }
@@ -140,25 +138,26 @@ int node_create(struct node_cache *node, const char *base, uint32_t n_ranks)
     if (getrandom(&nonce, sizeof nonce, 0) != sizeof nonce) {
         return -EIO;
     }
-    error = make_directory(node, base, nonce);
+    error = node_make_directory(node, base, nonce);
     if (error != 0) {
         return error;
     }
-    error = populate(node, n_ranks, nonce);
+    error = node_populate(node, n_ranks, nonce);
     if (error != 0) {
-        if (dirtree_remove(AT_FDCWD, node->directory) != 0) { /* no descriptors: it is empty */
+        /* no free descriptor; the directory is still empty */
+        if (dirtree_remove(AT_FDCWD, node->directory) != 0) {
             sys_unlinkat(AT_FDCWD, node->directory, AT_REMOVEDIR);
         }
         return error;
     }
-    node->may_execute = has_exec(node->directory);
+    node->may_execute = node_may_execute(node->directory);
     node->index.header->may_execute = node->may_execute;
     node->index.header->mirror_device = sys_stat(node->directory, &st) == 0 ? st.st_dev : 0;
     return 0;
 }
 
-/* Ours alone: a real directory, of this user, closed to all others. */
-static bool is_private(int fd, uid_t user)
+/* Is this a directory that only this user can enter? */
+static bool node_is_private(int fd, uid_t user)
 {
     struct stat st;
 
@@ -168,7 +167,7 @@ static bool is_private(int fd, uid_t user)
 
 int node_visit(struct node_cache *node, const char *directory, uint64_t nonce)
 {
-    char name[512];
+    char name[NODE_PATH_MAX];
     int fd = sys_open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     bool sound;
     int error;
@@ -176,7 +175,8 @@ int node_visit(struct node_cache *node, const char *directory, uint64_t nonce)
     if (fd < 0) {
         return fd;
     }
-    sound = is_private(fd, (uid_t)getauxval(AT_EUID)); /* at the start: nothing has changed it */
+    /* the user of program start, which the program cannot have changed */
+    sound = node_is_private(fd, (uid_t)getauxval(AT_EUID));
     sys_close(fd);
     if (!sound || strlen(directory) >= sizeof node->directory) {
         return -EPERM;
@@ -195,7 +195,7 @@ int node_attach(struct node_cache *node, const char *directory, uint64_t nonce)
     int error = node_visit(node, directory, nonce);
 
     if (error == 0) {
-        error = take_lock(node, "lock", 0);
+        error = node_take_lock(node, "lock", 0);
         if (error != 0) {
             segment_detach(&node->index);
         }
@@ -205,11 +205,12 @@ int node_attach(struct node_cache *node, const char *directory, uint64_t nonce)
 
 enum { REMOVALS = 3, REMOVAL_NAP_NS = 2000000 };
 
-/* By the lock that we hold, or, if the program has closed its descriptor, by a new look at it. */
-static bool is_last(const struct node_cache *node)
+/* Is this process the last user of the cache? It tries to get the lock exclusively, through the
+ * lock's descriptor or, if the program has closed that, by opening the file again. */
+static bool node_is_last_user(const struct node_cache *node)
 {
-    int fd = held_fd(node->lock);
-    char file[512];
+    int fd = protected_fd_get(node->lock);
+    char file[NODE_PATH_MAX];
     bool last;
 
     if (fd >= 0) {
@@ -226,13 +227,13 @@ static bool is_last(const struct node_cache *node)
 
 void node_leave(struct node_cache *node)
 {
-    bool last = node->lock >= 0 && is_last(node);
+    bool last = node->lock >= 0 && node_is_last_user(node);
 
-    /* a helper of this process may be about to put a file there */
+    /* a look-up helper of this process may be creating a file there */
     for (int i = 0; last && i < REMOVALS && dirtree_remove(AT_FDCWD, node->directory) != 0; i++) {
         sys_nap_ns(REMOVAL_NAP_NS);
     }
-    held_close(node->lock);
+    protected_fd_close(node->lock);
     node->lock = -1;
 }
 
@@ -242,7 +243,7 @@ struct sweep {
     int removed;
 };
 
-/* Does a process still use the cache in this directory, or is one just making it? */
+/* Is the cache in this directory in use, or just being created? */
 static bool node_in_use(int fd)
 {
     struct stat st;
@@ -257,7 +258,8 @@ static bool node_in_use(int fd)
     return held;
 }
 
-/* What mpi/presence.h has left: a file of this user of which nobody has locked a part. */
+/* Removes a file that mpi/presence.h has left behind: it belongs to this user and no process has
+ * locked a part of it. */
 static bool sweep_file(const char *path)
 {
     struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -279,7 +281,7 @@ static bool sweep_file(const char *path)
 static bool sweep_one(void *context, const char *name, unsigned char type)
 {
     struct sweep *sweep = context;
-    char path[512];
+    char path[NODE_PATH_MAX];
     int fd;
 
     (void)type;
@@ -295,7 +297,7 @@ static bool sweep_one(void *context, const char *name, unsigned char type)
     if (fd < 0) {
         return true;
     }
-    if (is_private(fd, geteuid()) && !node_in_use(fd)) {
+    if (node_is_private(fd, geteuid()) && !node_in_use(fd)) {
         sweep->removed += dirtree_remove(AT_FDCWD, path) == 0;
     }
     sys_close(fd);
@@ -310,7 +312,7 @@ int node_sweep(const char *base)
     if (fd < 0) {
         return 0;
     }
-    prefix_of(sweep.prefix);
+    node_prefix(sweep.prefix);
     dirtree_each(fd, sweep_one, &sweep);
     sys_close(fd);
     return sweep.removed;

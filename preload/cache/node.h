@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * node.h - the node cache as a place: a private directory with the index segment and the mirror of
- * files.
+ * node.h - the node cache as a directory: it holds the index segment and the mirror of files.
  *
  *   <base>/fastimport-<uid>-<random>/     mode 0700
  *       lock      each rank that uses the cache holds a shared flock(2) on it
@@ -9,40 +8,47 @@
  *       files/    the mirror tree (mirror.h)
  *       tmp/      files being written
  *
- * A directory whose lock nobody holds belongs to a job that is gone; node_sweep() removes such
- * directories, so what SIGKILL leaves behind lives no longer than the next start on that node. Only
- * directories of our own user with mode 0700 are ever attached or removed.
+ * A directory whose lock nobody holds belongs to a job that has ended. node_sweep() removes such
+ * directories, so that what a killed job leaves behind lives no longer than until the next start on
+ * that node. Only directories of the same user with mode 0700 are ever attached or removed.
+ *
+ * Results are 0 or -errno. Thread rules: one thread sets a struct node_cache up; then any thread
+ * may read it.
  */
 #ifndef FASTIMPORT_CACHE_NODE_H
 #define FASTIMPORT_CACHE_NODE_H
 
 #include "cache/segment.h"
 
+/* Room for the path of a file in the cache directory itself, with its NUL. */
+enum { NODE_PATH_MAX = 512 };
+
 struct node_cache {
     char directory[256];
     size_t directory_length;
     struct segment index;
-    int lock;         /* the entry of its descriptor (base/held.h); -1: this process is a guest */
-    bool may_execute; /* the file system is not mounted noexec: libraries can be mapped from it */
+    int lock;         /* entry of its descriptor (base/protected_fd.h); -1: none is held */
+    bool may_execute; /* not mounted noexec, so libraries can be mapped from it */
 };
 
-/* Creates a cache for n_ranks. 0 or -errno; nothing is left behind on failure. */
+/* Creates a cache below `base` for n_ranks ranks and holds its lock. On failure nothing is left
+ * behind. */
 int node_create(struct node_cache *node, const char *base, uint32_t n_ranks);
 
-/* Attaches to an existing one after checking owner, mode and nonce. 0 or -errno. */
+/* Attaches to an existing cache, after checking its owner, mode and nonce, and holds its lock. */
 int node_attach(struct node_cache *node, const char *directory, uint64_t nonce);
-/* The same without a hold: the cache goes with the last rank; what is asked for then comes from the
- * file system. For children of ranks, which so have nothing to give back at their end: under a
- * filter of system calls (seccomp(2)) that knows what they do themselves, flock(2) would be their
- * death. */
+/* Attaches without holding the lock: the cache may be removed when the last rank leaves, and misses
+ * then go to the file system. For children of ranks, which then have nothing to release at their
+ * end. (flock(2) could kill a child under a seccomp(2) filter that permits only the program's own
+ * calls.) */
 int node_visit(struct node_cache *node, const char *directory, uint64_t nonce);
 
-/* Drops our hold, if we have one; the last process out deletes the tree. Mapped records stay
- * readable (the segment is not unmapped: other threads may be reading). Not to be called in a
- * forked child, which shares its parent's lock. */
+/* Releases the lock, if it is held; the last process removes the directory. The segment stays
+ * mapped, because other threads may be reading records. Do not call this in a forked child, which
+ * shares its parent's lock. */
 void node_leave(struct node_cache *node);
 
-/* Removes caches of dead jobs of this user below base. Returns how many. */
+/* Removes caches below `base` that dead jobs of this user have left. Returns their number. */
 int node_sweep(const char *base);
 
 #endif

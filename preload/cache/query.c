@@ -26,7 +26,7 @@ static bool knows_argument(const struct fi_query *q)
     case RECORD_STATX:
         return true; /* flags and mask, which the kernel checks */
     default:
-        return false; /* of one node only, or nothing at all */
+        return false; /* meaningful on one node only, or not a query at all */
     }
 }
 

@@ -11,9 +11,9 @@ uint64_t record_hash(enum record_kind kind, uint64_t argument, const char *path,
     return fi_hash(path, path_length, argument * 31 + (uint64_t)kind);
 }
 
-/* Of all that is published: the key, the error, the flags but for RECORD_USED, which changes; path
- * and payload. */
-static uint32_t checksum(const struct record *r)
+/* The checksum of the key, the error, the flags, the path and the payload. It leaves out
+ * RECORD_USED, the one bit that changes after publication. */
+static uint32_t record_checksum(const struct record *r)
 {
     size_t bytes = record_round8((size_t)r->path_length + 1) + record_round8(r->payload_size);
     struct record head;
@@ -28,11 +28,11 @@ static uint32_t checksum(const struct record *r)
 void record_seal(struct record *r)
 {
     r->hash = record_hash((enum record_kind)r->kind, r->argument, r->path, r->path_length);
-    r->check = checksum(r);
+    r->check = record_checksum(r);
 }
 
-/* The entry at an offset of the payload, or NULL if it does not lie inside, its name's NUL
- * included. */
+/* The entry at an offset of the payload, or NULL if the entry or the NUL of its name lies
+ * outside. */
 static const struct record_list_entry *record_entry_at(const struct record *r, size_t at)
 {
     const struct record_list_entry *e = (const void *)((const char *)record_payload(r) + at);
@@ -50,7 +50,7 @@ static size_t record_entry_size(const struct record_list_entry *e)
     return record_round8(offsetof(struct record_list_entry, name) + e->length + 1u);
 }
 
-/* Entries fill the payload behind the slots, and each slot leads to one. */
+/* Do the entries fill the payload behind the slots, and does each slot lead to an entry? */
 static bool list_valid(const struct record *r)
 {
     const struct record_list *list = record_payload(r);
@@ -92,7 +92,7 @@ static bool payload_valid(const struct record *r)
     const struct record_stat *st = record_payload(r);
     const struct record_content *content = record_payload(r);
 
-    switch ((enum record_kind)r->kind) { /* what no answer is, but always has its payload */
+    switch ((enum record_kind)r->kind) { /* kinds that are no answers: they always have a payload */
     case RECORD_MIRROR:
         return r->payload_size == sizeof(struct stat);
     case RECORD_ORIGIN:
@@ -133,7 +133,7 @@ bool record_valid(const struct record *r, size_t room)
     size = atomic_load_explicit(&r->size, memory_order_acquire);
     return size <= room && r->kind > 0 && r->kind < RECORD_KINDS && r->payload_size <= room &&
            size == record_size_for(r->path_length, r->payload_size) &&
-           r->path[r->path_length] == '\0' && r->check == checksum(r) && payload_valid(r);
+           r->path[r->path_length] == '\0' && r->check == record_checksum(r) && payload_valid(r);
 }
 
 const struct record_list_entry *record_list_find(const struct record *r, const char *name)

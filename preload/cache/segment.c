@@ -9,11 +9,11 @@
 
 #include "base/sys.h"
 
-static const uint64_t magic = 0x31545249504d4946; /* "FIMPIRT1" */
+static const uint64_t magic = 0x31545249504d4946; /* "FIMPIRT1" in memory */
 
 enum {
     RESERVE_STEP = 1 << 20,
-    LONGEST_CHAIN = 1 << 16, /* a full segment has about 250 records a bucket: more is a loop */
+    LONGEST_CHAIN = 1 << 16, /* a full segment has about 250 records in a bucket: more is a loop */
     CHECKED = 1 << 15,       /* a power of two */
 };
 
@@ -28,7 +28,7 @@ static size_t header_size(uint32_t n_ranks)
            ~(size_t)4095;
 }
 
-/* The header, and a step. */
+/* The header and one reservation step. */
 static uint64_t first_blocks(size_t capacity, uint32_t n_ranks)
 {
     uint64_t end =
@@ -37,7 +37,8 @@ static uint64_t first_blocks(size_t capacity, uint32_t n_ranks)
     return end < capacity ? end : capacity;
 }
 
-static void init_header(struct segment_header *h, size_t capacity, uint32_t n_ranks, uint64_t nonce)
+static void segment_init_header(struct segment_header *h, size_t capacity, uint32_t n_ranks,
+                                uint64_t nonce)
 {
     h->version = SEGMENT_VERSION;
     h->header_size = (uint32_t)header_size(n_ranks);
@@ -53,7 +54,7 @@ static void init_header(struct segment_header *h, size_t capacity, uint32_t n_ra
     atomic_store_explicit(&h->magic, magic, memory_order_release);
 }
 
-static int map_file(struct segment *s, const char *file, int fd)
+static int segment_map(struct segment *s, const char *file, int fd)
 {
     struct stat st;
     int error = sys_fstat(fd, &st);
@@ -88,17 +89,17 @@ int segment_create(struct segment *s, const char *file, size_t capacity, uint32_
     }
     error = sys_ftruncate(fd, (off_t)capacity);
     if (error == 0) {
-        error = sys_fallocate(fd, 0, (off_t)first); /* with room for what a start needs */
+        error = sys_fallocate(fd, 0, (off_t)first); /* blocks for what a start needs */
     }
     if (error == 0) {
-        error = map_file(s, file, fd);
+        error = segment_map(s, file, fd);
     }
     sys_close(fd);
     if (error != 0) {
         sys_unlink(file);
         return error;
     }
-    init_header(s->header, capacity, n_ranks, nonce);
+    segment_init_header(s->header, capacity, n_ranks, nonce);
     return 0;
 }
 
@@ -120,7 +121,7 @@ int segment_attach(struct segment *s, const char *file, uint64_t nonce)
     if (fd < 0) {
         return fd;
     }
-    error = map_file(s, file, fd);
+    error = segment_map(s, file, fd);
     sys_close(fd);
     if (error == 0 && !header_sound(s->header, s->mapped, nonce)) {
         error = -EPROTO;
@@ -147,8 +148,8 @@ void segment_detach(struct segment *s)
     *s = (struct segment){.header = NULL};
 }
 
-/* The record at an offset, or NULL when there can be none. */
-static struct record *record_at(const struct segment *s, uint64_t offset)
+/* The record at an offset, or NULL if no record can be there. */
+static struct record *segment_record_at(const struct segment *s, uint64_t offset)
 {
     if (offset < s->header->header_size || offset > s->mapped - sizeof(struct record) ||
         offset % 8 != 0) {
@@ -157,8 +158,9 @@ static struct record *record_at(const struct segment *s, uint64_t offset)
     return (struct record *)((char *)s->header + offset);
 }
 
-/* In a process that attached: has the record at `at` (offset / 8) been found sound, now or before?
- * A small table of its own remembers those, so that each is examined about once. */
+/* For a process that has attached to a segment that another one created: is the record at `at`
+ * (offset / 8) sound? A small table remembers the answers, so that each record is examined about
+ * once. */
 static bool segment_is_sound(const struct segment *s, const struct record *r, uint32_t at)
 {
     _Atomic uint32_t *seen = &s->checked[at % CHECKED];
@@ -175,7 +177,7 @@ static bool segment_is_sound(const struct segment *s, const struct record *r, ui
     return true;
 }
 
-static bool answers(const struct record *r, const struct fi_query *q)
+static bool segment_is_answer(const struct record *r, const struct fi_query *q)
 {
     return r->hash == q->hash && r->kind == q->kind && r->argument == q->argument &&
            r->path_length == q->length && memcmp(r->path, q->path, q->length) == 0;
@@ -188,12 +190,12 @@ const struct record *segment_find(const struct segment *s, const struct fi_query
         atomic_load_explicit(&h->buckets[q->hash % SEGMENT_BUCKETS], memory_order_acquire);
 
     for (int i = 0; at != 0 && i < LONGEST_CHAIN; i++) {
-        const struct record *r = record_at(s, (uint64_t)at * 8);
+        const struct record *r = segment_record_at(s, (uint64_t)at * 8);
 
         if (r == NULL || (s->checked != NULL && !segment_is_sound(s, r, at))) {
             return NULL;
         }
-        if (answers(r, q)) {
+        if (segment_is_answer(r, q)) {
             return r;
         }
         at = atomic_load_explicit(&r->next, memory_order_relaxed);
@@ -201,8 +203,9 @@ const struct record *segment_find(const struct segment *s, const struct fi_query
     return NULL;
 }
 
-/* 0 or -errno. Where the name means another file by now (chroot(2)), that is left alone. */
-static int allocate_blocks(const struct segment *s, uint64_t from, uint64_t to)
+/* Allocates blocks of the file. Returns 0 or -errno: -ESTALE if the file name refers to another
+ * file by now (chroot(2)), which is left alone. */
+static int segment_allocate_blocks(const struct segment *s, uint64_t from, uint64_t to)
 {
     struct stat st;
     int error;
@@ -223,8 +226,8 @@ static int allocate_blocks(const struct segment *s, uint64_t from, uint64_t to)
     return error;
 }
 
-/* Makes sure that blocks up to `end` exist in the file. */
-static bool reserve(struct segment *s, uint64_t end)
+/* Makes sure that the file has blocks up to `end`. */
+static bool segment_reserve(struct segment *s, uint64_t end)
 {
     struct segment_header *h = s->header;
     uint64_t have = atomic_load(&h->reserved);
@@ -240,8 +243,8 @@ static bool reserve(struct segment *s, uint64_t end)
             atomic_store(&h->full, 1);
             return false;
         }
-        error = allocate_blocks(s, have, want);
-        if (error != 0) { /* what this process cannot open, another may */
+        error = segment_allocate_blocks(s, have, want);
+        if (error != 0) { /* another process may be able to open it */
             atomic_store(&h->full, error != -ENOENT && error != -EACCES && error != -ESTALE &&
                                        error != -EMFILE && error != -ENFILE);
             return false;
@@ -253,9 +256,10 @@ static bool reserve(struct segment *s, uint64_t end)
     return true;
 }
 
-/* A record's place is taken by its size, at the tail, and only then is the tail moved: by whoever
- * comes next, if the taker was killed in between. */
-static uint32_t take_place(struct record *r, uint32_t size)
+/* Tries to take the place at the tail by writing the record's size there. Only then is the tail
+ * moved, by whoever comes next if the taker was killed in between. Returns 0, or the size that
+ * another process has written. */
+static uint32_t segment_take_place(struct record *r, uint32_t size)
 {
     uint32_t taken = 0;
 
@@ -263,30 +267,30 @@ static uint32_t take_place(struct record *r, uint32_t size)
     return taken;
 }
 
-/* The room of `size` bytes at the tail, NULL: none is left. */
-static struct record *cache_segment_allocate(struct segment *s, uint32_t size)
+/* Takes `size` bytes at the tail; NULL if none are left. */
+static struct record *segment_take_room(struct segment *s, uint32_t size)
 {
     struct segment_header *h = s->header;
 
     for (;;) {
         uint64_t at = atomic_load(&h->tail);
-        struct record *r = record_at(s, at);
+        struct record *r = segment_record_at(s, at);
         uint32_t taken;
 
         if (r == NULL || size > s->mapped - at) {
             atomic_store(&h->full, 1);
             return NULL;
         }
-        if (!reserve(s, at + size)) {
+        if (!segment_reserve(s, at + size)) {
             return NULL;
         }
-        taken = take_place(r, size);
+        taken = segment_take_place(r, size);
         if (taken == 0) {
             atomic_compare_exchange_strong(&h->tail, &at, at + size);
             return r;
         }
         taken &= ~(uint32_t)RECORD_STATES;
-        if (taken < sizeof *r || taken > s->mapped - at) { /* somebody else's idea of a record */
+        if (taken < sizeof *r || taken > s->mapped - at) { /* not a size that this library writes */
             atomic_store(&h->full, 1);
             return NULL;
         }
@@ -303,7 +307,7 @@ struct record *segment_allocate(struct segment *s, size_t path_length, size_t pa
         atomic_load_explicit(&h->full, memory_order_relaxed)) {
         return NULL;
     }
-    r = cache_segment_allocate(s, record_size_for(path_length, payload_size));
+    r = segment_take_room(s, record_size_for(path_length, payload_size));
     if (r == NULL) {
         return NULL;
     }
@@ -312,8 +316,9 @@ struct record *segment_allocate(struct segment *s, size_t path_length, size_t pa
     return r;
 }
 
-/* By its maker and by one who waits no longer, maybe at once: the first decides. */
-static bool segment_settle(struct record *r, enum record_state state)
+/* The writer (RECORD_WHOLE) and the stream, which no longer waits for it (RECORD_ABANDONED), may
+ * race: the first compare-and-swap wins. */
+static bool segment_end_writing(struct record *r, enum record_state state)
 {
     uint32_t size = atomic_load(&r->size);
 
@@ -322,7 +327,7 @@ static bool segment_settle(struct record *r, enum record_state state)
                                           (size & ~(uint32_t)RECORD_STATES) | state);
 }
 
-static void link_in(struct segment *s, struct record *r)
+static void segment_link(struct segment *s, struct record *r)
 {
     struct segment_header *h = s->header;
     _Atomic uint32_t *bucket = &h->buckets[r->hash % SEGMENT_BUCKETS];
@@ -338,7 +343,7 @@ static void link_in(struct segment *s, struct record *r)
                                                     memory_order_relaxed));
 }
 
-static struct record *copy(struct segment *s, const struct record *from)
+static struct record *segment_copy(struct segment *s, const struct record *from)
 {
     struct record *to = segment_allocate(s, from->path_length, from->payload_size);
     size_t keys = offsetof(struct record, hash);
@@ -352,28 +357,28 @@ static struct record *copy(struct segment *s, const struct record *from)
 
 void segment_publish(struct segment *s, struct record *r)
 {
-    while (!segment_settle(r, RECORD_WHOLE)) {
+    while (!segment_end_writing(r, RECORD_WHOLE)) {
         if ((r->flags & RECORD_LOCAL) != 0) {
             atomic_fetch_and(&r->size, ~(uint32_t)RECORD_STATES);
             break;
         }
-        r = copy(s, r);
+        r = segment_copy(s, r);
         if (r == NULL) {
             return;
         }
     }
-    link_in(s, r);
+    segment_link(s, r);
 }
 
 bool segment_abandon(struct segment *s, struct record *r)
 {
     (void)s;
-    return segment_settle(r, RECORD_ABANDONED);
+    return segment_end_writing(r, RECORD_ABANDONED);
 }
 
 const struct record *segment_insert(struct segment *s, const struct record *from)
 {
-    struct record *to = copy(s, from);
+    struct record *to = segment_copy(s, from);
 
     if (to != NULL) {
         segment_publish(s, to);
@@ -381,15 +386,36 @@ const struct record *segment_insert(struct segment *s, const struct record *from
     return to;
 }
 
+const struct record *segment_add(struct segment *s, const struct fi_query *key, uint8_t flags,
+                                 const void *payload, size_t size)
+{
+    struct record *r = segment_allocate(s, key->length, size);
+
+    if (r == NULL) {
+        return NULL;
+    }
+    r->kind = (uint8_t)key->kind;
+    r->argument = key->argument;
+    r->flags = flags;
+    memcpy(r->path, key->path, key->length);
+    if (size > 0) {
+        memcpy((char *)record_payload(r), payload, size);
+    }
+    record_seal(r);
+    segment_publish(s, r);
+    return r;
+}
+
 uint64_t segment_arena_start(const struct segment *s)
 {
     return s->header->header_size;
 }
 
-/* The size and state of what lies at a position of the arena; 0: nothing, or no sense. */
-static uint32_t size_at(const struct segment *s, uint64_t position)
+/* The size and state of the record at a position of the arena; 0 if there is none, or it is
+ * malformed. */
+static uint32_t segment_size_at(const struct segment *s, uint64_t position)
 {
-    const struct record *r = record_at(s, position);
+    const struct record *r = segment_record_at(s, position);
     uint32_t size;
 
     if (r == NULL || position >= atomic_load_explicit(&s->header->tail, memory_order_acquire)) {
@@ -399,13 +425,13 @@ static uint32_t size_at(const struct segment *s, uint64_t position)
     return size < sizeof *r ? 0 : size;
 }
 
-static const struct record *cache_segment_walk(const struct segment *s, uint64_t *position,
-                                               uint32_t step_over)
+static const struct record *segment_step(const struct segment *s, uint64_t *position,
+                                         uint32_t step_over)
 {
     uint32_t size;
 
-    while ((size = size_at(s, *position)) != 0) {
-        const struct record *r = record_at(s, *position);
+    while ((size = segment_size_at(s, *position)) != 0) {
+        const struct record *r = segment_record_at(s, *position);
         uint32_t state = size & RECORD_STATES;
 
         if ((state & ~step_over) != 0) {
@@ -421,15 +447,16 @@ static const struct record *cache_segment_walk(const struct segment *s, uint64_t
 
 const struct record *segment_walk(const struct segment *s, uint64_t *position)
 {
-    return cache_segment_walk(s, position, RECORD_ABANDONED);
+    return segment_step(s, position, RECORD_ABANDONED);
 }
 
 const struct record *segment_walk_whole(const struct segment *s, uint64_t *position)
 {
-    return cache_segment_walk(s, position, RECORD_ABANDONED | RECORD_UNFINISHED);
+    return segment_step(s, position, RECORD_ABANDONED | RECORD_UNFINISHED);
 }
 
 struct record *segment_unfinished(const struct segment *s, uint64_t position)
 {
-    return (size_at(s, position) & RECORD_UNFINISHED) != 0 ? record_at(s, position) : NULL;
+    return (segment_size_at(s, position) & RECORD_UNFINISHED) != 0 ? segment_record_at(s, position)
+                                                                   : NULL;
 }

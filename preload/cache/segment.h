@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * segment.h - the index of a node cache: records that all processes of the node read without a
- * lock.
+ * segment.h - the index of a node cache: records that all processes of a node read without a lock.
  *
- * One sparse file, mapped shared by the ranks of a node and their children. A hash table of chains
- * over an append-only arena: a record is written, made whole, then linked at the head of its chain
- * by compare-and-swap (lock-free for writers of any process, wait-free for readers). Nothing is
- * ever changed (but for RECORD_USED) or freed, so a pointer to a record is good for as long as the
- * segment is mapped. A newer record for a key hides an older one.
+ * The index is one sparse file, mapped shared by the ranks of a node and their children. It is a
+ * hash table of chains over an append-only arena. A writer fills in a record, marks it as complete,
+ * and links it at the head of its chain by compare-and-swap: writers of all processes are
+ * lock-free, readers wait-free. Nothing is changed (except RECORD_USED) or freed, so a pointer to a
+ * record stays valid as long as the segment is mapped. A newer record for a key hides an older one.
  *
- * The arena is at the same time the journal: records lie in it in the order of their allocation,
- * and the root's service walks it to see what to broadcast.
+ * The arena is also the journal: records lie in it in the order of their allocation, and the root's
+ * service walks it to find what to broadcast.
  *
- * Layout and versions: FORMAT.md. Blocks are reserved with fallocate(2) before they are touched, so
- * a full tmpfs is an error code here and not a SIGBUS. The file is opened for that each time: no
- * descriptor stays open, which the program might close, and use its number for a file of its own.
+ * Layout and versions: FORMAT.md. fallocate(2) reserves blocks before they are touched, so that a
+ * full tmpfs gives an error code and not a SIGBUS. The file is opened for each reservation. A
+ * descriptor that stayed open could be closed by the program, and its number would then refer to
+ * one of the program's files.
+ *
+ * Thread rules: any thread of any process of the node, also in signal handlers and forked children;
+ * segment_create(), segment_attach() and segment_detach() in one thread.
  */
 #ifndef FASTIMPORT_CACHE_SEGMENT_H
 #define FASTIMPORT_CACHE_SEGMENT_H
 
+#include "base/path.h"
 #include "cache/counters.h"
 #include "cache/record.h"
 
@@ -26,18 +30,18 @@ enum {
     SEGMENT_VERSION = 6,
     SEGMENT_BUCKETS = 1 << 16,
     SEGMENT_CLAIMS = 4096,
-    SEGMENT_RING = 128, /* requests waiting for the leader */
+    SEGMENT_RING = 128, /* requests that wait for the leader */
     SEGMENT_NAME = 288,
 };
 
 enum service_state { SERVICE_STARTING, SERVICE_RUNNING, SERVICE_ENDED, SERVICE_DEAD };
 
 struct segment_request {
-    _Atomic uint32_t sequence; /* slot protocol: see segment.c */
+    _Atomic uint32_t sequence; /* state of the slot, see segment_requests.c */
     uint16_t length;
     uint8_t kind;
     uint64_t argument;
-    char path[4096];
+    char path[FI_PATH_MAX];
 };
 
 struct segment_header {
@@ -46,112 +50,121 @@ struct segment_header {
     uint32_t header_size;
     uint64_t capacity; /* of the mapping */
     uint64_t nonce;    /* random; the same in all that belongs to this cache */
-    uint32_t n_ranks;  /* of this node */
+    uint32_t n_ranks;  /* ranks of this node */
     uint32_t node;     /* index of the node in the job */
     uint64_t mirror_device;
 
-    _Atomic uint64_t tail;     /* end of the arena in use */
-    _Atomic uint64_t reserved; /* end of the blocks that are allocated */
+    _Atomic uint64_t tail;     /* end of the used part of the arena */
+    _Atomic uint64_t reserved; /* end of the allocated blocks */
     _Atomic uint32_t full;
 
-    _Atomic uint32_t generation; /* futex: bumped when records were published */
+    _Atomic uint32_t generation; /* futex word: incremented when records have been published */
     _Atomic uint32_t waiters;
-    _Atomic uint32_t doorbell; /* futex: the leader's service sleeps on it */
+    _Atomic uint32_t doorbell; /* futex word: the leader's service thread sleeps on it */
     _Atomic uint32_t leader_sleeps;
-    _Atomic uint32_t state;         /* enum service_state */
-    _Atomic uint32_t bulk;          /* the plan's records are on their way */
-    _Atomic uint32_t announces;     /* there are other nodes: changes are announced to them */
-    _Atomic uint64_t progress;      /* blocks received; tells a slow service from a dead one */
-    _Atomic uint32_t invalidations; /* number of RECORD_BYPASS: 0 spares the look-up */
-    _Atomic uint32_t lost_changes;  /* a change could not be noted: answer nothing (change.h) */
-    _Atomic uint32_t leaving; /* ranks of this node that are at their exit, or have called exec */
-    _Atomic int32_t leader;   /* its process id, in the namespace of this inode: */
+    _Atomic uint32_t state;     /* enum service_state */
+    _Atomic uint32_t bulk;      /* the plan's records are arriving */
+    _Atomic uint32_t announces; /* the job has other nodes: changes are announced to them */
+    _Atomic uint64_t progress;  /* blocks received; tells a slow service from a dead one */
+    /* number of RECORD_STALE: with 0 nobody needs to look for them */
+    _Atomic uint32_t invalidations;
+    _Atomic uint32_t lost_changes; /* a change could not be recorded: answer nothing (changes.h) */
+    _Atomic uint32_t leaving;      /* ranks of this node that have called exit or exec */
+    _Atomic int32_t leader;        /* process id of the leader, in this PID namespace: */
     uint64_t leader_namespace;
-    _Atomic uint64_t changes_above; /* how often something may have changed above the roots */
-    _Atomic uint32_t given_up;      /* ranks of this node that do not close the session */
+    _Atomic uint64_t changes_above; /* counts possible changes above the roots */
+    _Atomic uint32_t given_up;      /* ranks of this node that will not close the MPI session */
     _Atomic uint64_t content_bytes; /* in the mirror */
     uint32_t may_execute;           /* the file system is not mounted noexec */
-    int32_t filters; /* of system calls, that its maker had: a container's, perhaps */
+    int32_t filters; /* system call filters of the creating process, for example a container's */
 
     _Atomic uint32_t ring_head;
     _Atomic uint32_t ring_tail;
     _Atomic uint64_t claims[SEGMENT_CLAIMS];
     struct segment_request ring[SEGMENT_RING];
     _Atomic uint32_t buckets[SEGMENT_BUCKETS];
-    struct fi_counters counters[]; /* n_ranks */
+    struct fi_counters counters[]; /* n_ranks of them */
 };
 
 struct segment {
     struct segment_header *header;
     size_t mapped;
     char file[SEGMENT_NAME];
-    dev_t device; /* of the file, by which it is known again */
+    dev_t device; /* identity of the file, by which it is recognised later */
     ino_t inode;
-    _Atomic uint32_t *checked; /* in a process that attached: records found sound; NULL where the
-                                  segment was made */
+    /* in a process that attached: records that were found sound; NULL in the one that created the
+     * segment */
+    _Atomic uint32_t *checked;
 };
 
-/* Has this thread more filters of system calls than the maker of the segment (seccomp(2))? Then it
- * does what the program does, and nothing else: it might be killed. */
+/* Does this thread have more system call filters (seccomp(2)) than the creator of the segment had?
+ * Then it must not make calls that the program itself does not make: they could kill it. */
 bool segment_is_filtered(const struct segment *segment);
 
-/* Creates the file (which must not exist) with room for `capacity` bytes, of which little is
- * allocated at first. 0 or -errno; on error nothing is left behind. */
+/* Creates the file, which must not exist, with address space for `capacity` bytes; few blocks are
+ * allocated at first. Returns 0 or -errno; on error nothing is left behind. */
 int segment_create(struct segment *segment, const char *file, size_t capacity, uint32_t n_ranks,
                    uint64_t nonce);
 
-/* Maps an existing one and checks that it is a segment of this version, of `nonce`. 0 or -errno
- * (EPROTO: it is not). From then on this process believes nothing unseen: segment_find() examines
- * each record once (record_valid()), and takes a damaged chain for an empty one. */
+/* Maps an existing segment and checks its version and nonce. Returns 0 or -errno (-EPROTO: not such
+ * a segment). This process does not trust the contents: segment_find() checks each record once with
+ * record_valid(), and treats a damaged chain as empty. */
 int segment_attach(struct segment *segment, const char *file, uint64_t nonce);
+/* Unmaps it. No record may be in use. */
 void segment_detach(struct segment *segment);
 
 /* The newest record for a key, or NULL. */
 const struct record *segment_find(const struct segment *segment, const struct fi_query *query);
 
-/* Room for a record of this size, zeroed, or NULL when the segment is full. The caller fills it in
- * (all but `next` and `size`) and calls segment_publish(). Killed at any point, it leaves room that
- * a walker knows the length of.
- */
+/* Allocates a zeroed record for this path and payload, or returns NULL if the segment is full. The
+ * caller fills in all but `next` and `size`, calls record_seal() and segment_publish(). If the
+ * process is killed meanwhile, walkers know the length of the place and step over it. */
 struct record *segment_allocate(struct segment *segment, size_t path_length, size_t payload_size);
-/* A record that was abandoned meanwhile is published as a copy, behind what has been walked over;
- * a local one, of which no walker sends anything, where it is. So whatever is found in the root's
- * segment and is not local is in the stream, and in that order. */
+/* Publishes a record. If the stream has abandoned it meanwhile, a copy at the tail is published
+ * instead, so that every non-local record that can be found in the root's segment is also in the
+ * stream, in the same order. A local record is published in place, since no walker sends it. */
 void segment_publish(struct segment *segment, struct record *record);
 
-/* Walkers step over it from now on. By its maker, or by one who has waited for it long enough.
- * False: it is whole. */
+/* Allocates, fills in, seals and publishes a record with this key, flags and payload of `size`
+ * bytes. Returns it, or NULL if the segment is full. */
+const struct record *segment_add(struct segment *segment, const struct fi_query *key, uint8_t flags,
+                                 const void *payload, size_t size);
+
+/* Marks a record as abandoned: walkers step over it from now on. Called by its writer, or by a
+ * walker that has waited long enough. Returns false if the record is complete. */
 bool segment_abandon(struct segment *segment, struct record *record);
 
-/* Copies a finished record (from the wire, or built in private memory) into the segment and
- * publishes it. */
+/* Publishes a copy of a complete record, which came from the network or was built in private
+ * memory. NULL if the segment is full. */
 const struct record *segment_insert(struct segment *segment, const struct record *record);
 
-/* Walks the arena: the record at *position, which is moved on behind it; NULL when there is no
- * whole one yet. Start with segment_arena_start(). Abandoned records are stepped over. */
+/* Walks the arena: returns the record at *position and moves *position behind it; NULL if there is
+ * no complete one yet. Start with segment_arena_start(). Steps over abandoned records. */
 uint64_t segment_arena_start(const struct segment *segment);
 const struct record *segment_walk(const struct segment *segment, uint64_t *position);
-/* The record that is not whole and at which segment_walk() has stopped; NULL: it was the end. */
+/* The incomplete record at which segment_walk() has stopped; NULL if that was the end. */
 struct record *segment_unfinished(const struct segment *segment, uint64_t position);
-/* As segment_walk(), for one look at all there is: steps over what is not whole, too. */
+/* As segment_walk(), but also steps over incomplete records: for a single look at everything. */
 const struct record *segment_walk_whole(const struct segment *segment, uint64_t *position);
 
-/* Wakes those that wait for records. Call after a batch of publications. */
+/* Wakes all that wait for records. Call it after a batch of publications. */
 void segment_announce(struct segment *segment);
-/* Sleeps until something is announced after `generation` was read, or the time is over. */
+/* Sleeps until segment_announce() is called after `generation` was read, or until the time is over.
+ * May wake early. */
 void segment_wait(struct segment *segment, uint32_t generation, int64_t timeout_ns);
 
-/* Single flight: true if the caller is now the one to get this key; it must give the claim back. */
+/* Single flight: true if the caller has claimed this key and is now the one to look it up. It must
+ * call segment_unclaim(). segment_claimed(): does somebody hold the claim now? */
 bool segment_claim(struct segment *segment, uint64_t hash);
 bool segment_claimed(const struct segment *segment, uint64_t hash);
 void segment_unclaim(struct segment *segment, uint64_t hash);
 
-/* Requests from ranks to their leader: a bounded queue, many producers, one consumer. False: full,
- * or empty. */
+/* The queue of requests from ranks to their leader: bounded, many producers, one consumer.
+ * segment_ask() returns false if it is full, segment_next_request() if it is empty. */
 bool segment_ask(struct segment *segment, const struct fi_query *query);
-bool segment_next_request(struct segment *segment, struct fi_query *query, char path[4096]);
+bool segment_next_request(struct segment *segment, struct fi_query *query, char path[FI_PATH_MAX]);
 
-/* The leader's bell. */
+/* Wakes the leader's service thread; sleeps until the next request, or until the time is over. */
 void segment_ring(struct segment *segment);
 void segment_sleep(struct segment *segment, int64_t timeout_ns);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* segment_requests.c - how the processes of a node wait for each other and ask each other, by the
- * segment's header; see segment.h. */
+/* segment_requests.c - how processes of a node wait for records and send requests to their leader,
+ * through the segment's header; see segment.h. */
 #include <string.h>
 
 #include "base/sys.h"
@@ -44,8 +44,8 @@ void segment_unclaim(struct segment *s, uint64_t hash)
     atomic_store(&s->header->claims[hash % SEGMENT_CLAIMS], 0);
 }
 
-/* A bounded queue after D. Vyukov: slot i may be written in round n when its sequence is i + n *
- * size, and read when it is one more. */
+/* D. Vyukov's bounded queue: slot i may be written in round n when its sequence is i + n * size,
+ * and read when its sequence is one more. */
 bool segment_ask(struct segment *s, const struct fi_query *q)
 {
     struct segment_header *h = s->header;
@@ -78,7 +78,7 @@ bool segment_ask(struct segment *s, const struct fi_query *q)
     return true;
 }
 
-bool segment_next_request(struct segment *s, struct fi_query *q, char path[4096])
+bool segment_next_request(struct segment *s, struct fi_query *q, char path[FI_PATH_MAX])
 {
     struct segment_header *h = s->header;
     uint32_t at = atomic_load_explicit(&h->ring_head, memory_order_relaxed);
@@ -88,7 +88,7 @@ bool segment_next_request(struct segment *s, struct fi_query *q, char path[4096]
     if (atomic_load_explicit(&slot->sequence, memory_order_acquire) != at + 1) {
         return false;
     }
-    length = slot->length < 4096 ? slot->length : 4095;
+    length = slot->length < FI_PATH_MAX ? slot->length : FI_PATH_MAX - 1;
     memcpy(path, slot->path, length);
     path[length] = '\0';
     *q = query_make((enum record_kind)slot->kind, slot->argument, path, length);

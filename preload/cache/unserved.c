@@ -12,21 +12,13 @@ void unserved_note(struct segment *segment, const char *path, const char *why)
     size_t length = strlen(path);
     size_t size = strlen(why) + 1;
     struct fi_query q = query_make(RECORD_UNSERVED, 0, path, length);
-    struct record *r =
-        segment_find(segment, &q) != NULL ? NULL : segment_allocate(segment, length, size);
 
-    if (r == NULL) {
-        return;
+    if (segment_find(segment, &q) == NULL) {
+        segment_add(segment, &q, RECORD_LOCAL, why, size);
     }
-    r->kind = RECORD_UNSERVED;
-    r->flags = RECORD_LOCAL;
-    memcpy(r->path, path, length);
-    memcpy((char *)record_payload(r), why, size);
-    record_seal(r);
-    segment_publish(segment, r);
 }
 
-const char *left_reason(const struct segment *segment, const char *path)
+const char *unserved_reason(const struct segment *segment, const char *path)
 {
     struct fi_path name;
     struct fi_query q;
@@ -41,17 +33,18 @@ const char *left_reason(const struct segment *segment, const char *path)
         return NULL;
     }
     return r->error == EFBIG ? "is larger than FASTIMPORT_MAX_FILE"
-                             : "could not be kept in the node cache";
+                             : "could not be stored in the node cache";
 }
 
-/* Attached children write, too. */
+/* Attached children write to the segment, too, so check what they wrote. */
 static bool unserved_is_sound(const struct segment *segment, const struct record *r)
 {
     return record_valid(r, segment->mapped -
                                (size_t)((const char *)r - (const char *)segment->header));
 }
 
-/* Two ranks may have noted the same at the same time; the newest is the one that is found. */
+/* Two ranks may record the same library at the same time. Only the newest record is found, and
+ * counts. */
 static bool is_duplicate(const struct segment *segment, const struct record *r)
 {
     struct fi_query q = query_make(RECORD_UNSERVED, 0, r->path, r->path_length);

@@ -9,15 +9,17 @@
 #include "cache/library_record.h"
 #include "ldso/linkmap.h"
 
-/* "$ORIGIN" or "${ORIGIN}" at the beginning of a directory: its length, else 0. */
+/* The length of "$ORIGIN" or "${ORIGIN}" at the beginning of a directory, else 0. */
 static size_t origin_length(const char *directory)
 {
-    return strncmp(directory, "$ORIGIN", 7) == 0     ? 7
-           : strncmp(directory, "${ORIGIN}", 9) == 0 ? 9
-                                                     : 0;
+    if (strncmp(directory, "$ORIGIN", 7) == 0) {
+        return 7;
+    }
+    return strncmp(directory, "${ORIGIN}", 9) == 0 ? 9 : 0;
 }
 
-/* Could this directory of `owner`'s list be in a root? Where tokens leave it open, it could. */
+/* Could this directory of the search list of `owner` be below a root? If other tokens leave it
+ * open, the answer is yes. */
 static bool directory_touches_root(const char *directory, size_t length,
                                    const struct linkmap_object *owner, const char *name)
 {
@@ -62,7 +64,7 @@ static bool search_touches_root(const struct linkmap_list *map, const struct lin
            (caller->runpath == NULL && list_touches_root(program->rpath, program, name));
 }
 
-/* The key for the root; 0: nothing to ask. */
+/* Makes the key to ask the root with. Returns 0 if there is nothing to ask. */
 static size_t make_key(const char *name, const void *caller, char key[FI_PATH_MAX])
 {
     struct linkmap_list map;
@@ -82,7 +84,7 @@ static size_t make_key(const char *name, const void *caller, char key[FI_PATH_MA
     return n;
 }
 
-/* Has this node written to one of the files? */
+/* Has this node changed one of the files? */
 static bool is_stale(const struct record *r)
 {
     struct library_item item;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * by_name.h - dlopen of a name without a slash: who calls, does the search touch a root, what
- * does the root find?
+ * by_name.h - dlopen of a library by name (without a slash): asks the root what ld.so would find
+ * for this caller.
  *
- * ld.so searches for such a name with the caller's RPATH or RUNPATH and LD_LIBRARY_PATH (ld.so(8)).
- * Where none of these directories is in a root, and where an object of that name is loaded, the
- * real call is made at once.
+ * ld.so searches with the RPATH or RUNPATH of the caller and with LD_LIBRARY_PATH (ld.so(8)). If
+ * none of these directories is below a root, or an object of that name is loaded already, the real
+ * call is made at once.
  *
  * Thread rules: any thread.
  */
@@ -14,7 +14,7 @@
 
 #include "resolve.h"
 
-/* As resolve() for a RECORD_LIBRARY. caller: an address in the code that calls dlopen; question:
+/* As resolve(), for a RECORD_LIBRARY. caller: an address in the code that calls dlopen; question:
  * enum library_question. */
 bool by_name_resolve(const char *name, const void *caller, uint64_t question,
                      struct answer *answer);

@@ -25,7 +25,8 @@ bool cached_source_is_ours(const char *path)
     return policy_verdict(library.policy, path, strlen(path)) == OURS;
 }
 
-static const struct record *cached(enum record_kind kind, uint64_t argument, const char *path)
+static const struct record *cached_source_record(enum record_kind kind, uint64_t argument,
+                                                 const char *path)
 {
     struct fi_query q = query_make(kind, argument, path, strlen(path));
     const struct record *r = segment_find(&library.fill->node->index, &q);
@@ -38,8 +39,9 @@ static const struct record *cached(enum record_kind kind, uint64_t argument, con
 
 static bool is_real_directory(void *context, const char *path, size_t length)
 {
-    const struct record *r =
-        policy_verdict(library.policy, path, length) == OURS ? cached(RECORD_STAT, 0, path) : NULL;
+    const struct record *r = policy_verdict(library.policy, path, length) == OURS
+                                 ? cached_source_record(RECORD_STAT, 0, path)
+                                 : NULL;
 
     (void)context;
     return r != NULL && r->error == 0 &&
@@ -52,7 +54,8 @@ bool cached_source_name(const char *path, struct fi_path *name)
            cached_source_is_ours(name->text);
 }
 
-/* What ld.so maps of a file; or all of it, if somebody has read it as a file already. */
+/* The record with the part of a file that ld.so maps; or with all of it, if somebody has read the
+ * whole file already. */
 static const struct record *cached_file(const char *path)
 {
     struct fi_query whole = query_make(RECORD_CONTENT, 0, path, strlen(path));
@@ -60,12 +63,12 @@ static const struct record *cached_file(const char *path)
 
     return r != NULL && (record_flags(r) & RECORD_UNAVAILABLE) == 0
                ? r
-               : cached(RECORD_CONTENT, RECORD_MAPPED, path);
+               : cached_source_record(RECORD_CONTENT, RECORD_MAPPED, path);
 }
 
-static int cached_source_source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
+static int cached_source_open(void *ctx, const char *path, struct fi_elf_bytes *out)
 {
-    char copy[FI_PATH_MAX + 512];
+    char copy[MIRROR_PATH_MAX];
     struct fi_path name;
     const struct record *r = cached_source_name(path, &name) ? cached_file(name.text) : NULL;
 
@@ -80,12 +83,13 @@ static int cached_source_source_open(void *ctx, const char *path, struct fi_elf_
                                                                        : ENAMETOOLONG;
 }
 
-/* stat of the original, without reading it. */
+/* stat of the original, which does not read the file. Returns 0 or an errno, as struct
+ * fi_elf_source wants it. */
 static int original_stat(const char *path, struct stat *st)
 {
     struct fi_path name;
     const struct record *r =
-        cached_source_name(path, &name) ? cached(RECORD_STAT, 0, name.text) : NULL;
+        cached_source_name(path, &name) ? cached_source_record(RECORD_STAT, 0, name.text) : NULL;
     const struct record_stat *s;
 
     if (r == NULL) {
@@ -99,8 +103,8 @@ static int original_stat(const char *path, struct stat *st)
     return S_ISLNK(s->link.st_mode) ? s->stat_error : 0;
 }
 
-static int cached_source_source_identity(void *ctx, const char *path, unsigned long *dev,
-                                         unsigned long *ino)
+static int cached_source_identity(void *ctx, const char *path, unsigned long *dev,
+                                  unsigned long *ino)
 {
     struct stat st;
     int error = original_stat(path, &st);
@@ -113,7 +117,7 @@ static int cached_source_source_identity(void *ctx, const char *path, unsigned l
     return error;
 }
 
-static int cached_source_source_is_dir(void *ctx, const char *path)
+static int cached_source_is_dir(void *ctx, const char *path)
 {
     struct stat st;
 
@@ -121,6 +125,5 @@ static int cached_source_source_is_dir(void *ctx, const char *path)
     return original_stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-const struct fi_elf_source cached_source = {NULL, cached_source_source_open, closure_dso_unmap,
-                                            cached_source_source_identity,
-                                            cached_source_source_is_dir};
+const struct fi_elf_source cached_source = {NULL, cached_source_open, closure_dso_unmap,
+                                            cached_source_identity, cached_source_is_dir};

@@ -19,15 +19,15 @@
 
 static struct {
     const char *ld_library_path;
-    struct linkmap_list start; /* what was loaded before the program ran; never unloaded */
+    struct linkmap_list start; /* what was loaded before the program ran; is never unloaded */
     const struct closure_dso *closure_dso;
-    /* what will be loaded when the plan's next library is: planned look-ups only, one thread at a
-     * time */
+    /* what will be loaded by the time the plan's next library is opened; used by planned look-ups
+     * only, by one thread at a time */
     struct fi_elf_loaded *expected;
     size_t n_expected;
     size_t room;
-    pthread_mutex_t aliases_lock; /* a leaf */
-    void *aliases;                /* tsearch(3): struct alias */
+    pthread_mutex_t aliases_lock; /* no other lock is taken under it */
+    void *aliases;                /* a tree of struct alias, see tsearch(3) */
 } library = {.aliases_lock = PTHREAD_MUTEX_INITIALIZER};
 
 bool closure_prepare(struct fill *fill, const struct policy *policy)
@@ -43,7 +43,7 @@ bool closure_prepare(struct fill *fill, const struct policy *policy)
 
 /* --- names by which earlier closures asked for a library --- */
 
-/* ld.so keeps them and does not tell. Strings live as long as the process. */
+/* ld.so remembers these names and does not tell them. The strings are never freed. */
 struct alias {
     char *path;
     const char *const *names; /* NULL-terminated */
@@ -65,7 +65,7 @@ static const char *const *aliases_of(const char *path)
     return node == NULL ? NULL : (*(struct alias **)node)->names;
 }
 
-/* Is it known by a name that neither its path nor its SONAME tells? */
+/* Is the library known by a name that is neither its path nor its SONAME? */
 static bool has_aliases(const struct fi_closure_lib *l)
 {
     for (size_t i = 0; l->names[i] != NULL; i++) {
@@ -105,8 +105,7 @@ static void remember_aliases(const struct fi_closure *closure)
         *a = (struct alias){strdup(l->path), copy_names(l->names)};
         pthread_mutex_lock(&library.aliases_lock);
         if (a->path != NULL && a->names != NULL) {
-            tsearch(a, &library.aliases,
-                    compare_aliases); /* which keeps it as long as the process lives */
+            tsearch(a, &library.aliases, compare_aliases); /* which never forgets it */
         }
         pthread_mutex_unlock(&library.aliases_lock);
     }
@@ -118,15 +117,15 @@ struct context {
     struct linkmap_list map;
     struct fi_elf_loaded *loaded;
     size_t n_loaded;
-    struct fi_elf_loader loaders[2]; /* caller, executable */
+    struct fi_elf_loader loaders[2]; /* the caller, then the executable */
     size_t n_loaders;
     char program[FI_PATH_MAX];
-    char key[FI_PATH_MAX]; /* cut into the caller's strings */
-    const char *name;      /* what is searched */
+    char key[FI_PATH_MAX]; /* copy of the key, cut into the caller's strings */
+    const char *name;      /* the name to search for */
 };
 
-/* The link map as it is now, or as it was at the start; with `planned`, as it will be: what the
- * plan loads before comes behind it. */
+/* Fills in the link map as it is now, or with from_start as it was before the program ran. With
+ * `planned` it is as it will be: the libraries that the plan opens earlier come behind it. */
 static bool closure_describe_process(struct context *c, bool from_start, bool planned)
 {
     size_t more = planned && !from_start ? library.n_expected : 0;
@@ -149,7 +148,7 @@ static bool closure_describe_process(struct context *c, bool from_start, bool pl
     return true;
 }
 
-/* Takes a key of library_record_key() apart; false: it makes no sense. */
+/* Parses a key of library_record_key(). Returns false if it is malformed. */
 static bool parse_key(struct context *c, const struct fi_query *q)
 {
     char *name =
@@ -163,7 +162,7 @@ static bool parse_key(struct context *c, const struct fi_query *q)
     *name = *search = '\0';
     c->name = name + 2;
     if (c->key[0] == '\0') {
-        return true; /* the executable calls */
+        return true; /* the executable is the caller */
     }
     caller->path = c->key;
     caller->nodeflib = search[1] == 'n';
@@ -173,7 +172,8 @@ static bool parse_key(struct context *c, const struct fi_query *q)
     return true;
 }
 
-/* The plan's next library will find these loaded. The strings live as long as the process. */
+/* Remembers that the plan's next library will find these libraries loaded. The strings are never
+ * freed. */
 static void closure_expect(const struct fi_closure *closure)
 {
     for (size_t i = 0; i < closure->n_libs; i++) {
@@ -228,7 +228,8 @@ static size_t put_item(char *out, size_t at, const struct fi_closure_lib *l)
     return put_text(out, at, "");
 }
 
-/* Writes the payload, or with out NULL only measures it. `order`: libs[] as ld.so maps them. */
+/* Writes the payload, or only measures it if out is NULL. `order`: libs[] in ld.so's mapping
+ * order. */
 static size_t closure_encode(const struct fi_closure *closure,
                              const struct fi_closure_lib *const *order, char *out)
 {
@@ -272,9 +273,10 @@ static const struct record *closure_publish(struct node_cache *node, const struc
     return r;
 }
 
-/* It is asked for, and goes to ld.so. What is nowhere is not worth a word: ld.so will say so. */
-static void tell_why(struct node_cache *node, const char *name, enum fi_closure_status status,
-                     const struct fi_closure *closure)
+/* Records for the report why a library that the program asks for is left to ld.so. One that does
+ * not exist is not recorded: ld.so will report it. */
+static void closure_note_unserved(struct node_cache *node, const char *name,
+                                  enum fi_closure_status status, const struct fi_closure *closure)
 {
     const char *culprit = closure->culprit == NULL ? "" : closure->culprit;
     char why[FI_PATH_MAX + 64];
@@ -282,7 +284,7 @@ static void tell_why(struct node_cache *node, const char *name, enum fi_closure_
     if (status == FI_CLOSURE_NOT_FOUND && strcmp(culprit, name) != 0) {
         snprintf(why, sizeof why, "needs %s, which was not found", culprit);
     } else if (status == FI_CLOSURE_NOT_ELF) {
-        snprintf(why, sizeof why, "%s is no sound library for this machine", culprit);
+        snprintf(why, sizeof why, "%s is not a valid library for this machine", culprit);
     } else if (status == FI_CLOSURE_OK && closure->root_is_needed) {
         snprintf(why, sizeof why, "is needed by a library that it needs");
     } else {
@@ -291,7 +293,7 @@ static void tell_why(struct node_cache *node, const char *name, enum fi_closure_
     unserved_note(&node->index, name, why);
 }
 
-/* A closure borrows from the context that it was computed in. */
+/* A closure borrows from the context in which it was computed. */
 struct computed {
     struct context *context;
     struct fi_closure closure;
@@ -319,7 +321,7 @@ static void closure_compute(struct node_cache *node, const struct fi_query *q, b
 
         out->status = library.closure_dso->compute(&request, &out->closure);
         if (!planned) {
-            tell_why(node, request.path, out->status, &out->closure);
+            closure_note_unserved(node, request.path, out->status, &out->closure);
         }
     }
 }
@@ -355,9 +357,9 @@ const struct record *closure_lookup(struct node_cache *node, const struct fi_que
     if (sound && planned) {
         closure_expect(&computed.closure);
     }
-    /* What needs the requested library in turn would have its constructor run too late, behind a
-     * stub. Before the program runs, a library may be missing that another will have brought by
-     * then: ask again. */
+    /* If a library of the closure needs the requested one, a stub would run its constructor too
+     * late: leave the request to ld.so. If the closure of a planned library is incomplete, publish
+     * nothing: an earlier import may load what is missing before the program asks for it. */
     if (sound || !planned) {
         r = closure_publish(node, q, flags,
                             sound && !computed.closure.root_is_needed && fs_view_is_certain()

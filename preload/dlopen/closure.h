@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * closure.h - the root's answer to dlopen: which libraries, from where, in what order.
+ * closure.h - the root's answer to dlopen: which libraries to load, from where, and in what order.
  *
- * Computed with libelf in libfastimport-elf.so (elf/closure.h), which is opened in a link-map
- * namespace of its own by closure_prepare(), in the root only, before the program runs (so that no
- * look-up waits for ld.so's lock). Every file that the search opens becomes content of the node
- * cache; the result is a RECORD_LIBRARY.
+ * libfastimport-elf.so computes it with libelf (elf/closure.h). closure_prepare() opens that DSO in
+ * a link-map namespace of its own, in the root only and before the program runs, so that no look-up
+ * waits for ld.so's lock. Every file that the search opens becomes content of the node cache. The
+ * result is a RECORD_LIBRARY, whose key and payload cache/library_record.h describes.
  *
- * Its key and payload: cache/library_record.h.
+ * Calling order: closure_prepare() first, once. Thread rules: closure_lookup() any thread.
  */
 #ifndef FASTIMPORT_DLOPEN_CLOSURE_H
 #define FASTIMPORT_DLOPEN_CLOSURE_H
@@ -15,17 +15,19 @@
 #include "fill/fill.h"
 #include "policy/policy.h"
 
-/* Opens the closure DSO beside this library. False, with one warning, if that fails: libraries
- * are then left to ld.so. */
+/* Opens the closure DSO, which is beside this library. Returns false after one warning if that
+ * fails: libraries are then left to ld.so. */
 bool closure_prepare(struct fill *fill, const struct policy *policy);
 
-/* Computes and publishes the record for the query. With RECORD_PLANNED in flags the program has not
- * loaded anything yet: the closure is computed as if what was planned before it were loaded, so the
- * plan's libraries must come in order and from one thread at a time. */
+/* Computes and publishes the record for the query. Returns NULL if the index is full, or if a
+ * planned closure is incomplete. RECORD_PLANNED in flags means that the program has not loaded
+ * anything yet: the closure is computed as if all libraries of the plan before this one were
+ * loaded. So the plan's libraries must come in order and from one thread at a time. */
 const struct record *closure_lookup(struct node_cache *node, const struct fi_query *query,
                                     uint8_t flags);
 
-/* Marks the files of all libraries that were used as used, too: before plan_merge(). */
+/* For each library record that was used, marks the contents of its files as used. Call it before
+ * plan_merge(). */
 void closure_mark_used_files(const struct segment *segment);
 
 #endif

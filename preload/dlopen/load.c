@@ -20,33 +20,24 @@
 #include "ldso/stub.h"
 #include "ldso/stub_refs.h"
 
-enum { NAME_MAX_LENGTH = FI_PATH_MAX + 512, WHY_MAX = 256 };
+enum { WHY_MAX = 256 };
 
 /* --- original names --- */
 
-static const struct node_cache *named_by; /* whose mirror the names are in: the process has one */
+/* the node cache whose mirror the names are in; a process has one */
+static const struct node_cache *named_by;
 static void (*after_mapping)(void);
 
-/* In place: the original is the tail of the mirror's name. */
-void load_original_name(const struct node_cache *node, char *name)
-{
-    size_t n = node->directory_length;
-
-    if (strncmp(name, node->directory, n) == 0 && strncmp(name + n, "/files/", 7) == 0) {
-        n += strlen("/files");
-        memmove(name, name + n, strlen(name + n) + 1);
-    }
-}
-
-/* A plain dlopen keeps the name that it was given: relative, or with parts that the mirror's name
- * has folded. Of the dlopen that this thread is in. */
+/* The names for the dlopen that this thread is in. A plain dlopen keeps the name that it was given,
+ * which may be relative or have parts that the mirror's name does not have. */
 static __thread struct naming {
-    const char *mapped; /* the file that stands for it */
-    const char *given;  /* or NULL: the original name is right */
+    const char *mapped; /* the mirror file that is loaded */
+    const char *given;  /* the name to set; NULL: the original name */
 } naming;
 
-/* dlpi_name is the link map's own l_name, which ld.so will free; its lock is held here. */
-static int restore_name(struct dl_phdr_info *info, size_t size, void *node_)
+/* dlpi_name is the l_name of the link map. ld.so frees it, so it is changed in place; ld.so's lock
+ * is held here. */
+static int load_restore_name(struct dl_phdr_info *info, size_t size, void *node_)
 {
     const struct node_cache *node = node_;
     char *name = (char *)info->dlpi_name;
@@ -58,14 +49,14 @@ static int restore_name(struct dl_phdr_info *info, size_t size, void *node_)
     if (naming.mapped != NULL && naming.given != NULL && strcmp(name, naming.mapped) == 0) {
         memcpy(name, naming.given, strlen(naming.given) + 1);
     } else {
-        load_original_name(node, name);
+        mirror_path_to_original(node, name);
     }
     return 0;
 }
 
 __attribute__((visibility("default"))) void fastimport_libraries_mapped(void)
 {
-    dl_iterate_phdr(restore_name, (void *)named_by);
+    dl_iterate_phdr(load_restore_name, (void *)named_by);
     after_mapping();
 }
 
@@ -76,11 +67,12 @@ struct load {
     const struct linkmap_list *map;
     char **needed; /* owned */
     size_t n, room;
-    char *rpath;       /* owned; where bare names are found, in order; NULL: there are none */
-    char why[WHY_MAX]; /* it cannot be */
+    /* owned; directories in which the odd names are found, in order; NULL: none */
+    char *rpath;
+    char why[WHY_MAX]; /* why the library is left to ld.so */
 };
 
-static void load_forget(struct load *l)
+static void load_free(struct load *l)
 {
     for (size_t i = 0; i < l->n; i++) {
         free(l->needed[i]);
@@ -89,9 +81,9 @@ static void load_forget(struct load *l)
     free(l->rpath);
 }
 
-static bool need(struct load *l, const char *name)
+static bool load_need(struct load *l, const char *name)
 {
-    char *copy = strchr(name, '$') == NULL ? strdup(name) : NULL; /* ld.so would replace it */
+    char *copy = strchr(name, '$') == NULL ? strdup(name) : NULL; /* ld.so would expand it */
 
     if (l->n == l->room) {
         size_t room = l->room == 0 ? 16 : 2 * l->room;
@@ -110,27 +102,27 @@ static bool need(struct load *l, const char *name)
     return copy != NULL;
 }
 
-/* The file to map for a path of the record. */
+/* The file to map for a path of the record: a mirror file, or the path itself. */
 static bool load_source_of(const struct load *l, bool ours, const char *path,
-                           char out[NAME_MAX_LENGTH])
+                           char out[MIRROR_PATH_MAX])
 {
     if (ours) {
-        return mirror_path(l->node, path, out, NAME_MAX_LENGTH);
+        return mirror_path(l->node, path, out, MIRROR_PATH_MAX);
     }
-    return snprintf(out, NAME_MAX_LENGTH, "%s", path) < NAME_MAX_LENGTH;
+    return snprintf(out, MIRROR_PATH_MAX, "%s", path) < MIRROR_PATH_MAX;
 }
 
 static bool is_there(const char *directory, size_t length, const char *name)
 {
-    char path[NAME_MAX_LENGTH];
+    char path[MIRROR_PATH_MAX];
 
     return snprintf(path, sizeof path, "%.*s/%s", (int)length, directory, name) <
                (int)sizeof path &&
            sys_access(path, 0, false) == 0;
 }
 
-/* Puts a directory behind those in which bare names are found already. False if one of them has
- * this name, too. */
+/* Appends a directory to the stub's RPATH, so that ld.so finds `name` there. Returns false if an
+ * earlier directory has this name, too. */
 static bool search_in(struct load *l, const char *directory, size_t length, const char *name)
 {
     size_t old = l->rpath == NULL ? 0 : strlen(l->rpath);
@@ -160,31 +152,34 @@ static bool search_in(struct load *l, const char *directory, size_t length, cons
     return true;
 }
 
-/* A name that is not the SONAME must be known to ld.so, or it would search for it: the stub asks by
- * this name. */
-static bool need_by_name(struct load *l, const struct library_item *item, const char *name)
+/* Names a library to ld.so by a name that is not its SONAME. If ld.so did not know this name, it
+ * would search for it. */
+static bool load_need_by_name(struct load *l, const struct library_item *item, const char *name)
 {
-    char file[NAME_MAX_LENGTH];
+    char file[MIRROR_PATH_MAX];
 
     return load_source_of(l, (item->bits & LIBRARY_OURS) != 0, item->path, file) &&
-           search_in(l, file, path_parent_length(file, strlen(file)), name) && need(l, name);
+           search_in(l, file, path_parent_length(file, strlen(file)), name) && load_need(l, name);
 }
 
-/* One name by which it is asked for; false: it cannot be made known. */
-static bool need_odd_name(struct load *l, const struct library_item *item, const char *name)
+/* Makes one name known by which the library will be asked for. Returns false if that is not
+ * possible. */
+static bool load_need_odd_name(struct load *l, const struct library_item *item, const char *name)
 {
     bool ours = (item->bits & LIBRARY_OURS) != 0;
-    char file[NAME_MAX_LENGTH];
+    char file[MIRROR_PATH_MAX];
 
     if (strchr(name, '/') == NULL) {
-        return need_by_name(l, item, name);
+        return load_need_by_name(l, item, name);
     }
-    return load_source_of(l, ours, name, file) && need(l, file);
+    return load_source_of(l, ours, name, file) && load_need(l, file);
 }
 
-/* Names that ld.so will ask for and cannot know; says how many. False: one cannot be arranged: a
- * path of ours as it stands in the file would be opened. */
-static bool need_odd_names(struct load *l, const struct library_item *item, bool loaded, size_t *n)
+/* Makes all names known by which ld.so will ask and which it cannot know by itself; *n is their
+ * number. Returns false if one is not possible: for example a path below the roots, written into a
+ * library, which ld.so would open. */
+static bool load_need_odd_names(struct load *l, const struct library_item *item, bool loaded,
+                                size_t *n)
 {
     const unsigned original = LIBRARY_BY_PATH | LIBRARY_OURS;
 
@@ -197,7 +192,7 @@ static bool need_odd_names(struct load *l, const struct library_item *item, bool
             return false;
         }
         if (strcmp(name, item->path) != 0) {
-            if (!need_odd_name(l, item, name)) {
+            if (!load_need_odd_name(l, item, name)) {
                 return false;
             }
             ++*n;
@@ -212,16 +207,16 @@ static bool is_loaded(const struct linkmap_list *map, const struct library_item 
            (item->soname[0] != '\0' && linkmap_has(map, item->soname));
 }
 
-static bool need_item(struct load *l, const struct library_item *item)
+static bool load_need_item(struct load *l, const struct library_item *item)
 {
-    char file[NAME_MAX_LENGTH];
+    char file[MIRROR_PATH_MAX];
     bool loaded = is_loaded(l->map, item);
     size_t odd;
 
     if (loaded && item->soname[0] != '\0') {
-        return need(l, item->soname); /* for its place in the scope */
+        return load_need(l, item->soname); /* it takes its place in the scope */
     }
-    if (!need_odd_names(l, item, loaded, &odd)) {
+    if (!load_need_odd_names(l, item, loaded, &odd)) {
         snprintf(l->why, sizeof l->why, "ld.so would search for %s under another name", item->path);
         return false;
     }
@@ -230,19 +225,20 @@ static bool need_item(struct load *l, const struct library_item *item)
         return false;
     }
     return odd > 0 || loaded ||
-           (load_source_of(l, (item->bits & LIBRARY_OURS) != 0, item->path, file) && need(l, file));
+           (load_source_of(l, (item->bits & LIBRARY_OURS) != 0, item->path, file) &&
+            load_need(l, file));
 }
 
-static bool need_all(struct load *l, const struct record *record, const char *target)
+static bool load_need_all(struct load *l, const struct record *record, const char *target)
 {
     struct library_item item;
     size_t at = 0;
 
-    if (!library_record_next(record, &at, &item) || !need(l, target)) {
+    if (!library_record_next(record, &at, &item) || !load_need(l, target)) {
         return false;
     }
     while (library_record_next(record, &at, &item)) {
-        if (!need_item(l, &item)) {
+        if (!load_need_item(l, &item)) {
             return false;
         }
     }
@@ -256,44 +252,45 @@ static bool load_write_file(const char *name, const struct stub *stub)
     size_t size;
     void *bytes = stub_make(stub, &size);
     int fd = bytes == NULL ? -1 : sys_open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
-    bool note_change = fd >= 0 && sys_pwrite_all(fd, bytes, size, 0) == 0;
+    bool written = fd >= 0 && sys_pwrite_all(fd, bytes, size, 0) == 0;
 
     if (fd >= 0) {
         sys_close(fd);
     }
     free(bytes);
-    return note_change;
+    return written;
 }
 
-/* What ld.so says names files in the mirror: the tails of these names are the originals'. */
-static void load_tell(struct load *l, const char *error)
+/* Takes ld.so's message as the reason. It names files in the mirror, so the names of the originals
+ * replace them. */
+static void load_set_error(struct load *l, const char *error)
 {
     char *at = l->why;
 
     snprintf(l->why, sizeof l->why, "%s", error == NULL ? "" : error);
     while ((at = strstr(at, l->node->directory)) != NULL) {
-        load_original_name(l->node, at);
+        mirror_path_to_original(l->node, at);
         at++;
     }
 }
 
-static void *open_or_tell(struct load *l, const char *file, int flags,
-                          const struct library_calls *calls)
+static void *load_open(struct load *l, const char *file, int flags,
+                       const struct library_calls *calls)
 {
     void *handle = calls->dlopen(file, flags);
 
     if (handle == NULL) {
-        load_tell(l, dlerror());
+        load_set_error(l, dlerror());
     }
     return handle;
 }
 
-/* ld.so compares names and inodes: every stub, and every helper, has its own. */
+/* ld.so recognises objects by name and inode, so each stub and each helper has a new file. */
 static void *load_open_stub(struct load *l, int flags, const struct library_calls *calls)
 {
     static _Atomic unsigned serial;
-    char stub_name[512];
-    char helper_name[512];
+    char stub_name[NODE_PATH_MAX];
+    char helper_name[NODE_PATH_MAX];
     unsigned number = serial++;
     struct stub helper = {.constructor = "fastimport_libraries_mapped"};
     struct stub stub = {.rpath = l->rpath};
@@ -303,8 +300,8 @@ static void *load_open_stub(struct load *l, int flags, const struct library_call
              number);
     snprintf(helper_name, sizeof helper_name, "%s/tmp/%d.%u.names.so", l->node->directory,
              (int)sys_getpid(), number);
-    if (stub_can_call && (!need(l, helper_name) || !load_write_file(helper_name, &helper))) {
-        snprintf(l->why, sizeof l->why, "the node cache takes no stub");
+    if (stub_can_call && (!load_need(l, helper_name) || !load_write_file(helper_name, &helper))) {
+        snprintf(l->why, sizeof l->why, "the stub could not be written to the node cache");
         return NULL;
     }
     stub.needed = (const char *const *)l->needed;
@@ -312,10 +309,10 @@ static void *load_open_stub(struct load *l, int flags, const struct library_call
     named_by = l->node;
     after_mapping = calls->mapped;
     if (load_write_file(stub_name, &stub)) {
-        handle = open_or_tell(l, stub_name, flags, calls);
+        handle = load_open(l, stub_name, flags, calls);
         sys_unlink(stub_name);
     } else {
-        snprintf(l->why, sizeof l->why, "the node cache takes no stub");
+        snprintf(l->why, sizeof l->why, "the stub could not be written to the node cache");
     }
     if (stub_can_call) {
         sys_unlink(helper_name);
@@ -323,12 +320,12 @@ static void *load_open_stub(struct load *l, int flags, const struct library_call
     return handle;
 }
 
-/* Opens what the stub has mapped; closes the stub, or keeps it for the symbols that are still to be
- * bound. */
-static void *open_behind(struct load *l, void *stub, const char *target, int flags,
-                         const struct library_calls *calls)
+/* Opens the library that the stub has mapped. Then closes the stub, or keeps it open for symbols
+ * that are still to be bound. */
+static void *load_open_behind_stub(struct load *l, void *stub, const char *target, int flags,
+                                   const struct library_calls *calls)
 {
-    void *library = open_or_tell(l, target, flags, calls);
+    void *library = load_open(l, target, flags, calls);
 
     if (library == NULL || !stub_refs_opened(library, (flags & RTLD_NOW) != 0 ? NULL : stub)) {
         calls->dlclose(stub);
@@ -336,26 +333,26 @@ static void *open_behind(struct load *l, void *stub, const char *target, int fla
     return library;
 }
 
-static void *dlopen_load(struct load *l, const struct record *record, const char *target, int flags,
-                         const struct library_calls *calls)
+static void *load_through_stub(struct load *l, const struct record *record, const char *target,
+                               int flags, const struct library_calls *calls)
 {
     void *stub = NULL;
     void *handle = NULL;
 
-    if (need_all(l, record, target)) {
+    if (load_need_all(l, record, target)) {
         stub = load_open_stub(l, flags & ~RTLD_NODELETE, calls);
     }
     if (stub != NULL) {
         if (!stub_can_call) {
             fastimport_libraries_mapped();
         }
-        handle = open_behind(l, stub, target, flags, calls);
+        handle = load_open_behind_stub(l, stub, target, flags, calls);
     }
-    load_forget(l);
+    load_free(l);
     return handle;
 }
 
-/* How a plain dlopen would name it; "" if that does not fit. */
+/* The name that a plain dlopen would store; "" if it does not fit. */
 static void make_absolute(const char *given, char out[FI_PATH_MAX])
 {
     char cwd[FI_PATH_MAX];
@@ -367,10 +364,10 @@ static void make_absolute(const char *given, char out[FI_PATH_MAX])
     }
 }
 
-/* The file to map: under the given name if the mirror has that, so that ld.so keeps it; else under
- * the record's. */
+/* The file to map: under the given name if the mirror has that, so that ld.so stores it; otherwise
+ * under the name of the record. */
 static bool choose_target(const struct load *l, const struct library_item *item, const char *given,
-                          char out[NAME_MAX_LENGTH])
+                          char out[MIRROR_PATH_MAX])
 {
     bool ours = (item->bits & LIBRARY_OURS) != 0;
 
@@ -381,30 +378,30 @@ static bool choose_target(const struct load *l, const struct library_item *item,
     return load_source_of(l, ours, item->path, out);
 }
 
-/* Can the name in the link map become the given one? */
+/* Can the name in the link map be replaced in place by the given one? */
 static bool has_room_for_name(const char *target)
 {
     return naming.given == NULL || strlen(naming.given) <= strlen(target);
 }
 
-static void *answer_item(struct load *l, const struct record *record,
-                         const struct library_item *item, const char *absolute, int flags,
-                         const struct library_calls *calls)
+static void *load_item(struct load *l, const struct record *record, const struct library_item *item,
+                       const char *absolute, int flags, const struct library_calls *calls)
 {
-    char target[NAME_MAX_LENGTH];
+    char target[MIRROR_PATH_MAX];
     void *handle = NULL;
 
     if (linkmap_has_path(l->map, item->path) || loaded_as_original(l->node, item->path)) {
-        handle = open_or_tell(l, item->path, flags, calls);
+        handle = load_open(l, item->path, flags, calls);
     } else if (!choose_target(l, item, absolute, target)) {
         snprintf(l->why, sizeof l->why, "its name is too long");
         return NULL;
     } else if ((flags & RTLD_NOLOAD) == 0 && has_room_for_name(target)) {
         naming.mapped = target;
-        return dlopen_load(l, record, target, flags, calls);
+        return load_through_stub(l, record, target, flags, calls);
     } else {
-        snprintf(l->why, sizeof l->why, "the name that it is opened by is too long");
-        if ((item->bits & LIBRARY_OURS) != 0) { /* loaded already, it needs no name */
+        snprintf(l->why, sizeof l->why,
+                 "the name by which it is opened is longer than that of its copy");
+        if ((item->bits & LIBRARY_OURS) != 0) { /* if it is loaded already, no name is to be set */
             handle = calls->dlopen(target, flags | RTLD_NOLOAD);
         }
     }
@@ -412,13 +409,13 @@ static void *answer_item(struct load *l, const struct record *record,
     return handle;
 }
 
-static void tell_what_is_missing(struct load *l, const struct record *record)
+static void load_find_missing(struct load *l, const struct record *record)
 {
     struct library_item item;
     size_t at = 0;
 
     for (bool first = true; library_record_next(record, &at, &item); first = false) {
-        const char *why = left_reason(&l->node->index, item.path);
+        const char *why = unserved_reason(&l->node->index, item.path);
 
         if (why != NULL && !first) {
             snprintf(l->why, sizeof l->why, "needs %.180s, which %s",
@@ -444,12 +441,12 @@ void *load_library(struct node_cache *node, const struct record *record, const c
         return NULL;
     }
     if (!node->may_execute || !linkmap_all(&map)) {
-        unserved_note(&node->index, item.path, "nothing can be mapped from the node cache");
+        unserved_note(&node->index, item.path, "no library can be mapped from the node cache");
         return NULL;
     }
     make_absolute(given == NULL ? item.path : given, absolute);
     naming = (struct naming){NULL, given};
-    handle = answer_item(&l, record, &item, absolute, flags, calls);
+    handle = load_item(&l, record, &item, absolute, flags, calls);
     naming = outer;
     if (handle != NULL) {
         loaded_from_mirror();
@@ -458,10 +455,10 @@ void *load_library(struct node_cache *node, const struct record *record, const c
         loaded_note(given, absolute);
     }
     if (handle == NULL) {
-        (void)dlerror(); /* ours; the real call will say what is wrong */
+        (void)dlerror(); /* drop our error: the real call will set its own */
     }
     if (handle == NULL && (flags & RTLD_NOLOAD) == 0) {
-        tell_what_is_missing(&l, record);
+        load_find_missing(&l, record);
         fi_log(LOG_DEBUG, "%s is left to ld.so: %s", item.path, l.why);
         unserved_note(&node->index, item.path, l.why);
     }

@@ -11,8 +11,8 @@
 #include "base/sys.h"
 #include "ldso/stub_refs.h"
 
-/* What was opened by a relative name, newest first: the link map has that name, which means another
- * file after chdir(2). Entries stay. */
+/* Libraries that were opened by a relative name, newest first. The link map holds that name, which
+ * refers to another file after chdir(2). Entries are never removed. */
 struct relative {
     struct relative *next;
     const char *name;
@@ -51,9 +51,10 @@ void loaded_note(const char *name, const char *path)
     }
 } // NOLINT(clang-analyzer-unix.Malloc): the list has it
 
-/* --- what was loaded from where it is ---
+/* --- libraries that were loaded from their own place ---
  *
- * Entries stay: one that is unloaded again costs an answer from the mirror, no more. */
+ * Entries are never removed. If such a library is unloaded, the only effect is one dlopen that the
+ * mirror does not answer. */
 struct original {
     struct original *next;
     struct stat st;
@@ -79,11 +80,12 @@ static void note_original(const struct stat *st)
     }
 } // NOLINT(clang-analyzer-unix.Malloc): the list has it
 
-/* --- what was loaded from the mirror --- */
+/* --- libraries that were loaded from the mirror --- */
 
-/* What the original was when it was read, of what was loaded from the mirror; NULL: it was not.
- * (What comes of a symlink before ".." is another file, and is_same_file() sees it.) */
-static const struct stat *mirrored(const struct node_cache *node, const char *path)
+/* The stat of the original at the time when it was read into the mirror; NULL if the mirror does
+ * not have this path. (If ".." follows a symlink, the path refers to another file; is_same_file()
+ * notices that.) */
+static const struct stat *loaded_mirrored(const struct node_cache *node, const char *path)
 {
     static const uint64_t arguments[] = {RECORD_MAPPED, 0};
     struct fi_path normal;
@@ -102,16 +104,16 @@ static const struct stat *mirrored(const struct node_cache *node, const char *pa
     return NULL;
 }
 
-/* Nothing keeps the inode of what was loaded from the mirror in use, as ld.so's mapping would:
- * another file may have it by now, but hardly with that size and time, too. */
+/* A library that was loaded from the mirror does not keep the inode of its original in use, so
+ * another file may have that inode by now. It will hardly have the same size and time, too. */
 static bool is_unchanged(const struct stat *then, const struct stat *now)
 {
     return then->st_size == now->st_size && then->st_mtim.tv_sec == now->st_mtim.tv_sec &&
            then->st_mtim.tv_nsec == now->st_mtim.tv_nsec;
 }
 
-/* Is it the file that was loaded by this name? It may have been renamed since, and the name be
- * another file's. */
+/* Is `st` the file that was loaded under this name? The file may have been renamed since, and the
+ * name may belong to another file. */
 static bool is_same_file(const char *name, const struct stat *loaded, const struct stat *st)
 {
     struct stat other;
@@ -130,7 +132,7 @@ static bool is_same_file(const char *name, const struct stat *loaded, const stru
 bool loaded_as_original(const struct node_cache *node, const char *path)
 {
     const struct original *o = atomic_load(&originals);
-    const struct stat *st = o == NULL ? NULL : mirrored(node, path);
+    const struct stat *st = o == NULL ? NULL : loaded_mirrored(node, path);
 
     while (st != NULL && o != NULL && (o->st.st_ino != st->st_ino || !is_unchanged(st, &o->st))) {
         o = o->next;
@@ -152,7 +154,7 @@ static void *open_by_other_name(const struct node_cache *node, const struct stat
         const struct relative *r = name[0] == '/' ? NULL : loaded_find(name);
         const char *original = r == NULL ? name : r->path;
 
-        if (is_same_file(original, mirrored(node, original), st)) {
+        if (is_same_file(original, loaded_mirrored(node, original), st)) {
             handle = calls->dlopen(name, flags);
             stub_refs_opened(handle, NULL);
         }

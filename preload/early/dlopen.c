@@ -20,12 +20,13 @@
 enum { MOST_STUBS = 500 };
 
 static struct {
-    const struct closure_dso *closure_dso; /* NULL: not in use */
+    const struct closure_dso *closure_dso; /* NULL: early_dlopen() does nothing */
     const char *ld_library_path;
     struct libpath libpath;
 } early;
 
-/* An empty element, too, is the working directory. */
+/* Does the search list have a relative directory? An empty element is the working directory,
+ * too. */
 static bool has_relative_element(const char *search)
 {
     while (*search == '/' || *search == '$') {
@@ -50,7 +51,7 @@ void early_prepare(void)
     if (early.ld_library_path != NULL && libpath_load(&early.libpath, told, search)) {
         early.closure_dso = closure_dso_open();
     } else {
-        fi_log(LOG_DEBUG, "%s does not speak of LD_LIBRARY_PATH's directories here",
+        fi_log(LOG_DEBUG, "%s lists none of the directories of LD_LIBRARY_PATH on this node",
                LIBPATH_VARIABLE);
     }
 }
@@ -97,13 +98,14 @@ static const struct fi_elf_source source = {NULL, early_source_open, closure_dso
 struct process {
     struct linkmap_list map;
     struct fi_elf_loaded *loaded;
-    struct fi_elf_loader loaders[2]; /* caller, executable */
+    struct fi_elf_loader loaders[2]; /* the caller, then the executable */
     size_t n_loaders;
     char program[FI_PATH_MAX];
     char cwd[FI_PATH_MAX];
 };
 
-/* ld.so searches the RPATHs of all that brought the caller in, too, and does not tell what did. */
+/* May an inherited RPATH matter? ld.so also searches the RPATHs of all objects that have loaded the
+ * caller, and does not tell which those are. */
 static bool may_inherit_rpath(const struct linkmap_list *map, const struct linkmap_object *who)
 {
     if (who == NULL || who == &map->objects[0] || who == linkmap_at(map, &early)) {
@@ -119,7 +121,8 @@ static bool may_inherit_rpath(const struct linkmap_list *map, const struct linkm
     return false;
 }
 
-/* False: no memory, or what ld.so would search cannot be known. */
+/* Fills in *p. Returns false if memory is short, or if it cannot be known what ld.so would
+ * search. */
 static bool early_describe_process(struct process *p, const void *caller)
 {
     const struct linkmap_object *who;
@@ -137,7 +140,8 @@ static bool early_describe_process(struct process *p, const void *caller)
     return p->loaded != NULL && !may_inherit_rpath(&p->map, who);
 }
 
-/* *process is to be released by the caller, after the closure, which borrows from it. */
+/* Computes the closure of a library. The caller must release the closure and then *process, from
+ * which the closure borrows. */
 static enum fi_closure_status early_compute(const char *name, const void *caller,
                                             struct process **process, struct fi_closure *closure)
 {
@@ -173,15 +177,16 @@ static void early_release(struct process *p, struct fi_closure *closure)
 
 /* --- loading --- */
 
-/* What the stub names, in the order in which ld.so maps it, the target first. */
-struct load {
+/* The libraries that the stub names, in ld.so's mapping order, the requested one first. */
+struct stub_contents {
     const char **names;
     size_t n;
-    size_t n_new; /* of them, not loaded yet */
+    size_t n_new; /* number of those that are not loaded yet */
 };
 
-/* Will ld.so know it by every name that it will be asked for, once it is loaded from its path? And
- * will it need nobody to know what brought it in? (That will be the stub.) */
+/* Can the stub load this library by its path? ld.so must then know it by every name by which it
+ * will be asked for. And it must not have an RPATH, which also counts for what it loads in turn:
+ * there the stub would be in its place. */
 static bool can_stand_behind_stub(const struct fi_closure_lib *l)
 {
     for (size_t i = 0; l->names[i] != NULL; i++) {
@@ -193,10 +198,11 @@ static bool can_stand_behind_stub(const struct fi_closure_lib *l)
     return l->path[0] == '/' && strchr(l->path, '$') == NULL && !l->has_rpath;
 }
 
-/* What is loaded already is named for its place in the scope. False: something will not do. */
-static bool plan_load(const struct fi_closure *closure, struct load *out)
+/* Fills in *out. A library that is loaded already is named, too, for its place in the scope.
+ * Returns false if one of the libraries is not fit for this. */
+static bool early_choose(const struct fi_closure *closure, struct stub_contents *out)
 {
-    *out = (struct load){.names = calloc(closure->n_libs + 1, sizeof *out->names)};
+    *out = (struct stub_contents){.names = calloc(closure->n_libs + 1, sizeof *out->names)};
     for (size_t i = 0; out->names != NULL && i < closure->n_libs; i++) {
         const struct fi_closure_lib *l = &closure->libs[i];
 
@@ -210,8 +216,9 @@ static bool plan_load(const struct fi_closure *closure, struct load *out)
     return out->names != NULL && out->n > 0;
 }
 
-/* ld.so compares names, and a descriptor's number is used again: each stub has its own, and the
- * program's "/proc/self/fd/N" is none of them. */
+/* Writes a name of the descriptor that ld.so has not seen before. ld.so recognises objects by their
+ * names, and descriptor numbers are reused. So each stub has a different number of "./" in its
+ * name, which also keeps it apart from a "/proc/self/fd/N" of the program. */
 static bool stub_name(char *out, size_t size, int fd)
 {
     static _Atomic unsigned serial;
@@ -228,18 +235,19 @@ static bool stub_name(char *out, size_t size, int fd)
     return true;
 }
 
-static bool write_stub(int fd, const struct load *l)
+static bool write_stub(int fd, const struct stub_contents *l)
 {
     struct stub stub = {.needed = l->names, .n_needed = l->n};
     size_t size = 0;
     void *bytes = stub_make(&stub, &size);
-    bool note_change = bytes != NULL && sys_pwrite_all(fd, bytes, size, 0) == 0;
+    bool written = bytes != NULL && sys_pwrite_all(fd, bytes, size, 0) == 0;
 
     free(bytes);
-    return note_change;
+    return written;
 }
 
-/* The name that was good for opening it says nothing any more; dlpi_name is ld.so's own text. */
+/* Renames the stub in the link map, because its descriptor will be closed. dlpi_name is ld.so's own
+ * string. */
 static int rename_stub(struct dl_phdr_info *info, size_t size, void *name)
 {
     (void)size;
@@ -250,7 +258,8 @@ static int rename_stub(struct dl_phdr_info *info, size_t size, void *name)
     return 1;
 }
 
-static void *early_open_stub(const struct load *l, int flags, const struct library_calls *calls)
+static void *early_open_stub(const struct stub_contents *l, int flags,
+                             const struct library_calls *calls)
 {
     char name[2 * MOST_STUBS + 64];
     int fd = sys_memory_file("fastimport");
@@ -268,14 +277,15 @@ static void *early_open_stub(const struct load *l, int flags, const struct libra
     return handle;
 }
 
-/* Would ld.so refuse these libraries however they are opened? The locale is still the C one. */
-static bool is_verdict(const char *error)
+/* Is this error final, because ld.so would refuse the libraries however they are loaded? The text
+ * is not translated: the program has not set a locale yet. */
+static bool is_final_error(const char *error)
 {
     return error != NULL && strstr(error, "undefined symbol") != NULL;
 }
 
-/* False: make the real call. */
-static bool early_load(const struct load *l, int flags, const struct library_calls *calls,
+/* Loads the libraries. Returns false if the real call must be made. */
+static bool early_load(const struct stub_contents *l, int flags, const struct library_calls *calls,
                        void **library)
 {
     void *stub = NULL;
@@ -283,8 +293,9 @@ static bool early_load(const struct load *l, int flags, const struct library_cal
     *library = NULL;
     if (l->n_new > 1) {
         stub = early_open_stub(l, flags, calls);
-        if (stub == NULL && is_verdict(dlerror())) {
-            stub = early_open_stub(l, flags, calls); /* so that dlerror() is set again */
+        if (stub == NULL && is_final_error(dlerror())) {
+            /* once more, so that dlerror() is set for the program */
+            stub = early_open_stub(l, flags, calls);
             return stub == NULL;
         }
         if (stub == NULL) {
@@ -304,9 +315,9 @@ static bool early_in_use(const char *name)
     return early.closure_dso != NULL && name != NULL && name[0] != '\0';
 }
 
-/* Nothing is searched then. */
-static bool open_loaded(const char *name, int flags, const struct library_calls *calls,
-                        void **library)
+/* If an object of this name is loaded already, ld.so does not search: opens it. */
+static bool early_open_loaded(const char *name, int flags, const struct library_calls *calls,
+                              void **library)
 {
     struct linkmap_list map;
     bool loaded = linkmap_all(&map) && linkmap_has(&map, name);
@@ -319,15 +330,15 @@ static bool open_loaded(const char *name, int flags, const struct library_calls 
     return loaded;
 }
 
-/* What must be searched for. */
-static bool open_new(const char *name, int flags, const void *caller,
-                     const struct library_calls *calls, void **library)
+/* Opens a library that must be searched for. */
+static bool early_search_and_open(const char *name, int flags, const void *caller,
+                                  const struct library_calls *calls, void **library)
 {
     struct fi_closure closure = {0};
     struct process *process;
-    struct load l = {0};
+    struct stub_contents l = {0};
     bool answered = early_compute(name, caller, &process, &closure) == FI_CLOSURE_OK &&
-                    !closure.root_is_needed && plan_load(&closure, &l) &&
+                    !closure.root_is_needed && early_choose(&closure, &l) &&
                     early_load(&l, flags, calls, library);
 
     fi_log(LOG_DEBUG, "%s is %s", name, answered ? "opened without a search" : "left to ld.so");
@@ -339,9 +350,9 @@ static bool open_new(const char *name, int flags, const void *caller,
 bool early_dlopen(const char *name, int flags, const void *caller,
                   const struct library_calls *calls, void **library)
 {
-    return early_in_use(name) &&
-           (open_loaded(name, flags, calls, library) ||
-            ((flags & RTLD_NOLOAD) == 0 && open_new(name, flags, caller, calls, library)));
+    return early_in_use(name) && (early_open_loaded(name, flags, calls, library) ||
+                                  ((flags & RTLD_NOLOAD) == 0 &&
+                                   early_search_and_open(name, flags, caller, calls, library)));
 }
 
 bool early_is_nowhere(const char *name)

@@ -24,7 +24,7 @@ static uint32_t hash_name(uint64_t key, const char *name, size_t length)
 
 /* --- directories --- */
 
-/* Calls take() for each absolute directory of the list, in normal form. ld.so takes both
+/* Calls take() for each absolute directory of a search list, in normal form. ld.so accepts both
  * separators. */
 static void each_directory(const char *search, void (*take)(void *context, const char *path),
                            void *context)
@@ -51,26 +51,27 @@ static uint64_t libpath_key_of(const char *path, const struct mount_place *place
     return fi_hash(place->where, strlen(place->where), fi_hash(path, strlen(path), 0));
 }
 
-/* --- the launcher --- */
+/* --- the launcher's side --- */
 
-struct telling {
+struct description {
     char *mountinfo;
     size_t n_keys, n_names;
     uint64_t keys[LIBPATH_DIRECTORIES];
     uint32_t names[LIBPATH_NAMES];
 };
 
-/* Does its place say which file system it is, on all nodes? (FUSE programs that mount a file or
- * nothing at all are named by themselves.) */
+/* Does the place of this mount tell, on all nodes, which file system it is? A FUSE mount without a
+ * server may be a different one on each node. */
 static bool is_known_everywhere(const struct mount_place *place)
 {
     return mounts_is_network(place->type) &&
            (strncmp(place->type, "fuse", 4) != 0 || place->has_server);
 }
 
-/* Is that on the same mount? A symlink may lead to what differs between nodes. */
-static bool is_beside(const struct telling *t, const char *path, const struct mount_place *place,
-                      const char *real)
+/* Is `real`, to which `path` resolves, on the same mount? A symlink may lead to something that
+ * differs between nodes. */
+static bool is_beside(const struct description *t, const char *path,
+                      const struct mount_place *place, const char *real)
 {
     struct mount_place other;
 
@@ -79,7 +80,7 @@ static bool is_beside(const struct telling *t, const char *path, const struct mo
            strncmp(path, real, place->mount_length) == 0;
 }
 
-static bool parent_is_beside(const struct telling *t, const char *path,
+static bool parent_is_beside(const struct description *t, const char *path,
                              const struct mount_place *place)
 {
     char parent[FI_PATH_MAX];
@@ -89,8 +90,8 @@ static bool parent_is_beside(const struct telling *t, const char *path,
     return sys_canonical(parent, real, sizeof real) == 0 && is_beside(t, path, place, real);
 }
 
-/* Can this directory be told? One that is missing can: it has nothing in it. */
-static bool is_wanted(const struct telling *t, const char *path, uint64_t *key)
+/* Can this directory be listed for other nodes? Also a missing one: it has no names in it. */
+static bool is_listable(const struct description *t, const char *path, uint64_t *key)
 {
     struct mount_place place;
     char real[FI_PATH_MAX];
@@ -107,38 +108,38 @@ static bool is_wanted(const struct telling *t, const char *path, uint64_t *key)
     return sys_lstat(path, &st) == -ENOENT && parent_is_beside(t, path, &place);
 }
 
-/* One directory while it is listed. */
-struct listing {
-    struct telling *telling;
+/* The state of listing one directory. */
+struct directory_listing {
+    struct description *description;
     uint64_t key;
     size_t seen;
     bool full;
 };
 
-/* Can ld.so ask for it? */
-static bool is_told(const char *name, unsigned char type)
+/* Could ld.so ask for this name? */
+static bool is_listed_name(const char *name, unsigned char type)
 {
     return type != DT_REG || strstr(name, ".so") != NULL;
 }
 
-static bool tell_name(void *listing, const char *name, unsigned char type)
+static bool libpath_add_name(void *listing, const char *name, unsigned char type)
 {
-    struct listing *l = listing;
-    struct telling *t = l->telling;
+    struct directory_listing *l = listing;
+    struct description *t = l->description;
 
     l->full = ++l->seen > LIBPATH_ENTRIES || t->n_names == LIBPATH_NAMES;
-    if (!l->full && is_told(name, type)) {
+    if (!l->full && is_listed_name(name, type)) {
         t->names[t->n_names++] = hash_name(l->key, name, strlen(name));
     }
     return !l->full;
 }
 
-/* False: it could not be read whole, or there is no room. */
-static bool libpath_list(struct telling *t, const char *path, uint64_t key)
+/* Returns false if the directory could not be read completely, or there is no room. */
+static bool libpath_list(struct description *t, const char *path, uint64_t key)
 {
-    struct listing l = {.telling = t, .key = key};
+    struct directory_listing l = {.description = t, .key = key};
     int fd = sys_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    int error = fd < 0 ? fd : dirtree_each(fd, tell_name, &l);
+    int error = fd < 0 ? fd : dirtree_each(fd, libpath_add_name, &l);
 
     if (fd >= 0) {
         sys_close(fd);
@@ -146,13 +147,13 @@ static bool libpath_list(struct telling *t, const char *path, uint64_t key)
     return (error == 0 && !l.full) || fd == -ENOENT;
 }
 
-static void tell_directory(void *telling, const char *path)
+static void libpath_add_directory(void *description, const char *path)
 {
-    struct telling *t = telling;
+    struct description *t = description;
     size_t n_names = t->n_names;
     uint64_t key;
 
-    if (t->n_keys == LIBPATH_DIRECTORIES || !is_wanted(t, path, &key)) {
+    if (t->n_keys == LIBPATH_DIRECTORIES || !is_listable(t, path, &key)) {
         return;
     }
     if (libpath_list(t, path, key)) {
@@ -162,7 +163,7 @@ static void tell_directory(void *telling, const char *path)
     }
 }
 
-static size_t libpath_write_text(const struct telling *t, char *out)
+static size_t libpath_write_text(const struct description *t, char *out)
 {
     size_t at = (size_t)sprintf(out, "1:");
 
@@ -178,7 +179,7 @@ static size_t libpath_write_text(const struct telling *t, char *out)
 
 size_t libpath_describe(const char *search, char *out)
 {
-    struct telling *t = calloc(1, sizeof *t);
+    struct description *t = calloc(1, sizeof *t);
     size_t size = 0;
 
     if (t == NULL) {
@@ -186,7 +187,7 @@ size_t libpath_describe(const char *search, char *out)
     }
     t->mountinfo = mounts_read();
     if (t->mountinfo != NULL) {
-        each_directory(search, tell_directory, t);
+        each_directory(search, libpath_add_directory, t);
         size = t->n_keys > 0 ? libpath_write_text(t, out) : 0;
     }
     free(t->mountinfo);
@@ -194,9 +195,9 @@ size_t libpath_describe(const char *search, char *out)
     return size;
 }
 
-/* --- a rank --- */
+/* --- a rank's side --- */
 
-/* `digits` hexadecimal digits; false: there are none. */
+/* Reads `digits` hexadecimal digits. Returns false if there are fewer. */
 static bool libpath_take_number(const char **at, int digits, uint64_t *out)
 {
     char text[KEY_DIGITS + 1];
@@ -227,7 +228,8 @@ struct loading {
     uint64_t keys[LIBPATH_DIRECTORIES];
 };
 
-/* The launcher's directories, and all names. False: it makes no sense. */
+/* Parses the keys of the launcher's directories and all names. Returns false if the text is
+ * malformed. */
 static bool libpath_parse(struct loading *l, const char *text)
 {
     struct libpath *p = l->libpath;
@@ -294,7 +296,7 @@ void libpath_free(struct libpath *p)
     p->n_directories = 0;
 }
 
-/* The nearest one above. */
+/* The nearest listed directory above the path. */
 static const struct libpath_directory *libpath_directory_of(const struct libpath *p,
                                                             const struct fi_path *path)
 {
@@ -311,7 +313,7 @@ static const struct libpath_directory *libpath_directory_of(const struct libpath
     return best;
 }
 
-/* Of a regular file only a name with ".so" in it is told. */
+/* Of regular files, only names that contain ".so" have been listed. */
 static bool libpath_lacks(const struct libpath *p, const char *path, bool is_directory)
 {
     const struct libpath_directory *d;

@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* dirs.c - see dirs.h */
 #include "elf/dirs.h"
 
 #include <string.h>
 
-/* What may follow a token's name, if it is to be that token: nothing that belongs to an identifier.
- */
+/* A token's name ends where no character of an identifier follows. */
 static int dirs_is_identifier(char c)
 {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-/* The length of the token after '$', braces included, if it is the named one; else 0. */
+/* The length of the token after '$', with braces, if it is the one of this name; else 0. */
 static size_t token_length(const char *text, const char *name)
 {
     size_t length = strlen(name);
     int braced = text[0] == '{';
-    if (strncmp(text + braced, name, length) != 0)
+    if (strncmp(text + braced, name, length) != 0) {
         return 0;
+    }
     char next = text[braced + length];
-    if (braced ? next != '}' : dirs_is_identifier(next))
+    if (braced ? next != '}' : dirs_is_identifier(next)) {
         return 0;
+    }
     return braced ? length + 2 : length;
 }
 
@@ -43,67 +45,75 @@ char *fi_dst_expand(struct fi_pool *pool, const struct fi_elf_host *host, const 
                     const char *origin)
 {
     const struct token tokens[3] = {{"ORIGIN", origin},
-                                    {"PLATFORM", host ? host->platform : NULL},
-                                    {"LIB", host ? host->lib : NULL}};
+                                    {"PLATFORM", host != NULL ? host->platform : NULL},
+                                    {"LIB", host != NULL ? host->lib : NULL}};
     char *done = fi_pool_strdup(pool, "");
     const char *dollar;
-    while (done && (dollar = strchr(text, '$'))) {
+    while (done != NULL && (dollar = strchr(text, '$')) != NULL) {
         const char *value = "$";
         size_t length = find_token(dollar + 1, tokens, &value);
-        if (!value)
+        if (value == NULL) {
             return fi_pool_strdup(pool, "");
+        }
         char *before = fi_pool_strndup(pool, text, dollar - text);
-        done = before ? fi_pool_join(pool, done, before, value) : NULL;
+        done = before != NULL ? fi_pool_join(pool, done, before, value) : NULL;
         text = dollar + 1 + length;
     }
-    return done ? fi_pool_join(pool, done, text, "") : NULL;
+    return done != NULL ? fi_pool_join(pool, done, text, "") : NULL;
 }
 
 char *fi_origin_of(struct fi_pool *pool, const char *path)
 {
     const char *slash = strrchr(path, '/');
-    if (!slash)
+    if (slash == NULL) {
         return fi_pool_strdup(pool, ".");
+    }
     return fi_pool_strndup(pool, path, slash == path ? 1 : slash - path);
 }
 
 char *fi_absolute(struct fi_pool *pool, const char *cwd, const char *path)
 {
-    if (path[0] == '/')
+    if (path[0] == '/') {
         return fi_pool_strdup(pool, path);
-    return cwd ? fi_pool_join(pool, cwd, "/", path) : NULL;
+    }
+    return cwd != NULL ? fi_pool_join(pool, cwd, "/", path) : NULL;
 }
 
-/* One directory of a list: its slashes at the end become one. */
-static char *normalize(struct fi_pool *pool, const char *dir)
+/* Makes all slashes at the end of a directory one slash. */
+static char *dirs_one_slash(struct fi_pool *pool, const char *dir)
 {
     size_t length = strlen(dir);
-    while (length > 1 && dir[length - 1] == '/')
+    while (length > 1 && dir[length - 1] == '/') {
         length--;
+    }
     char *cut = fi_pool_strndup(pool, dir, length);
-    if (!cut || length == 0 || cut[length - 1] == '/')
+    if (cut == NULL || length == 0 || cut[length - 1] == '/') {
         return cut;
+    }
     return fi_pool_join(pool, cut, "/", "");
 }
 
 static int dirs_contains(const char *const *list, const char *text)
 {
-    for (; *list; list++)
-        if (strcmp(*list, text) == 0)
+    for (; *list != NULL; list++) {
+        if (strcmp(*list, text) == 0) {
             return 1;
+        }
+    }
     return 0;
 }
 
-/* One element of a list, made ready: NULL with *skip set if it is to be left out, without: out of
- * memory. */
-static char *element(struct fi_pool *pool, const struct fi_elf_host *host, const char *text,
-                     const char *origin, int *skip)
+/* Prepares one element of a list. NULL: with *skip it is to be left out, without *skip memory is
+ * short. */
+static char *dirs_element(struct fi_pool *pool, const struct fi_elf_host *host, const char *text,
+                          const char *origin, int *skip)
 {
-    if (*text == '\0')
+    if (*text == '\0') {
         return fi_pool_strdup(pool, "");
+    }
     char *expanded = fi_dst_expand(pool, host, text, origin);
-    *skip = expanded && *expanded == '\0';
-    return expanded && !*skip ? normalize(pool, expanded) : NULL;
+    *skip = expanded != NULL && *expanded == '\0';
+    return expanded != NULL && !*skip ? dirs_one_slash(pool, expanded) : NULL;
 }
 
 const char **fi_dirs_split(struct fi_pool *pool, const struct fi_elf_host *host, const char *list,
@@ -111,16 +121,20 @@ const char **fi_dirs_split(struct fi_pool *pool, const struct fi_elf_host *host,
 {
     const char **dirs = fi_pool_append(pool, NULL, 0, NULL);
     size_t n = 0;
-    char *rest = list ? fi_pool_strdup(pool, list) : NULL;
-    if (list && !rest)
+    char *rest = list != NULL ? fi_pool_strdup(pool, list) : NULL;
+    if (list != NULL && rest == NULL) {
         return NULL;
-    for (char *text; dirs && rest && *list && (text = strsep(&rest, separators));) {
+    }
+    for (char *text;
+         dirs != NULL && rest != NULL && *list && (text = strsep(&rest, separators)) != NULL;) {
         int skip = 0;
-        char *dir = element(pool, host, text, origin, &skip);
-        if (!dir && !skip)
+        char *dir = dirs_element(pool, host, text, origin, &skip);
+        if (dir == NULL && !skip) {
             return NULL;
-        if (skip || dirs_contains(dirs, dir))
+        }
+        if (skip || dirs_contains(dirs, dir)) {
             continue;
+        }
         dirs = fi_pool_append(pool, dirs, n++, dir);
     }
     return dirs;
@@ -129,12 +143,13 @@ const char **fi_dirs_split(struct fi_pool *pool, const struct fi_elf_host *host,
 size_t fi_dirs_count(const char *const *dirs)
 {
     size_t n = 0;
-    while (dirs[n])
+    while (dirs[n] != NULL) {
         n++;
+    }
     return n;
 }
 
-/* The list of places while it grows. */
+/* A growing list of directories to search. */
 struct places {
     struct fi_pool *pool;
     const struct fi_elf_source *source;
@@ -153,26 +168,28 @@ static int add_place(struct places *places, const char *path)
     return places->items != NULL;
 }
 
-/* Subdirectories share their first component with their neighbours: where that is missing, one look
- * is enough. */
+/* Neighbouring subdirectories share their first component. If that does not exist, one look is
+ * enough for all of them. */
 static int add_subdirs(struct places *places, const char *base, const char *const *subdirs)
 {
     const char *top = NULL;
     size_t top_length = 0;
     int top_exists = 0;
-    for (; *subdirs; subdirs++) {
+    for (; *subdirs != NULL; subdirs++) {
         size_t length = strcspn(*subdirs, "/");
         char *path = fi_pool_join(places->pool, base, *subdirs, "");
-        if (!path)
+        if (path == NULL) {
             return 0;
-        if (!top || length != top_length || strncmp(top, *subdirs, length) != 0) {
+        }
+        if (top == NULL || length != top_length || strncmp(top, *subdirs, length) != 0) {
             char *top_path = fi_pool_strndup(places->pool, path, strlen(base) + length);
-            top_exists = top_path && dirs_is_dir(places, top_path);
+            top_exists = top_path != NULL && dirs_is_dir(places, top_path);
             top = *subdirs;
             top_length = length;
         }
-        if (top_exists && dirs_is_dir(places, path) && !add_place(places, path))
+        if (top_exists && dirs_is_dir(places, path) && !add_place(places, path)) {
             return 0;
+        }
     }
     return 1;
 }
@@ -182,18 +199,23 @@ const char **fi_dirs_places(struct fi_pool *pool, const struct fi_closure_reques
 {
     struct places places = {pool, request->source, fi_pool_append(pool, NULL, 0, NULL), 0};
     const char **subdirs = fi_dirs_split(pool, NULL, host->subdirs, ":", NULL);
-    if (!subdirs || !places.items)
+    if (subdirs == NULL || places.items == NULL) {
         return NULL;
-    for (; *dirs; dirs++) {
-        if (**dirs != '/' && !request->cwd)
+    }
+    for (; *dirs != NULL; dirs++) {
+        if (**dirs != '/' && request->cwd == NULL) {
             continue;
+        }
         char *base = fi_absolute(pool, request->cwd, *dirs);
-        if (!base)
+        if (base == NULL) {
             return NULL;
-        if (!dirs_is_dir(&places, base))
+        }
+        if (!dirs_is_dir(&places, base)) {
             continue;
-        if (!add_subdirs(&places, base, subdirs) || !add_place(&places, base))
+        }
+        if (!add_subdirs(&places, base, subdirs) || !add_place(&places, base)) {
             return NULL;
+        }
     }
     return places.items;
 }

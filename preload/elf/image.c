@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* image.c - see image.h */
 #include "elf/image.h"
 
 #include <gelf.h>
@@ -14,78 +15,96 @@
 #elif defined __powerpc64__
 #define HOST_MACHINE EM_PPC64
 #else
-#define HOST_MACHINE EM_NONE /* no file matches: all goes to ld.so */
+#define HOST_MACHINE EM_NONE /* no file matches, so every library is left to ld.so */
 #endif
 
 enum { MAX_NEEDED = 65536, MAX_GNU_ABIVERSION = 4 };
 
-/* The parts of a file that are looked at while it is read. */
-struct view {
+/* A file while it is being read. */
+struct image_file {
     struct fi_pool *pool;
     const char *data;
     size_t size;
     Elf *elf;
     GElf_Ehdr ehdr;
-    uint64_t strtab, strsz; /* of the dynamic section: address, size */
+    uint64_t strtab, strsz; /* address and size of the dynamic string table */
 };
 
-/* The order of the checks is ld.so's: which comes first decides between skipping a file and giving
- * up. */
+/* The checks are in ld.so's order: the first one that fails decides whether ld.so skips the file or
+ * reports an error. */
 static enum fi_image_verdict check_ident(const unsigned char *ident)
 {
-    if (memcmp(ident, ELFMAG, SELFMAG) != 0)
+    if (memcmp(ident, ELFMAG, SELFMAG) != 0) {
         return FI_IMAGE_BAD;
-    if (ident[EI_CLASS] != ELFCLASS64)
+    }
+    if (ident[EI_CLASS] != ELFCLASS64) {
         return FI_IMAGE_OTHER_MACHINE;
-    if (ident[EI_DATA] != (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB))
+    }
+    if (ident[EI_DATA] != (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB)) {
         return FI_IMAGE_BAD;
-    if (ident[EI_VERSION] != EV_CURRENT)
+    }
+    if (ident[EI_VERSION] != EV_CURRENT) {
         return FI_IMAGE_BAD;
-    if (ident[EI_OSABI] != ELFOSABI_SYSV && ident[EI_OSABI] != ELFOSABI_GNU)
+    }
+    if (ident[EI_OSABI] != ELFOSABI_SYSV && ident[EI_OSABI] != ELFOSABI_GNU) {
         return FI_IMAGE_BAD;
+    }
     if (ident[EI_ABIVERSION] != 0 &&
-        (ident[EI_OSABI] != ELFOSABI_GNU || ident[EI_ABIVERSION] >= MAX_GNU_ABIVERSION))
+        (ident[EI_OSABI] != ELFOSABI_GNU || ident[EI_ABIVERSION] >= MAX_GNU_ABIVERSION)) {
         return FI_IMAGE_BAD;
-    for (int i = EI_PAD; i < EI_NIDENT; i++)
-        if (ident[i] != 0)
+    }
+    for (int i = EI_PAD; i < EI_NIDENT; i++) {
+        if (ident[i] != 0) {
             return FI_IMAGE_BAD;
+        }
+    }
     return FI_IMAGE_OK;
 }
 
-static enum fi_image_verdict check_header(struct view *view)
+static enum fi_image_verdict check_header(struct image_file *file)
 {
     Elf64_Ehdr ehdr;
-    if (view->size < sizeof ehdr)
+    if (file->size < sizeof ehdr) {
         return FI_IMAGE_BAD;
-    memcpy(&ehdr, view->data, sizeof ehdr);
+    }
+    memcpy(&ehdr, file->data, sizeof ehdr);
     enum fi_image_verdict verdict = check_ident(ehdr.e_ident);
-    if (verdict != FI_IMAGE_OK)
+    if (verdict != FI_IMAGE_OK) {
         return verdict;
-    if (ehdr.e_version != EV_CURRENT)
+    }
+    if (ehdr.e_version != EV_CURRENT) {
         return FI_IMAGE_BAD;
-    if (ehdr.e_machine != HOST_MACHINE)
+    }
+    if (ehdr.e_machine != HOST_MACHINE) {
         return FI_IMAGE_OTHER_MACHINE;
-    if (ehdr.e_type != ET_DYN || ehdr.e_phentsize != sizeof(Elf64_Phdr))
+    }
+    if (ehdr.e_type != ET_DYN || ehdr.e_phentsize != sizeof(Elf64_Phdr)) {
         return FI_IMAGE_BAD;
-    if (ehdr.e_phoff > view->size ||
-        (view->size - ehdr.e_phoff) / sizeof(Elf64_Phdr) < ehdr.e_phnum)
+    }
+    if (ehdr.e_phoff > file->size ||
+        (file->size - ehdr.e_phoff) / sizeof(Elf64_Phdr) < ehdr.e_phnum) {
         return FI_IMAGE_BAD;
+    }
     return FI_IMAGE_OK;
 }
 
-/* Finds the bytes that are mapped at an address: their offset in the file, and how many follow. 0
- * if none. */
-static int image_locate(struct view *view, uint64_t address, uint64_t *offset, uint64_t *length)
+/* Finds the bytes that are mapped at an address: their offset in the file, and the number of bytes
+ * from there to the end of the segment. Returns 0 if there are none. */
+static int image_locate(struct image_file *file, uint64_t address, uint64_t *offset,
+                        uint64_t *length)
 {
-    for (int i = 0; i < view->ehdr.e_phnum; i++) {
+    for (int i = 0; i < file->ehdr.e_phnum; i++) {
         GElf_Phdr phdr;
-        if (!gelf_getphdr(view->elf, i, &phdr) || phdr.p_type != PT_LOAD)
+        if (gelf_getphdr(file->elf, i, &phdr) == NULL || phdr.p_type != PT_LOAD) {
             continue;
-        if (address < phdr.p_vaddr || address - phdr.p_vaddr >= phdr.p_filesz)
+        }
+        if (address < phdr.p_vaddr || address - phdr.p_vaddr >= phdr.p_filesz) {
             continue;
+        }
         uint64_t skip = address - phdr.p_vaddr;
-        if (phdr.p_offset > view->size || view->size - phdr.p_offset < phdr.p_filesz)
+        if (phdr.p_offset > file->size || file->size - phdr.p_offset < phdr.p_filesz) {
             return 0;
+        }
         *offset = phdr.p_offset + skip;
         *length = phdr.p_filesz - skip;
         return 1;
@@ -93,84 +112,93 @@ static int image_locate(struct view *view, uint64_t address, uint64_t *offset, u
     return 0;
 }
 
-/* The dynamic section as ld.so sees it, at its address; the number of entries, 0 if there is none.
- */
-static size_t find_dynamic(struct view *view, uint64_t *offset)
+/* Finds the dynamic section by its address, as ld.so does. Returns the number of entries, 0 if
+ * there is none. */
+static size_t find_dynamic(struct image_file *file, uint64_t *offset)
 {
     size_t entries = 0;
-    for (int i = 0; i < view->ehdr.e_phnum; i++) {
+    for (int i = 0; i < file->ehdr.e_phnum; i++) {
         GElf_Phdr phdr;
         uint64_t length;
-        if (!gelf_getphdr(view->elf, i, &phdr) || phdr.p_type != PT_DYNAMIC)
+        if (gelf_getphdr(file->elf, i, &phdr) == NULL || phdr.p_type != PT_DYNAMIC) {
             continue;
-        if (!image_locate(view, phdr.p_vaddr, offset, &length))
+        }
+        if (!image_locate(file, phdr.p_vaddr, offset, &length)) {
             return 0;
+        }
         entries = (phdr.p_filesz < length ? phdr.p_filesz : length) / sizeof(Elf64_Dyn);
     }
     return entries;
 }
 
-static Elf64_Dyn dynamic_entry(const struct view *view, uint64_t offset, size_t i)
+static Elf64_Dyn dynamic_entry(const struct image_file *file, uint64_t offset, size_t i)
 {
     Elf64_Dyn entry;
-    memcpy(&entry, view->data + offset + i * sizeof entry, sizeof entry);
+    memcpy(&entry, file->data + offset + i * sizeof entry, sizeof entry);
     return entry;
 }
 
-/* A string of the dynamic string table, copied; NULL if it is not wholly inside, or memory is
+/* Copies a string of the dynamic string table. NULL if it is not completely inside, or memory is
  * short. */
-static const char *image_string_at(struct view *view, uint64_t index)
+static const char *image_string_at(struct image_file *file, uint64_t index)
 {
     uint64_t offset, length;
-    if (index >= view->strsz || view->strtab > UINT64_MAX - index)
+    if (index >= file->strsz || file->strtab > UINT64_MAX - index) {
         return NULL;
-    if (!image_locate(view, view->strtab + index, &offset, &length))
+    }
+    if (!image_locate(file, file->strtab + index, &offset, &length)) {
         return NULL;
-    if (length > view->strsz - index)
-        length = view->strsz - index;
-    const char *text = view->data + offset;
+    }
+    if (length > file->strsz - index) {
+        length = file->strsz - index;
+    }
+    const char *text = file->data + offset;
     const char *end = memchr(text, '\0', length);
-    return end ? fi_pool_strndup(view->pool, text, end - text) : NULL;
+    return end != NULL ? fi_pool_strndup(file->pool, text, end - text) : NULL;
 }
 
-static int add_needed(struct view *view, const Elf64_Dyn *entry, struct fi_image *out)
+static int add_needed(struct image_file *file, const Elf64_Dyn *entry, struct fi_image *out)
 {
-    const char *name = image_string_at(view, entry->d_un.d_val);
-    if (!name || strlen(name) >= PATH_MAX || out->n_needed >= MAX_NEEDED)
+    const char *name = image_string_at(file, entry->d_un.d_val);
+    if (name == NULL || strlen(name) >= PATH_MAX || out->n_needed >= MAX_NEEDED) {
         return 0;
-    out->needed = fi_pool_append(view->pool, out->needed, out->n_needed, name);
-    if (!out->needed)
+    }
+    out->needed = fi_pool_append(file->pool, out->needed, out->n_needed, name);
+    if (out->needed == NULL) {
         return 0;
+    }
     out->n_needed++;
-    if (entry->d_tag != (Elf64_Sxword)DT_AUXILIARY)
+    if (entry->d_tag != (Elf64_Sxword)DT_AUXILIARY) {
         return 1;
-    out->optional = fi_pool_append(view->pool, out->optional, out->n_optional, name);
-    if (!out->optional)
+    }
+    out->optional = fi_pool_append(file->pool, out->optional, out->n_optional, name);
+    if (out->optional == NULL) {
         return 0;
+    }
     out->n_optional++;
     return 1;
 }
 
-/* ld.so maps no executable, and nothing that asks not to be dlopened. */
+/* ld.so's dlopen refuses executables, and libraries that ask not to be dlopened. */
 static int check_flags(uint64_t flags, struct fi_image *out)
 {
     out->nodeflib = (flags & DF_1_NODEFLIB) != 0;
     return (flags & (DF_1_PIE | DF_1_NOOPEN)) == 0;
 }
 
-static int image_read_entry(struct view *view, const Elf64_Dyn *entry, struct fi_image *out)
+static int image_read_entry(struct image_file *file, const Elf64_Dyn *entry, struct fi_image *out)
 {
     switch (entry->d_tag) {
     case DT_NEEDED:
     case DT_FILTER:
     case DT_AUXILIARY:
-        return add_needed(view, entry, out);
+        return add_needed(file, entry, out);
     case DT_SONAME:
-        return (out->soname = image_string_at(view, entry->d_un.d_val)) != NULL;
+        return (out->soname = image_string_at(file, entry->d_un.d_val)) != NULL;
     case DT_RPATH:
-        return (out->rpath = image_string_at(view, entry->d_un.d_val)) != NULL;
+        return (out->rpath = image_string_at(file, entry->d_un.d_val)) != NULL;
     case DT_RUNPATH:
-        return (out->runpath = image_string_at(view, entry->d_un.d_val)) != NULL;
+        return (out->runpath = image_string_at(file, entry->d_un.d_val)) != NULL;
     case DT_FLAGS_1:
         return check_flags(entry->d_un.d_val, out);
     default:
@@ -178,45 +206,51 @@ static int image_read_entry(struct view *view, const Elf64_Dyn *entry, struct fi
     }
 }
 
-/* Two passes: the string table may stand after the names that need it. */
-static enum fi_image_verdict read_dynamic(struct view *view, struct fi_image *out)
+/* Two passes, since the string table may come after the names that need it. */
+static enum fi_image_verdict read_dynamic(struct image_file *file, struct fi_image *out)
 {
     uint64_t offset = 0;
-    size_t n = find_dynamic(view, &offset);
-    if (n == 0)
+    size_t n = find_dynamic(file, &offset);
+    if (n == 0) {
         return FI_IMAGE_BAD;
+    }
     for (size_t i = 0; i < n; i++) {
-        Elf64_Dyn entry = dynamic_entry(view, offset, i);
-        if (entry.d_tag == DT_NULL)
+        Elf64_Dyn entry = dynamic_entry(file, offset, i);
+        if (entry.d_tag == DT_NULL) {
             n = i;
-        else if (entry.d_tag == DT_STRTAB)
-            view->strtab = entry.d_un.d_ptr;
-        else if (entry.d_tag == DT_STRSZ)
-            view->strsz = entry.d_un.d_val;
+        } else if (entry.d_tag == DT_STRTAB) {
+            file->strtab = entry.d_un.d_ptr;
+        } else if (entry.d_tag == DT_STRSZ) {
+            file->strsz = entry.d_un.d_val;
+        }
     }
     for (size_t i = 0; i < n; i++) {
-        Elf64_Dyn entry = dynamic_entry(view, offset, i);
-        if (!image_read_entry(view, &entry, out))
+        Elf64_Dyn entry = dynamic_entry(file, offset, i);
+        if (!image_read_entry(file, &entry, out)) {
             return FI_IMAGE_BAD;
+        }
     }
-    if (out->runpath)
+    if (out->runpath != NULL) {
         out->rpath = NULL;
+    }
     return FI_IMAGE_OK;
 }
 
 enum fi_image_verdict fi_image_read(struct fi_pool *pool, const void *data, size_t size,
                                     struct fi_image *out)
 {
-    struct view view = {.pool = pool, .data = data, .size = size};
+    struct image_file file = {.pool = pool, .data = data, .size = size};
     *out = (struct fi_image){0};
-    enum fi_image_verdict verdict = check_header(&view);
-    if (verdict != FI_IMAGE_OK)
+    enum fi_image_verdict verdict = check_header(&file);
+    if (verdict != FI_IMAGE_OK) {
         return verdict;
+    }
     elf_version(EV_CURRENT);
-    view.elf = elf_memory((char *)(uintptr_t)data, size); /* libelf only reads */
-    if (!view.elf)
+    file.elf = elf_memory((char *)(uintptr_t)data, size); /* libelf only reads it */
+    if (file.elf == NULL) {
         return FI_IMAGE_NO_MEMORY;
-    verdict = gelf_getehdr(view.elf, &view.ehdr) ? read_dynamic(&view, out) : FI_IMAGE_BAD;
-    elf_end(view.elf);
+    }
+    verdict = gelf_getehdr(file.elf, &file.ehdr) != NULL ? read_dynamic(&file, out) : FI_IMAGE_BAD;
+    elf_end(file.elf);
     return verdict;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ldcache.h - looking up a name in the bytes of /etc/ld.so.cache.
+ * ldcache.h - looks a name up in the bytes of /etc/ld.so.cache.
  *
- * The format is the one of glibc >= 2.2, "glibc-ld.so.cache1.1", alone or after the old table, with
- * the glibc-hwcaps extension of 2.33. Entries for the old hwcaps directories (tls, haswell, ...)
- * are left to ld.so.
+ * The format is that of glibc >= 2.2, "glibc-ld.so.cache1.1", alone or behind the old table, with
+ * the glibc-hwcaps extension of 2.33 (glibc's sysdeps/generic/dl-cache.h). If a name has entries
+ * for the old hwcaps directories (tls, haswell, ...), the answer is "unsure".
  */
 #ifndef FASTIMPORT_ELF_LDCACHE_H
 #define FASTIMPORT_ELF_LDCACHE_H
@@ -13,8 +13,8 @@
 
 enum fi_ldcache_answer {
     FI_LDCACHE_FOUND,
-    FI_LDCACHE_ABSENT, /* also: no cache that ld.so would read */
-    FI_LDCACHE_UNSURE, /* an entry that only ld.so can judge */
+    FI_LDCACHE_ABSENT, /* also if there is no cache that ld.so would read */
+    FI_LDCACHE_UNSURE, /* only ld.so can decide */
 };
 
 /* `subdirs` is fi_elf_host.subdirs. *path points into data. */

@@ -7,8 +7,8 @@ PROGRAMS += $(B)/libfastimport-elf.so
 $(ELF_OBJS): COMPONENT_CPPFLAGS := -Ipreload
 $(ELF_OBJS): COMPONENT_CFLAGS := -fPIC
 
-# Its own needs are found where they were when it was built, before LD_LIBRARY_PATH (so DT_RPATH): every rank would
-# search that, and the program's libelf is nothing to us.
+# A DT_RPATH names the directory of libelf at build time. It is searched before LD_LIBRARY_PATH (a DT_RUNPATH is not),
+# so ranks do not search that on the shared file system, and do not load another libelf that the program brings.
 ELF_LIBDIR := $(patsubst %/,%,$(dir $(realpath $(shell $(CC) -print-file-name=libelf.so))))
 
 $(B)/libfastimport-elf.so: $(ELF_OBJS) preload/elf/export.map

@@ -6,11 +6,13 @@
 #include "base/sys.h"
 
 enum {
-    PATIENCE_START_NS = 2000000,
-    PATIENCE_MIN_NS = 10000,
-    PATIENCE_MAX_NS = 20000000,
-    PATIENCE_BULK_NS = 100000000,
-    LONGEST_WAIT = 12, /* in units of wait_ns, however lively the service */
+    SLICE_NS = 100000000,
+    SLICE_UNASKED_NS = 2000000,
+    FIRST_WAIT_START_NS = 2000000,
+    FIRST_WAIT_MIN_NS = 10000,
+    FIRST_WAIT_MAX_NS = 20000000,
+    FIRST_WAIT_BULK_NS = 100000000,
+    LONGEST_WAIT = 12, /* in units of wait_ns, even if the service is alive */
 };
 
 void fill_init(struct fill *f, struct node_cache *node, bool is_root, uint64_t max_file,
@@ -21,7 +23,7 @@ void fill_init(struct fill *f, struct node_cache *node, bool is_root, uint64_t m
     f->is_root = is_root;
     f->planned = false;
     f->wait_ns = (int64_t)wait_ms * 1000000;
-    atomic_init(&f->first_wait_ns, PATIENCE_START_NS);
+    atomic_init(&f->first_wait_ns, FIRST_WAIT_START_NS);
 }
 
 static enum service_state state_of(const struct fill *f)
@@ -30,8 +32,8 @@ static enum service_state state_of(const struct fill *f)
                                                     memory_order_acquire);
 }
 
-/* Will somebody answer? (At the start a request waits for the leader to begin.) */
-static bool served(const struct fill *f)
+/* Will somebody answer a request? (While the service starts, a request waits for the leader.) */
+static bool service_answers(const struct fill *f)
 {
     enum service_state state = state_of(f);
 
@@ -44,16 +46,16 @@ static bool bulk_is_coming(const struct fill *f)
            (f->planned && state_of(f) == SERVICE_STARTING);
 }
 
-/* Does this process look for itself? */
+/* Does this process look things up by itself? */
 static bool looks_itself(const struct fill *f)
 {
-    return f->is_root || !served(f);
+    return f->is_root || !service_answers(f);
 }
 
-/* Once the stream has ended, what is found stays on this node. */
+/* Once the stream has ended, a record stays on this node. */
 static uint8_t flags_now(const struct fill *f)
 {
-    return f->is_root && served(f) ? 0 : RECORD_LOCAL;
+    return f->is_root && service_answers(f) ? 0 : RECORD_LOCAL;
 }
 
 static const struct record *fill_look(struct fill *f, const struct fi_query *q, uint8_t flags)
@@ -67,7 +69,7 @@ static const struct record *fill_look(struct fill *f, const struct fi_query *q, 
     return r;
 }
 
-/* Tracks signs of life of the service while a rank waits. */
+/* A rank's wait: when the service last showed a sign of life. */
 struct wait_budget {
     int64_t started;
     int64_t last_sign;
@@ -79,8 +81,8 @@ static bool is_full(const struct fill *f)
     return atomic_load_explicit(&f->node->index.header->full, memory_order_relaxed) != 0;
 }
 
-/* (An answer that has no room in the index will never come.) */
-static bool still_hopes(const struct fill *f, struct wait_budget *p)
+/* Does it make sense to wait longer? An answer for which the index has no room will never come. */
+static bool may_still_arrive(const struct fill *f, struct wait_budget *p)
 {
     uint64_t progress =
         atomic_load_explicit(&f->node->index.header->progress, memory_order_relaxed);
@@ -94,77 +96,82 @@ static bool still_hopes(const struct fill *f, struct wait_budget *p)
            now - p->started < f->wait_ns * LONGEST_WAIT;
 }
 
-/* What is waited for: an answer, or the listing from which it may follow (NULL: none). */
+/* What a rank waits for: the record, or the listing of its directory, from which an answer may
+ * follow (NULL: none). */
 struct awaited {
     const struct fi_query *answer;
     const struct fi_query *listing;
 };
 
-static const struct record *fill_arrived(const struct segment *s, const struct awaited *h)
+static const struct record *fill_arrived(const struct segment *s, const struct awaited *a)
 {
-    const struct record *r = segment_find(s, h->answer);
+    const struct record *r = segment_find(s, a->answer);
 
-    return r != NULL || h->listing == NULL ? r : segment_find(s, h->listing);
+    return r != NULL || a->listing == NULL ? r : segment_find(s, a->listing);
 }
 
-/* Sleeps until the record is there, `until` is over, or the service has changed its state. */
-static const struct record *await(struct fill *f, const struct awaited *h, int64_t until)
+/* Sleeps until one of the two is there, the time `until` is over, or the service has changed its
+ * state. */
+static const struct record *fill_await(struct fill *f, const struct awaited *a, int64_t until)
 {
     struct segment *s = &f->node->index;
-    bool before = served(f);
+    bool before = service_answers(f);
 
     for (;;) {
         uint32_t generation = atomic_load(&s->header->generation);
-        const struct record *r = fill_arrived(s, h);
+        const struct record *r = fill_arrived(s, a);
         int64_t left = until - sys_now_ns();
 
-        if (r != NULL || left <= 0 || served(f) != before) {
+        if (r != NULL || left <= 0 || service_answers(f) != before) {
             return r;
         }
         segment_wait(s, generation, left);
     }
 }
 
+/* Adapts the first wait: a record that came on request was not in the stream. */
 static void fill_learn(struct fill *f, const struct record *r)
 {
-    int64_t wait_budget = atomic_load_explicit(&f->first_wait_ns, memory_order_relaxed);
+    int64_t wait_ns = atomic_load_explicit(&f->first_wait_ns, memory_order_relaxed);
 
     if ((record_flags(r) & RECORD_BY_REQUEST) != 0) {
-        wait_budget /= 4;
+        wait_ns /= 4;
     } else {
-        wait_budget *= 2;
+        wait_ns *= 2;
     }
-    wait_budget = wait_budget < PATIENCE_MIN_NS   ? PATIENCE_MIN_NS
-                  : wait_budget > PATIENCE_MAX_NS ? PATIENCE_MAX_NS
-                                                  : wait_budget;
-    atomic_store_explicit(&f->first_wait_ns, wait_budget, memory_order_relaxed);
+    if (wait_ns < FIRST_WAIT_MIN_NS) {
+        wait_ns = FIRST_WAIT_MIN_NS;
+    } else if (wait_ns > FIRST_WAIT_MAX_NS) {
+        wait_ns = FIRST_WAIT_MAX_NS;
+    }
+    atomic_store_explicit(&f->first_wait_ns, wait_ns, memory_order_relaxed);
 }
 
 static void fill_give_up(struct fill *f)
 {
     if (atomic_exchange(&f->node->index.header->state, SERVICE_DEAD) != SERVICE_DEAD) {
         fi_log(LOG_WARN,
-               "no sign of life from the root for %lld ms: this node asks the file system itself "
+               "no sign of life from the root for %lld ms: this node uses the file system itself "
                "from now on",
                (long long)(f->wait_ns / 1000000));
         segment_announce(&f->node->index);
     }
 }
 
-/* The claim to ask for a key is another than that to look it up: on the root's node both are held
- * at once. */
-static uint64_t asking(const struct fi_query *q)
+/* The claim to ask the root for a key differs from the claim to look it up: on the root's node both
+ * are held at the same time. */
+static uint64_t request_claim(const struct fi_query *q)
 {
     return ~q->hash;
 }
 
-/* One process of the node asks; it asks nevertheless if the claim cannot be had because of another
- * key. False: the queue to the leader is full. */
+/* One process of the node asks the root. If another key occupies the claim's slot, this process
+ * asks, too. Returns false if the queue to the leader is full. */
 static bool ask_once(struct fill *f, const struct fi_query *q, bool mine)
 {
     struct segment *s = &f->node->index;
 
-    if (!mine && segment_claimed(s, asking(q))) {
+    if (!mine && segment_claimed(s, request_claim(q))) {
         return true;
     }
     if (!segment_ask(s, q)) {
@@ -174,40 +181,40 @@ static bool ask_once(struct fill *f, const struct fi_query *q, bool mine)
     return true;
 }
 
-/* Waits in slices of at most 100 ms, so that a dead service is noticed; in short ones while the
- * request could not be made. */
-static const struct record *await_answer(struct fill *f, const struct awaited *h, bool mine)
+/* Waits in slices of 100 ms, so that a dead service is noticed, and in slices of 2 ms while the
+ * queue has no room for the request. */
+static const struct record *fill_await_request(struct fill *f, const struct awaited *a, bool mine)
 {
     struct wait_budget p = {sys_now_ns(), sys_now_ns(), 0};
     const struct record *r = NULL;
     bool asked = false;
 
-    while (r == NULL && served(f) && still_hopes(f, &p)) {
-        asked = asked || ask_once(f, h->answer, mine);
-        r = await(f, h, sys_now_ns() + (asked ? 100000000 : 2000000));
+    while (r == NULL && service_answers(f) && may_still_arrive(f, &p)) {
+        asked = asked || ask_once(f, a->answer, mine);
+        r = fill_await(f, a, sys_now_ns() + (asked ? SLICE_NS : SLICE_UNASKED_NS));
     }
-    if (r == NULL && served(f) && sys_now_ns() - p.last_sign >= f->wait_ns) {
+    if (r == NULL && service_answers(f) && sys_now_ns() - p.last_sign >= f->wait_ns) {
         fill_give_up(f);
     }
     return r;
 }
 
-/* The way of a rank that is not the root: first the stream, then a request. */
-static const struct record *fill_ask(struct fill *f, const struct awaited *h)
+/* For ranks other than the root: waits for the stream, then asks. */
+static const struct record *fill_ask(struct fill *f, const struct awaited *a)
 {
     bool bulk = bulk_is_coming(f);
-    int64_t wait_budget =
-        bulk ? PATIENCE_BULK_NS : atomic_load_explicit(&f->first_wait_ns, memory_order_relaxed);
-    const struct record *r = await(f, h, sys_now_ns() + wait_budget);
+    int64_t wait_ns =
+        bulk ? FIRST_WAIT_BULK_NS : atomic_load_explicit(&f->first_wait_ns, memory_order_relaxed);
+    const struct record *r = fill_await(f, a, sys_now_ns() + wait_ns);
     bool mine;
 
     if (r != NULL) {
         return r;
     }
-    mine = segment_claim(&f->node->index, asking(h->answer));
-    r = await_answer(f, h, mine);
+    mine = segment_claim(&f->node->index, request_claim(a->answer));
+    r = fill_await_request(f, a, mine);
     if (mine) {
-        segment_unclaim(&f->node->index, asking(h->answer));
+        segment_unclaim(&f->node->index, request_claim(a->answer));
     }
     if (r != NULL && !bulk) {
         fill_learn(f, r);
@@ -215,8 +222,9 @@ static const struct record *fill_ask(struct fill *f, const struct awaited *h)
     return r;
 }
 
-/* The way of a rank that looks itself: alone, or behind one that is just looking. */
-static const struct record *get_here(struct fill *f, const struct fi_query *q, uint8_t flags)
+/* For ranks that look things up themselves: does it, or waits for a process that is just doing
+ * it. */
+static const struct record *fill_here(struct fill *f, const struct fi_query *q, uint8_t flags)
 {
     struct segment *s = &f->node->index;
     const struct awaited awaited = {q, NULL};
@@ -224,7 +232,7 @@ static const struct record *get_here(struct fill *f, const struct fi_query *q, u
 
     if (!segment_claim(s, q->hash)) {
         if (segment_claimed(s, q->hash)) {
-            r = await(f, &awaited, sys_now_ns() + f->wait_ns);
+            r = fill_await(f, &awaited, sys_now_ns() + f->wait_ns);
             if (r != NULL) {
                 return r;
             }
@@ -236,16 +244,16 @@ static const struct record *get_here(struct fill *f, const struct fi_query *q, u
     return r;
 }
 
-/* A listing that has come meanwhile, or that somebody is just reading. */
-static const struct record *await_listing(struct fill *f, const struct awaited *h)
+/* The listing, if it has come meanwhile or a process is just reading it. */
+static const struct record *fill_await_listing(struct fill *f, const struct awaited *a)
 {
-    if (h->listing == NULL) {
+    if (a->listing == NULL) {
         return NULL;
     }
-    if (!segment_claimed(&f->node->index, h->listing->hash)) {
-        return segment_find(&f->node->index, h->listing);
+    if (!segment_claimed(&f->node->index, a->listing->hash)) {
+        return segment_find(&f->node->index, a->listing);
     }
-    return await(f, h, sys_now_ns() + f->wait_ns);
+    return fill_await(f, a, sys_now_ns() + f->wait_ns);
 }
 
 const struct record *fill_get(struct fill *f, const struct fi_query *q,
@@ -268,9 +276,9 @@ const struct record *fill_get(struct fill *f, const struct fi_query *q,
             return r;
         }
     }
-    r = await_listing(f, &awaited);
+    r = fill_await_listing(f, &awaited);
     if (r == NULL) {
-        r = get_here(f, q, flags_now(f));
+        r = fill_here(f, q, flags_now(f));
     }
     if (r == NULL) {
         *why = FALLBACK_NO_MEMORY;
@@ -280,10 +288,10 @@ const struct record *fill_get(struct fill *f, const struct fi_query *q,
 
 const struct record *fill_search(struct fill *f, const struct fi_query *q)
 {
-    return get_here(f, q, flags_now(f) | RECORD_SEARCHED);
+    return fill_here(f, q, flags_now(f) | RECORD_SEARCHED);
 }
 
-void fill_claimed(struct fill *f, const struct fi_query *q)
+void fill_and_unclaim(struct fill *f, const struct fi_query *q)
 {
     fill_look(f, q, flags_now(f));
     segment_unclaim(&f->node->index, q->hash);

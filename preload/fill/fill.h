@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fill.h - a miss in the node cache: who gets the answer, and how long does a rank wait for it?
+ * fill.h - what happens on a miss in the node cache: who gets the record, and how long does a rank
+ * wait for it?
  *
- * One process per node and key does the work (single flight by segment_claim); the others sleep
- * until it is published. The root rank, and every rank once the service has ended, looks at the
- * real file system itself; other ranks wait a moment for the stream, in which the root's own
- * look-ups arrive unasked, and then ask the root through their leader. How long that moment is
- * adapts: it grows while the stream brings the answers anyway, and shrinks to nothing in a rank
- * that goes its own way.
+ * For each key one process of the node does the work (single flight, by segment_claim()); the
+ * others sleep until the record is published. The root, and every rank once the service has ended,
+ * uses the real file system. Other ranks first wait for the stream, which brings what the root's
+ * own program looks up. Then they ask the root through their leader.
  *
- * While the plan's bulk is on its way a rank is more patient: what it needs is probably in it.
+ * The time of that first wait adapts itself. It grows while the stream brings the records anyway,
+ * and shrinks to almost nothing in a rank that asks for other files than the root. While the plan's
+ * records are arriving it is longer, because the record is probably among them.
  *
- * Many an answer follows from a directory's listing, which may be on its way, too: who waits for
- * the one waits for the other.
+ * Many answers follow from the listing of a directory, which may be arriving, too: a rank waits for
+ * both at once.
  *
- * Every wait has a bound: after `wait_ns` without a sign of life from the service the node goes on
- * alone.
+ * Every wait is bounded. After `wait_ns` without a sign of life from the service the node uses the
+ * file system itself.
  *
- * Thread rules: any thread of a rank; attached processes never come here.
+ * Thread rules: any thread of a rank. Attached processes never come here. Times are nanoseconds.
  */
 #ifndef FASTIMPORT_FILL_FILL_H
 #define FASTIMPORT_FILL_FILL_H
@@ -29,29 +30,32 @@ struct fill {
     struct node_cache *node;
     struct lookup_limits limits;
     bool is_root;
-    bool planned; /* there is a plan, so expect its bulk even before the leader has begun */
+    bool planned; /* there is a plan: expect its records even before the leader has begun */
     int64_t wait_ns;
-    _Atomic int64_t first_wait_ns; /* before asking */
+    _Atomic int64_t first_wait_ns; /* the adaptive wait for the stream before a request */
 };
 
+/* is_root: this process is the root; max_file: largest file to cache, bytes; wait_ms: wait_ns in
+ * milliseconds. The caller then sets `planned`. */
 void fill_init(struct fill *fill, struct node_cache *node, bool is_root, uint64_t max_file,
                uint64_t wait_ms);
 
-/* The record for the query, got by whatever way; NULL with *why if the caller must make the real
- * call. With a listing (of the directory; else NULL) that record is returned instead if it comes
- * first. */
+/* Gets the record for the query, by any of these ways. Returns NULL if the caller must make the
+ * real call, with the reason in *why. `listing` is the query for the directory's listing, or NULL;
+ * that record is returned if it comes first. */
 const struct record *fill_get(struct fill *fill, const struct fi_query *query,
                               const struct fi_query *listing, enum fallback_reason *why);
 
-/* The same in the root's own search for libraries: what is looked up is marked RECORD_SEARCHED. */
+/* As fill_get(), for the root's search for libraries: what it looks up is marked
+ * RECORD_SEARCHED. */
 const struct record *fill_search(struct fill *fill, const struct fi_query *query);
 
-/* The root's work ahead (ahead.h): looks up what the caller has claimed, and gives the claim back.
- */
-void fill_claimed(struct fill *fill, const struct fi_query *query);
+/* For the root's prefetch (prefetch.h): looks up a query that the caller has claimed
+ * (segment_claim()), and releases the claim. */
+void fill_and_unclaim(struct fill *fill, const struct fi_query *query);
 
-/* The root's work for others: looks the query up unless it is there or under way. flags:
- * RECORD_BY_REQUEST or RECORD_PLANNED. */
+/* For the root, on behalf of others: looks the query up unless its record is there or under way.
+ * flags: RECORD_BY_REQUEST or RECORD_PLANNED. */
 void fill_for_others(struct fill *fill, const struct fi_query *query, uint8_t flags);
 
 #endif

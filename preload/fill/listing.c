@@ -9,7 +9,9 @@
 #include "base/hash.h"
 #include "base/sys.h"
 
-struct kernel_dirent { /* getdents64(2) */
+enum { LEAST_ROOM = 65536, ROOM_STEP = 131072 }; /* bytes */
+
+struct kernel_dirent { /* the layout of getdents64(2) */
     uint64_t d_ino;
     int64_t d_off;
     unsigned short d_reclen;
@@ -22,14 +24,14 @@ int listing_read(int fd, struct listing *raw)
     for (;;) {
         ssize_t n;
 
-        if (raw->room - raw->size < 65536) {
-            char *more = realloc(raw->bytes, raw->room + 131072);
+        if (raw->room - raw->size < LEAST_ROOM) {
+            char *more = realloc(raw->bytes, raw->room + ROOM_STEP);
 
             if (more == NULL) {
                 return -ENOMEM;
             }
             raw->bytes = more;
-            raw->room += 131072;
+            raw->room += ROOM_STEP;
         }
         n = sys_getdents64(fd, raw->bytes + raw->size, raw->room - raw->size);
         if (n <= 0) {

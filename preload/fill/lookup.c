@@ -19,7 +19,7 @@
 #include "fill/listing.h"
 #include "fill/mapped.h"
 
-static lookup_library_fn *look_up_library; /* set once, before there are threads that ask */
+static lookup_library_fn *look_up_library; /* set once, before threads ask */
 
 void lookup_set_library(lookup_library_fn *look_up)
 {
@@ -33,7 +33,7 @@ struct lookup {
     const struct lookup_limits *limits;
 };
 
-/* Room for the answer, key filled in. */
+/* Allocates the record and fills in its key. */
 static struct record *lookup_begin(const struct lookup *l, size_t payload_size)
 {
     struct record *r = segment_allocate(&l->node->index, l->query->length, payload_size);
@@ -49,8 +49,9 @@ static struct record *lookup_begin(const struct lookup *l, size_t payload_size)
 
 static const struct record *lookup_unavailable(const struct lookup *l, int reason);
 
-/* What was found while the view changed may be another file of that name, and is no answer. */
-static const struct record *finish(const struct lookup *l, struct record *r)
+/* Publishes the record. If the mount view has changed, what was found may be a different file of
+ * the same name: it is no answer, and the record is abandoned. */
+static const struct record *lookup_finish(const struct lookup *l, struct record *r)
 {
     if (!fs_view_is_certain() && (r->flags & RECORD_UNAVAILABLE) == 0) {
         segment_abandon(&l->node->index, r);
@@ -61,9 +62,9 @@ static const struct record *finish(const struct lookup *l, struct record *r)
     return r;
 }
 
-/* Does this errno tell something of the path? Others are about this process (EMFILE) or this moment
- * (EIO, ESTALE, EINTR), and nobody else's. */
-static bool is_of_the_path(int error)
+/* Does this errno say something about the path? Others are about this process (EMFILE) or this
+ * moment (EIO, ESTALE, EINTR), and must not be sent to other processes. */
+static bool is_about_path(int error)
 {
     static const int answers[] = {0,     ENOENT,       ENOTDIR, EACCES, EPERM,
                                   ELOOP, ENAMETOOLONG, EINVAL,  EROFS};
@@ -76,24 +77,25 @@ static bool is_of_the_path(int error)
     return false;
 }
 
-/* An answer without a payload: an errno, or 0. */
-static const struct record *answer(const struct lookup *l, int error, uint8_t more_flags)
+/* Publishes an answer without a payload: 0, or an errno (positive, as the record holds it). */
+static const struct record *lookup_publish_error(const struct lookup *l, int error,
+                                                 uint8_t more_flags)
 {
     struct record *r = lookup_begin(l, 0);
 
     if (r == NULL) {
         return NULL;
     }
-    if (!is_of_the_path(error)) {
+    if (!is_about_path(error)) {
         error = 0;
         more_flags |= RECORD_UNAVAILABLE;
     }
     r->error = error;
     r->flags |= more_flags;
-    return finish(l, r);
+    return lookup_finish(l, r);
 }
 
-/* reason: an errno for the user, or 0. */
+/* Publishes that the cache has no answer. reason: an errno for the user, or 0. */
 static const struct record *lookup_unavailable(const struct lookup *l, int reason)
 {
     struct record *r = lookup_begin(l, 0);
@@ -103,10 +105,10 @@ static const struct record *lookup_unavailable(const struct lookup *l, int reaso
     }
     r->error = reason;
     r->flags |= RECORD_UNAVAILABLE;
-    return finish(l, r);
+    return lookup_finish(l, r);
 }
 
-static const struct record *payload(const struct lookup *l, const void *bytes, size_t size)
+static const struct record *lookup_publish(const struct lookup *l, const void *bytes, size_t size)
 {
     struct record *r = lookup_begin(l, size);
 
@@ -114,7 +116,7 @@ static const struct record *payload(const struct lookup *l, const void *bytes, s
         return NULL;
     }
     memcpy((void *)record_payload(r), bytes, size);
-    return finish(l, r);
+    return lookup_finish(l, r);
 }
 
 static const struct record *look_stat(const struct lookup *l)
@@ -127,26 +129,26 @@ static const struct record *look_stat(const struct lookup *l)
     int error = sys_lstat(l->query->path, &a.head.link);
 
     if (error != 0) {
-        return answer(l, -error, 0);
+        return lookup_publish_error(l, -error, 0);
     }
     if (S_ISLNK(a.head.link.st_mode)) {
         a.head.stat_error = -sys_stat(l->query->path, &a.head.target);
         n = sys_readlink(l->query->path, a.target, sizeof a.target);
-        if (n < 0 || n == sizeof a.target || !is_of_the_path(a.head.stat_error)) {
+        if (n < 0 || n == sizeof a.target || !is_about_path(a.head.stat_error)) {
             return lookup_unavailable(l, 0);
         }
         a.head.target_length = (uint32_t)n;
     }
     _Static_assert(offsetof(__typeof__(a), target) == sizeof(struct record_stat),
                    "the target follows at once");
-    return payload(l, &a, sizeof a.head + a.head.target_length);
+    return lookup_publish(l, &a, sizeof a.head + a.head.target_length);
 }
 
 static const struct record *look_access(const struct lookup *l)
 {
     int mode = (int)(l->query->argument & 7);
 
-    return answer(
+    return lookup_publish_error(
         l, -sys_access(l->query->path, mode, (l->query->argument & RECORD_EFFECTIVE) != 0), 0);
 }
 
@@ -156,11 +158,11 @@ static const struct record *look_statx(const struct lookup *l)
     int error = sys_statx(AT_FDCWD, l->query->path, (int)(l->query->argument >> 32),
                           (unsigned)l->query->argument, &stx);
 
-    return error != 0 ? answer(l, -error, 0) : payload(l, &stx, sizeof stx);
+    return error != 0 ? lookup_publish_error(l, -error, 0) : lookup_publish(l, &stx, sizeof stx);
 }
 
-/* The kernel's own resolution: an O_PATH descriptor opens nothing at the server, and /proc knows
- * its name. */
+/* The kernel resolves the name: an O_PATH descriptor opens nothing at the server, and /proc/self/fd
+ * shows its path. */
 static const struct record *look_realpath(const struct lookup *l)
 {
     char link[64];
@@ -169,7 +171,7 @@ static const struct record *look_realpath(const struct lookup *l)
     int fd = sys_open(l->query->path, O_PATH | O_CLOEXEC, 0);
 
     if (fd < 0) {
-        return answer(l, -fd, 0);
+        return lookup_publish_error(l, -fd, 0);
     }
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     n = sys_readlink(link, real, sizeof real - 1);
@@ -178,7 +180,7 @@ static const struct record *look_realpath(const struct lookup *l)
         return lookup_unavailable(l, 0);
     }
     real[n] = '\0';
-    return payload(l, real, (size_t)n + 1);
+    return lookup_publish(l, real, (size_t)n + 1);
 }
 
 /* --- directory listings --- */
@@ -208,7 +210,7 @@ static const struct record *publish_listing(const struct lookup *l, const struct
     list->n_entries = entries;
     list->n_slots = slots;
     listing_encode(raw, list, head);
-    return finish(l, r);
+    return lookup_finish(l, r);
 }
 
 static const struct record *look_list(const struct lookup *l)
@@ -219,7 +221,7 @@ static const struct record *look_list(const struct lookup *l)
     int error;
 
     if (fd < 0) {
-        return answer(l, -fd, 0);
+        return lookup_publish_error(l, -fd, 0);
     }
     error = listing_read(fd, &raw);
     sys_close(fd);
@@ -230,28 +232,32 @@ static const struct record *look_list(const struct lookup *l)
 
 /* --- contents of files --- */
 
-enum { READ_CHUNK = 1 << 20 };
+enum { READ_CHUNK = 1 << 20, OTHER_NAME_SLICE_NS = 1000000, OTHER_NAME_WAIT_NS = 2000000000 };
 
-/* Copies `size` bytes of the file into the mirror; a file that has become shorter meanwhile is
- * refused. */
+/* Copies `size` bytes of the file into the mirror. Fails with -EIO if the file has become shorter
+ * meanwhile. */
 static int copy_bytes(int fd, struct mirror_writer *w, uint64_t size)
 {
     size_t room = size < READ_CHUNK ? (size_t)size : READ_CHUNK;
     void *buffer = room == 0 ? NULL : malloc(room);
     int error = room != 0 && buffer == NULL ? -ENOMEM : 0;
 
-    while (error == 0 && w->note_change < size) {
-        uint64_t left = size - w->note_change;
-        ssize_t n = sys_pread_all(fd, buffer, left < room ? left : room, (off_t)w->note_change);
+    while (error == 0 && w->written < size) {
+        uint64_t left = size - w->written;
+        ssize_t n = sys_pread_all(fd, buffer, left < room ? left : room, (off_t)w->written);
 
-        error = n == 0 ? -EIO : n < 0 ? (int)n : mirror_append(w, buffer, (size_t)n);
+        if (n > 0) {
+            error = mirror_append(w, buffer, (size_t)n);
+        } else {
+            error = n == 0 ? -EIO : (int)n;
+        }
     }
     free(buffer);
     return error;
 }
 
-/* The record that says: this path's bytes are in the mirror (as another name of `first`, unless
- * NULL). */
+/* Publishes that the mirror has the bytes of this path: `size` of them, or as another name of
+ * `first` if that is not NULL. */
 static const struct record *publish_content(const struct lookup *l, const struct stat *st,
                                             uint64_t size, const char *first)
 {
@@ -267,7 +273,7 @@ static const struct record *publish_content(const struct lookup *l, const struct
     c->size = size;
     c->same_as = first != NULL;
     memcpy(c->first, first == NULL ? "" : first, n + 1);
-    return finish(l, r);
+    return lookup_finish(l, r);
 }
 
 static struct fi_query origin_query(const struct lookup *l, const uint64_t key[2])
@@ -281,7 +287,7 @@ static void remember_origin(const struct lookup *l, const struct stat *st)
     struct fi_query q = origin_query(l, key);
     struct lookup local = {l->node, &q, RECORD_LOCAL, l->limits};
 
-    payload(&local, l->query->path, l->query->length + 1);
+    lookup_publish(&local, l->query->path, l->query->length + 1);
 }
 
 static const struct record *mirror_file(const struct lookup *l, int fd, const struct stat *st)
@@ -303,7 +309,7 @@ static const struct record *mirror_file(const struct lookup *l, int fd, const st
         if (error == -ENOSPC) {
             fi_log_once(LOG_WARN,
                         "%s is full: files are read from their own file system from now on (set "
-                        "FASTIMPORT_DIR)",
+                        "FASTIMPORT_DIR to a directory with more room)",
                         l->node->directory);
         }
         return lookup_unavailable(l, -error);
@@ -314,7 +320,7 @@ static const struct record *mirror_file(const struct lookup *l, int fd, const st
     return publish_content(l, st, size, NULL);
 }
 
-/* Another name of a file that is in the mirror already becomes a hard link there. */
+/* If the mirror already has the file under another name, this name becomes a hard link to it. */
 static const struct record *link_to_origin(const struct lookup *l, const struct stat *st,
                                            const struct fi_query *origin)
 {
@@ -327,18 +333,18 @@ static const struct record *link_to_origin(const struct lookup *l, const struct 
     return publish_content(l, st, 0, record_payload(r));
 }
 
-/* Two names of one file that are looked up at the same time: the second waits for the first, a
- * while. */
+/* Claims the file itself, so that two of its names that are looked up at the same time are read
+ * only once. Waits up to two seconds for the other look-up. */
 static bool claim_origin(const struct lookup *l, const struct fi_query *origin)
 {
     struct segment *s = &l->node->index;
-    int64_t give_up = sys_now_ns() + 2000000000;
+    int64_t give_up = sys_now_ns() + OTHER_NAME_WAIT_NS;
 
     while (!segment_claim(s, origin->hash)) {
         if (!segment_claimed(s, origin->hash) || sys_now_ns() > give_up) {
             return false;
         }
-        segment_wait(s, atomic_load(&s->header->generation), 1000000);
+        segment_wait(s, atomic_load(&s->header->generation), OTHER_NAME_SLICE_NS);
     }
     return true;
 }
@@ -377,7 +383,7 @@ static const struct record *look_content(const struct lookup *l)
     int fd = sys_open(l->query->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
 
     if (fd < 0) {
-        return answer(l, -fd, 0);
+        return lookup_publish_error(l, -fd, 0);
     }
     r = content_of(l, fd);
     sys_close(fd);

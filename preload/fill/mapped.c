@@ -29,7 +29,7 @@ uint64_t mapped_size(int fd, uint64_t size)
             end = headers[i].p_offset + headers[i].p_filesz;
         }
     }
-    /* whole pages are mapped: what stands behind the segment in its last page is seen, too */
+    /* ld.so maps whole pages, so what follows a segment in its last page is visible, too */
     end = (end + 65535) & ~(uint64_t)65535;
     return end == 0 || end > size ? size : end;
 }

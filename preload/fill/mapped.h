@@ -2,17 +2,17 @@
 /*
  * mapped.h - how much of a shared library does ld.so map?
  *
- * Up to the end of the last PT_LOAD (ELF gABI, "Program Header"), rounded up to whole pages of any
- * size, since what stands behind a segment in its last page is seen, too. Symbol tables and debug
- * sections mostly stand behind that.
+ * It maps up to the end of the last PT_LOAD (ELF gABI, "Program Header"). That is rounded up to 64
+ * kB, the largest page size, because what follows a segment in its last page is visible, too.
+ * Symbol tables and debug sections are mostly behind that. Thread rules: any thread.
  */
 #ifndef FASTIMPORT_FILL_MAPPED_H
 #define FASTIMPORT_FILL_MAPPED_H
 
 #include <stdint.h>
 
-/* Of an open file of `size` bytes; all of it, if it is no ELF file of this class or its headers
- * make no sense. */
+/* The number of bytes, from the start, of an open file of `size` bytes that ld.so maps. All of them
+ * if it is not a 64-bit ELF file or its headers are malformed. */
 uint64_t mapped_size(int fd, uint64_t size);
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * close.c - close(2), close_range(2), closefrom(3), dup2(2), dup3(2): a program may close every
- * descriptor that it did not open, and put others in their places. What base/held.h holds survives
- * that: closing it is answered as if it were not there, and the program's descriptor gets its
- * number where it asks for that.
+ * close.c - close(2), close_range(2), closefrom(3), dup2(2), dup3(2).
+ *
+ * A program may close every descriptor that it did not open, and put its own in their places.
+ * Protected descriptors (base/protected_fd.h) survive that: closing one fails as if it were not
+ * open. If the program puts its own descriptor at such a number, the protected one moves to another
+ * number first.
  */
 #include "intercept/real.h"
 
@@ -11,40 +13,42 @@
 #include <fcntl.h>
 
 #include "base/guard.h"
-#include "base/held.h"
 #include "base/log.h"
+#include "base/protected_fd.h"
 #include "base/sys.h"
 #include "mpi/init.h"
 #include "service/service.h"
 
-/* What a program that uses MPI itself does to MPI's descriptors is its own affair. */
-static bool is_spared(int entry)
+/* Is this entry still to be protected? If the program uses MPI itself, it may do what it likes with
+ * MPI's descriptors. */
+static bool is_protected(int entry)
 {
-    return entry >= 0 && (held_kind_of(entry) == HELD_OURS ||
+    return entry >= 0 && (protected_fd_kind_of(entry) == PROTECTED_OURS ||
                           !(init_program_asked() || init_program_initialized()));
 }
 
-/* The entry of a descriptor that is not to be closed, -1: it may be. */
-static int spared(int fd)
+/* The entry of a descriptor that must stay open, or -1 if it may be closed. */
+static int find_protected(int fd)
 {
-    int entry = held_find(fd);
+    int entry = protected_fd_find(fd);
 
-    if (entry >= 0 && fi_inside()) { /* MPI itself */
-        held_drop(entry);
+    if (entry >= 0 && fi_inside()) { /* the MPI library closes its own descriptor */
+        protected_fd_forget(entry);
         return -1;
     }
-    return is_spared(entry) ? entry : -1;
+    return is_protected(entry) ? entry : -1;
 }
 
-/* The program has inherited the launcher's descriptor, and of the others it knows nothing. */
+/* Must close() report success? Only for the first close of the descriptor that the program has
+ * inherited from the launcher. It knows nothing of the others. */
 static bool seems_open(int entry)
 {
-    return held_kind_of(entry) == HELD_PMI && held_pretend_closed(entry);
+    return protected_fd_kind_of(entry) == PROTECTED_PMI && protected_fd_pretend_closed(entry);
 }
 
 FI_EXPORT int close(int fd)
 {
-    int entry = held_maybe(fd) ? spared(fd) : -1;
+    int entry = protected_fd_maybe(fd) ? find_protected(fd) : -1;
 
     if (entry >= 0) {
         errno = EBADF;
@@ -56,7 +60,8 @@ FI_EXPORT int close(int fd)
     return real()->close(fd);
 }
 
-/* With flags nothing is closed now, or for this thread only: the service has a table of its own. */
+/* With flags nothing is closed now (CLOSE_RANGE_CLOEXEC), or for this thread only
+ * (CLOSE_RANGE_UNSHARE): the service thread keeps its descriptors. */
 FI_EXPORT int close_range(unsigned first, unsigned last, int flags)
 {
     int next;
@@ -67,8 +72,8 @@ FI_EXPORT int close_range(unsigned first, unsigned last, int flags)
     if (first <= STDERR_FILENO && last >= STDERR_FILENO) {
         log_error_closed();
     }
-    while ((next = held_next(first)) >= 0 && (unsigned)next <= last) {
-        int entry = spared(next);
+    while ((next = protected_fd_next(first)) >= 0 && (unsigned)next <= last) {
+        int entry = find_protected(next);
         unsigned end = entry >= 0 ? (unsigned)next - 1 : (unsigned)next;
 
         if (end + 1 > first && real()->close_range(first, end, 0) != 0) {
@@ -82,7 +87,7 @@ FI_EXPORT int close_range(unsigned first, unsigned last, int flags)
     return first <= last ? real()->close_range(first, last, 0) : 0;
 }
 
-/* Without close_range(2) (before Linux 5.9). */
+/* For kernels without close_range(2), before Linux 5.9. */
 static void close_each(int low)
 {
     int most = (int)sysconf(_SC_OPEN_MAX);
@@ -103,29 +108,29 @@ FI_EXPORT void closefrom(int low)
     errno = error;
 }
 
-/* The program is about to have this number. */
-static void make_way(int fd)
+/* Frees a number that the program is about to use for its own descriptor. */
+static void free_number(int fd)
 {
-    int entry = held_maybe(fd) ? spared(fd) : -1;
+    int entry = protected_fd_maybe(fd) ? find_protected(fd) : -1;
 
     if (entry < 0) {
         return;
     }
-    if (held_kind_of(entry) != HELD_OURS) {
+    if (protected_fd_kind_of(entry) != PROTECTED_OURS) {
         service_lose_mpi();
     }
-    if (held_find(fd) == entry) {
-        held_move(entry);
+    if (protected_fd_find(fd) == entry) {
+        protected_fd_move(entry);
     }
 }
 
-/* Is there something to be put there? (Else the call fails.) */
-static bool will_take(int fd, int to)
+/* Will dup2() replace a descriptor that may be protected? Not if it is going to fail. */
+static bool will_replace(int fd, int to)
 {
-    return held_maybe(to) && fd != to && sys_fcntl(fd, F_GETFD, 0) >= 0;
+    return protected_fd_maybe(to) && fd != to && sys_fcntl(fd, F_GETFD, 0) >= 0;
 }
 
-static int close_taken(int fd)
+static int note_standard_error(int fd)
 {
     if (fd == STDERR_FILENO && !fi_inside()) {
         log_error_opened();
@@ -135,16 +140,16 @@ static int close_taken(int fd)
 
 FI_EXPORT int dup2(int fd, int to)
 {
-    if (will_take(fd, to)) {
-        make_way(to);
+    if (will_replace(fd, to)) {
+        free_number(to);
     }
-    return close_taken(real()->dup2(fd, to));
+    return note_standard_error(real()->dup2(fd, to));
 }
 
 FI_EXPORT int dup3(int fd, int to, int flags)
 {
-    if (will_take(fd, to) && (flags & ~O_CLOEXEC) == 0) {
-        make_way(to);
+    if (will_replace(fd, to) && (flags & ~O_CLOEXEC) == 0) {
+        free_number(to);
     }
-    return close_taken(real()->dup3(fd, to, flags));
+    return note_standard_error(real()->dup3(fd, to, flags));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* dir.c - directory streams. Streams that libc has opened pass through. */
+/* dir.c - directory streams. Streams that libc has opened are passed to libc. */
 #include "intercept/real.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 _Static_assert(sizeof(struct dirent) == sizeof(struct dirent64),
                "one layout serves both (64-bit ABIs)");
 
-/* True: *result is ours (or NULL with errno). */
+/* True: *result is the answer, a stream of ours, or NULL with errno set. */
 static bool serve_opendir(const char *path, DIR **result)
 {
     struct answer a;
@@ -24,7 +24,7 @@ static bool serve_opendir(const char *path, DIR **result)
     }
     *result = NULL;
     if (a.error != 0) {
-        errno = a.error;
+        errno = -a.error;
         return true;
     }
     d = directory_open(a.record);
@@ -39,8 +39,8 @@ FI_EXPORT DIR *opendir(const char *path)
     return serve_opendir(path, &result) ? result : real()->opendir(path);
 }
 
-/* libc's stream takes over a directory that this node has changed; one that is gone has no names.
- */
+/* Lets libc read the real directory, because this node has changed it. If the directory has been
+ * removed, the stream has ended. */
 static void dir_hand_over(struct directory *d)
 {
     int fd = directory_fd(d);
@@ -56,8 +56,8 @@ static void dir_hand_over(struct directory *d)
     }
 }
 
-/* A stream of ours at its beginning reads what this node has made of the directory since. */
-static void refresh(struct directory *d)
+/* A stream at its beginning must show what this node has changed in the directory meanwhile. */
+static void dir_refresh(struct directory *d)
 {
     int saved = errno;
 
@@ -68,12 +68,13 @@ static void refresh(struct directory *d)
     errno = saved;
 }
 
-/* Whose stream is it? *d is ours, or NULL: then the result is libc's. */
+/* Whose stream is this? *d is the stream if it is ours. Otherwise *d is NULL and the result is
+ * libc's stream. */
 static DIR *stream_of(DIR *dir, struct directory **d)
 {
     *d = directory_of(dir);
     if (*d != NULL) {
-        refresh(*d);
+        dir_refresh(*d);
         if ((*d)->real != NULL) {
             dir = (*d)->real;
             *d = NULL;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "cache/mirror.h"
 #include "dlopen/by_name.h"
 #include "dlopen/load.h"
 #include "dlopen/loaded.h"
@@ -11,13 +12,14 @@
 #include "mpi/redirect.h"
 #include "resolve.h"
 
-static struct library_calls calls(void)
+static struct library_calls dl_calls(void)
 {
     return (struct library_calls){real()->dlopen, real()->dlclose, redirect_update};
 }
 
-/* A record that fits this process: what the root had loaded, this rank may not have. */
-static bool obtain(const char *path, const void *caller, struct answer *a)
+/* Finds a record that fits this process. The root's own answer may assume libraries that the root
+ * has loaded and this rank has not; then there is a second record (LIBRARY_FROM_START). */
+static bool dl_find_record(const char *path, const void *caller, struct answer *a)
 {
     bool got = caller == NULL ? resolve(CALL_DL, RECORD_LIBRARY, 0, path, a)
                               : by_name_resolve(path, caller, 0, a);
@@ -30,7 +32,7 @@ static bool obtain(const char *path, const void *caller, struct answer *a)
     return got && a->error == 0;
 }
 
-/* What can only be a directory's name is left to ld.so. */
+/* A name that can only be a directory's is left to ld.so. */
 static bool could_be_file(const char *path)
 {
     size_t n = strlen(path);
@@ -38,7 +40,7 @@ static bool could_be_file(const char *path)
     return n > 0 && path[n - 1] != '/' && (n < 2 || strcmp(path + n - 2, "/.") != 0);
 }
 
-/* NULL: the node cache does not give it. */
+/* NULL: the node cache does not have it. */
 static void *load_from_cache(const char *path, bool is_path, int flags, const void *caller,
                              const struct library_calls *libc)
 {
@@ -46,10 +48,11 @@ static void *load_from_cache(const char *path, bool is_path, int flags, const vo
     void *handle;
 
     if (!resolve_active || (is_path && !resolve_wanted(path)) ||
-        !obtain(path, is_path ? NULL : caller, &a)) {
+        !dl_find_record(path, is_path ? NULL : caller, &a)) {
         return NULL;
     }
-    handle = segment_is_filtered(&resolver.node->index) /* files are made and removed there */
+    /* loading writes files there, which the filter may forbid */
+    handle = segment_is_filtered(&resolver.node->index)
                  ? NULL
                  : load_library(resolver.node, a.record, is_path ? path : NULL, flags, libc);
     if (handle == NULL && (flags & RTLD_NOLOAD) == 0) {
@@ -58,15 +61,15 @@ static void *load_from_cache(const char *path, bool is_path, int flags, const vo
     return handle;
 }
 
-/* A name with a slash is a path; one without is searched for the caller. NULL: make the real call.
- */
+/* A name with a slash is a path; one without is searched for as the caller would. NULL: make the
+ * real call. */
 static void *serve_dlopen(const char *path, int flags, const void *caller,
                           const struct library_calls *libc)
 {
     void *handle;
     bool is_path;
 
-    if (!resolve_begun || (size_t)path < 4096 || !could_be_file(path) ||
+    if (!resolve_begun || !could_be_pointer(path) || !could_be_file(path) ||
         (flags & (RTLD_LAZY | RTLD_NOW)) == 0) {
         return NULL;
     }
@@ -75,11 +78,12 @@ static void *serve_dlopen(const char *path, int flags, const void *caller,
     return handle == NULL && is_path ? loaded_open(resolver.node, path, flags, libc) : handle;
 }
 
-static char unanswered; /* make the real call */
+static char unanswered; /* its address means: make the real call */
 
-/* Does ld.so find the same for us as for the caller? It does by an absolute or relative path
- * ("$ORIGIN" in it is the caller's), and for a bare name if no RPATH or RUNPATH comes in but the
- * executable's (a caller inherits the RPATHs of what brought it in, which ld.so does not tell). */
+/* Does ld.so find the same file when fastimport calls dlopen as when the program does? Yes for an
+ * absolute or relative path without "$ORIGIN", which is the caller's. For a library by name it does
+ * if no RPATH or RUNPATH is involved except the executable's. (A caller inherits the RPATHs of what
+ * loaded it, and ld.so does not tell what that was.) */
 static bool is_found_alike(const char *path, const void *caller)
 {
     struct linkmap_list map;
@@ -101,19 +105,21 @@ static bool is_found_alike(const char *path, const void *caller)
     return alike;
 }
 
-/* Apart from dlopen(), which no address of its own may leave: it could not make a tail call. */
+/* Not a part of dlopen() itself: if the address of a local variable were passed on, the compiler
+ * could not make the tail call there. */
 static __attribute__((noinline)) void *answer_dlopen(const char *path, int flags,
                                                      const void *caller)
 {
-    struct library_calls libc = calls();
+    struct library_calls libc = dl_calls();
     void *handle = NULL;
 
-    if (fi_inside()) { /* by us, or by MPI on our behalf */
+    if (fi_inside()) { /* called by fastimport, or by MPI on its behalf */
         return early_dlopen(path, flags, caller, &libc, &handle) ? handle : &unanswered;
     }
-    redirect_update(); /* what a call has loaded that could not be made from here */
+    /* catches up with what a dlopen has loaded whose real call was a tail call */
+    redirect_update();
     handle = serve_dlopen(path, flags, caller, &libc);
-    if (handle == NULL && redirect_is_begun() && (size_t)path >= 4096 && path[0] != '\0' &&
+    if (handle == NULL && redirect_is_begun() && could_be_pointer(path) && path[0] != '\0' &&
         is_found_alike(path, caller)) {
         handle = libc.dlopen(path, flags);
         redirect_update();
@@ -123,8 +129,8 @@ static __attribute__((noinline)) void *answer_dlopen(const char *path, int flags
     return handle != NULL ? handle : &unanswered;
 }
 
-/* The real call must be a tail call: ld.so searches for a bare name with the caller's RUNPATH, and
- * takes the return address for the caller's. */
+/* The real call must be a tail call. ld.so searches for a library by name with the RUNPATH of the
+ * caller, and finds the caller by the return address. */
 __attribute__((optimize("O2"))) FI_EXPORT void *dlopen(const char *path, int flags)
 {
     void *handle = answer_dlopen(path, flags, __builtin_return_address(0));
@@ -134,18 +140,18 @@ __attribute__((optimize("O2"))) FI_EXPORT void *dlopen(const char *path, int fla
 
 FI_EXPORT int dlclose(void *handle)
 {
-    struct library_calls libc = calls();
+    struct library_calls libc = dl_calls();
 
     return load_close(handle, &libc);
 }
 
-/* A library's $ORIGIN is the directory of the original, not of its copy. */
+/* The $ORIGIN of a library is the directory of the original, not of its copy. */
 FI_EXPORT int dlinfo(void *handle, int request, void *info)
 {
     int result = real()->dlinfo(handle, request, info);
 
     if (result == 0 && request == RTLD_DI_ORIGIN && resolve_begun) {
-        load_original_name(resolver.node, info);
+        mirror_path_to_original(resolver.node, info);
     }
     return result;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * exec.c - a rank that calls exec leaves the service: its new program will not close it, and may
- * know nothing of it. The others hear of it before, while there is an MPI that can tell them.
+ * exec.c - a rank that calls exec leaves the service, because the new program will not close it and
+ * may know nothing of it. The other ranks are told before the call, while MPI can still be used.
  *
- * A child, after fork or vfork, is no rank: nothing happens there. Nor before an exec of which can
- * be known that it fails.
+ * A child (after fork or vfork) is not a rank: nothing happens there. Nothing happens either before
+ * an exec that will certainly fail.
  */
 #include "intercept/real.h"
 
@@ -30,10 +30,10 @@ static void exec_leave(const char *path, char *const environment[])
     int state;
 
     fi_enter();
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* exec is no cancellation point */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* exec is not a cancellation point */
     if (exec_target_exists(path)) {
-        /* with another view it finds no cache in which to say what must be said */
-        service_before_exec(!fs_view_is_other() && exec_target_is_ours(path, environment),
+        /* with another mount view the target finds no cache through which to leave a message */
+        service_before_exec(!fs_view_has_changed() && exec_target_is_ours(path, environment),
                             environment);
     }
     pthread_setcancelstate(state, &state);
@@ -41,7 +41,8 @@ static void exec_leave(const char *path, char *const environment[])
     errno = error;
 }
 
-/* As execvp(3) finds it. The path is not on the stack, which a handler of a crash has little of. */
+/* Finds the program as execvp(3) does. The path is not on the stack, because a crash handler that
+ * calls exec has a small one. */
 static void leave_searched(const char *name, char *const environment[])
 {
     char *path = sys_mmap(FI_PATH_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -59,7 +60,7 @@ static inline bool is_a_rank(void)
     return !fi_inside() && service_is_here();
 }
 
-/* As execveat(2) takes a name; NULL the kernel refuses. */
+/* Makes a path of the arguments of execveat(2). NULL is refused by the kernel. */
 static __attribute__((noinline)) void leave_at(int dirfd, const char *name,
                                                char *const environment[])
 {
@@ -129,7 +130,9 @@ FI_EXPORT int execveat(int dirfd, const char *name, char *const argv[], char *co
     return real()->execveat(dirfd, name, argv, environment, flags);
 }
 
-/* --- arguments in a row, ended by a NULL, behind which execle(3) has the environment --- */
+/* --- execl(3) and its kin ---
+ *
+ * The arguments end with a NULL, and with execle(3) the environment follows it. */
 
 static size_t exec_count(const char *first, va_list *list)
 {
@@ -149,7 +152,7 @@ static void exec_collect(const char *first, va_list *list, char **argv)
     *argv = NULL;
 }
 
-/* On the stack: the caller may be a child after vfork. */
+/* On the stack: the caller may be a child of vfork, which shares the heap. */
 #define TAKE_ARGUMENTS(argv, first, list)                                                          \
     va_start(list, first);                                                                         \
     argv = __builtin_alloca((exec_count(first, &(list)) + 1) * sizeof *(argv));                    \

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * exit.c - the ways out of a rank: the service must be closed in order on each, and needs the exit
- * status.
+ * exit.c - the ways in which a rank may end. On each of them the service must be closed in order,
+ * and needs the exit status.
  *
- * A handler of on_exit(3) is told the status. It must run before the destructors of the MPI
- * library, so it is registered when main is about to be called: a constructor would be too early
- * (handlers run last in, first out, and ld.so's own, which runs the destructors, is registered by
- * __libc_start_main).
+ * A handler of on_exit(3) gets the status. It must run before the destructors of the MPI library,
+ * so it must be registered after them: handlers run last in, first out, and __libc_start_main
+ * registers the one of ld.so, which runs the destructors. So a constructor would be too early, and
+ * the handler is registered just before main is called.
  */
 #include "intercept/real.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* mpi.c - what the program's calls of MPI_Init and its like reach in a rank: see mpi/redirect.h and
- * mpi/init.h. None of these functions is exported. */
+/* mpi.c - the functions that a rank's program reaches when it calls MPI_Init and its like: see
+ * mpi/redirect.h and mpi/init.h. None of them is exported. */
 #include "intercept/mpi.h"
 
 #include "mpi/init.h"
 
-/* The two names of each function. */
+/* The MPI_ and the PMPI_ name of each function. */
 #define BOTH(CALL, function, parameters, ...)                                                      \
     static int own_##function parameters                                                           \
     {                                                                                              \

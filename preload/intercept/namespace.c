@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * view.c - chroot(2), unshare(2), setns(2): afterwards the names of served files name others. This
- * process then answers nothing any more, nor tells others what it finds; what it has open stays
- * what it was. (pivot_root(2) and clone(2)'s flags have no wrapper in libc that could be seen.)
+ * namespace.c - chroot(2), unshare(2), setns(2): afterwards the paths of served files may refer to
+ * other files.
+ *
+ * From then on this process serves nothing and tells other processes nothing of what it finds.
+ * Descriptors stay what they were. (pivot_root(2) and the flags of clone(2) have no wrapper in libc
+ * that could be intercepted.)
  */
 #include "intercept/real.h"
 
@@ -14,7 +17,8 @@
 #include "invalidate/note.h"
 #include "resolve.h"
 
-/* Of a descriptor of the mirror nobody could tell later what it stands for. */
+/* Replaces descriptors of mirror files by those of the originals, since afterwards nobody could
+ * tell what such a descriptor stands for. */
 static uint64_t namespace_begin(void)
 {
     if (resolve_active) {
@@ -24,16 +28,16 @@ static uint64_t namespace_begin(void)
     return fs_view_identity();
 }
 
-/* One thread may have a namespace of its own: then all do without. */
+/* A single thread may have changed its namespace: then nothing is served to any thread. */
 static int namespace_end(int result, uint64_t before)
 {
     int error = errno;
-    bool is_other = result == 0 && (before == 0 || fs_view_identity() != before);
+    bool changed = result == 0 && (before == 0 || fs_view_identity() != before);
 
-    if (is_other) {
+    if (changed) {
         serving_end();
     }
-    fs_view_end_change(is_other);
+    fs_view_end_change(changed);
     errno = error;
     return result;
 }
@@ -56,7 +60,7 @@ FI_EXPORT int unshare(int flags)
     return namespace_end(real()->unshare(flags), before);
 }
 
-/* type 0: any namespace that the descriptor names */
+/* type 0 accepts a descriptor of any namespace. */
 FI_EXPORT int setns(int fd, int type)
 {
     uint64_t before;

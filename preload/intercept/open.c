@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* open.c - open(2), creat(2), fopen(3) and their other names. */
+/* open.c - open(2), creat(2), fopen(3) and their variants. */
 #include "intercept/real.h"
 
 #include <errno.h>
@@ -8,31 +8,34 @@
 #include <string.h>
 
 #include "answer/answer.h"
+#include "cache/mirror.h"
 #include "invalidate/note.h"
 #include "resolve.h"
 
-/* The flags that only say how to read: all others are the kernel's business. */
-static bool reads_only(int flags)
+/* The kernel's O_LARGEFILE, which old programs pass; on 64-bit systems libc's own is 0. */
+enum { KERNEL_LARGEFILE = 0100000 };
+
+/* Do the flags only say how to read? Calls with any other flag go to the kernel. */
+static bool open_reads_only(int flags)
 {
-    const int harmless =
-        O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE | 0100000; /* O_LARGEFILE may be 0 here */
+    const int harmless = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE | KERNEL_LARGEFILE;
 
     return (flags & ~harmless) == O_RDONLY;
 }
 
-static bool writes(int flags)
+static bool open_writes(int flags)
 {
     return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
 }
 
-/* Does open(2) look at its third argument? */
+/* Does open(2) use its third argument? */
 static bool has_mode(int flags)
 {
     return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
 }
 
-/* A module's cache that a rank other than the root would write: all ranks would write the same.
- * Python goes on without when it cannot. */
+/* Would a rank other than the root write bytecode into a __pycache__? All ranks would write the
+ * same file. Python goes on without it if it cannot write. */
 static bool is_refused_pycache(const char *path, int flags)
 {
     const char *slash = strrchr(path, '/');
@@ -42,10 +45,10 @@ static bool is_refused_pycache(const char *path, int flags)
            strstr(slash, ".pyc.") != NULL;
 }
 
-/* The descriptor, or -1 with errno: *served. Otherwise the real call is to be made. */
+/* Returns the descriptor, or -1 with errno, if *served. Otherwise make the real call. */
 static int serve_open(const char *path, int flags, bool *served)
 {
-    char name[FI_PATH_MAX + 512];
+    char name[MIRROR_PATH_MAX];
     struct answer a;
     int fd;
 
@@ -54,7 +57,7 @@ static int serve_open(const char *path, int flags, bool *served)
         return -1;
     }
     if (a.error != 0) {
-        errno = a.error;
+        errno = -a.error;
         return -1;
     }
     *served = answer_mirror(resolver.node, a.record, name, sizeof name) &&
@@ -71,15 +74,16 @@ static void open_note_open(int fd, int dirfd, const char *path, int flags)
     }
 }
 
-/* All open calls but fopen come through here; `call` is the one that was made. */
+/* All variants of open come through here; `call` is the libc function of the one that was
+ * called. */
 static int open_any(int (*call)(int, const char *, int, mode_t), int dirfd, const char *path,
                     int flags, mode_t mode)
 {
     bool served = false;
     int fd;
 
-    if ((dirfd == AT_FDCWD || ((size_t)path >= 4096 && path[0] == '/')) && resolve_wanted(path)) {
-        if (reads_only(flags)) {
+    if ((dirfd == AT_FDCWD || (could_be_pointer(path) && path[0] == '/')) && resolve_wanted(path)) {
+        if (open_reads_only(flags)) {
             fd = serve_open(path, flags, &served);
             if (served) {
                 return fd;
@@ -93,7 +97,7 @@ static int open_any(int (*call)(int, const char *, int, mode_t), int dirfd, cons
     if (fd < 0 && errno == EEXIST && (flags & O_CREAT) != 0) {
         note_contradiction(dirfd, path);
     }
-    if (fd >= 0 && writes(flags) && (flags & O_TMPFILE) != O_TMPFILE) {
+    if (fd >= 0 && open_writes(flags) && (flags & O_TMPFILE) != O_TMPFILE) {
         open_note_open(fd, dirfd, path, flags);
     }
     return fd;
@@ -191,14 +195,14 @@ static void note_stream(FILE *file, const char *path, const char *mode)
 static FILE *fopen_any(FILE *(*call)(const char *, const char *), const char *path,
                        const char *mode)
 {
-    char name[FI_PATH_MAX + 512];
+    char name[MIRROR_PATH_MAX];
     struct answer a;
     FILE *file;
 
     if (resolve_wanted(path) && mode_reads_only(mode) &&
         resolve(CALL_OPEN, RECORD_CONTENT, 0, path, &a)) {
         if (a.error != 0) {
-            errno = a.error;
+            errno = -a.error;
             return NULL;
         }
         if (answer_mirror(resolver.node, a.record, name, sizeof name) &&
@@ -231,8 +235,8 @@ static void note_descriptor(FILE *file)
     errno = error;
 }
 
-/* Never served: that the descriptor keeps its number is libc's affair. Without a path libc opens
- * once more what the stream has open, which must then not be a mirror file. */
+/* Never served, because libc decides about the stream's descriptor. Without a path libc reopens the
+ * file of the stream, which must therefore not be a mirror file. */
 static FILE *freopen_any(FILE *(*call)(const char *, const char *, FILE *), const char *path,
                          const char *mode, FILE *stream)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* path.c - readlink(2), realpath(3) and their other names; chdir(2). */
+/* path.c - readlink(2), realpath(3) and their variants; chdir(2). */
 #include "intercept/real.h"
 
 #include <errno.h>
@@ -16,14 +16,14 @@ static bool serve_readlink(const char *path, char *buf, size_t size, ssize_t *re
 {
     struct answer a;
 
-    /* the kernel takes the size for an int, and looks at it first */
-    if ((int)size <= 0 || (size_t)buf < 4096) {
+    /* the kernel converts the size to an int and checks it first */
+    if ((int)size <= 0 || !could_be_pointer(buf)) {
         return false;
     }
     if (!resolve_wanted(path) || !resolve(CALL_PATH, RECORD_STAT, 0, path, &a)) {
         return parents_readlink(path, buf, size, result);
     }
-    *result = a.error != 0 ? -a.error : answer_readlink(a.record, buf, size);
+    *result = a.error != 0 ? a.error : answer_readlink(a.record, buf, size);
     if (*result < 0) {
         errno = (int)-*result;
         *result = -1;
@@ -42,7 +42,7 @@ FI_EXPORT ssize_t readlinkat(int dirfd, const char *path, char *buf, size_t size
 {
     ssize_t result;
 
-    if ((dirfd == AT_FDCWD || ((size_t)path >= 4096 && path[0] == '/')) &&
+    if ((dirfd == AT_FDCWD || (could_be_pointer(path) && path[0] == '/')) &&
         serve_readlink(path, buf, size, &result)) {
         return result;
     }
@@ -60,7 +60,7 @@ FI_EXPORT ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_
                         : real()->__readlinkat_chk(dirfd, path, buf, size, room);
 }
 
-/* True: *result is what realpath(path, resolved) returns. */
+/* True: *result is the result of realpath(path, resolved). */
 static bool serve_realpath(const char *path, char *resolved, char **result)
 {
     struct answer a;
@@ -70,9 +70,9 @@ static bool serve_realpath(const char *path, char *resolved, char **result)
         return false;
     }
     if (a.error != 0) {
-        errno = a.error;
+        errno = -a.error;
         *result = NULL;
-        return resolved == NULL; /* libc leaves in the buffer how far it came */
+        return resolved == NULL; /* with a buffer, libc stores there how far it has come */
     }
     real_name = record_payload(a.record);
     *result = resolved == NULL ? strdup(real_name) : strcpy(resolved, real_name);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * privileges.c - setuid(2) and its kin: afterwards other files may be read than those that this
- * process has found. It then answers nothing any more, nor tells others what it finds, as after
- * chroot(2) (view.c); glibc changes all threads of a process, the service's, too. And root's cache
- * is given up while it can still be removed. (Capabilities alone, and raw system calls, are not
- * seen.)
+ * privileges.c - setuid(2) and its kin: afterwards this process may be allowed to read other files
+ * than before.
+ *
+ * From then on it serves nothing and tells other processes nothing of what it finds, as after
+ * chroot(2) (namespace.c). glibc changes the user of all threads, also of the service thread. A
+ * cache that belongs to root is left while it can still be removed. (A change of capabilities alone
+ * and raw system calls are not noticed.)
  */
 #include "intercept/real.h"
 
@@ -20,7 +22,7 @@
 
 enum { GROUPS = 64 };
 
-/* What the kernel looks at when a file is opened. */
+/* What the kernel checks when a file is opened. */
 struct rights {
     uid_t user;
     gid_t group;
@@ -42,20 +44,20 @@ static bool privileges_differ(const struct rights *a, const struct rights *b)
            a->n_groups < 0 || memcmp(a->groups, b->groups, sizeof a->groups) != 0;
 }
 
-/* Something was answered, or there is a cache that would be left. */
+/* Has this process served anything, or has it a cache to leave? */
 static bool concerns_us(void)
 {
     return resolve_begun || service_is_here();
 }
 
-/* user: the effective one that is asked for. -1: the present one. */
+/* user: the effective user that the program asks for; -1: the present one. */
 static void privileges_begin(struct rights *before, uid_t user)
 {
     privileges_look(before);
     if (resolve_active) {
         note_reopen_all();
     }
-    view_begin_user_change();
+    fs_view_begin_user_change();
     if (before->user == 0 && user != (uid_t)-1 && user != 0) {
         service_leave_cache();
     }
@@ -65,19 +67,20 @@ static int privileges_end(int result, const struct rights *before)
 {
     int error = errno;
     struct rights now;
-    bool is_other;
+    bool changed;
 
     privileges_look(&now);
-    is_other = privileges_differ(before, &now);
-    if (is_other) {
+    changed = privileges_differ(before, &now);
+    if (changed) {
         serving_end();
     }
-    view_end_user_change(is_other);
+    fs_view_end_user_change(changed);
     errno = error;
     return result;
 }
 
-/* Most processes have nothing that could be answered wrongly. */
+/* A wrapper for a call that changes all threads. Most processes have nothing to serve and pay one
+ * test. */
 #define CHANGE(name, parameters, arguments, user)                                                  \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
@@ -102,24 +105,24 @@ CHANGE(setresgid, (gid_t id, gid_t effective, gid_t saved), (id, effective, save
 CHANGE(setgroups, (size_t n, const gid_t *groups), (n, groups), (uid_t)-1)
 CHANGE(initgroups, (const char *user, gid_t group), (user, group), (uid_t)-1)
 
-/* These give the former one, and change one thread. The present one is given to those that ask for
- * one that there cannot be. */
+/* These return the previous id and change only the calling thread. With an invalid id, such as -1,
+ * they change nothing and return the present one. */
 #define CHANGE_FILE_RIGHTS(name, type)                                                             \
     FI_EXPORT int name(type id)                                                                    \
     {                                                                                              \
         struct rights before;                                                                      \
         int former;                                                                                \
-        bool is_other;                                                                             \
+        bool changed;                                                                              \
         if (!concerns_us()) {                                                                      \
             return real()->name(id);                                                               \
         }                                                                                          \
         privileges_begin(&before, (uid_t)-1);                                                      \
         former = real()->name(id);                                                                 \
-        is_other = (type)former != id && (type)real()->name((type)-1) == id;                       \
-        if (is_other) {                                                                            \
+        changed = (type)former != id && (type)real()->name((type)-1) == id;                        \
+        if (changed) {                                                                             \
             serving_end();                                                                         \
         }                                                                                          \
-        view_end_user_change(is_other);                                                            \
+        fs_view_end_user_change(changed);                                                          \
         return former;                                                                             \
     }
 

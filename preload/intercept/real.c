@@ -19,20 +19,20 @@ static const struct {
 #undef X
 };
 
-static long missing(void)
+static long real_missing(void)
 {
     errno = ENOSYS;
     return -1;
 }
 
-/* Threads may bind at the same time: they write the same values, and the flag last. */
+/* Several threads may bind at the same time: all write the same values, and the flag last. */
 void real_bind(void)
 {
     for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
         void *symbol = dlsym(RTLD_NEXT, symbols[i].name);
 
         if (symbol == NULL) {
-            symbol = (void *)missing;
+            symbol = (void *)real_missing;
         }
         memcpy((char *)&real_table + symbols[i].offset, &symbol, sizeof symbol);
     }

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * real.h - libc's own functions behind the names that we interpose, bound with dlsym(RTLD_NEXT) on
- * first use.
+ * real.h - libc's own functions behind the names that this library intercepts. They are bound with
+ * dlsym(RTLD_NEXT) at the first use.
  *
- * This file and the wrappers in this folder are the only places that name libc's file functions. A
- * name that this libc does not have is bound to a function that fails with ENOSYS: no program of
- * this system can call it.
+ * Only this file and the wrappers in this folder name libc's file functions. A name that this libc
+ * does not have is bound to a function that fails with ENOSYS: programs built for this libc cannot
+ * call it.
+ *
+ * Thread rules: any thread, also before the constructor has run.
  */
 #ifndef FASTIMPORT_INTERCEPT_REAL_H
 #define FASTIMPORT_INTERCEPT_REAL_H
 
-/* Undo what the headers would do to the names. */
+/* These macros would redirect the names in libc's headers. */
 #undef _FILE_OFFSET_BITS
 #undef _TIME_BITS
 #undef _FORTIFY_SOURCE
@@ -27,13 +29,15 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include "base/sys.h"
+
 struct real_functions {
 #define X(result, name, parameters) result(*name) parameters;
 #include "intercept/symbols.def"
 #undef X
 };
 
-/* The wrappers themselves: some of these names have no declaration in libc's headers. */
+/* The wrappers: libc's headers do not declare all of these names. */
 #define X(result, name, parameters) result name parameters;
 #include "intercept/symbols.def"
 #undef X
@@ -41,6 +45,7 @@ struct real_functions {
 extern struct real_functions real_table;
 extern bool real_is_bound;
 
+/* Binds all names; real() does it at the first use. */
 void real_bind(void);
 
 static inline const struct real_functions *real(void)
@@ -51,11 +56,11 @@ static inline const struct real_functions *real(void)
     return &real_table;
 }
 
-/* libc declares of some paths that they are not NULL, and the compiler believes it; programs do
- * give NULL, and empty ones with AT_EMPTY_PATH. */
+/* Is there a path? libc declares that some paths are not NULL, and the compiler would drop a plain
+ * test; but programs do pass NULL, or "" with AT_EMPTY_PATH. */
 static inline bool has_name(const char *path)
 {
-    return (size_t)path >= 4096 && path[0] != '\0';
+    return could_be_pointer(path) && path[0] != '\0';
 }
 
 #define FI_EXPORT __attribute__((visibility("default")))

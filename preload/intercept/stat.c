@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stat.c - stat(2) and access(2) with their families, old names and new. */
+/* stat.c - stat(2), access(2) and their families, old names and new ones. */
 #include "intercept/real.h"
 
 #include <errno.h>
@@ -13,17 +13,17 @@
 _Static_assert(sizeof(struct stat) == sizeof(struct stat64),
                "one layout serves both (64-bit ABIs)");
 
-/* Relative to the working directory, or absolute: then resolve() knows what is meant. */
+/* Is the path absolute or relative to the working directory, so that resolve() can take it? */
 static bool is_plain(int dirfd, const char *path)
 {
-    return dirfd == AT_FDCWD || ((size_t)path >= 4096 && path[0] == '/');
+    return dirfd == AT_FDCWD || (could_be_pointer(path) && path[0] == '/');
 }
 
 static bool is_served(int error, int *result)
 {
     *result = error == 0 ? 0 : -1;
     if (error != 0) {
-        errno = error;
+        errno = -error;
     }
     return true;
 }
@@ -33,7 +33,7 @@ static bool serve_stat(const char *path, bool follow, void *st, int *result)
 {
     struct answer a;
 
-    if (!resolve_wanted(path) || (size_t)st < 4096 ||
+    if (!resolve_wanted(path) || !could_be_pointer(st) ||
         !resolve(CALL_STAT, RECORD_STAT, 0, path, &a)) {
         *result = 0;
         return parents_stat(path, follow, st);
@@ -70,8 +70,8 @@ STAT_BY_PATH(lstat64, stat64, false)
 STAT_BY_FD(fstat, stat)
 STAT_BY_FD(fstat64, stat64)
 
-/* AT_NO_AUTOMOUNT changes nothing for what is there already; other flags are the kernel's business.
- */
+/* AT_NO_AUTOMOUNT does not matter for what exists already. The kernel decides about all other
+ * flags. */
 static bool serve_statat(int dirfd, const char *path, void *st, int flags, int *result)
 {
     return is_plain(dirfd, path) && (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)) == 0 &&
@@ -92,7 +92,8 @@ static bool serve_statat(int dirfd, const char *path, void *st, int flags, int *
 STAT_AT(fstatat, stat)
 STAT_AT(fstatat64, stat64)
 
-/* Version 1 (Linux) and 0 (kernel) mean struct stat as it is on 64-bit systems. */
+/* In the old interface, version 1 (Linux) and 0 (kernel) both mean the present struct stat on
+ * 64-bit systems. */
 #define XSTAT_BY_PATH(name, type, follow)                                                          \
     FI_EXPORT int name(int version, const char *path, struct type *st)                             \
     {                                                                                              \
@@ -131,7 +132,7 @@ XSTAT_BY_FD(__fxstat64, stat64)
 XSTAT_AT(__fxstatat, stat)
 XSTAT_AT(__fxstatat64, stat64)
 
-/* Only what the kernel does not refuse before it looks at the path. */
+/* Would the kernel accept the arguments before it looks at the path? */
 static bool statx_is_sound(int flags, unsigned mask)
 {
     const int known =
@@ -141,7 +142,7 @@ static bool statx_is_sound(int flags, unsigned mask)
            (mask & STATX__RESERVED) == 0;
 }
 
-/* statx says more than stat; each combination of flags and mask has a record of its own. */
+/* statx returns more than stat. Each combination of flags and mask has its own record. */
 static bool serve_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx,
                         int *result)
 {
@@ -149,7 +150,7 @@ static bool serve_statx(int dirfd, const char *path, int flags, unsigned mask, s
     struct answer a;
 
     if (!is_plain(dirfd, path) || !statx_is_sound(flags, mask) || !resolve_wanted(path) ||
-        (size_t)stx < 4096 || !resolve(CALL_STAT, RECORD_STATX, argument, path, &a)) {
+        !could_be_pointer(stx) || !resolve(CALL_STAT, RECORD_STATX, argument, path, &a)) {
         return false;
     }
     if (a.error == 0) {
@@ -158,8 +159,8 @@ static bool serve_statx(int dirfd, const char *path, int flags, unsigned mask, s
     return is_served(a.error, result);
 }
 
-/* By descriptor: a mirror file's answer is the original's. (Flags that mean nothing are refused
- * with a path only, by Linux from 6.11 on.) */
+/* statx by descriptor: that of a mirror file is answered as the original. (Linux refuses unknown
+ * flags with a path only, since 6.11.) */
 static int statx_of_fd(int fd, int flags, unsigned mask, struct statx *stx)
 {
     char path[FI_PATH_MAX];

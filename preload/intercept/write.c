@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * write.c - calls that change the file system. They go to the real one; what they changed bypasses
- * the node cache from then on, with the listing of its directory (design rule: a snapshot with an
- * honest edge).
+ * write.c - calls that change the file system. They all go to the real file system. What they have
+ * changed, and the listing of its directory, is then no longer served from the node cache (design
+ * rule: a snapshot with an honest edge).
  */
 #include "intercept/real.h"
 
@@ -12,7 +12,7 @@
 
 #include "invalidate/note.h"
 
-/* Success: note what was changed. */
+/* Reports the change if the call has succeeded. */
 static int write_noted(int result, int dirfd, const char *path, enum change_extent extent)
 {
     if (result >= 0) {
@@ -70,16 +70,17 @@ static bool is_itself(const char *path, int flags)
     return (flags & AT_EMPTY_PATH) != 0 && !has_name(path);
 }
 
-/* Without a path AT_EMPTY_PATH means what the descriptor stands for, not a mirror file. */
-static void about_itself(int dirfd, const char *path, int flags)
+/* Without a path, AT_EMPTY_PATH refers to the object of the descriptor, which must not be a mirror
+ * file. */
+static void before_change_by_fd(int dirfd, const char *path, int flags)
 {
     if (is_itself(path, flags)) {
         note_change_by_fd(dirfd);
     }
 }
 
-/* Permissions: what is open must stay readable. */
-#define CLOSE_PATH(name, parameters, arguments)                                                    \
+/* Changes of permissions: open files must stay readable. */
+#define PERMISSIONS_PATH(name, parameters, arguments)                                              \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
         struct change_before before;                                                               \
@@ -92,12 +93,12 @@ static void about_itself(int dirfd, const char *path, int flags)
         return result;                                                                             \
     }
 
-#define CLOSE_AT(name, parameters, arguments)                                                      \
+#define PERMISSIONS_AT(name, parameters, arguments)                                                \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
         struct change_before before;                                                               \
         int result;                                                                                \
-        about_itself(dirfd, path, flags);                                                          \
+        before_change_by_fd(dirfd, path, flags);                                                   \
         before_chmod(&before, dirfd, is_itself(path, flags) ? "." : path);                         \
         result = real()->name arguments;                                                           \
         if (result == 0) {                                                                         \
@@ -106,17 +107,17 @@ static void about_itself(int dirfd, const char *path, int flags)
         return result;                                                                             \
     }
 
-CLOSE_PATH(chmod, (const char *path, mode_t mode), (path, mode))
-CLOSE_PATH(lchmod, (const char *path, mode_t mode), (path, mode))
-CLOSE_PATH(chown, (const char *path, uid_t owner, gid_t group), (path, owner, group))
-CLOSE_PATH(lchown, (const char *path, uid_t owner, gid_t group), (path, owner, group))
-CLOSE_AT(fchmodat, (int dirfd, const char *path, mode_t mode, int flags),
-         (dirfd, path, mode, flags))
-CLOSE_AT(fchownat, (int dirfd, const char *path, uid_t owner, gid_t group, int flags),
-         (dirfd, path, owner, group, flags))
+PERMISSIONS_PATH(chmod, (const char *path, mode_t mode), (path, mode))
+PERMISSIONS_PATH(lchmod, (const char *path, mode_t mode), (path, mode))
+PERMISSIONS_PATH(chown, (const char *path, uid_t owner, gid_t group), (path, owner, group))
+PERMISSIONS_PATH(lchown, (const char *path, uid_t owner, gid_t group), (path, owner, group))
+PERMISSIONS_AT(fchmodat, (int dirfd, const char *path, mode_t mode, int flags),
+               (dirfd, path, mode, flags))
+PERMISSIONS_AT(fchownat, (int dirfd, const char *path, uid_t owner, gid_t group, int flags),
+               (dirfd, path, owner, group, flags))
 
-/* libc declares that the path is not NULL, and the compiler believes it, unless it cannot know the
- * value. */
+/* libc declares that the path is not NULL, so the compiler drops a plain test unless the value is
+ * opaque to it. */
 static bool is_null(const char *path)
 {
     size_t address = (size_t)path;
@@ -138,11 +139,11 @@ FI_EXPORT int utimensat(int dirfd, const char *path, const struct timespec times
     if (is_null(path) && flags == 0 && dirfd != AT_FDCWD) {
         return futimens(dirfd, times);
     }
-    about_itself(dirfd, path, flags);
+    before_change_by_fd(dirfd, path, flags);
     return write_noted(real()->utimensat(dirfd, path, times, flags), dirfd, path, CHANGE_OBJECT);
 }
 
-/* --- names that go --- */
+/* --- names that are removed --- */
 
 #define REMOVE(function, at, parameters, arguments)                                                \
     FI_EXPORT int function parameters                                                              \
@@ -164,7 +165,7 @@ REMOVE(remove, AT_FDCWD, (const char *path), (path))
 REMOVE(rmdir, AT_FDCWD, (const char *path), (path))
 REMOVE(unlinkat, dirfd, (int dirfd, const char *path, int flags), (dirfd, path, flags))
 
-/* --- two paths --- */
+/* --- calls with two paths --- */
 
 #define RENAME(function, from_at, to_at, parameters, arguments)                                    \
     FI_EXPORT int function parameters                                                              \
@@ -201,13 +202,13 @@ FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char 
 {
     int result;
 
-    about_itself(from_dirfd, from, flags);
+    before_change_by_fd(from_dirfd, from, flags);
     result = write_noted(real()->linkat(from_dirfd, from, to_dirfd, to, flags), from_dirfd, from,
                          CHANGE_OBJECT);
     return write_noted(result, to_dirfd, to, CHANGE_TREE);
 }
 
-/* --- through a descriptor: one of a mirror file stands for the original --- */
+/* --- by descriptor: one of a mirror file stands for the original --- */
 
 #define WRITE_FD(name, parameters, arguments, by_path)                                             \
     FI_EXPORT int name parameters                                                                  \
@@ -219,7 +220,7 @@ FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char 
         return noted_fd(real()->name arguments, fd);                                               \
     }
 
-#define CLOSE_FD(name, parameters, arguments, by_path)                                             \
+#define PERMISSIONS_FD(name, parameters, arguments, by_path)                                       \
     FI_EXPORT int name parameters                                                                  \
     {                                                                                              \
         struct change_before before;                                                               \
@@ -235,9 +236,9 @@ FI_EXPORT int linkat(int from_dirfd, const char *from, int to_dirfd, const char 
         return result;                                                                             \
     }
 
-CLOSE_FD(fchmod, (int fd, mode_t mode), (fd, mode), chmod(before.path.text, mode))
-CLOSE_FD(fchown, (int fd, uid_t owner, gid_t group), (fd, owner, group),
-         chown(before.path.text, owner, group))
+PERMISSIONS_FD(fchmod, (int fd, mode_t mode), (fd, mode), chmod(before.path.text, mode))
+PERMISSIONS_FD(fchown, (int fd, uid_t owner, gid_t group), (fd, owner, group),
+               chown(before.path.text, owner, group))
 WRITE_FD(futimens, (int fd, const struct timespec times[2]), (fd, times),
          utimensat(AT_FDCWD, path, times, 0))
 WRITE_FD(futimes, (int fd, const struct timeval times[2]), (fd, times), utimes(path, times))

@@ -63,7 +63,7 @@ void announce_directory(struct node_cache *node, const char *directory, size_t l
         !is_served(node) || await_everywhere(node, &q, budget_ns)) {
         return;
     }
-    change_lost(node);
+    changes_mark_lost(node);
     fi_log_once(LOG_WARN,
                 "other nodes could not be told of a change in %s: they may go on seeing what was "
                 "there; this node answers nothing from now on",

@@ -20,11 +20,11 @@
 
 enum { FAR_DIRECTORIES = 256 };
 
-/* Hashes of directories that lie outside of all roots, as they were given; a few are forgotten now
- * and then. */
+/* Hashes of directories outside all roots, as programs named them. A direct-mapped table: a
+ * collision forgets the older one, which costs another look. */
 static _Atomic uint64_t far_directories[FAR_DIRECTORIES];
 
-/* A directory above the roots may have another content, or another name, now. */
+/* A directory above the roots may have changed its contents or its name. */
 static void note_above(void)
 {
     if (resolve_active) {
@@ -32,7 +32,7 @@ static void note_above(void)
     }
 }
 
-/* --- where is it? --- */
+/* --- where is the changed path? --- */
 
 static bool name_of_fd(int fd, char out[FI_PATH_MAX])
 {
@@ -45,8 +45,8 @@ static bool name_of_fd(int fd, char out[FI_PATH_MAX])
     return n > 0 && out[0] == '/';
 }
 
-/* The directory that a path is relative to. */
-static bool base_of(int dirfd, const char *path, char out[FI_PATH_MAX])
+/* The absolute directory that `path` starts from, "" if the path is absolute itself. */
+static bool note_base(int dirfd, const char *path, char out[FI_PATH_MAX])
 {
     out[0] = '\0';
     if (path[0] == '/') {
@@ -58,8 +58,9 @@ static bool base_of(int dirfd, const char *path, char out[FI_PATH_MAX])
     return name_of_fd(dirfd, out);
 }
 
-/* A change of this path matters: it, its directory, or the way to a root. */
-static bool matters(const struct fi_path *p)
+/* Does a change of this path matter? It does if the path or its directory is below a root, or if it
+ * is on the way to a root. */
+static bool note_matters(const struct fi_path *p)
 {
     const struct policy *policy = resolver.policy;
 
@@ -68,8 +69,8 @@ static bool matters(const struct fi_path *p)
            policy_verdict(policy, p->text, path_parent_length(p->text, p->length)) != NOT_OURS;
 }
 
-/* Cuts "a/b/c//" into "a/b" and "c"; a last "." or ".." is part of the directory, and the name is
- * then empty. */
+/* Cuts "a/b/c//" into the directory "a/b" and the name "c". A final "." or ".." belongs to the
+ * directory, and the name is then "". */
 static const char *cut_name(char *path, const char **directory)
 {
     size_t n = strlen(path);
@@ -79,8 +80,13 @@ static const char *cut_name(char *path, const char **directory)
         path[--n] = '\0';
     }
     name = strrchr(path, '/');
-    *directory = name == NULL ? "." : name == path ? "/" : path;
-    name = name == NULL ? path : name + 1;
+    if (name == NULL) {
+        *directory = ".";
+        name = path;
+    } else {
+        *directory = name == path ? "/" : path;
+        name++;
+    }
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
         *directory = path;
         return "";
@@ -91,7 +97,7 @@ static const char *cut_name(char *path, const char **directory)
     return name;
 }
 
-/* The path as the kernel knows it, but for a symlink at its end. */
+/* The path with all symlinks resolved by the kernel, except one at its end. */
 static bool kernel_path(struct fi_path *out, int dirfd, const char *path)
 {
     char copy[FI_PATH_MAX];
@@ -122,7 +128,7 @@ static _Atomic uint64_t *far_slot(const struct fi_path *p, uint64_t *hash)
     return &far_directories[*hash % FAR_DIRECTORIES];
 }
 
-/* Where the change is, in normal form. False: not below the roots. */
+/* Finds the changed path in normal form. Returns false if it does not matter. */
 static bool note_locate(struct fi_path *p, int dirfd, const char *path)
 {
     char base[FI_PATH_MAX];
@@ -130,39 +136,40 @@ static bool note_locate(struct fi_path *p, int dirfd, const char *path)
     uint64_t hash;
 
     note_above();
-    if (!resolve_active || fi_inside() || (size_t)path < 4096 || !base_of(dirfd, path, base) ||
-        !path_normalise(p, base, path)) {
+    if (!resolve_active || fi_inside() || !could_be_pointer(path) ||
+        !note_base(dirfd, path, base) || !path_normalise(p, base, path)) {
         return false;
     }
     if (!p->has_dotdot) {
-        if (matters(p)) {
+        if (note_matters(p)) {
             return true;
         }
         slot = far_slot(p, &hash);
         if (atomic_load_explicit(slot, memory_order_relaxed) == hash) {
             return false;
         }
-        if (kernel_path(p, dirfd, path) && matters(p)) {
+        if (kernel_path(p, dirfd, path) && note_matters(p)) {
             return true;
         }
         atomic_store_explicit(slot, hash, memory_order_relaxed);
         return false;
     }
-    /* where the change itself has closed the way, ".." is taken by the word */
-    return (kernel_path(p, dirfd, path) || path_fold(p, path_any_directory, NULL)) && matters(p);
+    /* If the change has closed the way to the path (a chmod), ".." is removed textually. */
+    return (kernel_path(p, dirfd, path) || path_fold(p, path_any_directory, NULL)) &&
+           note_matters(p);
 }
 
-/* The same of what is open here; the file system is not asked. */
+/* The same for an open file, by its descriptor; nothing is asked of the file server. */
 static bool locate_open(struct fi_path *p, int fd)
 {
     char text[FI_PATH_MAX];
 
     return resolve_active && !fi_inside() && name_of_fd(fd, text) && path_normalise(p, "/", text) &&
-           matters(p);
+           note_matters(p);
 }
 
-/* The same of a change that follows a symlink at the path's end: one outside of the roots may lead
- * below them. */
+/* The same for a change that follows a symlink at the end of the path: a link outside the roots may
+ * lead below them. */
 static bool locate_followed(struct fi_path *p, int dirfd, const char *path)
 {
     char text[FI_PATH_MAX];
@@ -172,7 +179,7 @@ static bool locate_followed(struct fi_path *p, int dirfd, const char *path)
     if (note_locate(p, dirfd, path)) {
         return true;
     }
-    if (!resolve_active || fi_inside() || (size_t)path < 4096 ||
+    if (!resolve_active || fi_inside() || !could_be_pointer(path) ||
         sys_readlinkat(dirfd, path, text, sizeof text) <= 0 ||
         (fd = sys_openat(dirfd, path, O_PATH | O_CLOEXEC, 0)) < 0) {
         return false;
@@ -182,9 +189,9 @@ static bool locate_followed(struct fi_path *p, int dirfd, const char *path)
     return known;
 }
 
-/* --- what is there? --- */
+/* --- what is at that path? --- */
 
-/* The directory of a changed name: its listing, times and link count. */
+/* Records the change of the directory of a changed name: its listing, times and link count. */
 static bool note_directory(const struct fi_path *p, const struct stat *st,
                            enum change_extent extent)
 {
@@ -213,8 +220,8 @@ static bool stat_directory(struct fi_path *p, struct stat *st)
 }
 
 enum how {
-    HOW_NEW,     /* what is there now has been put there, or got other attributes */
-    HOW_IN_PLACE /* bytes may have changed, below descriptors that stand for the file */
+    HOW_NEW,     /* the path now names a new object, or its object has new attributes */
+    HOW_IN_PLACE /* the bytes of the file may have changed under open descriptors */
 };
 
 static bool note_file(const struct fi_path *p, const struct stat *st, enum change_extent extent,
@@ -239,7 +246,7 @@ static bool note_object(const struct fi_path *p, enum change_extent extent, enum
     return !S_ISLNK(st.st_mode) || sys_stat(p->text, &st) != 0 || note_file(p, &st, extent, how);
 }
 
-/* What the name named before has one name less, unless it has moved. */
+/* The object that the name had before has one name less, unless it has just moved. */
 static bool note_gone(const struct change_before *before)
 {
     struct stat now;
@@ -263,13 +270,13 @@ static bool note_name(struct fi_path *p, enum change_extent extent, enum how how
            (!stat_directory(p, &st) || note_directory(p, &st, extent));
 }
 
-/* Byte code that Python keeps for itself: who does not see it compiles the source. */
+/* Python makes byte code for itself. A rank that does not see it compiles the source. */
 static bool is_byte_code(const struct fi_path *p)
 {
     return strstr(p->text, "/__pycache__/") != NULL && strstr(p->text, ".pyc") != NULL;
 }
 
-/* The other nodes of the job hear of it: of the directory, if that is below the roots. */
+/* Tells the job's other nodes: of the parent directory, if that is below the roots. */
 static void announce_change(struct fi_path *p)
 {
     char directory[FI_PATH_MAX];
@@ -289,15 +296,15 @@ static void announce_change(struct fi_path *p)
                        resolver.wait_ns);
 }
 
-static void invalidate_noted(struct fi_path *p, bool all)
+static void note_finish(struct fi_path *p, bool all)
 {
     count_add(&fi_count->intercepted[CALL_WRITE], 1);
     announce_change(p);
     if (!all) {
-        change_lost(resolver.node);
-        fi_log_once(
-            LOG_WARN,
-            "the index is full: a write cannot be noted; this node answers nothing from now on");
+        changes_mark_lost(resolver.node);
+        fi_log_once(LOG_WARN,
+                    "the index of the node cache is full, so a change of a file cannot be "
+                    "recorded: this node reads everything from the file system from now on");
     }
 }
 
@@ -308,14 +315,13 @@ void note_change(int dirfd, const char *path, enum change_extent extent)
     struct fi_path p;
 
     if (extent == CHANGE_TREE ? note_locate(&p, dirfd, path) : locate_followed(&p, dirfd, path)) {
-        invalidate_noted(&p,
-                         note_name(&p, extent, extent == CHANGE_OBJECT ? HOW_IN_PLACE : HOW_NEW));
+        note_finish(&p, note_name(&p, extent, extent == CHANGE_OBJECT ? HOW_IN_PLACE : HOW_NEW));
     }
 }
 
-/* By the descriptor, too: the way to its name may be closed by now, though not to its other names.
- */
-static bool invalidate_note_open(const struct fi_path *p, int fd)
+/* Records the change by the inode of the descriptor, too: if its permissions now block the way to
+ * its name, other names may still work. */
+static bool note_inode_of_fd(const struct fi_path *p, int fd)
 {
     struct stat st;
 
@@ -328,7 +334,7 @@ void note_change_of_fd(int fd)
     struct fi_path p;
 
     if (resolve_active && !fi_inside() && name_of_fd(fd, path) && note_locate(&p, AT_FDCWD, path)) {
-        invalidate_noted(&p, note_name(&p, CHANGE_TREE, HOW_NEW) && invalidate_note_open(&p, fd));
+        note_finish(&p, note_name(&p, CHANGE_TREE, HOW_NEW) && note_inode_of_fd(&p, fd));
     }
 }
 
@@ -337,7 +343,7 @@ void note_contradiction(int dirfd, const char *path)
     struct fi_path p;
 
     if (note_locate(&p, dirfd, path) && !note_name(&p, CHANGE_TREE, HOW_NEW)) {
-        change_lost(resolver.node);
+        changes_mark_lost(resolver.node);
     }
 }
 
@@ -349,7 +355,7 @@ void note_created(int fd, int dirfd, const char *path, bool is_new)
     if (!note_locate(&p, dirfd, path) && (is_new || !locate_open(&p, fd))) {
         return;
     }
-    invalidate_noted(&p, note_name(&p, CHANGE_TREE, is_new ? HOW_NEW : HOW_IN_PLACE));
+    note_finish(&p, note_name(&p, CHANGE_TREE, is_new ? HOW_NEW : HOW_IN_PLACE));
     if (name_of_fd(fd, real) && strcmp(real, p.text) != 0) {
         note_change(AT_FDCWD, real, CHANGE_TREE);
     }
@@ -374,11 +380,11 @@ bool note_original_path(int fd, char path[FI_PATH_MAX])
 void note_reopen_all(void)
 {
     reopen_all_on_originals(resolver.node);
-    directory_hold_all();
+    directory_open_originals();
 }
 
-/* What is open becomes the original as long as that can be opened. */
-static void hold_open(const struct change_before *before)
+/* Replaces open descriptors by descriptors of the original, while that can still be opened. */
+static void reopen_originals(const struct change_before *before)
 {
     if (!before->was_there) {
         return;
@@ -398,7 +404,7 @@ void before_chmod(struct change_before *before, int dirfd, const char *path)
     if (before->matters) {
         before->has_directory = stat_directory(p, &before->directory);
         before->was_there = sys_stat(p->text, &before->st) == 0;
-        hold_open(before);
+        reopen_originals(before);
     }
 }
 
@@ -412,7 +418,7 @@ void before_chmod_by_fd(struct change_before *before, int fd)
     }
 }
 
-static bool note_closed(struct change_before *before)
+static bool note_permissions(struct change_before *before)
 {
     return note_name(&before->path, CHANGE_TREE, HOW_NEW) &&
            (!before->was_there ||
@@ -423,7 +429,7 @@ void after_chmod(struct change_before *before)
 {
     note_above();
     if (before->matters) {
-        invalidate_noted(&before->path, note_closed(before));
+        note_finish(&before->path, note_permissions(before));
     }
 }
 
@@ -431,8 +437,7 @@ void after_chmod_by_fd(struct change_before *before, int fd)
 {
     note_above();
     if (before->matters) {
-        invalidate_noted(&before->path,
-                         note_closed(before) && invalidate_note_open(&before->path, fd));
+        note_finish(&before->path, note_permissions(before) && note_inode_of_fd(&before->path, fd));
     }
 }
 
@@ -446,16 +451,16 @@ void before_remove(struct change_before *before, int dirfd, const char *path)
     }
     before->has_directory = stat_directory(p, &before->directory);
     before->was_there = sys_lstat(p->text, &before->st) == 0;
-    hold_open(before);
+    reopen_originals(before);
 }
 
 void after_remove(struct change_before *before)
 {
     note_above();
     if (before->matters) {
-        invalidate_noted(&before->path,
-                         note_name(&before->path, CHANGE_TREE, HOW_NEW) && note_gone(before) &&
-                             (!before->has_directory ||
-                              note_directory(&before->path, &before->directory, CHANGE_TREE)));
+        note_finish(&before->path,
+                    note_name(&before->path, CHANGE_TREE, HOW_NEW) && note_gone(before) &&
+                        (!before->has_directory ||
+                         note_directory(&before->path, &before->directory, CHANGE_TREE)));
     }
 }

@@ -13,14 +13,14 @@
 #include "cache/mirror.h"
 
 enum {
-    DESCRIPTORS = 256, /* that are handed over at a time */
+    DESCRIPTORS = 256, /* handled at a time */
     NAP_NS = 20000,
     MOST_NAPS = 500,
 };
 
 struct reopening {
     const struct node_cache *node;
-    const struct stat *original; /* NULL: all */
+    const struct stat *original; /* NULL: all mirror files */
     size_t n;
     int fds[DESCRIPTORS];
 };
@@ -71,9 +71,10 @@ static int close_on_exec(int fd)
     return (sys_fcntl(fd, F_GETFD, 0) & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0;
 }
 
-/* Where kcmp(2) is not to be had (seccomp(2), CONFIG_KCMP): a status flag belongs to what
- * descriptors share, and this one means nothing to a regular file or a directory. */
-static bool share_flags(int a, int b)
+/* The replacement where kcmp(2) is not available (seccomp(2), CONFIG_KCMP): descriptors that share
+ * an open file description share its status flags. Toggling O_NONBLOCK has no effect on reading a
+ * regular file or a directory. */
+static bool reopen_share_flags(int a, int b)
 {
     int before = sys_fcntl(a, F_GETFL, 0);
     bool shared;
@@ -87,18 +88,18 @@ static bool share_flags(int a, int b)
     return shared;
 }
 
-/* Do two descriptors share their offset, as dup(2) makes them? The offset itself is not touched:
- * another thread may be reading. */
-static bool share(int a, int b)
+/* Do two descriptors share their file offset, as after dup(2)? Finding out must not move the
+ * offset, because another thread may be reading. */
+static bool reopen_share_offset(int a, int b)
 {
     int order = sys_compare_files(a, b);
 
-    return order < 0 ? share_flags(a, b) : order == 0;
+    return order < 0 ? reopen_share_flags(a, b) : order == 0;
 }
 
-/* Another thread that reads between our look at the offset and the replacement would read the same
- * again. So the replacement waits for a moment in which nobody reads; a bounded one, for a reader
- * may never rest. */
+/* The offset at a moment in which no thread reads. A read between our look at the offset and the
+ * replacement would be repeated by the program. The wait is bounded, since a reader may never
+ * rest. */
 static off_t offset_at_rest(int fd)
 {
     off_t offset = sys_lseek(fd, 0, SEEK_CUR);
@@ -115,8 +116,8 @@ static off_t offset_at_rest(int fd)
     return offset;
 }
 
-/* The descriptor at `first`, and those behind it that share its offset; they are then done with
- * (-1). */
+/* Replaces the descriptor at `first`, and those behind it that share its offset. It sets them to -1
+ * in the list. */
 static void reopen_replace(struct reopening *r, size_t first, const char *path)
 {
     int flags = sys_fcntl(r->fds[first], F_GETFL, 0);
@@ -128,14 +129,15 @@ static void reopen_replace(struct reopening *r, size_t first, const char *path)
     if (old >= 0) {
         offset = offset_at_rest(old);
         sys_lseek(other, offset, SEEK_SET);
-        for (size_t i = first; i < r->n;
-             i++) { /* those that the program has not closed meanwhile */
-            if (r->fds[i] >= 0 && share(old, r->fds[i])) {
+        for (size_t i = first; i < r->n; i++) {
+            /* false also for one that the program has closed meanwhile */
+            if (r->fds[i] >= 0 && reopen_share_offset(old, r->fds[i])) {
                 sys_dup3(other, r->fds[i], close_on_exec(r->fds[i]));
                 r->fds[i] = -1;
             }
         }
-        sys_lseek(other, sys_lseek(old, 0, SEEK_CUR) - offset, SEEK_CUR); /* read all the same */
+        /* A thread may have read after all: move on by what it has read. */
+        sys_lseek(other, sys_lseek(old, 0, SEEK_CUR) - offset, SEEK_CUR);
         sys_close(old);
     }
     if (other >= 0) {
@@ -143,8 +145,8 @@ static void reopen_replace(struct reopening *r, size_t first, const char *path)
     }
 }
 
-/* path: where the one original is; NULL: where each was opened. */
-static void invalidate_reopen(struct reopening *r, const char *path)
+/* path: where the original is; NULL: each original is at the path by which it was opened. */
+static void reopen_matching(struct reopening *r, const char *path)
 {
     char name[FI_PATH_MAX];
     int fd = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
@@ -166,12 +168,12 @@ void reopen_on_original(const struct node_cache *node, const struct stat *origin
 {
     struct reopening r = {.node = node, .original = original};
 
-    invalidate_reopen(&r, path);
+    reopen_matching(&r, path);
 }
 
 void reopen_all_on_originals(const struct node_cache *node)
 {
     struct reopening r = {.node = node};
 
-    invalidate_reopen(&r, NULL);
+    reopen_matching(&r, NULL);
 }

@@ -7,20 +7,20 @@
 #include "base/path.h"
 #include "cache/changes.h"
 
-enum { LINKS = 4 }; /* symlinks in a row; beyond that the kernel is asked */
+enum { LINKS = 4 }; /* symlinks in a row; beyond that the path counts as stale */
 
 struct walk {
     const struct stale_context *by;
-    char *path; /* NUL-terminated; cut and restored */
+    char *path; /* NUL-terminated; temporarily cut */
     size_t length;
-    bool is_way; /* of this path only what is below it matters */
+    bool is_way; /* the whole path is only a part of the way, so only CHANGE_TREE counts */
     int links;
-    ino_t directory; /* the inode in which the next name is looked up; 0: not known */
+    ino_t directory; /* inode of the directory in which the next name is looked up; 0: unknown */
 };
 
 static bool stale_walk(struct walk *w);
 
-/* End of the component behind the prefix of length n. */
+/* The end of the component behind the prefix of length n. */
 static size_t next_prefix(const char *path, size_t n, size_t length)
 {
     size_t at = n == 1 ? 1 : n + 1;
@@ -31,7 +31,7 @@ static size_t next_prefix(const char *path, size_t n, size_t length)
     return at;
 }
 
-/* Is it known to be a real directory? (A path_is_directory of path_fold().) */
+/* Is this known to be a real directory? (The path_is_directory of path_fold().) */
 static bool is_directory(void *context, const char *path, size_t length)
 {
     const struct stale_context *by = context;
@@ -72,7 +72,7 @@ static bool stale_object(const struct walk *w, const struct stat *st, enum chang
 
 enum step { STEP_ON, STEP_END, STEP_STALE };
 
-/* One name: the prefix of length n. */
+/* Checks one name, at the end of the prefix of length n. */
 static enum step stale_step(struct walk *w, size_t n)
 {
     bool is_way = w->is_way || n < w->length;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * stale.h - does what this node has changed affect the answer for a path?
+ * stale.h - is the cached answer for a path stale, because of what this node has changed?
  *
- * The path is walked as the kernel would walk it, by what the cache knows: name after name, through
- * symlinks. The answer stands if nothing on the way has been changed by this node (cache/change.h).
- * What the cache cannot tell counts as affected.
+ * The path is walked as the kernel would walk it, but using the records of the cache: name after
+ * name, through symlinks. The answer is good if nothing on the way has been changed by this node
+ * (cache/changes.h). If the cache cannot tell, the answer counts as stale.
  *
- * Asked only after something was changed below the roots. Thread rules: any thread.
+ * Called only after something below the roots has been changed. Thread rules: any thread.
  */
 #ifndef FASTIMPORT_INVALIDATE_STALE_H
 #define FASTIMPORT_INVALIDATE_STALE_H
@@ -17,11 +17,12 @@
 struct stale_context {
     const struct node_cache *node;
     const struct policy *policy;
-    /* The RECORD_STAT of a path (NUL-terminated). NULL: not known, with *error an errno that
-     * follows from other records. */
+    /* Returns the RECORD_STAT of a path (NUL-terminated). NULL: there is none; *error is then a
+     * -errno that follows from other records, or 0. */
     const struct record *(*look)(const char *path, size_t length, int *error);
 };
 
+/* Is the answer for this path (normal, `length` bytes) stale? */
 bool stale_path(const struct stale_context *by, const char *path, size_t length);
 
 #endif

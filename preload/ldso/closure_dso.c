@@ -21,11 +21,11 @@ static bool closure_dso_open_once(struct closure_dso *c)
     void *handle;
 
 #ifdef __SANITIZE_ADDRESS__
-    return false; /* a second namespace cannot hold the sanitizer's runtime: it would end the
-                     program */
+    /* the sanitizer's runtime ends the program when it is loaded into a second namespace */
+    return false;
 #endif
-    if (getauxval(AT_BASE) == 0) { /* its options say what it searches */
-        fi_log(LOG_INFO, "libraries are left to ld.so, which was started as a program");
+    if (getauxval(AT_BASE) == 0) { /* ld.so was started as a program with options of its own */
+        fi_log(LOG_INFO, "ld.so was started as a program, so libraries are left to it");
         return false;
     }
     if (!linkmap_beside("libfastimport-elf.so", name, sizeof name)) {
@@ -40,7 +40,8 @@ static bool closure_dso_open_once(struct closure_dso *c)
     c->release = (fi_closure_free_fn *)dlsym(handle, "fi_closure_free");
     c->compute = (fi_closure_compute_fn *)dlsym(handle, "fi_closure_compute");
     if (abi == NULL || abi() != FI_CLOSURE_ABI || c->release == NULL || c->compute == NULL) {
-        fi_log(LOG_WARN, "libraries are left to ld.so: %s is of another version", name);
+        fi_log(LOG_WARN,
+               "libraries are left to ld.so: %s has another version than libfastimport.so", name);
         return false;
     }
     return true;

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-/* ld.so relocates the addresses in a dynamic section on most machines, but never in the vDSO. */
+/* On most machines ld.so relocates the addresses in a dynamic section, but never those in the
+ * vDSO. */
 static const void *address_in(const struct dl_phdr_info *object, ElfW(Addr) at)
 {
     return (const void *)(at < object->dlpi_addr ? at + object->dlpi_addr : at);
@@ -81,13 +82,13 @@ const char *dynamic_name(const struct dynamic *d, const ElfW(Sym) * symbol)
     return symbol->st_name < d->strings_size ? d->strings + symbol->st_name : "";
 }
 
-static bool defines(const struct dynamic *d, const ElfW(Sym) * symbol, const char *name)
+static bool dynamic_defines(const struct dynamic *d, const ElfW(Sym) * symbol, const char *name)
 {
     return symbol->st_shndx != SHN_UNDEF && strcmp(dynamic_name(d, symbol), name) == 0;
 }
 
-/* The header: number of buckets, index of the first hashed symbol, words and shift of a Bloom
- * filter; behind it the filter, the buckets, and a hash for each symbol, whose lowest bit ends a
+/* DT_GNU_HASH: number of buckets, index of the first hashed symbol, words and shift of a Bloom
+ * filter; then the filter, the buckets, and a hash for each symbol, whose lowest bit ends a
  * chain. */
 struct gnu_hash {
     uint32_t n_buckets, first, bloom_words;
@@ -116,7 +117,7 @@ static const ElfW(Sym) * find_by_gnu_hash(const struct dynamic *d, const char *n
     for (; at >= h.first && at != 0; at++) {
         uint32_t other = h.chains[at - h.first];
 
-        if ((other | 1) == (hash | 1) && defines(d, &d->symbols[at], name)) {
+        if ((other | 1) == (hash | 1) && dynamic_defines(d, &d->symbols[at], name)) {
             return &d->symbols[at];
         }
         if ((other & 1) != 0) {
@@ -132,7 +133,7 @@ static const ElfW(Sym) * find_by_hash(const struct dynamic *d, const char *name)
     uint32_t n_symbols = d->hash[1];
 
     for (uint32_t i = 1; i < n_symbols; i++) {
-        if (defines(d, &d->symbols[i], name)) {
+        if (dynamic_defines(d, &d->symbols[i], name)) {
             return &d->symbols[i];
         }
     }
@@ -147,9 +148,8 @@ const ElfW(Sym) * dynamic_definition(const struct dynamic *d, const char *name)
     return d->hash != NULL ? find_by_hash(d, name) : NULL;
 }
 
-/* DT_GNU_HASH has the symbols that the object defines; those that it imports stand before them. An
- * object that defines nothing has an empty table, from which GNU ld leaves out how many there are.
- */
+/* DT_GNU_HASH covers the symbols that the object defines; its imports are before them. If an object
+ * defines nothing, GNU ld writes an empty table that does not tell the number of symbols. */
 size_t dynamic_n_imports(const struct dynamic *d)
 {
     struct gnu_hash h;

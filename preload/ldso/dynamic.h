@@ -3,10 +3,13 @@
  * dynamic.h - the dynamic section of an object that ld.so has loaded: its symbols and relocations.
  *
  * Source: ELF gABI, chapter "Dynamic Linking"; for DT_GNU_HASH glibc's elf/dl-lookup.c and
- * binutils' bfd/elflink.c. What is read lies in the object's own memory: it is good for as long as
- * the object is loaded. No lock is taken, nothing is allocated.
+ * binutils' bfd/elflink.c.
  *
- * Thread rules: any thread, as long as the object stays loaded (as inside dl_iterate_phdr(3)).
+ * Ownership: everything points into the object's own memory and is valid as long as the object is
+ * loaded. Takes no lock and allocates nothing.
+ *
+ * Thread rules: any thread, as long as the object stays loaded (for example inside
+ * dl_iterate_phdr(3)).
  */
 #ifndef FASTIMPORT_LDSO_DYNAMIC_H
 #define FASTIMPORT_LDSO_DYNAMIC_H
@@ -31,17 +34,18 @@ struct dynamic {
     struct dynamic_relocations relocations[2]; /* DT_RELA and DT_JMPREL */
 };
 
-/* False: the object has no dynamic section, or one without symbols. */
+/* Returns false if the object has no dynamic section, or one without symbols; what it has is filled
+ * in all the same. */
 bool dynamic_read(const struct dl_phdr_info *object, struct dynamic *out);
 
-/* The symbol, if this object itself defines it; NULL: it does not. */
+/* The symbol of this name that this object defines; NULL if it does not. */
 const ElfW(Sym) * dynamic_definition(const struct dynamic *dynamic, const char *name);
 
-/* How many entries, from the first on, of the symbol table hold all the symbols that the object
- * imports; 0: not known. */
+/* The number of entries at the start of the symbol table that hold all imports of the object; 0:
+ * not known. */
 size_t dynamic_n_imports(const struct dynamic *dynamic);
 
-/* Does the object import this function? True, too, where that is not known. */
+/* Does the object import this function? True also if that is not known. */
 bool dynamic_may_import(const struct dynamic *dynamic, const char *name);
 
 /* A symbol's name; "" if it lies outside the string table. */

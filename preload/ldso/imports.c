@@ -14,8 +14,8 @@
 struct object {
     const struct dl_phdr_info *info;
     struct dynamic dynamic;
-    uintptr_t begin, end;             /* of its segments */
-    uintptr_t relro_begin, relro_end; /* whole pages that are read-only by now */
+    uintptr_t begin, end;             /* of all its segments */
+    uintptr_t relro_begin, relro_end; /* whole pages that ld.so has made read-only */
 };
 
 static uintptr_t page_down(uintptr_t at)
@@ -45,7 +45,8 @@ static bool is_import(const ElfW(Sym) * symbol)
     return symbol->st_shndx == SHN_UNDEF && symbol->st_name != 0;
 }
 
-/* The index in the table, n: it is not there. Most names differ in their first letter. */
+/* The index of the name in the table; n if it is not there. Most names already differ in the first
+ * letter. */
 static size_t index_of(const struct import *imports, size_t n, const char *name)
 {
     size_t i = 0;
@@ -56,7 +57,8 @@ static size_t index_of(const struct import *imports, size_t n, const char *name)
     return i;
 }
 
-/* A quick look: reading all relocations of a large library would take milliseconds. */
+/* A quick look at the symbols: reading all relocations of a large library would take
+ * milliseconds. */
 static bool may_import(const struct dynamic *d, const struct import *imports, size_t n)
 {
     size_t n_symbols = dynamic_n_imports(d);
@@ -94,7 +96,7 @@ static bool is_pointer_to_symbol(const ElfW(Rela) * r)
            (type == MACHINE_ABSOLUTE && r->r_addend == 0);
 }
 
-/* Before lazy binding a slot points into the object's own procedure linkage table. */
+/* Before lazy binding a slot points into the procedure linkage table of the object itself. */
 static bool is_bound(const struct object *o, const void *value)
 {
     return (uintptr_t)value < o->begin || (uintptr_t)value >= o->end;
@@ -108,7 +110,7 @@ static bool redirect_slot(const struct object *o, void **slot, const struct impo
     if (value == import->replacement) {
         return true;
     }
-    if (value == NULL) { /* a weak symbol that nobody defines */
+    if (value == NULL) { /* a weak symbol that no object defines */
         return false;
     }
     if (is_bound(o, value)) {

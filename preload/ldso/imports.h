@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * imports.h - redirects the calls that one loaded object makes of a named function.
+ * imports.h - redirects the calls of a named function that one loaded object makes.
  *
- * An object calls a function of another one through a pointer in its own memory, which ld.so fills
- * in: an import slot (a GOT entry, or a pointer in its data; ELF gABI, "Relocation", and the psABI
- * of the machine). Here such slots get another value. Nobody else notices: what dlsym(3) and other
- * objects find stays what it was.
+ * An object calls a function of another object through a pointer in its own memory, the import
+ * slot, which ld.so fills in (a GOT entry, or a pointer in its data; ELF gABI, "Relocation", and
+ * the psABI of the machine). This module stores another address there. dlsym(3) and other objects
+ * still find the original function.
  *
- * Where slots are read-only after relocation (PT_GNU_RELRO), their page is writable for a moment.
+ * If slots are read-only after relocation (PT_GNU_RELRO), their page is made writable for a moment.
  *
- * Thread rules: any thread, but one at a time; inside dl_iterate_phdr(3), so that the object stays
- * loaded.
+ * Thread rules: any thread, but one at a time, and inside dl_iterate_phdr(3), so that the object
+ * stays loaded.
  */
 #ifndef FASTIMPORT_LDSO_IMPORTS_H
 #define FASTIMPORT_LDSO_IMPORTS_H
@@ -23,9 +23,9 @@ struct import {
     void *replacement;
 };
 
-/* Lets the object's slots for these n functions point to their replacements. before[i]: what one of
- * them held; left alone where there is none, or where ld.so has not looked the function up yet
- * (lazy binding). Returns the number of slots that point to a replacement now. */
+/* Makes the slots of the object for these n functions point to the replacements. before[i] becomes
+ * what such a slot held; it is left alone if there is no slot, or if ld.so has not looked the
+ * function up yet (lazy binding). Returns the number of slots that point to a replacement now. */
 size_t imports_redirect(const struct dl_phdr_info *object, const struct import *imports, size_t n,
                         void **before);
 

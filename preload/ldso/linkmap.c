@@ -9,29 +9,7 @@
 #include <string.h>
 
 #include "base/path.h"
-
-/* Addresses in a dynamic section are relocated by ld.so on most machines, and never in the vDSO. */
-static const char *string_table(const struct dl_phdr_info *info, const ElfW(Dyn) * dynamic)
-{
-    for (; dynamic->d_tag != DT_NULL; dynamic++) {
-        if (dynamic->d_tag == DT_STRTAB) {
-            ElfW(Addr) at = dynamic->d_un.d_ptr;
-
-            return (const char *)(at < info->dlpi_addr ? at + info->dlpi_addr : at);
-        }
-    }
-    return NULL;
-}
-
-static const ElfW(Dyn) * dynamic_section(const struct dl_phdr_info *info)
-{
-    for (size_t i = 0; i < info->dlpi_phnum; i++) {
-        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC) {
-            return (const void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
-        }
-    }
-    return NULL;
-}
+#include "ldso/dynamic.h"
 
 static void linkmap_find_span(const struct dl_phdr_info *info, struct linkmap_object *o)
 {
@@ -49,17 +27,17 @@ static void linkmap_find_span(const struct dl_phdr_info *info, struct linkmap_ob
 static struct linkmap_object linkmap_describe(const struct dl_phdr_info *info)
 {
     struct linkmap_object o = {.name = info->dlpi_name == NULL ? "" : info->dlpi_name};
-    const ElfW(Dyn) *dynamic = dynamic_section(info);
-    const char *strings = dynamic == NULL ? NULL : string_table(info, dynamic);
+    struct dynamic dynamic;
 
     linkmap_find_span(info, &o);
-    if (strings == NULL) {
+    dynamic_read(info, &dynamic);
+    if (dynamic.section == NULL || dynamic.strings == NULL) {
         return o;
     }
-    for (; dynamic->d_tag != DT_NULL; dynamic++) {
-        const char *text = strings + dynamic->d_un.d_val;
+    for (const ElfW(Dyn) *entry = dynamic.section; entry->d_tag != DT_NULL; entry++) {
+        const char *text = dynamic.strings + entry->d_un.d_val;
 
-        switch (dynamic->d_tag) {
+        switch (entry->d_tag) {
         case DT_SONAME:
             o.soname = text;
             break;
@@ -70,7 +48,7 @@ static struct linkmap_object linkmap_describe(const struct dl_phdr_info *info)
             o.runpath = text;
             break;
         case DT_FLAGS_1:
-            o.nodeflib = (dynamic->d_un.d_val & DF_1_NODEFLIB) != 0;
+            o.nodeflib = (entry->d_un.d_val & DF_1_NODEFLIB) != 0;
             break;
         default:
             break;
@@ -79,7 +57,7 @@ static struct linkmap_object linkmap_describe(const struct dl_phdr_info *info)
     return o;
 }
 
-/* Moves the object's strings into memory of its own. */
+/* Copies the strings of the object into memory of their own. */
 static bool keep_strings(struct linkmap_object *o)
 {
     const char **texts[] = {&o->name, &o->soname, &o->rpath, &o->runpath};

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * linkmap.h - what ld.so has loaded: names, SONAMEs and search paths of the objects in the link
- * map.
+ * linkmap.h - the objects that ld.so has loaded: names, SONAMEs and search paths.
  *
- * Read through dl_iterate_phdr(3) from the objects' own dynamic sections (ELF gABI, "Dynamic
- * Section"). Strings are copies, as another thread may unload an object at any time. Takes ld.so's
- * lock for the list only, so it may be called while another thread is inside dlopen.
+ * They are read through dl_iterate_phdr(3) from the objects' own dynamic sections (ELF gABI,
+ * "Dynamic Section"). Strings are copies, because another thread may unload an object at any time.
+ *
+ * Thread rules: any thread. Takes ld.so's lock for the list only, so it may be called while another
+ * thread is inside dlopen.
  */
 #ifndef FASTIMPORT_LDSO_LINKMAP_H
 #define FASTIMPORT_LDSO_LINKMAP_H
@@ -13,7 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* libc's own; and what is to be called when new objects are mapped, before their constructors. */
+/* libc's own functions; and mapped(), which is called when new objects have been mapped, before
+ * their constructors run. */
 struct library_calls {
     void *(*dlopen)(const char *path, int flags);
     int (*dlclose)(void *handle);
@@ -27,7 +29,7 @@ struct linkmap_object {
     const char *runpath;
     bool nodeflib;           /* DF_1_NODEFLIB */
     const char *begin, *end; /* the addresses that its segments span */
-    char *strings;           /* the memory of the strings above */
+    char *strings;           /* owns the strings above */
 };
 
 struct linkmap_list {
@@ -35,21 +37,21 @@ struct linkmap_list {
     size_t n;
 };
 
-/* All objects in load order, to be freed by linkmap_free(). False: no memory. */
+/* Lists all objects in load order. Call linkmap_free(). Returns false if memory is short. */
 bool linkmap_all(struct linkmap_list *list);
 void linkmap_free(struct linkmap_list *list);
 
-/* Is an object in the list that ld.so knows under this name (its path or its SONAME)? */
+/* Does ld.so know an object by this name (its path or its SONAME)? */
 bool linkmap_has(const struct linkmap_list *list, const char *name);
 
-/* Is an object in the list that was loaded from this path? */
+/* Was an object loaded from this path? */
 bool linkmap_has_path(const struct linkmap_list *list, const char *path);
 
-/* The object that has this address in it; NULL: none. */
+/* The object that contains this address; NULL if none does. */
 const struct linkmap_object *linkmap_at(const struct linkmap_list *list, const void *address);
 
-/* The name of a file in the directory of this library. False: not known, or too long. Takes
- * ld.so's lock. */
+/* Writes the path of a file in the directory of this library. Returns false if that is not known,
+ * or too long. Takes ld.so's lock. */
 bool linkmap_beside(const char *name, char *out, size_t size);
 
 #endif

@@ -3,7 +3,7 @@
  * machine.h - the relocation types of this machine that store the address of a symbol.
  *
  * Source: the processor supplements of the ELF gABI (psABI), as <elf.h> names them. On a machine
- * that is not listed MACHINE_ABSOLUTE is 0: what needs them is then left out.
+ * that is not listed here MACHINE_ABSOLUTE is 0, and features that need these types are off.
  */
 #ifndef FASTIMPORT_LDSO_MACHINE_H
 #define FASTIMPORT_LDSO_MACHINE_H

@@ -11,11 +11,12 @@
 
 const int stub_can_call = MACHINE_ABSOLUTE != 0;
 
-extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden"))); /* ld: our own header */
+/* defined by ld: the header of this library */
+extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
-enum { FIXED_ENTRIES = 16 }; /* of the dynamic section, beside DT_NEEDED */
+enum { FIXED_ENTRIES = 16 }; /* room in the dynamic section beside the DT_NEEDED entries */
 
-/* The file is one segment, mapped as it stands; strings follow behind. */
+/* The file is one segment, mapped as it is. The strings follow it. */
 struct image {
     ElfW(Ehdr) header;
     ElfW(Phdr) segments[3];
@@ -92,7 +93,7 @@ static void stub_write_header(struct image *m)
     m->header.e_shnum = m->header.e_shentsize = m->header.e_shstrndx = 0;
 }
 
-/* Without PT_GNU_STACK ld.so would make the stacks executable. */
+/* PT_GNU_STACK is needed: without it ld.so would make the stacks executable. */
 static void write_segments(struct image *m, size_t size, size_t n_entries)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);

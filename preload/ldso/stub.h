@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * stub.h - makes a tiny shared library that has nothing in it but what it needs.
+ * stub.h - makes a tiny shared library that contains nothing but the names of the libraries that it
+ * needs.
  *
- * dlopen() of such a stub makes ld.so map the named libraries in the given order, in one scope,
- * before it looks at what they need themselves. Layout: ELF gABI, chapters "Object Files" and
- * "Dynamic Linking"; machine and flags are copied from this library's own header. There is no hash
- * table (ld.so then looks for no symbol in it) and no section.
+ * dlopen() of such a stub makes ld.so map these libraries in the given order, in one scope, before
+ * it looks at what they need themselves.
+ *
+ * Layout: ELF gABI, chapters "Object Files" and "Dynamic Linking". Machine and flags are copied
+ * from this library's own header. The stub has no hash table, so ld.so looks for no symbol in it,
+ * and no sections. Thread rules: any thread.
  */
 #ifndef FASTIMPORT_LDSO_STUB_H
 #define FASTIMPORT_LDSO_STUB_H
@@ -13,17 +16,19 @@
 #include <stddef.h>
 
 struct stub {
-    const char *const *needed; /* DT_NEEDED, in order */
+    const char *const *needed; /* DT_NEEDED entries, in order */
     size_t n_needed;
-    const char *rpath;       /* DT_RPATH; NULL: none */
-    const char *constructor; /* a function of the global scope, void (void), called when it is
-                                loaded; NULL: none */
+    const char *rpath; /* DT_RPATH; NULL: none */
+    /* name of a void (void) function of the global scope that ld.so calls when it loads the stub;
+     * NULL: none */
+    const char *constructor;
 };
 
-/* Does this machine's stub know how to call a constructor? */
+/* Can a stub call a constructor on this machine? */
 extern const int stub_can_call;
 
-/* The file's bytes, to be freed by the caller, and their number; NULL: no memory. */
+/* Returns the bytes of the file, which the caller frees, and their number in *size; NULL if memory
+ * is short. */
 void *stub_make(const struct stub *stub, size_t *size);
 
 #endif

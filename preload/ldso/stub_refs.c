@@ -5,18 +5,19 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-struct kept {
-    struct kept *next;
+struct stub_ref {
+    struct stub_ref *next;
     void *library, *stub;
     size_t opened;
 };
 
-static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf */
-static struct kept *kept_first;
+static pthread_mutex_t stub_refs_lock =
+    PTHREAD_MUTEX_INITIALIZER; /* no other lock is taken under it */
+static struct stub_ref *stub_refs_first;
 
-static struct kept **find_kept(const void *library)
+static struct stub_ref **stub_refs_find(const void *library)
 {
-    struct kept **at = &kept_first;
+    struct stub_ref **at = &stub_refs_first;
 
     while (*at != NULL && (*at)->library != library) {
         at = &(*at)->next;
@@ -26,41 +27,41 @@ static struct kept **find_kept(const void *library)
 
 bool stub_refs_opened(void *library, void *stub)
 {
-    struct kept *k;
+    struct stub_ref *k;
 
-    if (stub == NULL && __atomic_load_n(&kept_first, __ATOMIC_ACQUIRE) == NULL) {
+    if (stub == NULL && __atomic_load_n(&stub_refs_first, __ATOMIC_ACQUIRE) == NULL) {
         return false;
     }
-    pthread_mutex_lock(&kept_lock);
-    k = *find_kept(library);
+    pthread_mutex_lock(&stub_refs_lock);
+    k = *stub_refs_find(library);
     if (k == NULL && stub != NULL && (k = calloc(1, sizeof *k)) != NULL) {
-        *k = (struct kept){kept_first, library, stub, 0};
-        __atomic_store_n(&kept_first, k, __ATOMIC_RELEASE);
+        *k = (struct stub_ref){stub_refs_first, library, stub, 0};
+        __atomic_store_n(&stub_refs_first, k, __ATOMIC_RELEASE);
     }
     if (k != NULL) {
         k->opened++;
     }
-    pthread_mutex_unlock(&kept_lock);
+    pthread_mutex_unlock(&stub_refs_lock);
     return k != NULL && k->stub == stub;
 }
 
 void *stub_refs_closed(const void *library)
 {
-    struct kept **at;
-    struct kept *k;
+    struct stub_ref **at;
+    struct stub_ref *k;
     void *stub = NULL;
 
-    if (__atomic_load_n(&kept_first, __ATOMIC_ACQUIRE) == NULL) {
+    if (__atomic_load_n(&stub_refs_first, __ATOMIC_ACQUIRE) == NULL) {
         return NULL;
     }
-    pthread_mutex_lock(&kept_lock);
-    at = find_kept(library);
+    pthread_mutex_lock(&stub_refs_lock);
+    at = stub_refs_find(library);
     k = *at;
     if (k != NULL && --k->opened == 0) {
         *at = k->next;
         stub = k->stub;
         free(k);
     }
-    pthread_mutex_unlock(&kept_lock);
+    pthread_mutex_unlock(&stub_refs_lock);
     return stub;
 }

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * stub_refs.h - stubs that stay open as long as their library: with RTLD_LAZY symbols are still to be
- * bound in their scope.
+ * stub_refs.h - keeps stubs open as long as their library: with RTLD_LAZY, symbols are still to be
+ * bound in the scope of the stub.
  *
- * Counts the program's dlopens and dlcloses of such libraries, as far as they are answered by
- * answer/library.h or early/open.h.
+ * Counts the dlopens and dlcloses of such libraries that dlopen/load.h and early/dlopen.h make for
+ * the program.
  *
- * Thread rules: any thread; the lock is a leaf, and nothing is opened or closed under it.
+ * Thread rules: any thread; one lock, under which nothing is opened or closed.
  */
 #ifndef FASTIMPORT_LDSO_STUB_REFS_H
 #define FASTIMPORT_LDSO_STUB_REFS_H
 
 #include <stdbool.h>
 
-/* The library was opened (again). With a stub: is it kept from now on? If not, the caller closes
- * it. */
+/* Counts an open of the library. If `stub` is not NULL: returns true if the stub is now kept open
+ * for the library; otherwise the caller closes it. */
 bool stub_refs_opened(void *library, void *stub);
 
-/* The library was closed once. The stub that is to be closed with it, or NULL. */
+/* Counts a close of the library. Returns the stub that the caller must close now, or NULL. */
 void *stub_refs_closed(const void *library);
 
 #endif

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/boot_id.h"
 #include "base/hash.h"
 #include "base/path.h"
 #include "base/sys.h"
@@ -98,9 +99,7 @@ pid_t launcher_daemon(void)
 /* Writes this machine's boot id into text (64 bytes or more). Returns its length; 0: not known. */
 static size_t write_boot_id(char *text)
 {
-    ssize_t n = sys_read_file("/proc/sys/kernel/random/boot_id", text, 64);
-
-    return n <= 0 ? 0 : (size_t)n;
+    return boot_id_read(text);
 }
 
 bool node_id(uint64_t *key)

@@ -17,8 +17,8 @@
 
 #include "base/env.h"
 #include "base/hash.h"
-#include "base/held.h"
 #include "base/path.h"
+#include "base/protected_fd.h"
 #include "base/sys.h"
 #include "ldso/dynamic.h"
 #include "mpi/bind.h"
@@ -28,7 +28,7 @@ enum { REPLY_MS = 2000 }; /* how long the launcher may take to reply */
 
 static struct {
     int number; /* the PMI descriptor's number at the start; -1: none */
-    int held;   /* its entry in base/held.h */
+    int held;   /* its entry (base/protected_fd.h) */
 } slot = {.number = -1, .held = -1};
 
 /* --- PMI-1's wire protocol: lines "cmd=NAME ...", which hydra and Slurm understand --- */
@@ -119,14 +119,14 @@ void slot_prepare(void)
     const char *text = getenv("PMI_FD");
 
     slot.number = text == NULL ? -1 : (int)strtol(text, NULL, 10);
-    slot.held = held_add(slot.number, HELD_PMI);
+    slot.held = protected_fd_add(slot.number, PROTECTED_PMI);
 }
 
 /* The PMI descriptor now. -1: there is none, or the program has closed it and may use its number
  * for something else. */
 static int slot_fd(void)
 {
-    return held_fd(slot.held);
+    return protected_fd_get(slot.held);
 }
 
 /* A record lock (fcntl(2)) on the socket keeps other processes of the slot out as long as this one

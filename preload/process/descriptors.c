@@ -14,7 +14,7 @@ static bool note_number(void *descriptors, const char *name, unsigned char type)
     int fd = atoi(name);
 
     (void)type;
-    if (fd >= 0 && fd < HELD_NUMBERS) {
+    if (fd >= 0 && fd < PROTECTED_FD_LIMIT) {
         ((struct descriptors *)descriptors)->bits[fd / 64] |= 1ULL << (fd % 64);
     }
     return true;
@@ -27,7 +27,7 @@ void descriptors_save(struct descriptors *d)
     memset(d, 0, sizeof *d);
     if (fd >= 0) {
         dirtree_each(fd, note_number, d);
-        if (fd < HELD_NUMBERS) { /* the descriptor of the listing itself */
+        if (fd < PROTECTED_FD_LIMIT) { /* the descriptor of the listing itself */
             d->bits[fd / 64] &= ~(1ULL << (fd % 64));
         }
         sys_close(fd);
@@ -48,11 +48,11 @@ void descriptors_hold_new(const struct descriptors *before)
     struct descriptors now;
 
     descriptors_save(&now);
-    for (int fd = 0; fd < HELD_NUMBERS; fd++) {
+    for (int fd = 0; fd < PROTECTED_FD_LIMIT; fd++) {
         uint64_t opened = now.bits[fd / 64] & ~before->bits[fd / 64];
 
         if ((opened >> (fd % 64) & 1) != 0 && is_channel(fd)) {
-            held_add(fd, HELD_MPI);
+            protected_fd_add(fd, PROTECTED_MPI);
         }
     }
 }

@@ -11,49 +11,7 @@
 
 #include "base/path.h"
 #include "base/sys.h"
-
-/* The variables of the launchers: hydra, Slurm's PMI-2, PMIx, Open MPI, Intel MPI, MVAPICH, Cray's
- * PALS and ALPS. The order is from inner to outer: hydra's daemons may run in a step of Slurm.
- * sizes: the same launcher's variables for the number of ranks. */
-static const struct launcher {
-    const char *rank;
-    const char *sizes[2];
-} launchers[] = {
-    {"PMI_RANK", {"PMI_SIZE"}},
-    {"PMI_ID", {"PMI_SIZE"}},
-    {"PMIX_RANK", {"OMPI_COMM_WORLD_SIZE"}},
-    {"OMPI_COMM_WORLD_RANK", {"OMPI_COMM_WORLD_SIZE"}},
-    {"MPIRUN_RANK", {"MPIRUN_NPROCS"}},
-    {"PALS_RANKID", {"PALS_NRANKS", "PMI_SIZE"}},
-    {"ALPS_APP_PE", {NULL}},
-    {"SLURM_PROCID", {"SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"}},
-};
-
-/* A batch script of Slurm has SLURM_PROCID=0, too, but is no rank: it has no step, since srun has
- * not yet started one. */
-static bool is_in_force(const char *variable)
-{
-    return strcmp(variable, "SLURM_PROCID") != 0 || getenv("SLURM_STEP_ID") != NULL;
-}
-
-static int role_number_in(const char *variable)
-{
-    const char *text = variable == NULL ? NULL : getenv(variable);
-
-    return text != NULL && text[0] >= '0' && text[0] <= '9' ? (int)strtol(text, NULL, 10) : -1;
-}
-
-static void ask_launcher(struct role_facts *facts)
-{
-    for (size_t i = 0; i < sizeof launchers / sizeof *launchers && facts->rank < 0; i++) {
-        const struct launcher *l = &launchers[i];
-
-        facts->rank = is_in_force(l->rank) ? role_number_in(l->rank) : -1;
-        for (int j = 0; j < 2 && facts->rank >= 0 && facts->size <= 0; j++) {
-            facts->size = role_number_in(l->sizes[j]);
-        }
-    }
-}
+#include "process/rank_variables.h"
 
 /* Has MPI_Comm_spawn started this process? hydra (MPICH, Intel MPI), MVAPICH and ParaStation set
  * PMI_SPAWNED, Open MPI sets OMPI_PARENT_PORT. */
@@ -126,7 +84,7 @@ struct role_facts role_decide(void)
     if (getauxval(AT_SECURE) != 0 || (off != NULL && strcmp(off, "0") == 0)) {
         return facts;
     }
-    ask_launcher(&facts);
+    facts.rank = rank_variables_read(&facts.size);
     attached = node != NULL && parse_node(node, &facts);
     /* before the rest, because a launcher inside a Slurm step has a rank itself */
     if (is_launcher()) {

@@ -71,7 +71,7 @@ void announcements_take(struct announcements *a, const struct fi_query *q)
         return;
     }
     if (!change_note_live(node, path, q->length, (ino_t)q->argument)) {
-        change_lost(node);
+        changes_mark_lost(node);
     }
     a->live[a->n_live++] = path;
 }

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "base/held.h"
 #include "base/log.h"
+#include "base/protected_fd.h"
 #include "base/sys.h"
 #include "mpi/bind.h"
 #include "mpi/init.h"
@@ -229,7 +229,7 @@ void service_lose_mpi(void)
     pthread_mutex_unlock(&s->lock);
     service_wait_past(s, PHASE_SERVING, STOP_MS);
     cancel_thread(s);
-    held_drop_all(HELD_MPI);
+    protected_fd_forget_all(PROTECTED_MPI);
 }
 
 void service_leave_cache(void)

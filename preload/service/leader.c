@@ -196,7 +196,7 @@ void leader_serve(struct service *s)
     while (!s->broken && !is_root_lost(l) && !(l->ended && !tree_in_flight(&l->tree))) {
         bool worked = receive_frame(l);
 
-        if (fs_view_is_other() && l->reader.node != NULL) {
+        if (fs_view_has_changed() && l->reader.node != NULL) {
             stop_storing(l);
         }
         worked |= forward_requests(l);

@@ -33,8 +33,7 @@ static struct {
     bool running;                      /* lock: there are threads */
     bool stopping;                     /* lock */
     struct fill *fill;
-    /* of the service thread, whose root and working directory the helpers share */
-    bool fs_view_kept;
+    bool fs_view_pinned;          /* by the service thread, whose directories the helpers share */
     struct item reserve[RESERVE]; /* lock */
     char reserve_path[RESERVE][RESERVE_PATH];
 } lookups = {.lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
@@ -150,14 +149,14 @@ static void *lookup_pool_thread(void *unused)
 
     (void)unused;
     fi_enter();
-    fs_view_kept = lookups.fs_view_kept;
+    fs_view_pinned = lookups.fs_view_pinned;
     pthread_mutex_lock(&lookups.lock);
     while ((item = lookup_pool_take(&queue)) != NULL) {
         struct fi_query q = query_make(item->kind, item->argument, item->path, item->length);
 
         pthread_mutex_unlock(&lookups.lock);
         if (queue == LOOKUP_PREFETCH) {
-            fill_claimed(lookups.fill, &q);
+            fill_and_unclaim(lookups.fill, &q);
         } else {
             fill_for_others(lookups.fill, &q, flags_of_queue[queue]);
         }
@@ -175,7 +174,7 @@ void lookup_pool_start(struct fill *fill, int threads)
     bool running = false;
 
     lookups.fill = fill;
-    lookups.fs_view_kept = fs_view_kept;
+    lookups.fs_view_pinned = fs_view_pinned;
     for (int i = 0; i < LOOKUP_QUEUES; i++) {
         lookups.last[i] = &lookups.first[i];
     }

@@ -235,7 +235,7 @@ static int64_t silence_limit_ns(const struct service *s)
 /* The plan's file is opened by name, which in another root directory would be another file. */
 static void save_plan(struct service *s)
 {
-    if (!fs_view_is_other()) {
+    if (!fs_view_has_changed()) {
         plan_save(&s->plan);
     }
 }
@@ -335,7 +335,7 @@ void root_serve(struct service *s)
         return;
     }
     /* in another root directory or as another user the root cannot answer any more */
-    while (!s->broken && !fs_view_is_other()) {
+    while (!s->broken && !fs_view_has_changed()) {
         bool worked = send_stream(root);
 
         worked |= take_requests(root);
@@ -431,7 +431,7 @@ void root_collect(struct service *s)
     closure_mark_used_files(&s->node.index);
     plan_merge(&s->plan, &s->node.index, root->complete && all_nodes_leave(root));
     save_plan(s);
-    if (s->input.config->report != NULL && !fs_view_is_other()) {
+    if (s->input.config->report != NULL && !fs_view_has_changed()) {
         write_report(root);
     }
     if (all_nodes_leave(root)) {

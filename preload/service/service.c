@@ -284,20 +284,13 @@ static void load_policy(struct service *s)
 /* The ranks' children read the table of roots from the index. */
 static void publish_roots(struct service *s)
 {
-    struct record *r;
+    struct fi_query q;
 
     if (s->job.node_rank != 0) {
         return;
     }
-    r = segment_allocate(&s->node.index, 1, s->hello.roots_size + 1);
-    if (r != NULL) {
-        r->kind = RECORD_ROOTS;
-        r->flags = RECORD_LOCAL;
-        r->path[0] = '/';
-        memcpy((void *)record_payload(r), s->hello.roots, s->hello.roots_size + 1);
-        record_seal(r);
-        segment_publish(&s->node.index, r);
-    }
+    q = query_make(RECORD_ROOTS, 0, "/", 1);
+    segment_add(&s->node.index, &q, RECORD_LOCAL, s->hello.roots, s->hello.roots_size + 1);
 }
 
 static void take_counters(struct service *s)
@@ -424,8 +417,8 @@ static void *service_thread(void *argument)
     fi_enter();
     prctl(PR_SET_NAME, "fastimport");
     prctl(PR_SET_TIMERSLACK, 1000UL);
-    fs_view_keep();
-    if (s->input.directory != NULL && fs_view_kept) {
+    fs_view_pin();
+    if (s->input.directory != NULL && fs_view_pinned) {
         sys_chdir(s->input.directory);
     }
     if (!service_join(s)) {

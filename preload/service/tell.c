@@ -34,7 +34,7 @@ void tell_idle(const struct fi_config *config, bool speaks, enum log_level level
     fi_log(speaks ? level : level + 1, "%s", why); /* ranks that do not speak use a lower level */
     if (speaks &&
         /* in another root directory the report's name is that of another file */
-        !fs_view_is_other()) {
+        !fs_view_has_changed()) {
         report_write_idle(config->report, why);
     }
 }

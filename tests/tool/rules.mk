@@ -1,35 +1,27 @@
-# The staging tool's tests: modules with cmocka, the tool on one node, the tool on four emulated nodes.
+# SPDX-License-Identifier: BSD-3-Clause
+# tests/tool: python-mpi-bcast. Its modules with cmocka; the tool on one node and on four emulated nodes with pytest.
 
 PMB_TESTS := name rewrite archive manifest tree
 PMB_CORE := $(filter-out $(B)/obj/bcast-tool/cli/% $(B)/obj/bcast-tool/nodes/% $(B)/obj/bcast-tool/stage/%,$(PMB_OBJ))
 
 PMB_TEST_BIN := $(PMB_TESTS:%=$(B)/tests/tool/test_%)
-TESTS += $(PMB_TESTS:%=test-tool-%) test-tool-archives test-tool-environment test-tool-faults test-tool-trust
+PMB_PY_TESTS := archives commands environment faults trust
+TESTS += $(PMB_TESTS:%=test-tool-%) $(PMB_PY_TESTS:%=test-tool-%)
 TESTS_LONG += test-tool-archives-long
+.PHONY: $(PMB_TESTS:%=test-tool-%) $(PMB_PY_TESTS:%=test-tool-%) test-tool-archives-long
 
-$(B)/obj/tests/tool/%.o: COMPONENT_CPPFLAGS = -Ibcast-tool
+$(B)/obj/tests/tool/%.o: COMPONENT_CPPFLAGS = -Ibcast-tool -Ipreload
 
 $(PMB_TEST_BIN): $(B)/tests/tool/%: $(B)/obj/tests/tool/%.o $(PMB_CORE)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS) $(PMB_LIBS) -lcmocka
 
-.PHONY: $(PMB_TESTS:%=test-tool-%) test-tool-archives test-tool-archives-long test-tool-environment test-tool-faults test-tool-trust
-
 $(PMB_TESTS:%=test-tool-%): test-tool-%: $(B)/tests/tool/test_%
-	@B=$(B) tests/run tool-$* $<
+	$(Q)B=$(B) tests/run tool-$* $<
 
-test-tool-archives: $(B)/python-mpi-bcast
-	@B=$(B) tests/run tool-archives python3 tests/tool/archives.py $<
+$(PMB_PY_TESTS:%=test-tool-%): test-tool-%: $(B)/python-mpi-bcast
+	$(Q)B=$(B) tests/run tool-$* $(PYTEST) tests/tool/$*_test.py
 
 test-tool-archives-long: $(B)/python-mpi-bcast
-	@B=$(B) TEST_TIMEOUT=1800 tests/run tool-archives-long python3 tests/tool/archives.py $< --long
-
-test-tool-environment: $(B)/python-mpi-bcast
-	@B=$(B) tests/run tool-environment tests/tool/environment.sh
-
-test-tool-faults: $(B)/python-mpi-bcast
-	@B=$(B) tests/run tool-faults tests/tool/faults.sh
-
-test-tool-trust: $(B)/python-mpi-bcast
-	@B=$(B) tests/run tool-trust tests/tool/trust.sh
+	$(Q)B=$(B) TOOL_LONG=1 TEST_TIMEOUT=1800 tests/run tool-archives-long $(PYTEST) tests/tool/archives_test.py

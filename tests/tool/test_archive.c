@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* archive/frame.h, encoder.h, decoder.h, seal.h: what goes in comes out, and nothing damaged does.
  */
 #include <setjmp.h>
@@ -22,12 +23,13 @@ struct memory {
     size_t n, at;
 };
 
-static ssize_t pull(void *context, void *buffer, size_t n, struct fault *f)
+static ssize_t archive_pull(void *context, void *buffer, size_t n, struct error *err)
 {
     struct memory *m = context;
-    (void)f;
-    if (n > m->n - m->at)
+    (void)err;
+    if (n > m->n - m->at) {
         n = m->n - m->at;
+    }
     memcpy(buffer, m->bytes + m->at, n);
     m->at += n;
     return (ssize_t)n;
@@ -36,21 +38,24 @@ static ssize_t pull(void *context, void *buffer, size_t n, struct fault *f)
 static uint8_t *sample(void)
 {
     uint8_t *bytes = malloc(SIZE);
-    for (size_t i = 0; i < SIZE; i++)
+    for (size_t i = 0; i < SIZE; i++) {
         bytes[i] = (uint8_t)(i < SIZE / 2 ? i * i >> 7 : i / 100);
+    }
     return bytes;
 }
 
-static struct memory encode(enum framing framing, int threads, const uint8_t *bytes, size_t n)
+static struct memory archive_encode(enum framing framing, int threads, const uint8_t *bytes,
+                                    size_t n)
 {
     char name[] = "/tmp/pmb-test-archive.XXXXXX";
-    struct fault f = {0};
+    struct error err = {0};
     int fd = mkstemp(name);
     unlink(name);
     struct encoder *e = encoder_open(framing, -1, threads, fd);
-    for (size_t at = 0; at < n; at += 70001)
-        assert_int_equal(encoder_write(e, bytes + at, n - at < 70001 ? n - at : 70001, &f), 0);
-    assert_int_equal(encoder_finish(e, &f), 0);
+    for (size_t at = 0; at < n; at += 70001) {
+        assert_int_equal(encoder_write(e, bytes + at, n - at < 70001 ? n - at : 70001, &err), 0);
+    }
+    assert_int_equal(encoder_finish(e, &err), 0);
     encoder_close(e);
     struct memory m = {.n = (size_t)lseek(fd, 0, SEEK_END)};
     m.bytes = malloc(m.n);
@@ -60,60 +65,63 @@ static struct memory encode(enum framing framing, int threads, const uint8_t *by
 }
 
 /* The number of bytes that came out right before the end (true) or an error (false). */
-static bool decode(enum framing framing, int threads, struct memory m, const uint8_t *want,
-                   size_t *good)
+static bool archive_decode(enum framing framing, int threads, struct memory m, const uint8_t *want,
+                           size_t *good)
 {
-    struct fault f = {0};
+    struct error err = {0};
     const uint8_t *block;
     ssize_t n;
-    struct decoder *d = decoder_open(framing, threads, pull, &m);
+    struct decoder *d = decoder_open(framing, threads, archive_pull, &m);
     *good = 0;
-    while ((n = decoder_next(d, &block, &f)) > 0) {
+    while ((n = decoder_next(d, &block, &err)) > 0) {
         assert_memory_equal(block, want + *good, (size_t)n);
         *good += (size_t)n;
     }
     decoder_close(d);
-    assert_int_equal(n < 0, f.set);
+    assert_int_equal(n < 0, err.set);
     return n == 0;
 }
 
-static void round_trip(void **state)
+static void archive_round_trip(void **state)
 {
     uint8_t *bytes = sample();
     size_t good;
     (void)state;
-    for (enum framing f = FRAMING_GZ; f <= FRAMING_ZST; f++)
-        for (int threads = 0; threads < 4; threads++)
+    for (enum framing err = FRAMING_GZ; err <= FRAMING_ZST; err++) {
+        for (int threads = 0; threads < 4; threads++) {
             for (size_t n = 0; n <= SIZE; n += SIZE / 2) {
-                struct memory m = encode(f, threads, bytes, n);
-                assert_int_equal(frame_recognise(m.bytes, m.n), f);
-                assert_true(decode(f, threads, m, bytes, &good));
+                struct memory m = archive_encode(err, threads, bytes, n);
+                assert_int_equal(frame_recognise(m.bytes, m.n), err);
+                assert_true(archive_decode(err, threads, m, bytes, &good));
                 assert_int_equal(good, n);
                 free(m.bytes);
             }
+        }
+    }
     free(bytes);
 }
 
-static void damage(void **state)
+static void archive_damage(void **state)
 {
     uint8_t *bytes = sample();
     size_t good;
     (void)state;
-    for (enum framing f = FRAMING_GZ; f <= FRAMING_ZST; f++) {
-        struct memory m = encode(f, 2, bytes, 100000);
+    for (enum framing err = FRAMING_GZ; err <= FRAMING_ZST; err++) {
+        struct memory m = archive_encode(err, 2, bytes, 100000);
         for (size_t at = 0; at < m.n; at += at < 64 || at + 64 > m.n ? 1 : 997) {
             m.bytes[at] ^= (uint8_t)(1 << at % 8);
-            assert_false(decode(f, 1, m, bytes, &good));
+            assert_false(archive_decode(err, 1, m, bytes, &good));
             m.bytes[at] ^= (uint8_t)(1 << at % 8);
         }
-        for (size_t n = 0; n < m.n; n += n < 64 || n + 64 > m.n ? 1 : 997)
-            assert_false(decode(f, 1, (struct memory){m.bytes, n, 0}, bytes, &good));
+        for (size_t n = 0; n < m.n; n += n < 64 || n + 64 > m.n ? 1 : 997) {
+            assert_false(archive_decode(err, 1, (struct memory){m.bytes, n, 0}, bytes, &good));
+        }
         free(m.bytes);
     }
     free(bytes);
 }
 
-static void seal(void **state)
+static void archive_seal(void **state)
 {
     char block[SEAL_SIZE];
     uint64_t sum, size;
@@ -132,7 +140,8 @@ static void seal(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(damage),
-                                       cmocka_unit_test(seal)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(archive_round_trip),
+                                       cmocka_unit_test(archive_damage),
+                                       cmocka_unit_test(archive_seal)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

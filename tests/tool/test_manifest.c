@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* manifest/manifest.h: records with any name survive; no damaged line does. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,10 +27,10 @@ static const struct record records[] = {
 };
 #define N (sizeof records / sizeof *records)
 
-static char *write_all(size_t *n)
+static char *manifest_write_all(size_t *n)
 {
     char *text;
-    struct fault f = {0};
+    struct error err = {0};
     struct manifest_head h = {
         .kind = "venv",
         .framing = "gz",
@@ -39,28 +40,29 @@ static char *write_all(size_t *n)
         .prefix = {{(char *)"/a b", (char *)""}, {(char *)"/usr", (char *)".base"}}};
     FILE *out = open_memstream(&text, n);
     struct manifest_writer *w = manifest_create(out, &h);
-    for (size_t i = 0; i < N; i++)
+    for (size_t i = 0; i < N; i++) {
         manifest_add(w, &records[i]);
-    assert_int_equal(manifest_finish(w, &f), 0);
+    }
+    assert_int_equal(manifest_finish(w, &err), 0);
     fclose(out);
     return text;
 }
 
-static void round_trip(void **state)
+static void manifest_round_trip(void **state)
 {
     size_t n;
-    char *text = write_all(&n);
-    struct fault f = {0};
+    char *text = manifest_write_all(&n);
+    struct error err = {0};
     struct record r;
     FILE *in = fmemopen(text, n, "r");
-    struct manifest_reader *m = manifest_open(in, &f);
+    struct manifest_reader *m = manifest_open(in, &err);
     (void)state;
     assert_non_null(m);
     assert_string_equal(manifest_head(m)->prefix[0].old, "/a b");
-    assert_string_equal(manifest_head(m)->prefix[1].place, ".base");
+    assert_string_equal(manifest_head(m)->prefix[1].subdir, ".base");
     assert_int_equal(manifest_head(m)->bytes, 4096);
     for (size_t i = 0; i < N; i++) {
-        assert_int_equal(manifest_next(m, &r, &f), 1);
+        assert_int_equal(manifest_next(m, &r, &err), 1);
         const struct entry *got = &r.entry, *want = &records[i].entry;
         assert_int_equal(got->type, want->type);
         assert_string_equal(got->path, want->path);
@@ -70,10 +72,11 @@ static void round_trip(void **state)
                     got->mtime.tv_nsec == want->mtime.tv_nsec);
         assert_string_equal(r.reloc, records[i].reloc);
         assert_int_equal(got->link == NULL, want->link == NULL);
-        if (want->link)
+        if (want->link != NULL) {
             assert_string_equal(got->link, want->link);
+        }
     }
-    assert_int_equal(manifest_next(m, &r, &f), 0);
+    assert_int_equal(manifest_next(m, &r, &err), 0);
     manifest_close(m);
     fclose(in);
     free(text);
@@ -82,23 +85,24 @@ static void round_trip(void **state)
 /* 1 if the whole manifest is accepted. */
 static int accepted(const char *text, size_t n)
 {
-    struct fault f = {0};
+    struct error err = {0};
     struct record r;
     int got = -1;
     FILE *in = n ? fmemopen((void *)text, n, "r") : NULL;
-    struct manifest_reader *m = in ? manifest_open(in, &f) : NULL;
-    while (m && (got = manifest_next(m, &r, &f)) > 0)
-        ;
+    struct manifest_reader *m = in != NULL ? manifest_open(in, &err) : NULL;
+    while (m != NULL && (got = manifest_next(m, &r, &err)) > 0) {
+    }
     manifest_close(m);
-    if (in)
+    if (in != NULL) {
         fclose(in);
+    }
     return got == 0;
 }
 
-static void damage(void **state)
+static void manifest_damage(void **state)
 {
     size_t n;
-    char *text = write_all(&n);
+    char *text = manifest_write_all(&n);
     (void)state;
     assert_true(accepted(text, n));
     for (size_t i = 0; i < n; i++) {
@@ -110,7 +114,7 @@ static void damage(void **state)
     free(text);
 }
 
-static void map(void **state)
+static void pathmap_keeps_values(void **state)
 {
     struct pathmap *m = pathmap_new();
     char path[32];
@@ -129,7 +133,8 @@ static void map(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(damage),
-                                       cmocka_unit_test(map)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(manifest_round_trip),
+                                       cmocka_unit_test(manifest_damage),
+                                       cmocka_unit_test(pathmap_keeps_values)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* archive/name.h: which names and link targets pass. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,8 +29,9 @@ static void refused_names(void **state)
                                         "a\nb", "a\r", "",     NULL};
     char out[4096], component[300];
     (void)state;
-    for (size_t i = 0; table[i]; i++)
+    for (size_t i = 0; table[i] != NULL; i++) {
         assert_non_null(name_normal(table[i], out, sizeof out));
+    }
     assert_non_null(name_normal(NULL, out, sizeof out));
     memset(component, 'x', sizeof component);
     component[256] = '\0';
@@ -54,7 +56,7 @@ static void link_targets(void **state)
     assert_non_null(name_link("a", "b\nc"));
 }
 
-static void below(void **state)
+static void name_below_directory(void **state)
 {
     (void)state;
     assert_true(name_below("a/b", "a"));
@@ -65,8 +67,8 @@ static void below(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(normal_forms),
-                                       cmocka_unit_test(refused_names),
-                                       cmocka_unit_test(link_targets), cmocka_unit_test(below)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(normal_forms), cmocka_unit_test(refused_names),
+        cmocka_unit_test(link_targets), cmocka_unit_test(name_below_directory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* relocate/rewrite.h: text and binary replacement in a stream, cut at every place. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,10 +16,10 @@ struct out {
     size_t n;
 };
 
-static int collect(void *context, const void *data, size_t n, struct fault *f)
+static int rewrite_collect(void *context, const void *data, size_t n, struct error *err)
 {
     struct out *o = context;
-    (void)f;
+    (void)err;
     assert_true(o->n + n <= sizeof o->bytes);
     memcpy(o->bytes + o->n, data, n);
     o->n += n;
@@ -30,38 +31,40 @@ static const struct rewrite_map nested[] = {{"/sw", "/S"}, {"/sw/env", "/tmp/lon
 
 /* Feeds `in` in two pieces cut at `cut`; -1 or the result's size. */
 static int rewrite_cut(struct out *o, enum rewrite_mode mode, const struct rewrite_map *maps, int n,
-                       const char *in, size_t size, size_t cut, struct fault *f)
+                       const char *in, size_t size, size_t cut, struct error *err)
 {
     struct rewriter *r = rewriter_new();
     o->n = 0;
-    rewriter_begin(r, mode, maps, n, collect, o);
-    int result = rewriter_feed(r, in, cut, f);
-    if (result == 0)
-        result = rewriter_feed(r, in + cut, size - cut, f);
-    if (result == 0)
-        result = rewriter_end(r, f);
+    rewriter_begin(r, mode, maps, n, rewrite_collect, o);
+    int result = rewriter_feed(r, in, cut, err);
+    if (result == 0) {
+        result = rewriter_feed(r, in + cut, size - cut, err);
+    }
+    if (result == 0) {
+        result = rewriter_end(r, err);
+    }
     rewriter_free(r);
     return result < 0 ? -1 : (int)o->n;
 }
 
-static void expect(enum rewrite_mode mode, const struct rewrite_map *maps, int n, const char *in,
-                   size_t size, const char *want, size_t want_size)
+static void rewrite_expect(enum rewrite_mode mode, const struct rewrite_map *maps, int n,
+                           const char *in, size_t size, const char *want, size_t want_size)
 {
     struct out *o = malloc(sizeof *o);
     for (size_t cut = 0; cut <= size; cut++) {
-        struct fault f = {0};
-        assert_int_equal(rewrite_cut(o, mode, maps, n, in, size, cut, &f), (int)want_size);
+        struct error err = {0};
+        assert_int_equal(rewrite_cut(o, mode, maps, n, in, size, cut, &err), (int)want_size);
         assert_memory_equal(o->bytes, want, want_size);
     }
     free(o);
 }
 
 #define TEXT(maps, n, in, want)                                                                    \
-    expect(REWRITE_TEXT, maps, n, in, sizeof(in) - 1, want, sizeof(want) - 1)
+    rewrite_expect(REWRITE_TEXT, maps, n, in, sizeof(in) - 1, want, sizeof(want) - 1)
 #define BINARY(maps, n, in, want)                                                                  \
-    expect(REWRITE_BINARY, maps, n, in, sizeof(in) - 1, want, sizeof(want) - 1)
+    rewrite_expect(REWRITE_BINARY, maps, n, in, sizeof(in) - 1, want, sizeof(want) - 1)
 
-static void text(void **state)
+static void rewrite_in_text(void **state)
 {
     (void)state;
     TEXT(one, 1, "x=/sw/env/bin:/sw/env", "x=/tmp/e/bin:/tmp/e");
@@ -71,7 +74,7 @@ static void text(void **state)
     TEXT(nested, 2, "/sw/env/a /sw/b", "/tmp/longer/than/before/a /S/b");
 }
 
-static void binary(void **state)
+static void rewrite_in_binary(void **state)
 {
     (void)state;
     BINARY(one, 1, "\0a/sw/env/lib\0z", "\0a/tmp/e/lib\0\0z");
@@ -82,38 +85,40 @@ static void binary(void **state)
 static void binary_that_grows_is_an_error(void **state)
 {
     struct out *o = malloc(sizeof *o);
-    struct fault f = {0};
+    struct error err = {0};
     (void)state;
-    assert_int_equal(rewrite_cut(o, REWRITE_BINARY, nested, 2, "/sw/env\0\0\0\0\0\0", 13, 3, &f),
+    assert_int_equal(rewrite_cut(o, REWRITE_BINARY, nested, 2, "/sw/env\0\0\0\0\0\0", 13, 3, &err),
                      -1);
-    assert_non_null(strstr(f.reason, "longer"));
-    f = (struct fault){0};
-    assert_int_equal(rewrite_cut(o, REWRITE_BINARY, one, 1, "/sw/env/no-end", 14, 3, &f), -1);
+    assert_non_null(strstr(err.reason, "longer"));
+    err = (struct error){0};
+    assert_int_equal(rewrite_cut(o, REWRITE_BINARY, one, 1, "/sw/env/no-end", 14, 3, &err), -1);
     free(o);
 }
 
 /* Larger than the rewriter's buffer, a match across every border of it. */
-static void large(void **state)
+static void rewrite_of_large_files(void **state)
 {
     struct out *o = malloc(sizeof *o);
     const size_t size = 700000;
     char *in = malloc(size);
     (void)state;
     for (size_t shift = 0; shift < 9; shift++) {
-        struct fault f = {0};
+        struct error err = {0};
         size_t matches = 0;
         memset(in, '.', size);
-        for (size_t at = shift; at + 8 < size; at += 9, matches++)
-            for (size_t k = 0; k < 8; k++)
+        for (size_t at = shift; at + 8 < size; at += 9, matches++) {
+            for (size_t k = 0; k < 8; k++) {
                 in[at + k] = "/sw/env "[k];
-        int n = rewrite_cut(o, REWRITE_TEXT, one, 1, in, size, 1000, &f);
+            }
+        }
+        int n = rewrite_cut(o, REWRITE_TEXT, one, 1, in, size, 1000, &err);
         assert_int_equal(n, (int)(size - matches)); /* one byte shorter each */
     }
     free(in);
     free(o);
 }
 
-static void shebang(void **state)
+static void rewrite_of_shebangs(void **state)
 {
     char longer[200] = "/";
     memset(longer + 1, 'p', 150);
@@ -123,7 +128,7 @@ static void shebang(void **state)
     TEXT(map, 1, "#! /sw/env/bin/python3 -u\nx\n", "#!/usr/bin/env python3 -u\nx\n");
 }
 
-static void contains(void **state)
+static void rewrite_finds_prefixes(void **state)
 {
     (void)state;
     assert_true(rewrite_contains("a/sw/env/b", 10, "/sw/env", false));
@@ -144,12 +149,12 @@ static void path(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(text),
-                                       cmocka_unit_test(binary),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rewrite_in_text),
+                                       cmocka_unit_test(rewrite_in_binary),
                                        cmocka_unit_test(binary_that_grows_is_an_error),
-                                       cmocka_unit_test(large),
-                                       cmocka_unit_test(shebang),
-                                       cmocka_unit_test(contains),
+                                       cmocka_unit_test(rewrite_of_large_files),
+                                       cmocka_unit_test(rewrite_of_shebangs),
+                                       cmocka_unit_test(rewrite_finds_prefixes),
                                        cmocka_unit_test(path)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@
 
 #include "answer/answer.h"
 #include "answer/directory.h"
-#include "base/held.h"
+#include "base/protected_fd.h"
 #include "cache/library_record.h"
 #include "dlopen/closure.h"
 #include "dlopen/load.h"
@@ -157,7 +157,7 @@ static void without_the_companion_libraries_are_left_alone(void **state)
     r = closure_lookup(&node, &q, 0);
     assert_true((r->flags & RECORD_UNAVAILABLE) != 0);
     segment_detach(&node.index);
-    held_close(node.lock);
+    protected_fd_close(node.lock);
 }
 
 static struct fi_counters counters[3];

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/held.h"
+#include "base/protected_fd.h"
 #include "base/sys.h"
 #include "faults.h"
 #include "fill/fill.h"
@@ -40,7 +40,7 @@ static int fill_setup(void **state)
 static int fill_teardown(void **state)
 {
     segment_detach(&node.index);
-    held_close(node.lock);
+    protected_fd_close(node.lock);
     return scratch_teardown(state);
 }
 
@@ -167,7 +167,7 @@ static void *list_soon(void *q)
 static void *read_claimed_soon(void *q)
 {
     sys_nap_ns(MS / 2);
-    fill_claimed(&root, q);
+    fill_and_unclaim(&root, q);
     return NULL;
 }
 

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "answer/answer.h"
-#include "base/held.h"
 #include "base/path.h"
+#include "base/protected_fd.h"
 #include "cache/mirror.h"
 #include "faults.h"
 
@@ -28,7 +28,7 @@ static int mirror_setup(void **state)
 static int mirror_teardown(void **state)
 {
     segment_detach(&node.index);
-    held_close(node.lock);
+    protected_fd_close(node.lock);
     return scratch_teardown(state);
 }
 

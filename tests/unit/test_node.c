@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/dirtree.h"
-#include "base/held.h"
+#include "base/protected_fd.h"
 #include "cache/mirror.h"
 #include "faults.h"
 
@@ -30,7 +30,7 @@ static int node_setup(void **state)
 static int node_teardown(void **state)
 {
     segment_detach(&node.index);
-    held_close(node.lock);
+    protected_fd_close(node.lock);
     return scratch_teardown(state);
 }
 
@@ -56,7 +56,7 @@ static void is_private_and_unguessable(void **state)
     assert_int_equal(node_create(&second, scratch(), 1), 0);
     assert_string_not_equal(second.directory, node.directory);
     segment_detach(&second.index);
-    held_close(second.lock);
+    protected_fd_close(second.lock);
 }
 
 static int try_attach(const char *directory, uint64_t with)
@@ -66,7 +66,7 @@ static int try_attach(const char *directory, uint64_t with)
 
     if (error == 0) {
         segment_detach(&other.index);
-        held_close(other.lock);
+        protected_fd_close(other.lock);
     }
     return error;
 }
@@ -171,7 +171,7 @@ static void a_forked_child_keeps_it_alive(void **state)
         _exit(read(ends[0], &byte, 1) == 0 ? 0 : 1);
     }
     assert_int_equal(node_sweep(scratch()), 0);
-    held_close(node.lock); /* as if the parent had been killed */
+    protected_fd_close(node.lock); /* as if the parent had been killed */
     node.lock = -1;
     assert_int_equal(node_sweep(scratch()), 0);
     close(ends[1]);

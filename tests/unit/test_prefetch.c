@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/held.h"
+#include "base/protected_fd.h"
 #include "fill/prefetch.h"
 
 enum { MOST = 8 };
@@ -28,12 +28,12 @@ static bool give(const struct fi_query *q)
     if (takes) {
         snprintf(given[n_given++], sizeof given[0], "%d %s", q->kind,
                  q->path + strlen(scratch()) + 1);
-        fill_claimed(&fill, q);
+        fill_and_unclaim(&fill, q);
     }
     return takes;
 }
 
-static struct fi_query prefetch_query(enum record_kind kind, const char *name)
+static struct fi_query a_query(enum record_kind kind, const char *name)
 {
     const char *path = name[0] == '\0' ? scratch() : scratch_path(name);
 
@@ -42,19 +42,19 @@ static struct fi_query prefetch_query(enum record_kind kind, const char *name)
 
 static bool known(enum record_kind kind, const char *name)
 {
-    struct fi_query q = prefetch_query(kind, name);
+    struct fi_query q = a_query(kind, name);
 
     return segment_find(&node.index, &q) != NULL;
 }
 
 static bool claimed(enum record_kind kind, const char *name)
 {
-    return segment_claimed(&node.index, prefetch_query(kind, name).hash);
+    return segment_claimed(&node.index, a_query(kind, name).hash);
 }
 
 static void prefetch_look(enum record_kind kind, const char *name)
 {
-    struct fi_query q = prefetch_query(kind, name);
+    struct fi_query q = a_query(kind, name);
     enum fallback_reason why;
 
     assert_non_null(fill_get(&fill, &q, NULL, &why));
@@ -62,7 +62,7 @@ static void prefetch_look(enum record_kind kind, const char *name)
 
 static void prefetch_ask(enum record_kind kind, const char *name)
 {
-    struct fi_query q = prefetch_query(kind, name);
+    struct fi_query q = a_query(kind, name);
 
     n_given = 0;
     prefetch_after(&q);
@@ -96,7 +96,7 @@ static int prefetch_setup(void **state)
 static int prefetch_teardown(void **state)
 {
     segment_detach(&node.index);
-    held_close(node.lock);
+    protected_fd_close(node.lock);
     return scratch_teardown(state);
 }
 

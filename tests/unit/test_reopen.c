@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/held.h"
 #include "base/path.h"
+#include "base/protected_fd.h"
 #include "cache/mirror.h"
 #include "faults.h"
 #include "invalidate/reopen.h"
@@ -47,7 +47,7 @@ static int reopen_setup(void **state)
 static int reopen_teardown(void **state)
 {
     segment_detach(&node.index);
-    held_close(node.lock);
+    protected_fd_close(node.lock);
     return scratch_teardown(state);
 }
 

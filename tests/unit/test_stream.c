@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/held.h"
 #include "base/path.h"
+#include "base/protected_fd.h"
 #include "base/sys.h"
 #include "broadcast/stream.h"
 #include "cache/mirror.h"
@@ -33,8 +33,8 @@ static int stream_teardown(void **state)
 {
     segment_detach(&from.index);
     segment_detach(&to.index);
-    held_close(from.lock);
-    held_close(to.lock);
+    protected_fd_close(from.lock);
+    protected_fd_close(to.lock);
     return scratch_teardown(state);
 }
 

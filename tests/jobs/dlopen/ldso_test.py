@@ -294,9 +294,9 @@ def test_errors(case):
     (case.folder / "libD.so").unlink()
     undefined = case.lib("undefined", extra="int nowhere(void); int f(void); int f(void) { return nowhere(); }")
     case.wants_fallback = True
-    case.left = {"text.so": "^/.*/text.so is no sound library for this machine$", "libmissing.so": "^needs libD.so, which was not found$",
+    case.left = {"text.so": "^/.*/text.so is not a valid library for this machine$", "libmissing.so": "^needs libD.so, which was not found$",
                  "libundefined.so": "^/.*/libundefined.so: undefined symbol: nowhere$",
-                 ".": "^/.* is no sound library for this machine$"}
+                 ".": "^/.* is not a valid library for this machine$"}
     case.commands = [f"open:N:{p}" for p in (case.folder / "none.so", case.folder / "text.so", missing, undefined, case.folder)]
     case.commands += [f"open:L:{undefined}", f"open:NO:{missing}", "list", "open:N:libnone.so", "open:N:none/none.so"]
     check(case)
@@ -376,12 +376,12 @@ LEFT_TO_LD_SO = {
     "04": ("liba.so", "^needs libc3.so, which was not found$"),
     "05": ("liba.so", "^needs libc3.so, which was not found$"),
     "09": ("liba.so", "^/.*/libdep.so has a dollar sign in its name$"),
-    "19": ("liba.so", "^/.*/a/libdep.so is no sound library for this machine$"),
+    "19": ("liba.so", "^/.*/a/libdep.so is not a valid library for this machine$"),
     "24": ("liba.so", "^needs libgone.so, which was not found$"),
-    "27": ("liba.so", "^/.*/a/libdep.so is no sound library for this machine$"),
-    "28": ("liba.so", "^/.*/a/libdep.so is no sound library for this machine$"),
+    "27": ("liba.so", "^/.*/a/libdep.so is not a valid library for this machine$"),
+    "28": ("liba.so", "^/.*/a/libdep.so is not a valid library for this machine$"),
     "30": ("sub/liba.so", "^needs libdep.so, which was not found$"),
-    "31": ("program", "^/.*/program is no sound library for this machine$"),
+    "31": ("program", "^/.*/program is not a valid library for this machine$"),
     "32": ("liba.so", "^is needed by a library that it needs$"),
 }
 # A rank has libm already: its MPI library needs it.

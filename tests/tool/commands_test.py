@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Relocation, layers, and the commands on one node, without a launcher."""
+
+import glob
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import tarfile
+
+import pytest
+from trees import SECOND, read, write
+
+# --- relocation ---
+
+
+def make_elf(path, text, room):
+    """A real ELF file with `text` in a string of `room` bytes, and in its RPATH."""
+    source = f'const char s[{room}] = "{text}"; const char after[] = "after"; const char *f(int i) {{ return i ? s : after; }}'
+    subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", path, f"-Wl,-rpath,{text}/lib"], input=source.encode(),
+                   check=True)
+
+
+def make_conda_layout(top):
+    for folder in "bin", "lib", "conda-meta", "etc":
+        os.makedirs(f"{top}/{folder}")
+    write(f"{top}/bin/tool", f"#!{top}/bin/python\nprint('{top}/share')\n".encode(), 0o755)
+    write(f"{top}/bin/other", f"x {top}2/not-ours {top}/ours\n".encode())
+    write(f"{top}/lib/mod.py", f"PREFIX = '{top}'\n".encode(), mtime=1_600_000_000 * SECOND)
+    write(f"{top}/lib/__pycache__/mod.cpython-311.pyc", f"bytecode {top}\0".encode())
+    write(f"{top}/lib/data.bin", b"\0" + top.encode() + b"/x\0" + b"tail")
+    write(f"{top}/lib/unrecorded.bin", b"\0" + top.encode() + b"/x\0" + b"tail")
+    make_elf(f"{top}/lib/libx.so", top, 600)
+    os.symlink(f"{top}/lib/libx.so", f"{top}/lib/link.so")
+    records = {"name": "x", "paths_data": {"paths": [
+        {"_path": "bin/tool", "prefix_placeholder": "/opt/placehold", "file_mode": "text"},
+        {"_path": "lib/data.bin", "prefix_placeholder": "/opt/placehold", "file_mode": "binary"},
+        {"_path": "lib/libx.so", "prefix_placeholder": "/opt/placehold", "file_mode": "binary"}]}}
+    write(f"{top}/conda-meta/x-1.json", json.dumps(records).encode())
+
+
+@pytest.fixture
+def conda(tool):
+    """A conda environment and its archive: (prefix, archive)."""
+    top = tool.fresh("a-prefix-that-is-long-enough-for-all-that-follows", "conda")
+    make_conda_layout(top)
+    archive = f"{tool.work}/conda.tar.zst"
+    tool.run("pack", "-q", top, "-o", archive)
+    return top, archive
+
+
+def test_relocation_conda(tool, conda):
+    top, archive = conda
+    place = tool.fresh_directory("r") + "/new"
+    tool.run("stage", archive, "--to", place)
+    assert read(f"{place}/bin/tool").decode() == f"#!{place}/bin/python\nprint('{place}/share')\n"
+    assert read(f"{place}/bin/other").decode() == f"x {top}2/not-ours {place}/ours\n"
+    assert os.stat(f"{place}/lib/mod.py").st_mtime == 1_600_000_000
+    assert not os.path.exists(f"{place}/lib/__pycache__/mod.cpython-311.pyc")
+    assert read(f"{place}/lib/data.bin") == b"\0" + place.encode() + b"/x" + bytes(len(top) - len(place)) + b"\0tail"
+    assert top.encode() in read(f"{place}/lib/unrecorded.bin")
+    library = read(f"{place}/lib/libx.so")
+    assert top.encode() not in library and place.encode() in library
+    assert len(library) == os.path.getsize(f"{top}/lib/libx.so")
+    dynamic = subprocess.run(["readelf", "-d", f"{place}/lib/libx.so"], capture_output=True, text=True, check=True).stdout
+    assert f"[{place}/lib]" in dynamic
+    assert os.readlink(f"{place}/lib/link.so") == f"{place}/lib/libx.so"
+    tool.run("verify", place)
+
+
+def test_a_binary_cannot_grow(tool, conda):
+    top, archive = conda
+    longer = tool.fresh_directory("r", ("x" * (len(top) + 5))[:200])
+    done = tool.run("stage", archive, "--to", f"{longer}/env", status=1)
+    assert re.search(rb"lib/(data.bin|libx.so).*longer than", done.stderr), done.stderr
+    assert os.listdir(longer) == []
+
+
+def test_long_shebang_becomes_env(tool):
+    top = tool.fresh("sh")
+    write(f"{top}/bin/tool", f"#!{top}/bin/python3.11 -u\nx\n".encode(), 0o755)
+    tool.run("pack", "-q", top, "-o", f"{tool.work}/sh.tar.gz")
+    place = tool.fresh_directory("s", "p" * 120)
+    tool.run("stage", f"{tool.work}/sh.tar.gz", "--to", place + "/env")
+    assert read(place + "/env/bin/tool") == b"#!/usr/bin/env python3.11 -u\nx\n"
+
+
+def test_archives_of_conda_pack(tool):
+    """An archive as conda-pack writes it: placeholders, and their list in bin/conda-unpack."""
+    top, old = tool.fresh("packed"), "/opt/anaconda1anaconda2anaconda3"
+    write(f"{top}/bin/tool", f"#!{old}/bin/python\n".encode(), 0o755)
+    write(f"{top}/lib/lib.bin", b"\0" + old.encode() + b"/lib\0z")
+    write(f"{top}/bin/conda-unpack", (f"#!/usr/bin/env python\n_prefix_records = [\n('bin/tool', '{old}', 'text'),\n"
+                                      f"('lib/lib.bin', '{old}', 'binary')\n]\n").encode(), 0o755)
+    subprocess.run(["tar", "-C", top, "-czf", f"{tool.work}/packed.tar.gz", "."], check=True)
+    place = tool.fresh("q")
+    tool.run("stage", f"{tool.work}/packed.tar.gz", "--to", place)
+    assert read(f"{place}/bin/tool").decode() == f"#!{place}/bin/python\n"
+    assert place.encode() + b"/lib\0" in read(f"{place}/lib/lib.bin")
+    assert stat.S_IMODE(os.stat(f"{place}/bin/tool").st_mode) == 0o755
+    tool.run("verify", place)
+
+
+def test_old_prefix_of_plain_tarballs(tool):
+    top = tool.fresh("tarred")
+    write(f"{top}/bin/tool", f"#!{top}/bin/python\n".encode(), 0o755)
+    subprocess.run(["tar", "-C", top, "-cf", f"{tool.work}/tarred.tar", "."], check=True)
+    place = tool.fresh("t")
+    tool.run("stage", f"{tool.work}/tarred.tar", "--to", place, "--old-prefix", top)
+    assert read(f"{place}/bin/tool").decode() == f"#!{place}/bin/python\n"
+    tool.run("verify", place)
+
+
+# --- layers ---
+
+
+def test_layers(tool):
+    one, two = tool.fresh("one"), tool.fresh("two")
+    for path, data in (f"{one}/a", b"1"), (f"{one}/d/b", b"1"), (f"{two}/d/b", b"22"), (f"{two}/c", b"2"):
+        write(path, data)
+    archives = f"{tool.work}/one.tar.gz", f"{tool.work}/two.tar.zst"
+    for top, archive in zip((one, two), archives):
+        tool.run("pack", "-q", top, "-o", archive)
+    place = tool.fresh("layered")
+    tool.run("stage", *archives, "--to", place)
+    assert [read(f"{place}/{path}") for path in ("a", "d/b", "c")] == [b"1", b"22", b"2"]
+    tool.run("verify", place)
+    assert b"nothing to do" in tool.run("stage", *archives, "--to", place).stdout
+    tool.run("clean", place)
+    assert not os.path.exists(place)
+
+
+# --- pack ---
+
+
+def test_pack_refuses(tool):
+    top = tool.fresh("bad")
+    write(f"{top}/f", b"x", 0o4755)
+    assert b"setuid" in tool.run("pack", top, "-o", f"{tool.work}/bad.tar.gz", status=1).stderr
+    os.unlink(f"{top}/f")
+    os.symlink("../../etc/passwd", f"{top}/l")
+    assert b"leaves the tree" in tool.run("pack", top, "-o", f"{tool.work}/bad.tar.gz", status=1).stderr
+    assert b"must end with" in tool.run("pack", top, "-o", f"{tool.work}/bad.zip", status=1).stderr
+    assert not glob.glob(f"{tool.work}/bad.*")
+
+
+def test_excludes(tool):
+    top = tool.fresh("ex")
+    for path in (".git/x", "pkg/a.py", "pkg/__pycache__/a.cpython-311.pyc", "doc/y", "a/.mypy_cache/z", "cache/k.py"):
+        write(f"{top}/{path}", b"x")
+    tool.run("pack", "-q", top, "-o", f"{tool.work}/ex.tar", "--exclude", "doc")
+    with tarfile.open(f"{tool.work}/ex.tar") as tar:
+        names = set(tar.getnames())
+    assert {"pkg/a.py", "pkg/__pycache__/a.cpython-311.pyc", "cache/k.py"} <= names
+    assert not any(name.startswith((".git", "doc", "a/.mypy")) for name in names), names
+
+
+# --- activate, run, wrong use ---
+
+
+@pytest.fixture
+def greeter(tool):
+    """An environment whose command `hello` says where it is. Its name needs quotes."""
+    top = tool.fresh("it's an env")
+    write(f"{top}/bin/hello", b"#!/bin/sh\necho hello $VIRTUAL_ENV\n", 0o755)
+    return top
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
+def test_activate(tool, greeter, shell):
+    if not shutil.which(shell):
+        pytest.skip(f"needs the program {shell}")
+    lines = tool.run("activate", greeter, "--shell", shell).stdout.decode()
+    done = subprocess.run([shell, "-c", lines + "\nhello"], capture_output=True, text=True, check=False,
+                          env={"PATH": "/usr/bin:/bin", "HOME": tool.work})
+    assert done.stdout.strip() == f"hello {greeter}", (lines, done)
+
+
+def test_run(tool, greeter):
+    assert tool.run("run", greeter, "--", "hello").stdout.decode().strip() == f"hello {greeter}"
+    tool.run("run", greeter, "--", "sh", "-c", "exit 7", status=7)
+    tool.run("run", greeter, "--", "no-such-command", status=127)
+
+
+@pytest.mark.parametrize("words", [
+    [], ["nonsense"], ["stage", "x"], ["stage", "--to", "/x"], ["pack", "x"], ["stage", "a", "--to", "b", "--max-bytes", "z"],
+    ["stage", "a", "--to", "b", "--frobnicate"], ["pack", "x", "-o", "y.tar", "--force"],
+    ["stage", "a", "--to", "b", "--decompress", "x"]])
+def test_wrong_use(tool, words):
+    done = tool.run(*words, status=2)
+    assert done.stderr.count(b"\n") == 1, done.stderr
+
+
+def test_help(tool):
+    assert b"Usage" in tool.run("--help").stdout
