@@ -11,7 +11,7 @@
 #   make deps            install what the build, the tests and the demo need (Debian 12)
 #   make deps-long       what check-long needs, too: Open MPI, Slurm, clang's libFuzzer
 #
-# Each room has a rules.mk that names its programs, tests and lint sources.
+# Each folder has a rules.mk that names its programs, tests and lint sources.
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -52,7 +52,7 @@ include tests/rules.mk
 
 all: $(PROGRAMS)
 
-# Objects: build/obj/<path>.o; a room may set target-specific COMPONENT_CFLAGS / COMPONENT_CPPFLAGS.
+# Objects: build/obj/<path>.o; a folder may set target-specific COMPONENT_CFLAGS / COMPONENT_CPPFLAGS.
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
@@ -68,7 +68,9 @@ deps-long:
 check: deps
 	$(Q)$(MAKE) --no-print-directory test
 
-test: all $(TESTS)
+test: all
+	$(Q)rm -f $(B)/test-results/*.tally
+	$(Q)$(MAKE) --no-print-directory $(TESTS)
 	$(Q)tests/summary $(B)
 
 # The rest, which takes long: huge archives, many packages, the three fuzzers.

@@ -14,16 +14,20 @@ TESTS_LONG += $(FUZZERS:%=test-%-long)
 $(FUZZERS:%=test-%-long): test-%-long: all
 	@B=$(B) TEST_TIMEOUT=900 tests/run $*-long $(MAKE) --no-print-directory $* SEED=$$(date +%Y%m%d) FUZZ_SECONDS=$(FUZZ_LONG)
 
+# Two of these run at a time: tests that share nothing, measure no time, and count nothing that another process changes. The
+# first ones wait for most of their time, and those behind them compute.
+PARALLEL_TESTS := test-jobs-unlike-ranks $(if $(COVERAGE),,test-races) test-unit-presence test-jobs-exec \
+    $(addprefix test-jobs-,mpi-names namespaces report children)
+TESTS += test-parallel
+.PHONY: test-parallel
+test-parallel: all
+	$(Q)$(MAKE) --no-print-directory $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j2 -O) $(PARALLEL_TESTS)
+
 include tests/architecture/rules.mk
 include tests/unit/rules.mk
 include tests/elf/rules.mk
-include tests/interpose/rules.mk
+include tests/conformance/rules.mk
 include tests/bench/rules.mk
-include tests/differential/rules.mk
-include tests/mpi/rules.mk
-include tests/mpis/rules.mk
-include tests/pythons/rules.mk
-include tests/dl/rules.mk
+include tests/jobs/rules.mk
 include tests/tool/rules.mk
-include tests/faults/rules.mk
-include tests/suites/rules.mk
+include tests/external/rules.mk

@@ -156,12 +156,6 @@ def mpiexec_nodes():
     return lambda *words: call(sharedjob.MPIEXEC_NODES, *words)
 
 
-@pytest.fixture(scope="session")
-def environment():
-    """The directory of a Python environment with mpi4py, numpy and scipy. The first call on a machine builds it: minutes."""
-    return subprocess.check_output([ROOT / "bench/env/make-env"], text=True).strip()
-
-
 @pytest.fixture
 def assert_refused():
     """Asserts that a command with wrong options ends with code 2 and a message that holds `message`, without a traceback."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # tests/bench: the emulated shared file system and the emulated nodes, the commands of bench/, the storm of libraries.
-TESTS += test-sharedfs-state test-sharedfs test-nodes test-make-env test-libstorm
+PARALLEL_TESTS += test-sharedfs-state test-make-env
+TESTS += test-sharedfs test-nodes test-libstorm
 .PHONY: test-sharedfs-state test-sharedfs test-nodes test-make-env test-libstorm
 
 $(B)/tests/sharedfs_state: $(B)/obj/tests/bench/sharedfs_state.o $(B)/obj/bench/emulator/sharedfs/state.o
@@ -26,7 +27,8 @@ test-libstorm:
 	$(Q)B=$(B) tests/run libstorm $(PYTEST) tests/bench/libstorm_test.py
 
 # The commands of bench/.
-TESTS += test-bench-startup test-bench-trace test-bench-model test-bench-bulk
+PARALLEL_TESTS += test-bench-trace test-bench-model
+TESTS += test-bench-startup test-bench-bulk
 .PHONY: test-bench-startup test-bench-trace test-bench-model test-bench-bulk
 
 test-bench-startup: all

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "build_elf.h"
 
 #include <elf.h>
@@ -22,17 +23,17 @@ struct builder {
     size_t n, strings;
 };
 
-static void add(struct builder *builder, int64_t tag, uint64_t value)
+static void build_elf_add(struct builder *builder, int64_t tag, uint64_t value)
 {
     builder->file->entries[builder->n].d_tag = tag;
     builder->file->entries[builder->n++].d_un.d_val = value;
 }
 
-static void add_string(struct builder *builder, int64_t tag, const char *text)
+static void build_elf_add_string(struct builder *builder, int64_t tag, const char *text)
 {
     if (!text)
         return;
-    add(builder, tag, builder->strings);
+    build_elf_add(builder, tag, builder->strings);
     strcpy(builder->file->strings + builder->strings, text);
     builder->strings += strlen(text) + 1;
 }
@@ -62,16 +63,16 @@ size_t build_elf(uint8_t *out, const struct elf_spec *spec)
     struct file file = {0};
     struct builder builder = {&file, 0, 1};
     for (size_t i = 0; i < BUILD_NEEDED_MAX && spec->needed[i]; i++)
-        add_string(&builder, DT_NEEDED, spec->needed[i]);
-    add_string(&builder, DT_SONAME, spec->soname);
-    add_string(&builder, DT_RPATH, spec->rpath);
-    add_string(&builder, DT_RUNPATH, spec->runpath);
-    add_string(&builder, DT_AUXILIARY, spec->auxiliary);
+        build_elf_add_string(&builder, DT_NEEDED, spec->needed[i]);
+    build_elf_add_string(&builder, DT_SONAME, spec->soname);
+    build_elf_add_string(&builder, DT_RPATH, spec->rpath);
+    build_elf_add_string(&builder, DT_RUNPATH, spec->runpath);
+    build_elf_add_string(&builder, DT_AUXILIARY, spec->auxiliary);
     if (spec->flags_1)
-        add(&builder, DT_FLAGS_1, spec->flags_1);
-    add(&builder, DT_STRTAB, offsetof(struct file, strings));
-    add(&builder, DT_STRSZ, builder.strings);
-    add(&builder, DT_NULL, 0);
+        build_elf_add(&builder, DT_FLAGS_1, spec->flags_1);
+    build_elf_add(&builder, DT_STRTAB, offsetof(struct file, strings));
+    build_elf_add(&builder, DT_STRSZ, builder.strings);
+    build_elf_add(&builder, DT_NULL, 0);
     size_t size = offsetof(struct file, strings) + builder.strings;
     fill_headers(&file, builder.n, size);
     memcpy(out, &file, size);
@@ -95,7 +96,7 @@ struct cache_extension {
     uint32_t names[8];
 };
 
-static uint32_t put_string(uint8_t *out, size_t *at, const char *text)
+static uint32_t build_elf_put_string(uint8_t *out, size_t *at, const char *text)
 {
     uint32_t offset = (uint32_t)*at;
     strcpy((char *)out + *at, text);
@@ -110,13 +111,13 @@ static size_t put_old(uint8_t *out)
     return sizeof old;
 }
 
-static struct cache_entry make_entry(uint8_t *out, size_t *at, const struct cache_line *line,
-                                     uint32_t index)
+static struct cache_entry build_elf_make_entry(uint8_t *out, size_t *at,
+                                               const struct cache_line *line, uint32_t index)
 {
     struct cache_entry entry = {.flags = line->flags ? line->flags : CACHE_FLAGS,
                                 .hwcap = line->hwcap};
-    entry.key = put_string(out, at, line->name);
-    entry.value = put_string(out, at, line->path);
+    entry.key = build_elf_put_string(out, at, line->name);
+    entry.value = build_elf_put_string(out, at, line->path);
     if (line->hwcaps)
         entry.hwcap = UINT64_C(1) << 62 | (uint64_t)line->isa_level << 32 | index;
     return entry;
@@ -130,9 +131,9 @@ size_t build_cache(uint8_t *out, const struct cache_line *lines, size_t n, int w
     struct cache_extension extension = {.magic = 0xeaa42174, .count = 1, .tag = 1};
     uint32_t names = 0;
     for (size_t i = 0; i < n; i++) {
-        struct cache_entry entry = make_entry(base, &at, &lines[i], names);
+        struct cache_entry entry = build_elf_make_entry(base, &at, &lines[i], names);
         if (lines[i].hwcaps)
-            extension.names[names++] = put_string(base, &at, lines[i].hwcaps);
+            extension.names[names++] = build_elf_put_string(base, &at, lines[i].hwcaps);
         memcpy(base + sizeof(struct cache_header) + i * sizeof entry, &entry, sizeof entry);
     }
     at = (at + 7) & ~(size_t)7;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * build_elf.h - makes the smallest files that ld.so's search would take for libraries, and
  * ld.so.cache files.

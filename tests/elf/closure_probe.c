@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * closure_probe DSO closure|dlopen TARGET [CALLER]: what the closure says, or what ld.so loads, for
  * one library.

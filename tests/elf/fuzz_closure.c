@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * fuzz_closure.c - fi_closure_compute() on files that mean it ill.
  *
@@ -35,7 +36,7 @@ static void unpack(const uint8_t *data, size_t size, struct memory_files *files)
 }
 
 /* A closure that looks complete has no gaps. */
-static void check(enum fi_closure_status status, const struct fi_closure *closure)
+static void fuzz_closure_check(enum fi_closure_status status, const struct fi_closure *closure)
 {
     if ((status == FI_CLOSURE_OK) != (closure->n_libs > 0))
         abort();
@@ -66,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                          .host = &host,
                                          .source = &source};
     enum fi_closure_status status = fi_closure_compute(&request, &closure);
-    check(status, &closure);
+    fuzz_closure_check(status, &closure);
     fi_closure_free(&closure);
     if (files.still_open)
         abort();

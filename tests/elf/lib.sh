@@ -1,12 +1,13 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # lib.sh - what a rule.sh may use. A rule runs in an empty directory of its own and sets:
 #
 #   target=NAME     what is given to dlopen
 #   expect=LIST     the libraries in the order of their constructors, relative to the directory; or a failure:
-#                   "NOT_FOUND name" or "NOT_ELF path". Without it, ld.so alone is the judge.
+#                   "NOT_FOUND name" or "NOT_ELF path". Without it, it is compared with ld.so alone.
 #   run_env=(...)   the environment, exe_flags=(...) how the executable is linked, caller=PATH who calls dlopen
 #   plain_only=1    where a sanitizer's runtime changes what ld.so does
 #
-# shellcheck disable=SC2034 # the variables are used by run_rules
+# shellcheck disable=SC2034 # the variables are used by run_rule
 
 # lib PATH [GCC-OPTION...]: a library with a constructor, and its file name as SONAME unless soname= is set.
 lib() {

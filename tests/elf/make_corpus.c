@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * make_corpus DIR: writes the seeds for fuzz_closure into a directory that exists.
  */
@@ -39,7 +40,7 @@ static const struct seed seeds[] = {
      1},
 };
 
-static void append(FILE *out, const uint8_t *data, size_t size)
+static void make_corpus_append(FILE *out, const uint8_t *data, size_t size)
 {
     fputc((int)(size & 255), out);
     fputc((int)(size >> 8 & 255), out);
@@ -59,9 +60,10 @@ static int write_seed(const char *dir, const struct seed *seed)
     }
     fputc(5, out);
     for (int i = 0; i < 3; i++)
-        append(out, data, build_elf(data, &seed->files[i]));
-    append(out, data, build_cache(data, lines, sizeof lines / sizeof *lines, seed->with_old_cache));
-    append(out, data, build_elf(data, &(struct elf_spec){.soname = "libd.so"}));
+        make_corpus_append(out, data, build_elf(data, &seed->files[i]));
+    make_corpus_append(
+        out, data, build_cache(data, lines, sizeof lines / sizeof *lines, seed->with_old_cache));
+    make_corpus_append(out, data, build_elf(data, &(struct elf_spec){.soname = "libd.so"}));
     return fclose(out) != 0;
 }
 

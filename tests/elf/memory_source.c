@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "memory_source.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static struct memory_file *find(struct memory_files *files, const char *path)
+static struct memory_file *memory_source_find(struct memory_files *files, const char *path)
 {
     for (size_t i = 0; i < files->n; i++)
         if (strcmp(files->files[i].path, path) == 0)
@@ -12,10 +13,10 @@ static struct memory_file *find(struct memory_files *files, const char *path)
     return NULL;
 }
 
-static int open_file(void *ctx, const char *path, struct fi_elf_bytes *out)
+static int memory_source_open_file(void *ctx, const char *path, struct fi_elf_bytes *out)
 {
     struct memory_files *files = ctx;
-    const struct memory_file *file = find(files, path);
+    const struct memory_file *file = memory_source_find(files, path);
     files->opened++;
     if (!file || file->error)
         return file ? file->error : ENOENT;
@@ -30,17 +31,18 @@ static int open_file(void *ctx, const char *path, struct fi_elf_bytes *out)
     return 0;
 }
 
-static void close_file(void *ctx, struct fi_elf_bytes *bytes)
+static void memory_source_close_file(void *ctx, struct fi_elf_bytes *bytes)
 {
     struct memory_files *files = ctx;
     files->still_open--;
     free(bytes->handle);
 }
 
-static int identity(void *ctx, const char *path, unsigned long *dev, unsigned long *ino)
+static int memory_source_identity(void *ctx, const char *path, unsigned long *dev,
+                                  unsigned long *ino)
 {
     struct memory_files *files = ctx;
-    const struct memory_file *file = find(files, path);
+    const struct memory_file *file = memory_source_find(files, path);
     if (!file)
         return -1;
     *dev = 1;
@@ -48,7 +50,7 @@ static int identity(void *ctx, const char *path, unsigned long *dev, unsigned lo
     return 0;
 }
 
-static int is_dir(void *ctx, const char *path)
+static int memory_source_is_dir(void *ctx, const char *path)
 {
     const struct memory_files *files = ctx;
     size_t length = strlen(path);
@@ -66,7 +68,8 @@ static int is_dir(void *ctx, const char *path)
 
 void memory_source(struct memory_files *files, struct fi_elf_source *out)
 {
-    *out = (struct fi_elf_source){files, open_file, close_file, identity, is_dir};
+    *out = (struct fi_elf_source){files, memory_source_open_file, memory_source_close_file,
+                                  memory_source_identity, memory_source_is_dir};
 }
 
 struct memory_file *memory_add(struct memory_files *files, const char *path, const void *data,

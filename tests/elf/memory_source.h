@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * memory_source.h - a source of files that live in memory, for unit tests and fuzzing.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "probe.h"
 
 #include <dlfcn.h>
@@ -16,7 +17,7 @@ enum { MAX_LOADED = 4096 };
 static fi_closure_compute_fn *compute = NULL;
 static fi_closure_free_fn *release = NULL;
 
-static int open_file(void *ctx, const char *path, struct fi_elf_bytes *out)
+static int probe_open_file(void *ctx, const char *path, struct fi_elf_bytes *out)
 {
     (void)ctx;
     struct stat st;
@@ -33,14 +34,14 @@ static int open_file(void *ctx, const char *path, struct fi_elf_bytes *out)
     return error;
 }
 
-static void close_file(void *ctx, struct fi_elf_bytes *bytes)
+static void probe_close_file(void *ctx, struct fi_elf_bytes *bytes)
 {
     (void)ctx;
     if (bytes->size)
         munmap((void *)bytes->data, bytes->size);
 }
 
-static int identity(void *ctx, const char *path, unsigned long *dev, unsigned long *ino)
+static int probe_identity(void *ctx, const char *path, unsigned long *dev, unsigned long *ino)
 {
     (void)ctx;
     struct stat st;
@@ -51,14 +52,15 @@ static int identity(void *ctx, const char *path, unsigned long *dev, unsigned lo
     return 0;
 }
 
-static int is_dir(void *ctx, const char *path)
+static int probe_is_dir(void *ctx, const char *path)
 {
     (void)ctx;
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-const struct fi_elf_source probe_files = {NULL, open_file, close_file, identity, is_dir};
+const struct fi_elf_source probe_files = {NULL, probe_open_file, probe_close_file, probe_identity,
+                                          probe_is_dir};
 
 #ifdef __SANITIZE_ADDRESS__
 int probe_open(const char *path)
@@ -112,7 +114,7 @@ static struct link_map *first_map(void)
     return _r_debug.r_map;
 }
 
-static size_t collect(struct fi_elf_loaded *loaded)
+static size_t probe_collect(struct fi_elf_loaded *loaded)
 {
     size_t n = 0;
     for (struct link_map *map = first_map(); map && n < MAX_LOADED; map = map->l_next)
@@ -168,7 +170,7 @@ void probe_closure(const char *target, const char *caller, int fd)
         .loaders = loaders,
         .n_loaders = n_loaders,
         .loaded = loaded,
-        .n_loaded = collect(loaded),
+        .n_loaded = probe_collect(loaded),
         .ld_library_path = getenv("LD_LIBRARY_PATH"),
         .cwd = getcwd(cwd, sizeof cwd),
         .source = &probe_files,

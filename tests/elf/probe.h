@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * probe.h - what the closure says about a library, and what ld.so does with it, in the same
  * process.

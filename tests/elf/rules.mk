@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # tests/elf: the dependency closure against ld.so, from memory, and against malformed files.
 
 ELF_T := $(B)/obj/tests/elf
 $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/elf/*.c)): COMPONENT_CPPFLAGS := -Ipreload
 $(ELF_T)/probe.o: COMPONENT_CFLAGS := -fPIC
 
-TESTS += test-elf-unit test-elf-rules test-elf-fuzz
+PARALLEL_TESTS += test-elf-unit test-elf-rules test-elf-fuzz
 .PHONY: test-elf-unit test-elf-rules test-elf-fuzz test-elf-tree fuzz-elf
 
 # In memory
@@ -16,25 +17,24 @@ $(B)/tests/elf/test_closure: $(ELF_T)/test_closure.o $(ELF_T)/memory_source.o $(
 test-elf-unit: $(B)/tests/elf/test_closure
 	@B=$(B) tests/run elf-unit $<
 
-# Against ld.so: a directory a rule. A second namespace cannot hold a sanitizer's runtime, so there the closure is
-# linked in.
+# Against ld.so: a directory a rule.
 ELF_PROBE_OBJS := $(ELF_T)/closure_probe.o $(ELF_T)/probe.o
-$(ELF_PROBE_OBJS): SAN := $(if $(COVERAGE),,$(SAN)) # run_rules links them itself
+$(ELF_PROBE_OBJS): SAN := $(if $(COVERAGE),,$(SAN)) # its tests link them themselves
 test-elf-rules: $(B)/libfastimport-elf.so $(ELF_PROBE_OBJS)
-	@B=$(B) SANITIZE=$(SANITIZE) tests/run elf-rules tests/elf/run_rules $< $(ELF_PROBE_OBJS) $(if $(SANITIZE),$(ELF_OBJS) -lelf $(SAN))
+	@B=$(B) SANITIZE=$(SANITIZE) tests/run elf-rules $(PYTEST) tests/elf/rules_test.py $(if $(RULE),-k $(RULE))
 
 # Against ld.so: every library below a folder. FI_ELF_TREES="venv/lib ..."; by default what Debian's Python has.
-ELF_TREES := $(or $(FI_ELF_TREES),$(wildcard /usr/lib/python3*/lib-dynload /usr/lib/python3/dist-packages))
+export FI_ELF_TREES
 $(B)/tests/elf/libclosure_probe.so: $(ELF_T)/probe.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^
 
 ifeq ($(SANITIZE),) # Python is built without sanitizers
-TESTS += test-elf-tree
+PARALLEL_TESTS += test-elf-tree
 endif
 test-elf-tree: $(B)/tests/elf/libclosure_probe.so $(B)/libfastimport-elf.so
-	@B=$(B) tests/run elf-tree /usr/bin/python3 tests/elf/compare_tree.py $^ $(ELF_TREES)
+	@B=$(B) tests/run elf-tree $(PYTEST) tests/elf/tree_test.py
 
 # Malformed files: a few thousand mutations of the seeds, always with sanitizers. `make fuzz-elf` searches on with
 # libFuzzer (clang, libclang-rt-dev) for FUZZ_SECONDS.

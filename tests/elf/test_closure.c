@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* Unit tests of preload/elf with files in memory; what ld.so itself does is compared in the rules
  * beside this. */
 #include <setjmp.h>
@@ -30,7 +31,7 @@ struct world {
     struct fi_closure closure;
 };
 
-static int setup(void **state)
+static int closure_setup(void **state)
 {
     struct world *world = calloc(1, sizeof *world);
     if (!world)
@@ -47,7 +48,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
+static int closure_teardown(void **state)
 {
     struct world *world = *state;
     int leaked = world->files.still_open != 0;
@@ -56,13 +57,14 @@ static int teardown(void **state)
     return leaked;
 }
 
-static struct memory_file *add(struct world *world, const char *path, const struct elf_spec *spec)
+static struct memory_file *closure_add(struct world *world, const char *path,
+                                       const struct elf_spec *spec)
 {
     uint8_t *bytes = world->bytes[world->files.n];
     return memory_add(&world->files, path, bytes, build_elf(bytes, spec));
 }
 
-#define LIBRARY(world, path, ...) add(world, path, &(struct elf_spec){__VA_ARGS__})
+#define LIBRARY(world, path, ...) closure_add(world, path, &(struct elf_spec){__VA_ARGS__})
 
 static void add_cache(struct world *world, const struct cache_line *lines, size_t n)
 {
@@ -70,7 +72,7 @@ static void add_cache(struct world *world, const struct cache_line *lines, size_
     memory_add(&world->files, "/etc/ld.so.cache", bytes, build_cache(bytes, lines, n, 0));
 }
 
-static enum fi_closure_status compute(struct world *world)
+static enum fi_closure_status compute_closure(struct world *world)
 {
     fi_closure_free(&world->closure);
     return fi_closure_compute(&world->request, &world->closure);
@@ -80,7 +82,7 @@ static enum fi_closure_status compute(struct world *world)
 static void assert_libs(struct world *world, const char *expected)
 {
     char text[4096] = "";
-    assert_int_equal(compute(world), FI_CLOSURE_OK);
+    assert_int_equal(compute_closure(world), FI_CLOSURE_OK);
     for (size_t i = 0; i < world->closure.n_libs; i++) {
         const struct fi_closure_lib *lib = &world->closure.libs[i];
         strcat(text, i ? " " : "");
@@ -93,7 +95,7 @@ static void assert_libs(struct world *world, const char *expected)
 
 static void assert_failure(struct world *world, enum fi_closure_status status, const char *culprit)
 {
-    assert_int_equal(compute(world), status);
+    assert_int_equal(compute_closure(world), status);
     assert_int_equal(world->closure.n_libs, 0);
     assert_string_equal(world->closure.culprit, culprit);
 }
@@ -294,13 +296,13 @@ static void refuses_what_ld_so_refuses(void **state)
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         uint8_t before = bytes[changes[i].at];
         bytes[changes[i].at] = changes[i].value;
-        assert_int_equal(compute(world), changes[i].status);
+        assert_int_equal(compute_closure(world), changes[i].status);
         bytes[changes[i].at] = before;
     }
     assert_libs(world, "/env/liba.so");
     for (size_t size = file->size; size-- > 0;) {
         file->size = size;
-        assert_int_equal(compute(world), FI_CLOSURE_NOT_ELF);
+        assert_int_equal(compute_closure(world), FI_CLOSURE_NOT_ELF);
     }
 }
 
@@ -316,7 +318,7 @@ static void wild_numbers_anywhere(void **state)
         for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
             memcpy(saved, bytes + at, 8);
             memcpy(bytes + at, &numbers[i], 8);
-            enum fi_closure_status status = compute(world);
+            enum fi_closure_status status = compute_closure(world);
             assert_int_equal(status == FI_CLOSURE_OK, world->closure.n_libs > 0);
             memcpy(bytes + at, saved, 8);
         }
@@ -453,7 +455,7 @@ static void broken_caches(void **state)
     assert_int_equal(fi_ldcache_lookup(data, size, "libz.so.1", "", &path), FI_LDCACHE_ABSENT);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, closure_setup, closure_teardown)
 
 int main(void)
 {

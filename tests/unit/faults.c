@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* faults.c - see faults.h */
 #include "faults.h"
 
@@ -39,7 +40,7 @@ void fault_clear(void)
 }
 
 /* 0, or the error of this call. */
-static int fault(enum fault_call call)
+static int faulty_fault(enum fault_call call)
 {
     void (*action)(void) = atomic_load(&faults[call].action);
 
@@ -58,7 +59,7 @@ static int fault(enum fault_call call)
     result __wrap_##name parameters;                                                               \
     result __wrap_##name parameters                                                                \
     {                                                                                              \
-        int error = fault(FAULT_##name);                                                           \
+        int error = faulty_fault(FAULT_##name);                                                    \
                                                                                                    \
         return error != 0 ? error : __real_##name arguments;                                       \
     }
@@ -69,35 +70,36 @@ void *__real_sys_mmap(size_t size, int prot, int flags, int fd, off_t offset);
 void *__wrap_sys_mmap(size_t size, int prot, int flags, int fd, off_t offset);
 void *__wrap_sys_mmap(size_t size, int prot, int flags, int fd, off_t offset)
 {
-    return fault(FAULT_sys_mmap) != 0 ? NULL : __real_sys_mmap(size, prot, flags, fd, offset);
+    return faulty_fault(FAULT_sys_mmap) != 0 ? NULL
+                                             : __real_sys_mmap(size, prot, flags, fd, offset);
 }
 
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_malloc(size_t size)
 {
-    return fault(FAULT_malloc) != 0 ? NULL : __real_malloc(size);
+    return faulty_fault(FAULT_malloc) != 0 ? NULL : __real_malloc(size);
 }
 
 void *__real_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size)
 {
-    return fault(FAULT_calloc) != 0 ? NULL : __real_calloc(n, size);
+    return faulty_fault(FAULT_calloc) != 0 ? NULL : __real_calloc(n, size);
 }
 
 void *__real_realloc(void *at, size_t size);
 void *__wrap_realloc(void *at, size_t size);
 void *__wrap_realloc(void *at, size_t size)
 {
-    return fault(FAULT_realloc) != 0 ? NULL : __real_realloc(at, size);
+    return faulty_fault(FAULT_realloc) != 0 ? NULL : __real_realloc(at, size);
 }
 
 char *__real_strdup(const char *text);
 char *__wrap_strdup(const char *text);
 char *__wrap_strdup(const char *text)
 {
-    return fault(FAULT_strdup) != 0 ? NULL : __real_strdup(text);
+    return faulty_fault(FAULT_strdup) != 0 ? NULL : __real_strdup(text);
 }
 
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(void *),
@@ -107,6 +109,7 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(void *),
                           void *argument)
 {
-    return fault(FAULT_pthread_create) != 0 ? EAGAIN
-                                            : __real_pthread_create(thread, attr, body, argument);
+    return faulty_fault(FAULT_pthread_create) != 0
+               ? EAGAIN
+               : __real_pthread_create(thread, attr, body, argument);
 }

@@ -1,7 +1,7 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * faults.h - failing system calls and allocations, put between the modules and base/sys.c or libc
- * at link time (ld's
- * --wrap; every name of faults.def and of the allocators, see rules.mk).
+ * at link time by ld --wrap: every name of faults.def, and the allocators (rules.mk).
  *
  * fault_arm(): after `skip` calls that pass, the next `times` calls of that function fail with
  * `error` (-errno); the allocators return NULL. Counted over all threads. fault_clear() disarms

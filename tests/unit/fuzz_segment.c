@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Hostile segments: a process that attaches to one, reads every record and writes a bypass must not
  * crash or loop.
@@ -37,7 +38,7 @@ static uint32_t offsets[MOST_RECORDS];
 static size_t n_records;
 static unsigned long inputs, attached, found;
 
-static void remove_file(void)
+static void fuzz_segment_remove_file(void)
 {
     unlink(file);
 }
@@ -55,20 +56,20 @@ static void say_what_was_judged(void)
     if (inputs > FEW_INPUTS && !judged()) {
         fprintf(stderr, "FAIL: fewer than %d%% were attached to, or no record was found\n",
                 LEAST_ATTACHED);
-        remove_file();
+        fuzz_segment_remove_file();
         fflush(NULL);
         _exit(1);
     }
 }
 
 /* A segment just large enough, so that a record at its end can reach out of it. */
-static void prepare(void)
+static void fuzz_segment_prepare(void)
 {
     struct segment s;
     size_t header;
 
     close(mkstemp(file));
-    atexit(remove_file);
+    atexit(fuzz_segment_remove_file);
     atexit(say_what_was_judged);
     unlink(file);
     if (segment_create(&s, file, 16 << 20, 1, NONCE) != 0) {
@@ -103,7 +104,7 @@ struct input {
     size_t left;
 };
 
-static uint32_t take(struct input *in, size_t n)
+static uint32_t fuzz_segment_take(struct input *in, size_t n)
 {
     uint32_t value = 0;
 
@@ -113,17 +114,17 @@ static uint32_t take(struct input *in, size_t n)
     return value;
 }
 
-static void put(size_t at, struct input *in)
+static void fuzz_segment_put(size_t at, struct input *in)
 {
-    size_t n = take(in, 1) % 8 + 1;
+    size_t n = fuzz_segment_take(in, 1) % 8 + 1;
 
     for (size_t i = 0; i < n && at + i < size; i++) {
-        shared[at + i] = (char)take(in, 1);
+        shared[at + i] = (char)fuzz_segment_take(in, 1);
     }
 }
 
 /* Seals a record as its maker would, if its lengths lie in the segment. */
-static void seal(struct record *r, size_t room)
+static void fuzz_segment_seal(struct record *r, size_t room)
 {
     if (record_size_for(r->path_length, r->payload_size) <= room && r->payload_size < room) {
         r->size = record_size_for(r->path_length, r->payload_size);
@@ -135,34 +136,35 @@ static void seal(struct record *r, size_t room)
 static void change(struct input *in)
 {
     struct segment_header *h = (void *)shared;
-    uint32_t at = offsets[take(in, 1) % n_records];
+    uint32_t at = offsets[fuzz_segment_take(in, 1) % n_records];
     struct record *r = (void *)(shared + at);
 
-    switch (take(in, 1) % 8) {
+    switch (fuzz_segment_take(in, 1) % 8) {
     case 0:
-        put(at + take(in, 1) % 64, in);
+        fuzz_segment_put(at + fuzz_segment_take(in, 1) % 64, in);
         break;
     case 1:
     case 2:
-        put(at + 8 + take(in, 2) % 600, in);
-        seal(r, size - at);
+        fuzz_segment_put(at + 8 + fuzz_segment_take(in, 2) % 600, in);
+        fuzz_segment_seal(r, size - at);
         break;
     case 3:
-        put(at + 8 + take(in, 1) % 32, in);
-        seal(r, size - at);
+        fuzz_segment_put(at + 8 + fuzz_segment_take(in, 1) % 32, in);
+        fuzz_segment_seal(r, size - at);
         h->buckets[r->hash % SEGMENT_BUCKETS] = at / 8;
         break;
     case 4:
-        r->next = take(in, 4) % (uint32_t)(size / 4);
+        r->next = fuzz_segment_take(in, 4) % (uint32_t)(size / 4);
         break;
     case 5:
-        h->buckets[r->hash % SEGMENT_BUCKETS] = (uint32_t)((size - take(in, 1) * 8) / 8);
+        h->buckets[r->hash % SEGMENT_BUCKETS] =
+            (uint32_t)((size - fuzz_segment_take(in, 1) * 8) / 8);
         break;
     case 6:
-        put(take(in, 1) % offsetof(struct segment_header, claims), in);
+        fuzz_segment_put(fuzz_segment_take(in, 1) % offsetof(struct segment_header, claims), in);
         break;
     default:
-        put(size - take(in, 1) - 1, in);
+        fuzz_segment_put(size - fuzz_segment_take(in, 1) - 1, in);
     }
 }
 
@@ -210,7 +212,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     struct segment s;
 
     if (image == NULL) {
-        prepare();
+        fuzz_segment_prepare();
     }
     memcpy(shared, image, size);
     while (in.left > 0) {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # tests/unit: every module of preload/ without the constructor and the wrappers, with cmocka; faults by ld's --wrap.
 
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
@@ -5,7 +6,7 @@ UNIT_OBJ := $(B)/obj/tests/unit
 UNIT_FAULTS := $(shell awk -F', ' '/^X/ {print $$2}' tests/unit/faults.def) \
     sys_mmap malloc calloc realloc strdup pthread_create
 
-TESTS += $(UNIT_TESTS:%=test-unit-%)
+PARALLEL_TESTS += $(filter-out $(PARALLEL_TESTS),$(UNIT_TESTS:%=test-unit-%))
 .PHONY: $(UNIT_TESTS:%=test-unit-%) test-unit
 test-unit: $(UNIT_TESTS:%=test-unit-%)
 
@@ -52,7 +53,7 @@ $(B)/tests/unit/fuzz_segment: $(SEGMENT_FUZZ_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ -pthread
 
-TESTS += test-fuzz-segment
+PARALLEL_TESTS += test-fuzz-segment
 .PHONY: test-fuzz-segment fuzz-segment
 test-fuzz-segment: $(B)/tests/unit/fuzz_segment
 	@B=$(B) TEST_TIMEOUT=120 tests/run fuzz-segment $< $(SEGMENT_SECONDS)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* samples.c - see samples.h */
 #include "samples.h"
 

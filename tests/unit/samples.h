@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * samples.h - one sound record of each kind, in memory of its exact size, and a use of all that a
  * record holds.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * scratch.h - what every unit test needs: a private directory, files in it, what was written to
  * standard error.

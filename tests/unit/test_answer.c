@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* answer/directory, answer/library, report: from records to what a call returns, and the last word
  * of a job. */
 #include "scratch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* base: paths as strings, the link map, the log, system calls. */
 #include "scratch.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* config: every variable, good values and bad ones. */
 #include "scratch.h"
 
@@ -19,7 +20,7 @@ const char *__lsan_default_suppressions(void)
 static char warnings[4096];
 static int n_warnings;
 
-static void note(const char *sentence)
+static void config_note(const char *sentence)
 {
     strncat(warnings, sentence, sizeof warnings - strlen(warnings) - 1);
     n_warnings++;
@@ -31,7 +32,7 @@ static const char *const variables[] = {
     "FASTIMPORT_JOIN_MS", "FASTIMPORT_IDLE_MS",  "FASTIMPORT_PLAN",    "FASTIMPORT_REPORT",
     "FASTIMPORT_LOG",     "FASTIMPORT_LOG_FILE"};
 
-static int forget(void **state)
+static int config_forget(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
@@ -42,13 +43,13 @@ static int forget(void **state)
     return 0;
 }
 
-static struct fi_config load(const char *name, const char *value)
+static struct fi_config read_config(const char *name, const char *value)
 {
     struct fi_config c;
 
-    forget(NULL);
+    config_forget(NULL);
     setenv(name, value, 1);
-    config_load(&c, note);
+    config_load(&c, config_note);
     return c;
 }
 
@@ -57,7 +58,7 @@ static void has_defaults(void **state)
     struct fi_config c;
 
     (void)state;
-    config_load(&c, note);
+    config_load(&c, config_note);
     assert_true(c.enabled);
     assert_int_equal(c.fs, FI_FS_NETWORK);
     assert_string_equal(c.dir, "/dev/shm");
@@ -78,31 +79,31 @@ static void has_defaults(void **state)
 static void takes_good_values(void **state)
 {
     (void)state;
-    assert_false(load("FASTIMPORT", "0").enabled);
-    assert_true(load("FASTIMPORT", "1").enabled);
-    assert_string_equal(load("FASTIMPORT_PATH", "/a:/b").path, "/a:/b");
-    assert_string_equal(load("FASTIMPORT_EXCLUDE", "/x").exclude, "/x");
-    assert_int_equal(load("FASTIMPORT_FS", "all").fs, FI_FS_ALL);
-    assert_int_equal(load("FASTIMPORT_FS", "net").fs, FI_FS_NETWORK);
-    assert_string_equal(load("FASTIMPORT_DIR", "/tmp").dir, "/tmp");
-    assert_int_equal(load("FASTIMPORT_MAX_FILE", "100").max_file, 100);
-    assert_int_equal(load("FASTIMPORT_MAX_FILE", "3k").max_file, 3 << 10);
-    assert_int_equal(load("FASTIMPORT_MAX_FILE", "3K").max_file, 3 << 10);
-    assert_int_equal(load("FASTIMPORT_MAX_FILE", "5M").max_file, 5 << 20);
-    assert_int_equal(load("FASTIMPORT_MAX_FILE", "7G").max_file, 7ULL << 30);
-    assert_int_equal(load("FASTIMPORT_MAX_FILE", "1T").max_file, 1ULL << 40);
-    assert_string_equal(load("FASTIMPORT_MPI", "libmpi.so").mpi, "libmpi.so");
-    assert_int_equal(load("FASTIMPORT_WAIT_MS", "1").wait_ms, 1);
-    assert_int_equal(load("FASTIMPORT_JOIN_MS", "2").join_ms, 2);
-    assert_int_equal(load("FASTIMPORT_IDLE_MS", "3").idle_ms, 3);
-    assert_string_equal(load("FASTIMPORT_PLAN", "off").plan, "off");
-    assert_string_equal(load("FASTIMPORT_REPORT", "stderr").report, "stderr");
-    assert_int_equal(load("FASTIMPORT_LOG", "error").log, LOG_ERROR);
-    assert_int_equal(load("FASTIMPORT_LOG", "info").log, LOG_INFO);
-    assert_int_equal(load("FASTIMPORT_LOG", "debug").log, LOG_DEBUG);
-    assert_string_equal(load("FASTIMPORT_LOG_FILE", "log.%r").log_file, "log.%r");
+    assert_false(read_config("FASTIMPORT", "0").enabled);
+    assert_true(read_config("FASTIMPORT", "1").enabled);
+    assert_string_equal(read_config("FASTIMPORT_PATH", "/a:/b").path, "/a:/b");
+    assert_string_equal(read_config("FASTIMPORT_EXCLUDE", "/x").exclude, "/x");
+    assert_int_equal(read_config("FASTIMPORT_FS", "all").fs, FI_FS_ALL);
+    assert_int_equal(read_config("FASTIMPORT_FS", "net").fs, FI_FS_NETWORK);
+    assert_string_equal(read_config("FASTIMPORT_DIR", "/tmp").dir, "/tmp");
+    assert_int_equal(read_config("FASTIMPORT_MAX_FILE", "100").max_file, 100);
+    assert_int_equal(read_config("FASTIMPORT_MAX_FILE", "3k").max_file, 3 << 10);
+    assert_int_equal(read_config("FASTIMPORT_MAX_FILE", "3K").max_file, 3 << 10);
+    assert_int_equal(read_config("FASTIMPORT_MAX_FILE", "5M").max_file, 5 << 20);
+    assert_int_equal(read_config("FASTIMPORT_MAX_FILE", "7G").max_file, 7ULL << 30);
+    assert_int_equal(read_config("FASTIMPORT_MAX_FILE", "1T").max_file, 1ULL << 40);
+    assert_string_equal(read_config("FASTIMPORT_MPI", "libmpi.so").mpi, "libmpi.so");
+    assert_int_equal(read_config("FASTIMPORT_WAIT_MS", "1").wait_ms, 1);
+    assert_int_equal(read_config("FASTIMPORT_JOIN_MS", "2").join_ms, 2);
+    assert_int_equal(read_config("FASTIMPORT_IDLE_MS", "3").idle_ms, 3);
+    assert_string_equal(read_config("FASTIMPORT_PLAN", "off").plan, "off");
+    assert_string_equal(read_config("FASTIMPORT_REPORT", "stderr").report, "stderr");
+    assert_int_equal(read_config("FASTIMPORT_LOG", "error").log, LOG_ERROR);
+    assert_int_equal(read_config("FASTIMPORT_LOG", "info").log, LOG_INFO);
+    assert_int_equal(read_config("FASTIMPORT_LOG", "debug").log, LOG_DEBUG);
+    assert_string_equal(read_config("FASTIMPORT_LOG_FILE", "log.%r").log_file, "log.%r");
     assert_int_equal(n_warnings, 0);
-    assert_true(load("FASTIMPORT", "").enabled); /* empty is unset */
+    assert_true(read_config("FASTIMPORT", "").enabled); /* empty is unset */
     assert_int_equal(n_warnings, 0);
 }
 
@@ -133,7 +134,7 @@ static void names_a_bad_value_once(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char expected[256];
-        struct fi_config c = load(cases[i].variable, cases[i].value);
+        struct fi_config c = read_config(cases[i].variable, cases[i].value);
         struct fi_config defaults;
 
         snprintf(expected, sizeof expected, "%s=%s is not ", cases[i].variable, cases[i].value);
@@ -141,7 +142,7 @@ static void names_a_bad_value_once(void **state)
         snprintf(expected, sizeof expected, "; using %s", cases[i].used);
         assert_non_null(strstr(warnings, expected));
         assert_int_equal(n_warnings, 1);
-        forget(NULL);
+        config_forget(NULL);
         config_load(&defaults, NULL);
         assert_memory_equal(&c, &defaults, sizeof c);
     }
@@ -165,7 +166,7 @@ static void survives_without_memory(void **state)
     (void)state;
     setenv("FASTIMPORT_DIR", "/somewhere", 1);
     fault_arm(FAULT_strdup, 1, 0, ALWAYS);
-    config_load(&c, note);
+    config_load(&c, config_note);
     fault_clear();
     assert_string_equal(c.dir, "/dev/shm");
     assert_int_equal(n_warnings, 1);
@@ -194,22 +195,22 @@ static void names_what_is_no_setting(void **state)
     char *many[100];
 
     (void)state;
-    config_name_unknown(good, note);
+    config_name_unknown(good, config_note);
     assert_int_equal(n_warnings, 0);
-    config_name_unknown(bad, note);
+    config_name_unknown(bad, config_note);
     assert_int_equal(n_warnings, 1);
     assert_string_equal(warnings, "not a setting of fastimport: "
                                   "FASTIMPORT_RAPORT (did you mean FASTIMPORT_REPORT?), "
                                   "FASTIMPORT_path (did you mean FASTIMPORT_PATH?), "
                                   "FASTIMPORT_MAXFILE (did you mean FASTIMPORT_MAX_FILE?), "
                                   "FASTIMPORT_X, FASTIMPORT_");
-    forget(NULL);
+    config_forget(NULL);
     memset(long_name + 11, 'x', sizeof long_name - 12);
     for (size_t i = 0; i < 99; i++) {
         many[i] = long_name;
     }
     many[99] = NULL;
-    config_name_unknown(many, note);
+    config_name_unknown(many, config_note);
     assert_int_equal(n_warnings, 1);
     assert_true(strlen(warnings) > 500 && strlen(warnings) < 1000);
 }
@@ -233,13 +234,13 @@ static void expands_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(has_defaults, forget),
-        cmocka_unit_test_setup(takes_good_values, forget),
-        cmocka_unit_test_setup(names_a_bad_value_once, forget),
-        cmocka_unit_test_setup(is_silent_when_told, forget),
-        cmocka_unit_test_setup(survives_without_memory, forget),
-        cmocka_unit_test_setup(names_what_is_no_setting, forget),
-        cmocka_unit_test_setup(expands_names, forget),
+        cmocka_unit_test_setup(has_defaults, config_forget),
+        cmocka_unit_test_setup(takes_good_values, config_forget),
+        cmocka_unit_test_setup(names_a_bad_value_once, config_forget),
+        cmocka_unit_test_setup(is_silent_when_told, config_forget),
+        cmocka_unit_test_setup(survives_without_memory, config_forget),
+        cmocka_unit_test_setup(names_what_is_no_setting, config_forget),
+        cmocka_unit_test_setup(expands_names, config_forget),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

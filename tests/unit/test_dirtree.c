@@ -11,7 +11,7 @@
 
 #include "base/dirtree.h"
 
-static void make_tree(void)
+static void dirtree_make(void)
 {
     assert_int_equal(mkdir(scratch_path("tree"), 0700), 0);
     assert_int_equal(mkdir(scratch_path("tree/sub"), 0700), 0);
@@ -25,7 +25,7 @@ static int as_nobody_remove(void *unused)
         (chown(scratch(), 65534, 65534) != 0 || setgid(65534) != 0 || setuid(65534) != 0)) {
         return 1;
     }
-    make_tree();
+    dirtree_make();
     if (chmod(scratch_path("tree/sub"), 0) != 0 || chmod(scratch_path("tree"), 0500) != 0) {
         return 2;
     }
@@ -44,7 +44,7 @@ static int mount_stays(void *unused)
     char failed[DIRTREE_NAME] = "";
 
     (void)unused;
-    make_tree();
+    dirtree_make();
     scratch_text("tree/other", "x");
     if (mkdir(scratch_path("tree/mounted"), 0700) != 0 ||
         mount("none", scratch_path("tree/mounted"), "tmpfs", 0, NULL) != 0) {

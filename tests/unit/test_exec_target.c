@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* successor: which program does exec start, and will ld.so preload us there? This program stands
  * for the library. */
 #include "scratch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* service/farewell, cache/left, report/libraries: what a node tells at its end, and what the report
  * makes of it. */
 #include "scratch.h"
@@ -17,7 +18,7 @@ static struct segment segment;
 static char *message;
 static size_t message_size;
 
-static int setup(void **state)
+static int exit_stats_setup(void **state)
 {
     if (scratch_setup(state) != 0 ||
         segment_create(&segment, scratch_path("index"), CAPACITY, RANKS, 1) != 0) {
@@ -39,14 +40,14 @@ static int setup(void **state)
     return message == NULL ? -1 : 0;
 }
 
-static int teardown(void **state)
+static int exit_stats_teardown(void **state)
 {
     free(message);
     segment_detach(&segment);
     return scratch_teardown(state);
 }
 
-static struct exit_stats note_change(void)
+static struct exit_stats exit_stats_note_change(void)
 {
     struct exit_stats f;
 
@@ -64,7 +65,7 @@ static void tells_counters_and_libraries(void **state)
     unserved_note(&segment, "/a/libx.so", "why");
     unserved_note(&segment, "/a/libx.so", "another reason");
     unserved_note(&segment, "/a/liby.so", "");
-    f = note_change();
+    f = exit_stats_note_change();
     assert_int_equal(f.n_counters, RANKS);
     assert_int_equal(f.counters[2].lookups, 42);
     assert_true(f.knows_plan);
@@ -81,7 +82,7 @@ static void an_unfinished_record_hides_nothing(void **state)
     (void)state;
     assert_non_null(segment_allocate(&segment, 1, 0));
     unserved_note(&segment, "/a/libx.so", "why");
-    f = note_change();
+    f = exit_stats_note_change();
     assert_true(f.knows_plan);
     assert_int_equal(f.unserved_size, sizeof "/a/libx.so\0why");
 }
@@ -99,7 +100,7 @@ static void more_than_fits_is_counted(void **state)
         snprintf(name, sizeof name, "/a/directory/with/a/long/name/lib%d.so", i);
         unserved_note(&segment, name, "a reason");
     }
-    f = note_change();
+    f = exit_stats_note_change();
     report_libraries_add(&libraries, f.unserved, f.unserved_size, f.unserved_omitted);
     assert_true(f.unserved_omitted > 0 && libraries.n > 100);
     assert_int_equal(libraries.n + libraries.omitted, MANY);
@@ -149,7 +150,7 @@ static void what_makes_no_sense_is_refused(void **state)
 
     (void)state;
     unserved_note(&segment, "/a/libx.so", "why");
-    note_change();
+    exit_stats_note_change();
     for (size_t size = 0; size < message_size; size++) {
         struct report_libraries libraries = {0};
         char *cut = malloc(size + 1);
@@ -189,13 +190,13 @@ static void what_was_used_of_the_plan_is_marked(void **state)
 
     (void)state;
     record_mark_used(r);
-    note_change();
+    exit_stats_note_change();
     __atomic_fetch_and((uint8_t *)&r->flags, (uint8_t)~RECORD_USED, __ATOMIC_RELAXED);
     assert_true(exit_stats_read(&segment, message, message_size, &(struct exit_stats){0}));
     assert_true((record_flags(r) & RECORD_USED) != 0);
 }
 
-#define farewell_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define farewell_test(f) cmocka_unit_test_setup_teardown(f, exit_stats_setup, exit_stats_teardown)
 
 int main(void)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* base/file: what is written for the user, where somebody has put something else in its place. */
 #include "scratch.h"
 
@@ -44,12 +45,12 @@ static mode_t mode_of(const char *name)
     return st.st_mode;
 }
 
-static int put(const char *name, const char *text)
+static int put_file(const char *name, const char *text)
 {
     return file_put(scratch_path(name), text, strlen(text), 0644);
 }
 
-static int replace(const char *name, const char *text)
+static int replace_file(const char *name, const char *text)
 {
     return file_replace(scratch_path(name), text, strlen(text), 0600);
 }
@@ -59,11 +60,11 @@ static void replaces_a_file_whole(void **state)
     mode_t before = umask(027);
 
     (void)state;
-    assert_int_equal(put("r", "first, and longer"), 0);
+    assert_int_equal(put_file("r", "first, and longer"), 0);
     assert_int_equal(mode_of("r"), S_IFREG | 0640);
-    assert_int_equal(put("r", "second"), 0);
+    assert_int_equal(put_file("r", "second"), 0);
     assert_text("r", "second");
-    assert_int_equal(replace("p", "plan"), 0);
+    assert_int_equal(replace_file("p", "plan"), 0);
     assert_int_equal(mode_of("p"), S_IFREG | 0600);
     assert_int_equal(scratch_count("."), 2); /* nothing beside them */
     umask(before);
@@ -79,9 +80,9 @@ static void follows_no_link(void **state)
     assert_int_equal(symlink(scratch_path("victim"), scratch_path("soft")), 0);
     assert_int_equal(symlink(scratch_path("none"), scratch_path("dangling")), 0);
     assert_int_equal(link(scratch_path("victim"), scratch_path("hard")), 0);
-    assert_int_equal(put("soft", "report"), 0);
-    assert_int_equal(put("dangling", "report"), 0);
-    assert_int_equal(replace("hard", "plan"), 0);
+    assert_int_equal(put_file("soft", "report"), 0);
+    assert_int_equal(put_file("dangling", "report"), 0);
+    assert_int_equal(replace_file("hard", "plan"), 0);
     assert_text("victim", "precious");
     assert_int_equal(mode_of("soft"), S_IFREG | 0644);
     assert_false(scratch_has("none"));
@@ -96,13 +97,13 @@ static void leaves_alone_what_is_no_file(void **state)
     assert_int_equal(mkdir(scratch_path("directory"), 0755), 0);
     assert_int_equal(mkfifo(scratch_path("fifo"), 0644), 0);
     assert_int_equal(symlink("fifo", scratch_path("link")), 0);
-    assert_int_equal(put("directory", "x"), -EINVAL);
-    assert_int_equal(replace("directory", "x"), -EINVAL);
-    assert_int_equal(replace("fifo", "x"), -EINVAL);
-    assert_int_equal(replace("link", "x"), -EINVAL);
+    assert_int_equal(put_file("directory", "x"), -EINVAL);
+    assert_int_equal(replace_file("directory", "x"), -EINVAL);
+    assert_int_equal(replace_file("fifo", "x"), -EINVAL);
+    assert_int_equal(replace_file("link", "x"), -EINVAL);
     assert_int_equal(file_replace("/proc/self/fd/1", "x", 1, 0600), -EINVAL);
-    assert_int_equal(put("fifo", "x"), -ENXIO); /* at once, without a reader */
-    assert_int_equal(put("none/x", "x"), -ENOENT);
+    assert_int_equal(put_file("fifo", "x"), -ENXIO); /* at once, without a reader */
+    assert_int_equal(put_file("none/x", "x"), -ENOENT);
     assert_true(S_ISFIFO(mode_of("fifo")));
     assert_true(S_ISLNK(mode_of("link")));
     assert_int_equal(scratch_count("."), 3);
@@ -118,7 +119,7 @@ static void writes_to_what_takes_a_stream(void **state)
     (void)state;
     assert_int_equal(mkfifo(scratch_path("fifo"), 0644), 0);
     reader = open(scratch_path("fifo"), O_RDONLY | O_NONBLOCK);
-    assert_int_equal(put("fifo", "to it"), 0);
+    assert_int_equal(put_file("fifo", "to it"), 0);
     assert_int_equal(read(reader, text, sizeof text), 5);
     assert_string_equal(text, "to it");
     close(reader);
@@ -177,8 +178,8 @@ static void a_device_stays_a_device(void **state)
     if (mknod(scratch_path("null"), S_IFCHR | 0666, makedev(1, 3)) != 0) {
         skip();
     }
-    assert_int_equal(put("null", "x"), 0);
-    assert_int_equal(replace("null", "x"), -EINVAL);
+    assert_int_equal(put_file("null", "x"), 0);
+    assert_int_equal(replace_file("null", "x"), -EINVAL);
     assert_true(S_ISCHR(mode_of("null")));
 }
 
@@ -228,27 +229,27 @@ static void what_is_somebody_elses_is_replaced(void **state)
     assert_int_equal(chown(scratch_path("fifo"), SOMEBODY, SOMEBODY), 0);
     assert_int_equal(symlink("/dev/null", scratch_path("link")), 0);
     assert_int_equal(lchown(scratch_path("link"), SOMEBODY, SOMEBODY), 0);
-    assert_int_equal(put("fifo", "report"), 0);
+    assert_int_equal(put_file("fifo", "report"), 0);
     assert_text("fifo", "report");
-    assert_int_equal(put("link", "report"), 0);
+    assert_int_equal(put_file("link", "report"), 0);
     assert_text("link", "report");
 }
 
 static void a_fault_leaves_the_old_one(void **state)
 {
     (void)state;
-    assert_int_equal(put("r", "old"), 0);
+    assert_int_equal(put_file("r", "old"), 0);
     fault_arm(FAULT_sys_write, -ENOSPC, 0, 1);
-    assert_int_equal(put("r", "new"), -ENOSPC);
+    assert_int_equal(put_file("r", "new"), -ENOSPC);
     fault_arm(FAULT_sys_rename, -EACCES, 0, 1);
-    assert_int_equal(put("r", "new"), -EACCES);
+    assert_int_equal(put_file("r", "new"), -EACCES);
     fault_arm(FAULT_sys_open, -EMFILE, 0, 1);
-    assert_int_equal(put("r", "new"), -EMFILE);
+    assert_int_equal(put_file("r", "new"), -EMFILE);
     assert_text("r", "old");
     assert_int_equal(scratch_count("."), 1);
 }
 
-static int append(const char *name)
+static int file_append(const char *name)
 {
     int fd = file_open_to_append(scratch_path(name), 0644);
 
@@ -266,11 +267,11 @@ static void appends(void **state)
     (void)state;
     scratch_text("log", "before\n");
     assert_int_equal(symlink("log", scratch_path("mine")), 0);
-    assert_int_equal(append("log"), 0);
-    assert_int_equal(append("mine"), 0);
+    assert_int_equal(file_append("log"), 0);
+    assert_int_equal(file_append("mine"), 0);
     assert_text("log", "before\nline\nline\n");
     assert_int_equal(mkfifo(scratch_path("fifo"), 0644), 0);
-    assert_int_equal(append("fifo"), -ENXIO);
+    assert_int_equal(file_append("fifo"), -ENXIO);
     capture_begin();
     fd = file_open_to_append("/dev/stderr", 0644);
     assert_int_equal(write(fd, "said", 4), 4);
@@ -289,7 +290,7 @@ static void appends_behind_no_planted_link(void **state)
     scratch_text("victim", "precious");
     assert_int_equal(symlink("victim", scratch_path("planted")), 0);
     assert_int_equal(lchown(scratch_path("planted"), SOMEBODY, SOMEBODY), 0);
-    assert_int_equal(append("planted"), -ELOOP);
+    assert_int_equal(file_append("planted"), -ELOOP);
     assert_text("victim", "precious");
 }
 
@@ -298,12 +299,12 @@ static void appends_to_no_planted_file(void **state)
     (void)state;
     scratch_text("mine", "precious");
     assert_int_equal(link(scratch_path("mine"), scratch_path("log")), 0);
-    assert_int_equal(append("log"), -EPERM);
+    assert_int_equal(file_append("log"), -EPERM);
     assert_text("mine", "precious");
     needs_root();
     scratch_text("theirs", "");
     assert_int_equal(chown(scratch_path("theirs"), SOMEBODY, SOMEBODY), 0);
-    assert_int_equal(append("theirs"), -EPERM);
+    assert_int_equal(file_append("theirs"), -EPERM);
     assert_text("theirs", "");
 }
 

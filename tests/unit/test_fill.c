@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * fill: ranks of a node and a root in one process. A thread plays the leader and the root: it
  * answers by the stream, by request, late, or not at all.
@@ -24,7 +25,7 @@ static struct node_cache node;
 static struct fill asker;
 static struct fill root;
 
-static int setup(void **state)
+static int fill_setup(void **state)
 {
     if (scratch_setup(state) != 0 || node_create(&node, scratch(), 2) != 0) {
         return -1;
@@ -36,14 +37,14 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
+static int fill_teardown(void **state)
 {
     segment_detach(&node.index);
     protected_fd_close(node.lock);
     return scratch_teardown(state);
 }
 
-static struct fi_query query(const char *name)
+static struct fi_query fill_query(const char *name)
 {
     const char *path = scratch_path(name);
 
@@ -78,7 +79,7 @@ static const struct record *get_with(void (*play)(const struct fi_query *), cons
                                      int *seen, enum fallback_reason *why)
 {
     struct leader leader = {.play = play};
-    struct fi_query q = query(name);
+    struct fi_query q = fill_query(name);
     const struct record *r;
     pthread_t thread;
 
@@ -119,7 +120,7 @@ static void end_the_service(const struct fi_query *q)
 
 static void the_root_looks_itself(void **state)
 {
-    struct fi_query q = query("file");
+    struct fi_query q = fill_query("file");
     enum fallback_reason why;
     const struct record *r = fill_get(&root, &q, NULL, &why);
 
@@ -130,7 +131,7 @@ static void the_root_looks_itself(void **state)
     assert_false(segment_claimed(&node.index, q.hash));
     assert_ptr_equal(fill_get(&root, &q, NULL, &why), r);
     atomic_store(&node.index.header->state, SERVICE_ENDED);
-    q = query("later");
+    q = fill_query("later");
     assert_int_equal(fill_get(&root, &q, NULL, &why)->flags & RECORD_LOCAL, RECORD_LOCAL);
 }
 
@@ -143,7 +144,7 @@ static void *stream_soon(void *q)
 
 static void what_the_stream_brings_is_not_asked_for(void **state)
 {
-    struct fi_query q = query("file");
+    struct fi_query q = fill_query("file");
     enum fallback_reason why;
     pthread_t thread;
     char path[4096];
@@ -172,7 +173,7 @@ static void *read_claimed_soon(void *q)
 
 static void a_listing_that_comes_first_is_returned(void **state)
 {
-    struct fi_query q = query("missing");
+    struct fi_query q = fill_query("missing");
     struct fi_query listing = query_make(RECORD_LIST, 0, scratch(), strlen(scratch()));
     enum fallback_reason why;
     const struct record *r;
@@ -190,7 +191,7 @@ static void a_listing_that_comes_first_is_returned(void **state)
 
 static void the_root_waits_for_a_listing_that_is_being_read(void **state)
 {
-    struct fi_query q = query("missing");
+    struct fi_query q = fill_query("missing");
     struct fi_query listing = query_make(RECORD_LIST, 0, scratch(), strlen(scratch()));
     enum fallback_reason why;
     pthread_t thread;
@@ -198,9 +199,9 @@ static void the_root_waits_for_a_listing_that_is_being_read(void **state)
     (void)state;
     assert_int_equal(fill_get(&root, &q, &listing, &why)->kind, RECORD_STAT); /* nobody reads it */
     assert_true(segment_claim(&node.index, listing.hash));
-    q = query("missing, too");
+    q = fill_query("missing, too");
     assert_int_equal(fill_get(&root, &q, &listing, &why)->kind, RECORD_STAT); /* the bound */
-    q = query("missing as well");
+    q = fill_query("missing as well");
     assert_int_equal(pthread_create(&thread, NULL, read_claimed_soon, &listing), 0);
     assert_int_equal(fill_get(&root, &q, &listing, &why)->kind, RECORD_LIST);
     pthread_join(thread, NULL);
@@ -286,7 +287,7 @@ static void many_that_want_the_same_ask_once(void **state)
 {
     struct crowd crowd[8] = {{0}};
     struct leader leader = {.play = answer_after_signs_of_life};
-    struct fi_query q = query("file");
+    struct fi_query q = fill_query("file");
     pthread_t thread;
 
     (void)state;
@@ -309,7 +310,7 @@ static void many_that_want_the_same_ask_once(void **state)
 /* The claim of a process that was killed while it looked something up. */
 static void a_dead_holder_of_a_claim_is_passed_by(void **state)
 {
-    struct fi_query q = query("file");
+    struct fi_query q = fill_query("file");
     enum fallback_reason why;
     int64_t start = sys_now_ns();
 
@@ -317,13 +318,13 @@ static void a_dead_holder_of_a_claim_is_passed_by(void **state)
     assert_true(segment_claim(&node.index, q.hash));
     assert_non_null(fill_get(&root, &q, NULL, &why));
     assert_in_range(sys_now_ns() - start, (int64_t)WAIT_MS * MS / 2, 10LL * WAIT_MS * MS);
-    q = query("other");
+    q = fill_query("other");
     assert_true(
         segment_claim(&node.index, q.hash + SEGMENT_CLAIMS)); /* another key in the same place */
     start = sys_now_ns();
     assert_non_null(fill_get(&root, &q, NULL, &why));
     assert_in_range(sys_now_ns() - start, 0, (int64_t)WAIT_MS * MS / 2);
-    q = query("file2");
+    q = fill_query("file2");
     assert_true(segment_claim(&node.index, q.hash));
     fill_for_others(&root, &q, RECORD_BY_REQUEST); /* under way: nothing to do */
     assert_null(segment_find(&node.index, &q));
@@ -331,7 +332,7 @@ static void a_dead_holder_of_a_claim_is_passed_by(void **state)
 
 static void a_full_index_is_a_reason(void **state)
 {
-    struct fi_query q = query("file");
+    struct fi_query q = fill_query("file");
     enum fallback_reason why;
 
     (void)state;
@@ -346,8 +347,8 @@ static void a_full_index_is_a_reason(void **state)
 
 static void a_full_ring_is_no_end(void **state)
 {
-    struct fi_query filler = query("filler");
-    struct fi_query q = query("file");
+    struct fi_query filler = fill_query("filler");
+    struct fi_query q = fill_query("file");
     enum fallback_reason why;
 
     (void)state;
@@ -361,7 +362,7 @@ static void a_full_ring_is_no_end(void **state)
 /* The helpers keep their state for the life of a process: each test in a child of its own. */
 static bool comes(const char *name)
 {
-    struct fi_query q = query(name);
+    struct fi_query q = fill_query(name);
 
     for (int i = 0; i < 2000 && segment_find(&node.index, &q) == NULL; i++) {
         sys_nap_ns(MS);
@@ -377,12 +378,12 @@ static int helpers_work(void *unused)
     (void)unused;
     lookup_pool_start(&root, 2);
     fault_arm(FAULT_malloc, 1, 0, 1);
-    q = query("dropped");
+    q = fill_query("dropped");
     lookup_pool_put(LOOKUP_REQUEST, &q); /* no memory */
     fault_arm(FAULT_pthread_create, 1, 0, 2);
     for (int i = 0; i < 50; i++) {
         snprintf(name, sizeof name, "w%d", i);
-        q = query(name);
+        q = fill_query(name);
         lookup_pool_put((enum lookup_queue)(i % LOOKUP_QUEUES), &q);
     }
     for (int i = 0; i < 50; i++) {
@@ -394,7 +395,7 @@ static int helpers_work(void *unused)
     for (int i = 0; i < 2000 && !lookup_pool_idle(); i++) {
         sys_nap_ns(MS);
     }
-    q = query("dropped");
+    q = fill_query("dropped");
     if (!lookup_pool_idle() || segment_find(&node.index, &q) != NULL) {
         return 2;
     }
@@ -408,7 +409,7 @@ static void helpers_look_up_what_is_put(void **state)
     assert_int_equal(in_child(helpers_work, NULL), 0);
 }
 
-#define fill_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define fill_test(f) cmocka_unit_test_setup_teardown(f, fill_setup, fill_teardown)
 
 int main(void)
 {

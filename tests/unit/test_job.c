@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* mpi/job: a job of one rank asks MPI for nothing that needs another process. MPI is played by this
  * program: what a job may call alone succeeds, everything else fails the test. */
 #include "scratch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* libpath: what a launcher tells of LD_LIBRARY_PATH's directories, and what a rank makes of it,
  * from a fake /proc/self/mountinfo. */
 #include "scratch.h"
@@ -34,7 +35,7 @@ static void mounted_from(const char *type, const char *source)
              source);
 }
 
-static int setup(void **state)
+static int libpath_setup(void **state)
 {
     int error = scratch_setup(state) || mkdir(scratch_path("a"), 0755) ||
                 mkdir(scratch_path("b"), 0755) || mkdir(scratch_path("b/glibc-hwcaps"), 0755);
@@ -46,13 +47,13 @@ static int setup(void **state)
     return error;
 }
 
-static int teardown(void **state)
+static int libpath_teardown(void **state)
 {
     libpath_free(&known);
     return scratch_teardown(state);
 }
 
-#define libpath_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define libpath_test(f) cmocka_unit_test_setup_teardown(f, libpath_setup, libpath_teardown)
 
 /* "a:b" with each name below the scratch directory. */
 static const char *search_of(const char *names)
@@ -70,7 +71,7 @@ static const char *search_of(const char *names)
     return list;
 }
 
-static void tell(const char *names)
+static void libpath_tell(const char *names)
 {
     size_t size = libpath_describe(search_of(names), text);
 
@@ -79,7 +80,7 @@ static void tell(const char *names)
     assert_true(libpath_load(&known, text, search_of(names)));
 }
 
-static bool lacks(const char *name)
+static bool libpath_lacks_it(const char *name)
 {
     return libpath_lacks_library(&known, scratch_path(name));
 }
@@ -87,10 +88,10 @@ static bool lacks(const char *name)
 static void what_is_there_is_looked_for(void **state)
 {
     (void)state;
-    tell("a:b");
-    assert_false(lacks("a/libone.so.1"));
-    assert_false(lacks("b/libtwo.so"));
-    assert_false(lacks("b/glibc-hwcaps/x86-64-v3/libone.so.1"));
+    libpath_tell("a:b");
+    assert_false(libpath_lacks_it("a/libone.so.1"));
+    assert_false(libpath_lacks_it("b/libtwo.so"));
+    assert_false(libpath_lacks_it("b/glibc-hwcaps/x86-64-v3/libone.so.1"));
     assert_false(libpath_lacks_directory(&known, scratch_path("b/glibc-hwcaps")));
     assert_true(libpath_has_listed(&known, scratch_path("a")));
 }
@@ -98,21 +99,21 @@ static void what_is_there_is_looked_for(void **state)
 static void what_is_not_there_is_not(void **state)
 {
     (void)state;
-    tell("a:b");
-    assert_true(lacks("a/libtwo.so"));
-    assert_true(lacks("b/libone.so.1"));
-    assert_true(lacks("a/glibc-hwcaps/x86-64-v3/libone.so.1"));
+    libpath_tell("a:b");
+    assert_true(libpath_lacks_it("a/libtwo.so"));
+    assert_true(libpath_lacks_it("b/libone.so.1"));
+    assert_true(libpath_lacks_it("a/glibc-hwcaps/x86-64-v3/libone.so.1"));
     assert_true(libpath_lacks_directory(&known, scratch_path("a/tls")));
 }
 
 static void what_was_not_told_is_looked_for(void **state)
 {
     (void)state;
-    tell("a");
-    assert_false(lacks("a/notes"));
-    assert_false(lacks("a/other"));
-    assert_false(lacks("b/libone.so.1"));
-    assert_false(lacks("a/../b/libone.so.1"));
+    libpath_tell("a");
+    assert_false(libpath_lacks_it("a/notes"));
+    assert_false(libpath_lacks_it("a/other"));
+    assert_false(libpath_lacks_it("b/libone.so.1"));
+    assert_false(libpath_lacks_it("a/../b/libone.so.1"));
     assert_false(libpath_lacks_library(&known, "/usr/lib/libone.so.1"));
     assert_false(libpath_has_listed(&known, scratch_path("b")));
 }
@@ -120,8 +121,8 @@ static void what_was_not_told_is_looked_for(void **state)
 static void a_missing_directory_has_nothing(void **state)
 {
     (void)state;
-    tell("a:gone");
-    assert_true(lacks("gone/libone.so.1"));
+    libpath_tell("a:gone");
+    assert_true(libpath_lacks_it("gone/libone.so.1"));
     assert_true(libpath_has_listed(&known, scratch_path("gone")));
 }
 
@@ -141,9 +142,9 @@ static void a_symlink_to_a_local_directory_is_not_told(void **state)
 {
     (void)state;
     assert_int_equal(symlink("/usr/lib", scratch_path("link")), 0);
-    tell("a:link");
-    assert_false(lacks("link/libone.so.1"));
-    assert_true(lacks("a/libtwo.so"));
+    libpath_tell("a:link");
+    assert_false(libpath_lacks_it("link/libone.so.1"));
+    assert_true(libpath_lacks_it("a/libtwo.so"));
 }
 
 static void another_file_system_in_its_place_is_not_believed(void **state)
@@ -152,7 +153,7 @@ static void another_file_system_in_its_place_is_not_believed(void **state)
     assert_true(libpath_describe(search_of("a:b"), text) > 0);
     mounted_from("nfs4", "other:/sw");
     assert_false(libpath_load(&known, text, search_of("a:b")));
-    assert_false(lacks("a/libtwo.so"));
+    assert_false(libpath_lacks_it("a/libtwo.so"));
 }
 
 static void a_directory_that_the_launcher_did_not_have_is_searched(void **state)
@@ -160,8 +161,8 @@ static void a_directory_that_the_launcher_did_not_have_is_searched(void **state)
     (void)state;
     assert_true(libpath_describe(search_of("a"), text) > 0);
     assert_true(libpath_load(&known, text, search_of("b:a")));
-    assert_true(lacks("a/libtwo.so"));
-    assert_false(lacks("b/libone.so.1"));
+    assert_true(libpath_lacks_it("a/libtwo.so"));
+    assert_false(libpath_lacks_it("b/libone.so.1"));
 }
 
 static void relative_and_odd_elements_are_left_alone(void **state)
@@ -182,9 +183,9 @@ static void a_directory_with_too_many_names_is_left_out(void **state)
         snprintf(name, sizeof name, "many/lib%d.so", i);
         scratch_text(name, "");
     }
-    tell("many:a");
-    assert_false(lacks("many/libone.so.1"));
-    assert_true(lacks("a/libtwo.so"));
+    libpath_tell("many:a");
+    assert_false(libpath_lacks_it("many/libone.so.1"));
+    assert_true(libpath_lacks_it("a/libtwo.so"));
     assert_true(strlen(text) < 100);
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* fill/lookup: a fixture looked up for the cache must be what the kernel says; faults are nobody's
  * answer. */
 #include "scratch.h"
@@ -28,7 +29,7 @@ static const char *const names[] = {
     "",     "file", "dir",         "dir/inside", "link", "to_dir", "to_dir/inside", "broken",
     "loop", "none", "none/at/all", "file/x",     "fifo", "secret", "empty",         "dir/..x"};
 
-static int setup(void **state)
+static int lookup_setup(void **state)
 {
     if (scratch_setup(state) != 0 || mkdir(scratch_path("cache"), 0700) != 0 ||
         node_create(&node, scratch_path("cache"), 1) != 0 ||
@@ -47,7 +48,7 @@ static int setup(void **state)
            symlink("loop", scratch_path("tree/loop"));
 }
 
-static int teardown(void **state)
+static int lookup_teardown(void **state)
 {
     segment_detach(&node.index);
     protected_fd_close(node.lock);
@@ -62,7 +63,7 @@ static const char *in_tree(const char *name)
     return path;
 }
 
-static const struct record *look(enum record_kind kind, uint64_t argument, const char *name)
+static const struct record *lookup_look(enum record_kind kind, uint64_t argument, const char *name)
 {
     const char *path = in_tree(name);
     struct fi_query q = query_make(kind, argument, path, strlen(path));
@@ -74,7 +75,7 @@ static const struct record *look(enum record_kind kind, uint64_t argument, const
     return r;
 }
 
-static bool unavailable(const struct record *r)
+static bool is_unavailable(const struct record *r)
 {
     return (r->flags & RECORD_UNAVAILABLE) != 0;
 }
@@ -92,7 +93,7 @@ static void stats_as_the_kernel_does(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const struct record *r = look(RECORD_STAT, 0, names[i]);
+        const struct record *r = lookup_look(RECORD_STAT, 0, names[i]);
         const char *path = in_tree(names[i]);
         struct stat real = {0};
         struct stat ours = {0};
@@ -128,10 +129,10 @@ static void accesses_as_the_kernel_does(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         for (size_t m = 0; m < sizeof modes / sizeof *modes; m++) {
-            const struct record *r = look(RECORD_ACCESS, (uint64_t)modes[m], names[i]);
+            const struct record *r = lookup_look(RECORD_ACCESS, (uint64_t)modes[m], names[i]);
 
             assert_int_equal(r->error, access(in_tree(names[i]), modes[m]) == 0 ? 0 : errno);
-            r = look(RECORD_ACCESS, (uint64_t)modes[m] | RECORD_EFFECTIVE, names[i]);
+            r = lookup_look(RECORD_ACCESS, (uint64_t)modes[m] | RECORD_EFFECTIVE, names[i]);
             assert_int_equal(
                 r->error,
                 faccessat(AT_FDCWD, in_tree(names[i]), modes[m], AT_EACCESS) == 0 ? 0 : errno);
@@ -143,7 +144,7 @@ static void resolves_as_the_kernel_does(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const struct record *r = look(RECORD_REALPATH, 0, names[i]);
+        const struct record *r = lookup_look(RECORD_REALPATH, 0, names[i]);
         char real[PATH_MAX];
         const char *found = realpath(in_tree(names[i]), real);
 
@@ -159,8 +160,8 @@ static void statx_as_the_kernel_does(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct statx real;
-        const struct record *r =
-            look(RECORD_STATX, STATX_BASIC_STATS | ((uint64_t)AT_SYMLINK_NOFOLLOW << 32), names[i]);
+        const struct record *r = lookup_look(
+            RECORD_STATX, STATX_BASIC_STATS | ((uint64_t)AT_SYMLINK_NOFOLLOW << 32), names[i]);
         int error =
             statx(AT_FDCWD, in_tree(names[i]), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &real) == 0
                 ? 0
@@ -188,7 +189,7 @@ static void lists_as_the_kernel_does(void **state)
         if (strcmp(names[i], "fifo") == 0) {
             continue; /* O_DIRECTORY refuses it, but not before every kernel has opened it */
         }
-        r = look(RECORD_LIST, 0, names[i]);
+        r = lookup_look(RECORD_LIST, 0, names[i]);
         dir = opendir(in_tree(names[i]));
         error = dir != NULL ? 0 : errno;
         assert_int_equal(r->error, error);
@@ -219,7 +220,7 @@ static void lists_huge_directories(void **state)
         snprintf(name, sizeof name, "tree/huge/%0*d", 20 + i % 200, i);
         scratch_text(name, "");
     }
-    r = look(RECORD_LIST, 0, "huge");
+    r = lookup_look(RECORD_LIST, 0, "huge");
     assert_int_equal(((const struct record_list *)record_payload(r))->n_entries, 3002);
     for (int i = 0; i < 3000; i++) {
         snprintf(name, sizeof name, "%0*d", 20 + i % 200, i);
@@ -245,7 +246,7 @@ static void assert_copy(const struct record *r, const char *name)
 
 static void copies_files_once(void **state)
 {
-    const struct record *r = look(RECORD_CONTENT, 0, "file");
+    const struct record *r = lookup_look(RECORD_CONTENT, 0, "file");
     const struct record_content *c = record_payload(r);
     struct stat real;
 
@@ -255,16 +256,16 @@ static void copies_files_once(void **state)
     assert_same_stat(&c->st, &real);
     assert_copy(r, "file");
     assert_false(c->same_as);
-    r = look(RECORD_CONTENT, 0, "dir/inside"); /* a hard link: no second copy */
+    r = lookup_look(RECORD_CONTENT, 0, "dir/inside"); /* a hard link: no second copy */
     c = record_payload(r);
     assert_true(c->same_as);
     assert_string_equal(c->first, in_tree("file"));
     assert_copy(r, "dir/inside");
     assert_int_equal(node.index.header->content_bytes, 12);
-    r = look(RECORD_CONTENT, 0, "empty");
+    r = lookup_look(RECORD_CONTENT, 0, "empty");
     assert_int_equal(((const struct record_content *)record_payload(r))->size, 0);
     assert_copy(r, "empty");
-    r = look(RECORD_CONTENT, 0, "link");
+    r = lookup_look(RECORD_CONTENT, 0, "link");
     assert_copy(r, "link");
 }
 
@@ -273,17 +274,19 @@ static void leaves_out_what_is_no_file(void **state)
     char big[1001] = {0};
 
     (void)state;
-    assert_int_equal(look(RECORD_CONTENT, 0, "none")->error, ENOENT);
-    assert_int_equal(look(RECORD_CONTENT, 0, "loop")->error, ELOOP);
-    assert_int_equal(look(RECORD_CONTENT, 0, "file/x")->error, ENOTDIR);
-    assert_true(unavailable(look(RECORD_CONTENT, 0, "dir")));
-    assert_true(unavailable(look(RECORD_CONTENT, 0, "fifo"))); /* and nobody waits for a writer */
+    assert_int_equal(lookup_look(RECORD_CONTENT, 0, "none")->error, ENOENT);
+    assert_int_equal(lookup_look(RECORD_CONTENT, 0, "loop")->error, ELOOP);
+    assert_int_equal(lookup_look(RECORD_CONTENT, 0, "file/x")->error, ENOTDIR);
+    assert_true(is_unavailable(lookup_look(RECORD_CONTENT, 0, "dir")));
+    assert_true(
+        is_unavailable(lookup_look(RECORD_CONTENT, 0, "fifo"))); /* and nobody waits for a writer */
     scratch_write("tree/big", big, 1001, 0644);
-    assert_true(unavailable(look(RECORD_CONTENT, 0, "big")));
-    assert_int_equal(look(RECORD_CONTENT, 0, "big")->error, EFBIG);
+    assert_true(is_unavailable(lookup_look(RECORD_CONTENT, 0, "big")));
+    assert_int_equal(lookup_look(RECORD_CONTENT, 0, "big")->error, EFBIG);
     scratch_write("tree/fits", big, 1000, 0644);
-    assert_false(unavailable(look(RECORD_CONTENT, 0, "fits")));
-    assert_true(unavailable(look(RECORD_STALE, 0, "file"))); /* nobody may ask for such a thing */
+    assert_false(is_unavailable(lookup_look(RECORD_CONTENT, 0, "fits")));
+    assert_true(
+        is_unavailable(lookup_look(RECORD_STALE, 0, "file"))); /* nobody may ask for such a thing */
 }
 
 /* A program without section that is longer than what ld.so maps of it, first as a library, then as
@@ -309,14 +312,14 @@ static void a_library_read_as_a_file_is_whole(void **state)
             const char *path = in_tree(name + 5);
             struct fi_query q = query_make(RECORD_CONTENT, orders[i][j], path, strlen(path));
 
-            assert_false(unavailable(lookup_real(&node, &q, 0, &all)));
+            assert_false(is_unavailable(lookup_real(&node, &q, 0, &all)));
             assert_int_equal(stat(copy, &copies[j]), 0);
         }
         assert_int_equal(stat(in_tree(name + 5), &real), 0);
         assert_int_equal(copies[0].st_ino, copies[1].st_ino);
         assert_int_equal(copies[1].st_mode, real.st_mode);
         assert_int_equal(copies[1].st_mtim.tv_nsec, real.st_mtim.tv_nsec);
-        assert_copy(look(RECORD_CONTENT, 0, name + 5), name + 5); /* what open() serves */
+        assert_copy(lookup_look(RECORD_CONTENT, 0, name + 5), name + 5); /* what open() serves */
     }
     free(bytes);
 }
@@ -361,15 +364,15 @@ static void transient_errors_are_no_answers(void **state)
         fault_clear();
         fault_arm(faults[i].call, faults[i].error, 0, 1);
         capture_begin();
-        r = look(faults[i].kind, 0, faults[i].name);
+        r = lookup_look(faults[i].kind, 0, faults[i].name);
         capture_end();
-        if (!unavailable(r)) {
+        if (!is_unavailable(r)) {
             fail_msg("fault %zu (%d): published as an answer", i, faults[i].error);
         }
         fault_clear();
-        r = look(faults[i].kind, 0, faults[i].name);
+        r = lookup_look(faults[i].kind, 0, faults[i].name);
         assert_int_equal(r->error, 0);
-        assert_false(unavailable(r));
+        assert_false(is_unavailable(r));
     }
 }
 
@@ -384,7 +387,7 @@ static void a_file_cut_while_read_is_not_kept(void **state)
 
     (void)state;
     fault_meanwhile(FAULT_sys_pread_all, 0, cut_it);
-    assert_true(unavailable(look(RECORD_CONTENT, 0, "file")));
+    assert_true(is_unavailable(lookup_look(RECORD_CONTENT, 0, "file")));
     assert_true(mirror_path(&node, in_tree("file"), name, sizeof name));
     assert_int_equal(access(name, F_OK), -1);
 }
@@ -407,17 +410,17 @@ static void what_is_found_in_a_changing_view_is_no_answer(void **state)
 {
     (void)state;
     fs_view_begin_change();
-    assert_true(unavailable(look(RECORD_STAT, 0, "file")));
-    assert_true(unavailable(look(RECORD_STAT, 0, "none")));
-    assert_true(unavailable(look(RECORD_LIST, 0, "dir")));
-    assert_true(unavailable(look(RECORD_CONTENT, 0, "file")));
+    assert_true(is_unavailable(lookup_look(RECORD_STAT, 0, "file")));
+    assert_true(is_unavailable(lookup_look(RECORD_STAT, 0, "none")));
+    assert_true(is_unavailable(lookup_look(RECORD_LIST, 0, "dir")));
+    assert_true(is_unavailable(lookup_look(RECORD_CONTENT, 0, "file")));
     fs_view_end_change(false);
-    assert_false(unavailable(look(RECORD_CONTENT, 0, "dir/inside")));
-    assert_false(unavailable(look(RECORD_STAT, 0, "dir")));
+    assert_false(is_unavailable(lookup_look(RECORD_CONTENT, 0, "dir/inside")));
+    assert_false(is_unavailable(lookup_look(RECORD_STAT, 0, "dir")));
     assert_false(fs_view_has_changed());
 }
 
-#define lookup_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define lookup_test(f) cmocka_unit_test_setup_teardown(f, lookup_setup, lookup_teardown)
 
 int main(void)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* cache/mirror: copies with the original's modes and times, the record of an inode, no room,
  * faults. */
 #include "scratch.h"
@@ -19,12 +20,12 @@
 
 static struct node_cache node;
 
-static int setup(void **state)
+static int mirror_setup(void **state)
 {
     return scratch_setup(state) || node_create(&node, scratch(), 1);
 }
 
-static int teardown(void **state)
+static int mirror_teardown(void **state)
 {
     segment_detach(&node.index);
     protected_fd_close(node.lock);
@@ -43,7 +44,7 @@ static struct stat original_of(mode_t mode, off_t size)
     return st;
 }
 
-static int keep(const char *path, const char *bytes, const struct stat *st)
+static int mirror_keep(const char *path, const char *bytes, const struct stat *st)
 {
     struct mirror_writer w;
     int error = mirror_begin(&w, &node, strlen(bytes));
@@ -59,7 +60,7 @@ static int keep(const char *path, const char *bytes, const struct stat *st)
     return mirror_finish(&w, &node, path, st);
 }
 
-static char *name_of(const char *path)
+static char *mirror_name_of(const char *path)
 {
     static char name[FI_PATH_MAX + 512];
 
@@ -88,12 +89,12 @@ static void keeps_bytes_mode_and_times(void **state)
         size_t size;
 
         snprintf(path, sizeof path, "/sw/env/%zu/deep/down/file", i);
-        assert_int_equal(keep(path, "hello", &st), 0);
-        assert_int_equal(stat(name_of(path), &copy), 0);
+        assert_int_equal(mirror_keep(path, "hello", &st), 0);
+        assert_int_equal(stat(mirror_name_of(path), &copy), 0);
         assert_int_equal(copy.st_mode,
                          S_IFREG | (modes[i] & 0777) | 0400); /* readable to us, never setuid */
         assert_memory_equal(&copy.st_mtim, &st.st_mtim, sizeof st.st_mtim);
-        bytes = scratch_read(name_of(path), &size);
+        bytes = scratch_read(mirror_name_of(path), &size);
         assert_string_equal(bytes, "hello");
         free(bytes);
     }
@@ -107,8 +108,8 @@ static void what_is_missing_is_a_hole(void **state)
     struct stat copy;
 
     (void)state;
-    assert_int_equal(keep("/lib.so", "head", &st), 0);
-    assert_int_equal(stat(name_of("/lib.so"), &copy), 0);
+    assert_int_equal(mirror_keep("/lib.so", "head", &st), 0);
+    assert_int_equal(stat(mirror_name_of("/lib.so"), &copy), 0);
     assert_int_equal(copy.st_size, 1 << 20);
     assert_true(copy.st_blocks < 64);
 }
@@ -121,15 +122,15 @@ static void a_hole_replaces_nothing(void **state)
     char *bytes;
 
     (void)state;
-    assert_int_equal(keep("/a.so", "hello", &whole), 0);
-    assert_int_equal(keep("/a.so", "hel", &holed), 0);
-    assert_int_equal(keep("/b.so", "hel", &holed), 0);
-    assert_int_equal(keep("/b.so", "hello", &whole), 0);
+    assert_int_equal(mirror_keep("/a.so", "hello", &whole), 0);
+    assert_int_equal(mirror_keep("/a.so", "hel", &holed), 0);
+    assert_int_equal(mirror_keep("/b.so", "hel", &holed), 0);
+    assert_int_equal(mirror_keep("/b.so", "hello", &whole), 0);
     for (const char *name = "a"; *name != '\0'; name = *name == 'a' ? "b" : "") {
         char path[8];
 
         snprintf(path, sizeof path, "/%s.so", name);
-        bytes = scratch_read(name_of(path), &size);
+        bytes = scratch_read(mirror_name_of(path), &size);
         assert_string_equal(bytes, "hello");
         free(bytes);
     }
@@ -137,7 +138,7 @@ static void a_hole_replaces_nothing(void **state)
 }
 
 /* As the wrapper of fstat() does. */
-static void correct(struct stat *st)
+static void mirror_correct(struct stat *st)
 {
     const struct stat *original = mirror_original(&node, st);
 
@@ -154,12 +155,12 @@ static void fstat_shows_the_original(void **state)
     int fd;
 
     (void)state;
-    assert_int_equal(keep("/sw/x", "hello", &st), 0);
-    fd = dup(open(name_of("/sw/x"), O_RDONLY));
+    assert_int_equal(mirror_keep("/sw/x", "hello", &st), 0);
+    fd = dup(open(mirror_name_of("/sw/x"), O_RDONLY));
     assert_int_equal(fstat(fd, &seen), 0);
-    correct(&seen);
+    mirror_correct(&seen);
     assert_memory_equal(&seen, &st, sizeof st);
-    correct(&seen); /* that one is not a mirror file: left alone */
+    mirror_correct(&seen); /* that one is not a mirror file: left alone */
     assert_memory_equal(&seen, &st, sizeof st);
     assert_int_equal(statx(fd, "", AT_EMPTY_PATH, STATX_ALL, &stx), 0);
     answer_fstatx(&node, &stx);
@@ -171,7 +172,7 @@ static void fstat_shows_the_original(void **state)
     scratch_text("other", "x");
     assert_int_equal(stat(scratch_path("other"), &seen), 0);
     st = seen;
-    correct(&seen);
+    mirror_correct(&seen);
     assert_memory_equal(&seen, &st, sizeof st);
     close(fd);
 }
@@ -183,11 +184,11 @@ static void hard_links_are_one_file(void **state)
     struct stat b;
 
     (void)state;
-    assert_int_equal(keep("/sw/x", "hello", &st), 0);
+    assert_int_equal(mirror_keep("/sw/x", "hello", &st), 0);
     assert_int_equal(mirror_link(&node, "/sw/x", "/other/place/y"), 0);
     assert_int_equal(mirror_link(&node, "/sw/x", "/other/place/y"), 0); /* again */
-    assert_int_equal(stat(name_of("/sw/x"), &a), 0);
-    assert_int_equal(stat(name_of("/other/place/y"), &b), 0);
+    assert_int_equal(stat(mirror_name_of("/sw/x"), &a), 0);
+    assert_int_equal(stat(mirror_name_of("/other/place/y"), &b), 0);
     assert_int_equal(a.st_ino, b.st_ino);
     assert_int_equal(mirror_link(&node, "/sw/none", "/other/z"), -ENOENT);
 }
@@ -230,9 +231,9 @@ static void writes_under_normal_names_only(void **state)
 
     (void)state;
     snprintf(top, sizeof top, "%s/files", node.directory + strlen(scratch()) + 1);
-    assert_int_equal(keep("/sw/env/first", "hello", &st), 0);
+    assert_int_equal(mirror_keep("/sw/env/first", "hello", &st), 0);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        assert_true(keep(names[i], "hello", &st) < 0);
+        assert_true(mirror_keep(names[i], "hello", &st) < 0);
         assert_true(mirror_link(&node, "/sw/env/first", names[i]) < 0);
         assert_true(mirror_link(&node, names[i], "/sw/env/second") < 0);
     }
@@ -241,8 +242,8 @@ static void writes_under_normal_names_only(void **state)
     }
     assert_true(mirror_path(&node, "/sw/env/../..a/..", out, sizeof out));
     assert_int_equal(scratch_count(top), 1);
-    assert_int_equal(access(name_of("/sw/env/second"), F_OK), -1);
-    assert_int_equal(access(name_of("/sw/x"), F_OK), -1);
+    assert_int_equal(access(mirror_name_of("/sw/env/second"), F_OK), -1);
+    assert_int_equal(access(mirror_name_of("/sw/x"), F_OK), -1);
     assert_int_equal(files_in_tmp(), 0);
 }
 
@@ -265,16 +266,16 @@ static void faults_leave_nothing_behind(void **state)
         st = original_of(0644, faults[i].size);
         fault_clear();
         fault_arm(faults[i].call, faults[i].error, faults[i].skip, 1);
-        assert_int_equal(keep("/sw/env/x", "hello", &st), faults[i].error);
+        assert_int_equal(mirror_keep("/sw/env/x", "hello", &st), faults[i].error);
         assert_int_equal(files_in_tmp(), 0);
-        assert_int_equal(access(name_of("/sw/env/x"), F_OK), -1);
+        assert_int_equal(access(mirror_name_of("/sw/env/x"), F_OK), -1);
         assert_int_equal(node.index.header->content_bytes, 0);
     }
     fault_clear();
     st = original_of(0644, 5);
     node.index.header->full = 1; /* no record of its inode: no file */
-    assert_int_equal(keep("/sw/env/x", "hello", &st), -ENOSPC);
-    assert_int_equal(access(name_of("/sw/env/x"), F_OK), -1);
+    assert_int_equal(mirror_keep("/sw/env/x", "hello", &st), -ENOSPC);
+    assert_int_equal(access(mirror_name_of("/sw/env/x"), F_OK), -1);
 }
 
 static int fill_it_up(void *unused)
@@ -293,7 +294,7 @@ static int fill_it_up(void *unused)
     }
     for (n = 0; n < 100 && error == 0; n++) {
         snprintf(path, sizeof path, "/f%d", n);
-        error = keep(path, bytes, &st);
+        error = mirror_keep(path, bytes, &st);
     }
     /* some fit, and at the end a tenth of the file system is still free for others */
     if (error != -ENOSPC || n < 4 || statfs(scratch(), &sf) != 0) {
@@ -308,7 +309,7 @@ static void leaves_room_for_others(void **state)
     assert_int_equal(on_small_tmpfs((struct small_tmpfs){8 << 20, false, fill_it_up, NULL}), 0);
 }
 
-#define node_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define node_test(f) cmocka_unit_test_setup_teardown(f, mirror_setup, mirror_teardown)
 
 int main(void)
 {

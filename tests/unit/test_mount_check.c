@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* mounted: what is the same directory in another rank, by the mounts of both. */
 #include "scratch.h"
 
@@ -68,7 +69,7 @@ static const struct {
     {ROOT, "", false},
 };
 
-static bool same(const char *mine, const char *theirs)
+static bool mount_check_same(const char *mine, const char *theirs)
 {
     uint64_t a = mounts_identity(mine, "/sw/env");
     uint64_t b = mounts_identity(theirs, "/sw/env");
@@ -80,8 +81,8 @@ static void knows_the_same_directory(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        if (same(cases[i].mine, cases[i].theirs) != cases[i].same ||
-            same(cases[i].theirs, cases[i].mine) != cases[i].same) {
+        if (mount_check_same(cases[i].mine, cases[i].theirs) != cases[i].same ||
+            mount_check_same(cases[i].theirs, cases[i].mine) != cases[i].same) {
             fail_msg("case %zu:\n%s--\n%s", i, cases[i].mine, cases[i].theirs);
         }
     }

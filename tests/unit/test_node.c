@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* cache/node, cache/mirror, cache/tree: private directories, locks, the sweep, files with modes and
  * times, no room. */
 #include "scratch.h"
@@ -20,13 +21,13 @@
 
 static struct node_cache node;
 
-static int setup(void **state)
+static int node_setup(void **state)
 {
     return scratch_setup(state) || node_create(&node, scratch(), 3);
 }
 
 /* The node may be left already; what was mapped goes with the process otherwise. */
-static int teardown(void **state)
+static int node_teardown(void **state)
 {
     segment_detach(&node.index);
     protected_fd_close(node.lock);
@@ -99,7 +100,7 @@ static void attaches_to_its_own_only(void **state)
 }
 
 /* The directory itself is private, but its name is not. */
-static void way(const char *above, char directory[300])
+static void node_name_below(const char *above, char directory[300])
 {
     snprintf(directory, 300, "%s%s", above, strrchr(node.directory, '/'));
 }
@@ -123,7 +124,7 @@ static void attaches_where_nobody_can_replace_it_only(void **state)
         }
     }
     assert_int_equal(symlink(".", scratch_path("link")), 0);
-    way(scratch_path("link"), directory);
+    node_name_below(scratch_path("link"), directory);
     assert_int_equal(try_attach(directory, nonce()), -EPERM);
     assert_int_equal(node_create(&second, scratch_path("link"), 1), 0);
     assert_null(strstr(second.directory, "/link"));
@@ -138,7 +139,7 @@ static void attaches_where_nobody_can_replace_it_only(void **state)
     }
 }
 
-static void attaching_survives_faults(void **state)
+static void node_attaching_survives_faults(void **state)
 {
     (void)state;
     fault_arm(FAULT_sys_open, -EMFILE, 0, 1);
@@ -153,7 +154,7 @@ static void attaching_survives_faults(void **state)
     assert_int_equal(try_attach(node.directory, nonce()), -EPERM);
 }
 
-static void creation_fails_and_leaves_nothing(void **state)
+static void node_creation_fails_and_leaves_nothing(void **state)
 {
     static const struct {
         enum fault_call call;
@@ -227,7 +228,7 @@ static void age(const char *name, time_t seconds)
     assert_int_equal(utimes(scratch_path(name), times), 0);
 }
 
-static void make(const char *suffix, mode_t mode, bool lock, char name[64])
+static void node_make(const char *suffix, mode_t mode, bool lock, char name[64])
 {
     snprintf(name, 64, "fastimport-%u-%s", (unsigned)getuid(), suffix);
     assert_int_equal(mkdir(scratch_path(name), 0700), 0);
@@ -246,16 +247,16 @@ static void the_sweep_takes_dead_caches_only(void **state)
     char inside[100];
 
     (void)state;
-    make("dead", 0700, true, dead);
+    node_make("dead", 0700, true, dead);
     snprintf(inside, sizeof inside, "%s/files", dead);
     assert_int_equal(mkdir(scratch_path(inside), 0700), 0);
     snprintf(inside, sizeof inside, "%s/files/x", dead);
     scratch_text(inside, "x");
-    make("open", 0755, true, open_to_all);
-    make("young", 0700, false, young);
-    make("old", 0700, false, old);
+    node_make("open", 0755, true, open_to_all);
+    node_make("young", 0700, false, young);
+    node_make("old", 0700, false, old);
     age(old, 3600);
-    make("foreign", 0700, true, foreign);
+    node_make("foreign", 0700, true, foreign);
     assert_true(geteuid() != 0 || chown(scratch_path(foreign), 12345, 12345) == 0);
     assert_int_equal(mkdir(scratch_path("fastimport-x"), 0700), 0);
     assert_int_equal(mkdir(scratch_path("victim"), 0700), 0);
@@ -308,7 +309,7 @@ static void knows_whether_it_may_execute(void **state)
     assert_int_equal(on_small_tmpfs((struct small_tmpfs){4 << 20, true, noexec_is_seen, NULL}), 0);
 }
 
-#define node_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define node_test(f) cmocka_unit_test_setup_teardown(f, node_setup, node_teardown)
 
 int main(void)
 {
@@ -316,8 +317,8 @@ int main(void)
         node_test(is_private_and_unguessable),
         node_test(attaches_to_its_own_only),
         node_test(attaches_where_nobody_can_replace_it_only),
-        node_test(attaching_survives_faults),
-        node_test(creation_fails_and_leaves_nothing),
+        node_test(node_attaching_survives_faults),
+        node_test(node_creation_fails_and_leaves_nothing),
         node_test(the_last_one_out_removes_it),
         node_test(a_forked_child_keeps_it_alive),
         node_test(the_sweep_takes_dead_caches_only),

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* mpi/place: what stands between the launcher's daemon, played by this process, and a rank. */
 #include "scratch.h"
 
@@ -13,7 +14,7 @@
 
 enum { BELOW, NOT_BELOW, BELOW_ANOTHER };
 
-static int look(void *expected)
+static int place_look(void *expected)
 {
     char shell[16] = "";
 
@@ -29,7 +30,7 @@ static int go_down(void *argument)
     const char **names = argument;
 
     if (names[1] == NULL) {
-        return look((void *)names[0]);
+        return place_look((void *)names[0]);
     }
     prctl(PR_SET_NAME, names[1]);
     names[1] = names[0];
@@ -37,7 +38,7 @@ static int go_down(void *argument)
 }
 
 /* expected, and the processes between the daemon and the rank. */
-static int below(const char *expected, const char *first, const char *second)
+static int place_below(const char *expected, const char *first, const char *second)
 {
     const char *names[] = {expected, first, second, NULL};
 
@@ -58,18 +59,18 @@ static void sees_a_shell_above(void **state)
 {
     (void)state;
     give_slot();
-    assert_int_equal(below("bash", "bash", NULL), BELOW);
-    assert_int_equal(below("sh", "sh", "timeout"), BELOW);
-    assert_int_equal(below("a) R 1", "a) R 1", "dash"), BELOW_ANOTHER);
+    assert_int_equal(place_below("bash", "bash", NULL), BELOW);
+    assert_int_equal(place_below("sh", "sh", "timeout"), BELOW);
+    assert_int_equal(place_below("a) R 1", "a) R 1", "dash"), BELOW_ANOTHER);
 }
 
 static void sees_none(void **state)
 {
     (void)state;
     give_slot();
-    assert_int_equal(below("", NULL, NULL), NOT_BELOW);
-    assert_int_equal(below("", "timeout", "env"), NOT_BELOW);
-    assert_int_equal(below("", "bashful", ") S 1 sh"), NOT_BELOW);
+    assert_int_equal(place_below("", NULL, NULL), NOT_BELOW);
+    assert_int_equal(place_below("", "timeout", "env"), NOT_BELOW);
+    assert_int_equal(place_below("", "bashful", ") S 1 sh"), NOT_BELOW);
 }
 
 static void looks_no_further_than_the_daemon(void **state)
@@ -80,9 +81,9 @@ static void looks_no_further_than_the_daemon(void **state)
     prctl(PR_GET_NAME, own);
     prctl(PR_SET_NAME, "sh");
     give_slot();
-    assert_int_equal(below("", "numactl", NULL), NOT_BELOW);
+    assert_int_equal(place_below("", "numactl", NULL), NOT_BELOW);
     unsetenv("PMI_FD"); /* unknown */
-    assert_int_equal(below("", "bash", NULL), NOT_BELOW);
+    assert_int_equal(place_below("", "bash", NULL), NOT_BELOW);
     prctl(PR_SET_NAME, own);
 }
 

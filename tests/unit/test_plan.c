@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* service/plan and service/query: which file, what it must be, which of its names are looked up. */
 #include "scratch.h"
 
@@ -24,7 +25,7 @@ static const struct plan_identity identity = {2, argv, "A/sw/env\n"};
 static struct fi_config config;
 static char setting[FI_PATH_MAX + 16];
 
-static void use(const char *mode, const char *name)
+static void plan_use(const char *mode, const char *name)
 {
     snprintf(setting, sizeof setting, "%s%s", mode, scratch_path(name));
     config.plan = setting;
@@ -58,7 +59,7 @@ static void write_plan(const char *name, const char *lines)
 /* Opens it, and returns the number of its entries; what was said is in `told`. */
 static const char *told;
 
-static size_t open_plan(void)
+static size_t plan_open_plan(void)
 {
     struct plan plan;
     size_t n;
@@ -74,7 +75,7 @@ static size_t open_plan(void)
 
 static void is_refused(const char *why)
 {
-    assert_int_equal(open_plan(), 0);
+    assert_int_equal(plan_open_plan(), 0);
     assert_int_equal(occurrences(told, "is not used"), 1);
     assert_int_equal(occurrences(told, "\n"), 1);
     if (strstr(told, why) == NULL) {
@@ -87,11 +88,11 @@ static void takes_what_it_wrote(void **state)
     (void)state;
     write_plan("plan", "1 0 0 0 /sw/env/a%0Ab%25\n6 1 2 10 /sw/env/x.so\n"
                        "7 2 0 0 /sw/env/x.so//liby.so%0AdU$ORIGIN/../lib\n");
-    use("use:", "plan");
-    assert_int_equal(open_plan(), 3);
+    plan_use("use:", "plan");
+    assert_int_equal(plan_open_plan(), 3);
     assert_string_equal(told, "");
-    use("record:", "plan");
-    assert_int_equal(open_plan(), 0);
+    plan_use("record:", "plan");
+    assert_int_equal(plan_open_plan(), 0);
 }
 
 static const struct {
@@ -156,7 +157,7 @@ static void write_entry(unsigned kind, unsigned argument, const char *path)
 static void refuses_names_that_are_not_normal(void **state)
 {
     (void)state;
-    use("use:", "plan");
+    plan_use("use:", "plan");
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
         struct fi_query q = query_make((enum record_kind)queries[i].kind, queries[i].argument,
                                        queries[i].path, strlen(queries[i].path));
@@ -166,7 +167,7 @@ static void refuses_names_that_are_not_normal(void **state)
         }
         write_entry(queries[i].kind, queries[i].argument, queries[i].path);
         if (queries[i].sound) {
-            assert_int_equal(open_plan(), 1);
+            assert_int_equal(plan_open_plan(), 1);
         } else {
             is_refused("makes no sense");
         }
@@ -230,15 +231,15 @@ static void answers_only_below_the_roots(void **state)
 static void is_believed_from_its_user_only(void **state)
 {
     (void)state;
-    use("", "plan");
+    plan_use("", "plan");
     write_plan("plan", "1 0 0 0 /sw/env/a\n");
-    assert_int_equal(open_plan(), 1);
+    assert_int_equal(plan_open_plan(), 1);
     assert_int_equal(chmod(scratch_path("plan"), 0620), 0);
     is_refused("chmod go-w");
     assert_int_equal(chmod(scratch_path("plan"), 0602), 0);
     is_refused("chmod go-w");
     assert_int_equal(chmod(scratch_path("plan"), 0644), 0);
-    assert_int_equal(open_plan(), 1);
+    assert_int_equal(plan_open_plan(), 1);
     if (geteuid() == 0) {
         assert_int_equal(chown(scratch_path("plan"), SOMEBODY, SOMEBODY), 0);
         is_refused("belongs to another user");
@@ -258,9 +259,9 @@ static void another_users_plan_is_not_replaced(void **state)
     write_plan("plan", "1 0 0 0 /sw/env/a\n");
     assert_int_equal(chown(scratch_path("plan"), SOMEBODY, SOMEBODY), 0);
     assert_int_equal(symlink("plan", scratch_path("link")), 0);
-    use("", "link");
+    plan_use("", "link");
     is_refused("belongs to another user");
-    use("", "plan");
+    plan_use("", "plan");
     capture_begin();
     plan_open(&plan, &config, &identity);
     plan_save(&plan);
@@ -278,16 +279,16 @@ static void waits_for_nothing_that_is_no_file(void **state)
     (void)state;
     assert_int_equal(mkfifo(scratch_path("fifo"), 0600), 0);
     assert_int_equal(mkdir(scratch_path("directory"), 0700), 0);
-    use("", "fifo");
+    plan_use("", "fifo");
     is_refused("no regular file");
-    use("", "directory");
+    plan_use("", "directory");
     is_refused("no regular file");
     config.plan = "use:/dev/zero";
     is_refused("no regular file");
-    use("use:", "none");
+    plan_use("use:", "none");
     is_refused("No such file");
     assert_true(time(NULL) - start < 5);
-    use("", "fifo"); /* one line, and the FIFO stays */
+    plan_use("", "fifo"); /* one line, and the FIFO stays */
     capture_begin();
     plan_open(&plan, &config, &identity);
     plan_save(&plan);
@@ -305,7 +306,7 @@ static void has_a_bound(void **state)
     (void)state;
     scratch_text("plan", "fastimport plan 1\n");
     assert_int_equal(truncate(scratch_path("plan"), PLAN_FILE_BYTES + 1L), 0);
-    use("", "plan");
+    plan_use("", "plan");
     is_refused("larger than 64 MiB");
     assert_non_null(lines);
     for (size_t i = 0; i < n; i++) {
@@ -315,7 +316,7 @@ static void has_a_bound(void **state)
     is_refused("a million entries");
     lines[PLAN_MAX_ENTRIES * (sizeof line - 1)] = '\0';
     write_plan("plan", lines);
-    assert_int_equal(open_plan(), PLAN_MAX_ENTRIES);
+    assert_int_equal(plan_open_plan(), PLAN_MAX_ENTRIES);
     free(lines);
 }
 
@@ -326,7 +327,7 @@ static void a_damaged_one_is_replaced(void **state)
 
     (void)state;
     scratch_text("plan", "something else\n");
-    use("", "plan");
+    plan_use("", "plan");
     for (int writable = 0; writable < 2; writable++) {
         capture_begin();
         plan_open(&plan, &config, &identity);
@@ -336,7 +337,7 @@ static void a_damaged_one_is_replaced(void **state)
         fault_clear();
         plan_close(&plan);
     }
-    assert_int_equal(open_plan(), 0);
+    assert_int_equal(plan_open_plan(), 0);
     assert_string_equal(told, "");
 }
 

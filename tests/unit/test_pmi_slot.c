@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* mpi/slot: one MPI process at a time and only once; a last word to the launcher. */
 #include "scratch.h"
 
@@ -11,13 +12,13 @@
 #include "base/protected_fd.h"
 #include "mpi/pmi_slot.h"
 
-static int forget(void **state)
+static int slot_forget(void **state)
 {
     (void)state;
     return unsetenv("PMI_FD");
 }
 
-static int claim(void *unused)
+static int claim_slot(void *unused)
 {
     (void)unused;
     return slot_claim() ? 0 : 1;
@@ -51,10 +52,10 @@ static void excludes_a_second_process(void **state)
     }
     snprintf(number, sizeof number, "%d", pair[0]);
     setenv("PMI_FD", number, 1);
-    assert_int_equal(in_child(claim, NULL), 0); /* free again when that one is gone */
+    assert_int_equal(in_child(claim_slot, NULL), 0); /* free again when that one is gone */
     assert_true(slot_claim());
     assert_true(slot_claim());
-    assert_int_equal(in_child(claim, NULL), 1);
+    assert_int_equal(in_child(claim_slot, NULL), 1);
     close(pair[0]);
     close(pair[1]);
 }
@@ -142,11 +143,11 @@ static void leaves_a_number_that_is_used_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(claims_its_slot_once, forget),
-        cmocka_unit_test_setup(excludes_a_second_process, forget),
-        cmocka_unit_test_setup(leaves_stale_descriptors_alone, forget),
-        cmocka_unit_test_setup(says_farewell_to_the_launcher, forget),
-        cmocka_unit_test_setup(leaves_a_number_that_is_used_again, forget),
+        cmocka_unit_test_setup(claims_its_slot_once, slot_forget),
+        cmocka_unit_test_setup(excludes_a_second_process, slot_forget),
+        cmocka_unit_test_setup(leaves_stale_descriptors_alone, slot_forget),
+        cmocka_unit_test_setup(says_farewell_to_the_launcher, slot_forget),
+        cmocka_unit_test_setup(leaves_a_number_that_is_used_again, slot_forget),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

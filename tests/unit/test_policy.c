@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* policy: the table of design section 8, row by row. */
 #include "scratch.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * ahead: what the root looks up before it is asked, on a package with two modules. The helper is
  * played by give(), which notes what it gets and does it at once.
@@ -32,7 +33,7 @@ static bool give(const struct fi_query *q)
     return takes;
 }
 
-static struct fi_query query(enum record_kind kind, const char *name)
+static struct fi_query a_query(enum record_kind kind, const char *name)
 {
     const char *path = name[0] == '\0' ? scratch() : scratch_path(name);
 
@@ -41,33 +42,33 @@ static struct fi_query query(enum record_kind kind, const char *name)
 
 static bool known(enum record_kind kind, const char *name)
 {
-    struct fi_query q = query(kind, name);
+    struct fi_query q = a_query(kind, name);
 
     return segment_find(&node.index, &q) != NULL;
 }
 
 static bool claimed(enum record_kind kind, const char *name)
 {
-    return segment_claimed(&node.index, query(kind, name).hash);
+    return segment_claimed(&node.index, a_query(kind, name).hash);
 }
 
-static void look(enum record_kind kind, const char *name)
+static void prefetch_look(enum record_kind kind, const char *name)
 {
-    struct fi_query q = query(kind, name);
+    struct fi_query q = a_query(kind, name);
     enum fallback_reason why;
 
     assert_non_null(fill_get(&fill, &q, NULL, &why));
 }
 
-static void ask(enum record_kind kind, const char *name)
+static void prefetch_ask(enum record_kind kind, const char *name)
 {
-    struct fi_query q = query(kind, name);
+    struct fi_query q = a_query(kind, name);
 
     n_given = 0;
     prefetch_after(&q);
 }
 
-static int setup(void **state)
+static int prefetch_setup(void **state)
 {
     char roots[512];
 
@@ -92,7 +93,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
+static int prefetch_teardown(void **state)
 {
     segment_detach(&node.index);
     protected_fd_close(node.lock);
@@ -104,35 +105,35 @@ static int teardown(void **state)
 static void packages_and_modules(void **state)
 {
     (void)state;
-    ask(RECORD_STAT, "pkg/__init__.abi3.so");
+    prefetch_ask(RECORD_STAT, "pkg/__init__.abi3.so");
     assert_false(known(RECORD_LIST, "pkg")); /* is it there at all? */
-    look(RECORD_LIST, "");
-    ask(RECORD_STAT, "no-package/__init__.abi3.so");
+    prefetch_look(RECORD_LIST, "");
+    prefetch_ask(RECORD_STAT, "no-package/__init__.abi3.so");
     assert_false(known(RECORD_LIST, "no-package")); /* no import can name it */
 
-    ask(RECORD_STAT, "bare/__init__.abi3.so");
+    prefetch_ask(RECORD_STAT, "bare/__init__.abi3.so");
     assert_true(known(RECORD_LIST, "bare"));
     assert_int_equal(n_given, 1);
     assert_string_equal(given[0], "1 bare/__init__.py");
-    ask(RECORD_STAT, "bare/__init__.so");
+    prefetch_ask(RECORD_STAT, "bare/__init__.so");
     assert_int_equal(n_given, 0); /* listed already */
 
-    ask(RECORD_CONTENT, "pkg/mod.cpython-311.pyc"); /* not in a __pycache__ */
-    ask(RECORD_CONTENT, "bare/__pycache__/other.cpython-311.pyc");
-    ask(RECORD_CONTENT, "bare/__pycache__/other.cpython-312.pyc"); /* the first counts */
-    ask(RECORD_STAT, "bare/mod.py");
+    prefetch_ask(RECORD_CONTENT, "pkg/mod.cpython-311.pyc"); /* not in a __pycache__ */
+    prefetch_ask(RECORD_CONTENT, "bare/__pycache__/other.cpython-311.pyc");
+    prefetch_ask(RECORD_CONTENT, "bare/__pycache__/other.cpython-312.pyc"); /* the first counts */
+    prefetch_ask(RECORD_STAT, "bare/mod.py");
     assert_int_equal(n_given, 0); /* no __pycache__ there */
 
-    ask(RECORD_STAT, "pkg/mod.py");
+    prefetch_ask(RECORD_STAT, "pkg/mod.py");
     assert_int_equal(n_given, 0); /* nothing known of pkg */
-    ask(RECORD_STAT, "pkg/__init__.abi3.so");
+    prefetch_ask(RECORD_STAT, "pkg/__init__.abi3.so");
     assert_true(known(RECORD_LIST, "pkg"));
     assert_int_equal(n_given, 2);
     assert_string_equal(given[0], "6 pkg/__pycache__/__init__.cpython-311.pyc");
     assert_string_equal(given[1], "1 pkg/__init__.py");
-    ask(RECORD_STAT, "pkg/missing.py");
+    prefetch_ask(RECORD_STAT, "pkg/missing.py");
     assert_int_equal(n_given, 0);
-    ask(RECORD_STAT, "pkg/mod.py");
+    prefetch_ask(RECORD_STAT, "pkg/mod.py");
     assert_int_equal(n_given, 1);
     assert_string_equal(given[0], "6 pkg/__pycache__/mod.cpython-311.pyc");
     assert_false(claimed(RECORD_CONTENT, "pkg/__pycache__/mod.cpython-311.pyc"));
@@ -142,8 +143,8 @@ static void what_nobody_takes_is_not_claimed(void **state)
 {
     (void)state;
     takes = false;
-    look(RECORD_LIST, "");
-    ask(RECORD_STAT, "pkg/__init__.abi3.so");
+    prefetch_look(RECORD_LIST, "");
+    prefetch_ask(RECORD_STAT, "pkg/__init__.abi3.so");
     assert_true(known(RECORD_LIST, "pkg"));
     assert_false(known(RECORD_STAT, "pkg/__init__.py"));
     assert_false(claimed(RECORD_STAT, "pkg/__init__.py"));
@@ -153,17 +154,18 @@ static void only_what_is_ours(void **state)
 {
     (void)state;
     policy_load(&policy, "A/somewhere/else\n", 17);
-    look(RECORD_LIST, "");
-    ask(RECORD_STAT, "pkg/__init__.abi3.so");
+    prefetch_look(RECORD_LIST, "");
+    prefetch_ask(RECORD_STAT, "pkg/__init__.abi3.so");
     assert_false(known(RECORD_LIST, "pkg"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(packages_and_modules, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_nobody_takes_is_not_claimed, setup, teardown),
-        cmocka_unit_test_setup_teardown(only_what_is_ours, setup, teardown),
+        cmocka_unit_test_setup_teardown(packages_and_modules, prefetch_setup, prefetch_teardown),
+        cmocka_unit_test_setup_teardown(what_nobody_takes_is_not_claimed, prefetch_setup,
+                                        prefetch_teardown),
+        cmocka_unit_test_setup_teardown(only_what_is_ours, prefetch_setup, prefetch_teardown),
     };
 
     return cmocka_run_group_tests_name("ahead", tests, NULL, NULL);

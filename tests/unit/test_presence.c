@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* mpi/presence: the ranks of a node, played by children of this process, count each other. */
 #include "scratch.h"
 
@@ -18,7 +19,7 @@ enum { KEY = 0xabc, PATIENT_MS = 30000 };
 
 enum answer { ALL_HERE, SOME_MISSING };
 
-static enum answer count(int rank, int ranks, uint64_t limit_ms)
+static enum answer count_presence(int rank, int ranks, uint64_t limit_ms)
 {
     struct presence in = {scratch(), KEY, (int)getppid(), ranks, rank, limit_ms};
 
@@ -26,13 +27,13 @@ static enum answer count(int rank, int ranks, uint64_t limit_ms)
 }
 
 /* A rank goes on for a second after its answer: the others see its locks. */
-static pid_t start(int rank, int ranks, uint64_t limit_ms)
+static pid_t presence_start(int rank, int ranks, uint64_t limit_ms)
 {
     pid_t pid = fork();
 
     assert_true(pid >= 0);
     if (pid == 0) {
-        enum answer answer = count(rank, ranks, limit_ms);
+        enum answer answer = count_presence(rank, ranks, limit_ms);
 
         poll(NULL, 0, 1000);
         presence_done();
@@ -58,7 +59,7 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static const char *file_name(void)
+static const char *presence_file_name(void)
 {
     static char name[64];
 
@@ -66,7 +67,7 @@ static const char *file_name(void)
     return name;
 }
 
-static void all_are_here(void **state)
+static void all_ranks_are_here(void **state)
 {
     enum { RANKS = 8 };
     pid_t pids[RANKS];
@@ -74,7 +75,7 @@ static void all_are_here(void **state)
     (void)state;
     capture_begin();
     for (int i = 0; i < RANKS; i++) {
-        pids[i] = start(i, RANKS, PATIENT_MS);
+        pids[i] = presence_start(i, RANKS, PATIENT_MS);
         poll(NULL, 0, i == RANKS - 2 ? 300 : 0); /* one that is late */
     }
     for (int i = 0; i < RANKS; i++) {
@@ -100,7 +101,7 @@ static void many_times(void **state)
             pids[r] = fork();
             if (pids[r] == 0) {
                 struct pollfd end_of_all = {.fd = until[0], .events = POLLIN};
-                enum answer answer = count(r, RANKS, 2000);
+                enum answer answer = count_presence(r, RANKS, 2000);
 
                 close(until[1]);
                 poll(&end_of_all, 1, 2000); /* until all have their answer */
@@ -124,8 +125,8 @@ static void one_never_comes(void **state)
 
     (void)state;
     capture_begin();
-    first = start(0, 3, 300);
-    second = start(1, 3, PATIENT_MS); /* it hears of it from the other */
+    first = presence_start(0, 3, 300);
+    second = presence_start(1, 3, PATIENT_MS); /* it hears of it from the other */
     assert_int_equal(answer_of(first), SOME_MISSING);
     assert_int_equal(answer_of(second), SOME_MISSING);
     said = capture_end();
@@ -140,8 +141,8 @@ static void one_comes_too_late(void **state)
 {
     (void)state;
     capture_begin();
-    assert_int_equal(answer_of(start(0, 2, 50)), SOME_MISSING);
-    assert_int_equal(answer_of(start(1, 2, 50)), SOME_MISSING);
+    assert_int_equal(answer_of(presence_start(0, 2, 50)), SOME_MISSING);
+    assert_int_equal(answer_of(presence_start(1, 2, 50)), SOME_MISSING);
     capture_end();
     assert_int_equal(scratch_count("."), 0);
 }
@@ -178,7 +179,7 @@ static pid_t run_as(const char *name)
     return pid;
 }
 
-static void end(pid_t pid)
+static void presence_end(pid_t pid)
 {
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
@@ -193,12 +194,12 @@ static void a_python_without_us_is_seen(void **state)
     (void)state;
     capture_begin();
     other = run_as("python3.99");
-    assert_int_equal(answer_of(start(0, 2, PATIENT_MS)), SOME_MISSING);
-    end(other);
+    assert_int_equal(answer_of(presence_start(0, 2, PATIENT_MS)), SOME_MISSING);
+    presence_end(other);
     said = capture_end();
     assert_int_equal(occurrences(said, "1 of the 2 ranks of this node run without"), 1);
     assert_true(now() - start_time < PATIENT_MS / 2000.0);
-    assert_false(scratch_has(file_name()));
+    assert_false(scratch_has(presence_file_name()));
 }
 
 /* It may start a Python yet: not before the limit, which is later than the first look. */
@@ -210,8 +211,8 @@ static void a_shell_is_waited_for(void **state)
     (void)state;
     capture_begin();
     other = run_as("bash");
-    assert_int_equal(answer_of(start(0, 2, 3500)), SOME_MISSING);
-    end(other);
+    assert_int_equal(answer_of(presence_start(0, 2, 3500)), SOME_MISSING);
+    presence_end(other);
     said = capture_end();
     assert_int_equal(occurrences(said, "within 3500 ms"), 1);
 }
@@ -238,7 +239,7 @@ static void a_wrapper_is_waited_for(void **state)
     capture_begin();
     other = run_as("python3.99");
     assert_int_equal(in_child(wait_below_a_wrapper, NULL), SOME_MISSING);
-    end(other);
+    presence_end(other);
     said = capture_end();
     assert_int_equal(occurrences(said, "within 3500 ms"), 1);
 }
@@ -255,7 +256,7 @@ static void one_has_ended(void **state)
     if (zombie == 0) {
         _exit(0);
     }
-    assert_int_equal(answer_of(start(0, 2, PATIENT_MS)), SOME_MISSING);
+    assert_int_equal(answer_of(presence_start(0, 2, PATIENT_MS)), SOME_MISSING);
     waitpid(zombie, NULL, 0);
     said = capture_end();
     assert_int_equal(occurrences(said, "1 of the 2 ranks of this node have ended"), 1);
@@ -268,18 +269,18 @@ static void counts_in_nobody_elses_file(void **state)
 
     (void)state;
     scratch_text("victim", "precious");
-    assert_int_equal(symlink(scratch_path("victim"), scratch_path(file_name())), 0);
-    assert_int_equal(count(1, 2, PATIENT_MS), ALL_HERE); /* not known */
-    assert_int_equal(unlink(scratch_path(file_name())), 0);
-    assert_int_equal(mkfifo(scratch_path(file_name()), 0600), 0);
-    assert_int_equal(count(1, 2, PATIENT_MS), ALL_HERE);
-    assert_int_equal(unlink(scratch_path(file_name())), 0);
-    scratch_write(file_name(), "", 0, 0666);
-    assert_int_equal(chmod(scratch_path(file_name()), 0666), 0);
-    assert_int_equal(count(1, 2, PATIENT_MS), ALL_HERE);
-    assert_int_equal(unlink(scratch_path(file_name())), 0);
-    assert_int_equal(link(scratch_path("victim"), scratch_path(file_name())), 0);
-    assert_int_equal(count(1, 2, PATIENT_MS), ALL_HERE);
+    assert_int_equal(symlink(scratch_path("victim"), scratch_path(presence_file_name())), 0);
+    assert_int_equal(count_presence(1, 2, PATIENT_MS), ALL_HERE); /* not known */
+    assert_int_equal(unlink(scratch_path(presence_file_name())), 0);
+    assert_int_equal(mkfifo(scratch_path(presence_file_name()), 0600), 0);
+    assert_int_equal(count_presence(1, 2, PATIENT_MS), ALL_HERE);
+    assert_int_equal(unlink(scratch_path(presence_file_name())), 0);
+    scratch_write(presence_file_name(), "", 0, 0666);
+    assert_int_equal(chmod(scratch_path(presence_file_name()), 0666), 0);
+    assert_int_equal(count_presence(1, 2, PATIENT_MS), ALL_HERE);
+    assert_int_equal(unlink(scratch_path(presence_file_name())), 0);
+    assert_int_equal(link(scratch_path("victim"), scratch_path(presence_file_name())), 0);
+    assert_int_equal(count_presence(1, 2, PATIENT_MS), ALL_HERE);
     assert_int_equal(stat(scratch_path("victim"), &st), 0);
     assert_int_equal(st.st_size, strlen("precious"));
 }
@@ -299,13 +300,13 @@ static void the_killed_do_not_count(void **state)
 
     (void)state;
     capture_begin();
-    victim = start(0, 2, PATIENT_MS);
-    for (int i = 0; i < 500 && !scratch_has(file_name()); i++) {
+    victim = presence_start(0, 2, PATIENT_MS);
+    for (int i = 0; i < 500 && !scratch_has(presence_file_name()); i++) {
         poll(NULL, 0, 10);
     }
     poll(NULL, 0, 100);
-    end(victim);
-    assert_int_equal(answer_of(start(1, 2, 300)), SOME_MISSING);
+    presence_end(victim);
+    assert_int_equal(answer_of(presence_start(1, 2, 300)), SOME_MISSING);
     capture_end();
     assert_int_equal(scratch_count("."), 0);
 }
@@ -316,17 +317,17 @@ static void the_sweep_takes_what_nobody_holds(void **state)
     pid_t waits;
 
     (void)state;
-    scratch_write(file_name(), "", 0, 0600);
+    scratch_write(presence_file_name(), "", 0, 0600);
     assert_int_equal(node_sweep(scratch()), 1);
-    assert_false(scratch_has(file_name()));
+    assert_false(scratch_has(presence_file_name()));
     capture_begin();
-    waits = start(0, 2, PATIENT_MS);
-    for (int i = 0; i < 500 && !scratch_has(file_name()); i++) {
+    waits = presence_start(0, 2, PATIENT_MS);
+    for (int i = 0; i < 500 && !scratch_has(presence_file_name()); i++) {
         poll(NULL, 0, 10);
     }
     poll(NULL, 0, 100);
     assert_int_equal(node_sweep(scratch()), 0);
-    assert_int_equal(count(1, 2, PATIENT_MS), ALL_HERE);
+    assert_int_equal(count_presence(1, 2, PATIENT_MS), ALL_HERE);
     assert_int_equal(answer_of(waits), ALL_HERE);
     presence_done();
     capture_end();
@@ -336,7 +337,7 @@ static void the_sweep_takes_what_nobody_holds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        scratch_test(all_are_here),
+        scratch_test(all_ranks_are_here),
         scratch_test(many_times),
         scratch_test(one_never_comes),
         scratch_test(one_comes_too_late),

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* base/protected_fd: descriptors that are known again, moved, forgotten. */
 #include "scratch.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* cache/record: what is damaged is refused; what is sealed again after damage, by somebody who
  * means it, is harmless. */
 #include "scratch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* reopen: descriptors of mirror files become the original's, at the same offset, while others read.
  */
 #include "scratch.h"
@@ -25,7 +26,7 @@ static struct stat original;
 static char path[FI_PATH_MAX];
 static char mirror[FI_PATH_MAX + 512];
 
-static int setup(void **state)
+static int reopen_setup(void **state)
 {
     struct mirror_writer w;
 
@@ -43,7 +44,7 @@ static int setup(void **state)
            !mirror_path(&node, path, mirror, sizeof mirror);
 }
 
-static int teardown(void **state)
+static int reopen_teardown(void **state)
 {
     segment_detach(&node.index);
     protected_fd_close(node.lock);
@@ -154,11 +155,13 @@ static void a_thread_that_reads_meanwhile_reads_what_is_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(becomes_the_original_at_the_same_offset, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_shared_stays_shared, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_shared_stays_shared_without_kcmp, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_thread_that_reads_meanwhile_reads_what_is_there, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(becomes_the_original_at_the_same_offset, reopen_setup,
+                                        reopen_teardown),
+        cmocka_unit_test_setup_teardown(what_is_shared_stays_shared, reopen_setup, reopen_teardown),
+        cmocka_unit_test_setup_teardown(what_is_shared_stays_shared_without_kcmp, reopen_setup,
+                                        reopen_teardown),
+        cmocka_unit_test_setup_teardown(a_thread_that_reads_meanwhile_reads_what_is_there,
+                                        reopen_setup, reopen_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* report: JSON that every reader takes, whatever the names are; and one where nothing was served.
  */
 #include "scratch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* role: from fake environments. This program exports Py_Initialize (by -rdynamic), so it is a
  * Python to fastimport. */
 #include "scratch.h"
@@ -19,7 +20,7 @@ static const char *const launchers[] = {"PMI_RANK",    "PMIX_RANK",   "OMPI_COMM
                                         "MPIRUN_RANK", "PALS_RANKID", "ALPS_APP_PE",
                                         "SLURM_PROCID"};
 
-static int forget(void **state)
+static int role_forget(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++) {
@@ -91,7 +92,7 @@ static void is_a_rank_under_each_launcher(void **state)
     for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++) {
         struct role_facts f;
 
-        forget(NULL);
+        role_forget(NULL);
         setenv(launchers[i], "12", 1);
         setenv("SLURM_STEP_ID", "0", 1);
         f = role_decide();
@@ -146,7 +147,7 @@ static void is_passive_where_mpi_has_spawned_it(void **state)
     setenv(ROLE_NODE_VARIABLE, "12:1f:2a:/dev/shm/x", 1); /* a cache that is there is good */
     assert_int_equal(role_decide().role, ROLE_ATTACHED);
     assert_false(role_decide().is_spawned);
-    forget(NULL);
+    role_forget(NULL);
     setenv("OMPI_COMM_WORLD_RANK", "1", 1);
     setenv("OMPI_PARENT_PORT", "123.0;tcp://...", 1);
     assert_int_equal(role_decide().role, ROLE_PASSIVE);
@@ -241,18 +242,18 @@ static void distrusts_a_bad_node_variable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(is_passive_without_a_launcher, forget),
-        cmocka_unit_test_setup(is_passive_without_ld_preload, forget),
-        cmocka_unit_test_setup(knows_launchers_by_their_names, forget),
-        cmocka_unit_test_setup(is_a_rank_under_each_launcher, forget),
-        cmocka_unit_test_setup(knows_how_many_ranks_there_are, forget),
-        cmocka_unit_test_setup(is_passive_in_a_batch_script, forget),
-        cmocka_unit_test_setup(is_passive_where_mpi_has_spawned_it, forget),
-        cmocka_unit_test_setup(isolates_its_children, forget),
-        cmocka_unit_test_setup(is_passive_when_switched_off, forget),
-        cmocka_unit_test_setup(is_attached_below_a_rank, forget),
-        cmocka_unit_test_setup(is_attached_to_nothing, forget),
-        cmocka_unit_test_setup(distrusts_a_bad_node_variable, forget),
+        cmocka_unit_test_setup(is_passive_without_a_launcher, role_forget),
+        cmocka_unit_test_setup(is_passive_without_ld_preload, role_forget),
+        cmocka_unit_test_setup(knows_launchers_by_their_names, role_forget),
+        cmocka_unit_test_setup(is_a_rank_under_each_launcher, role_forget),
+        cmocka_unit_test_setup(knows_how_many_ranks_there_are, role_forget),
+        cmocka_unit_test_setup(is_passive_in_a_batch_script, role_forget),
+        cmocka_unit_test_setup(is_passive_where_mpi_has_spawned_it, role_forget),
+        cmocka_unit_test_setup(isolates_its_children, role_forget),
+        cmocka_unit_test_setup(is_passive_when_switched_off, role_forget),
+        cmocka_unit_test_setup(is_attached_below_a_rank, role_forget),
+        cmocka_unit_test_setup(is_attached_to_nothing, role_forget),
+        cmocka_unit_test_setup(distrusts_a_bad_node_variable, role_forget),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* roots: file-system types, options of python(1), virtual environments, from a fake
  * /proc/self/mountinfo. */
 #include "scratch.h"
@@ -29,7 +30,7 @@ ssize_t __wrap_sys_read_file(const char *path, char *buf, size_t size)
     return (ssize_t)strlen(buf);
 }
 
-static int setup(void **state)
+static int roots_setup(void **state)
 {
     mountinfo[0] = '\0';
     unsetenv("CONDA_PREFIX");
@@ -40,7 +41,7 @@ static int setup(void **state)
            mkdir(scratch_path("my share"), 0755);
 }
 
-static void compute(const struct fi_config *config, bool is_python, int argc, char **argv)
+static void compute_roots(const struct fi_config *config, bool is_python, int argc, char **argv)
 {
     struct roots_input in = {config, argc, argv, is_python, false};
     size_t n = roots_compute(&in, text, sizeof text);
@@ -48,7 +49,7 @@ static void compute(const struct fi_config *config, bool is_python, int argc, ch
     assert_int_equal(n, strlen(text));
 }
 
-static bool has(char scope, const char *path)
+static bool roots_has(char scope, const char *path)
 {
     char line[4300];
 
@@ -80,7 +81,7 @@ static void knows_network_file_systems(void **state)
 
 /* Is a directory of the scratch directory taken, when the mounts are these? "@" stands for the
  * scratch directory. */
-static bool taken(const char *mounts, const char *name)
+static bool roots_taken(const char *mounts, const char *name)
 {
     struct fi_config config = {.fs = FI_FS_NETWORK, .path = scratch_path(name)};
     size_t n = 0;
@@ -89,34 +90,35 @@ static bool taken(const char *mounts, const char *name)
         n += (size_t)snprintf(mountinfo + n, sizeof mountinfo - n, *at == '@' ? "%s" : "%.1s",
                               *at == '@' ? scratch() : at);
     }
-    compute(&config, false, 0, NULL);
-    return has('A', scratch_path(name));
+    compute_roots(&config, false, 0, NULL);
+    return roots_has('A', scratch_path(name));
 }
 
 static void the_longest_mount_decides(void **state)
 {
     (void)state;
-    assert_false(taken("1 0 0:1 / / rw - ext4 /dev/sda rw\n", "app"));
-    assert_true(taken("1 0 0:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / @ rw shared:1 - nfs4 s:/x rw\n",
-                      "app"));
-    assert_true(taken("2 1 0:2 / @ rw - nfs4 s:/x rw\n1 0 0:1 / / rw - ext4 /dev/sda rw\n", "app"));
-    assert_false(
-        taken("2 1 0:2 / @ rw - nfs4 s:/x rw\n3 2 0:3 / @/app rw - ext4 /dev/sdb rw\n", "app"));
-    assert_false(
-        taken("1 0 0:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / @/ap rw - nfs4 s:/x rw\n", "app"));
-    assert_true(taken("1 0 0:1 / / rw - fuse.sharedfs x rw\n", "app"));
-    assert_true(taken(
+    assert_false(roots_taken("1 0 0:1 / / rw - ext4 /dev/sda rw\n", "app"));
+    assert_true(roots_taken(
+        "1 0 0:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / @ rw shared:1 - nfs4 s:/x rw\n", "app"));
+    assert_true(
+        roots_taken("2 1 0:2 / @ rw - nfs4 s:/x rw\n1 0 0:1 / / rw - ext4 /dev/sda rw\n", "app"));
+    assert_false(roots_taken(
+        "2 1 0:2 / @ rw - nfs4 s:/x rw\n3 2 0:3 / @/app rw - ext4 /dev/sdb rw\n", "app"));
+    assert_false(roots_taken(
+        "1 0 0:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / @/ap rw - nfs4 s:/x rw\n", "app"));
+    assert_true(roots_taken("1 0 0:1 / / rw - fuse.sharedfs x rw\n", "app"));
+    assert_true(roots_taken(
         "1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / @ rw - ext4 x rw\n3 2 0:3 / @ rw - lustre over rw\n",
         "app"));
-    assert_false(taken("nonsense\n\n - \n1 0\n", "app"));
+    assert_false(roots_taken("nonsense\n\n - \n1 0\n", "app"));
 }
 
 /* The kernel writes a space in a mount point as \040 (proc_pid_mountinfo(5)). */
 static void mount_points_are_unescaped(void **state)
 {
     (void)state;
-    assert_true(taken("1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / @/my\\040share rw - nfs4 s:/x rw\n",
-                      "my share"));
+    assert_true(roots_taken(
+        "1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / @/my\\040share rw - nfs4 s:/x rw\n", "my share"));
 }
 
 static void any_file_system_on_request(void **state)
@@ -129,12 +131,12 @@ static void any_file_system_on_request(void **state)
     snprintf(list, sizeof list, "%s:%s:%s//:", scratch_path("app"), scratch_path("none"),
              scratch_path("app"));
     config.path = list;
-    compute(&config, false, 0, NULL);
-    assert_true(has('A', scratch_path("app")));
+    compute_roots(&config, false, 0, NULL);
+    assert_true(roots_has('A', scratch_path("app")));
     assert_int_equal(occurrences(text, "/app\n"), 1); /* once */
-    assert_false(has('A', scratch_path("none")));
-    assert_true(has('X', "/x/y"));
-    assert_false(has('X', "/"));
+    assert_false(roots_has('A', scratch_path("none")));
+    assert_true(roots_has('X', "/x/y"));
+    assert_false(roots_has('X', "/"));
 }
 
 static void symlinks_count_under_both_names(void **state)
@@ -143,9 +145,9 @@ static void symlinks_count_under_both_names(void **state)
 
     (void)state;
     assert_int_equal(symlink("app", scratch_path("link")), 0);
-    compute(&config, false, 0, NULL);
-    assert_true(has('A', scratch_path("link")));
-    assert_true(has('A', scratch_path("app")));
+    compute_roots(&config, false, 0, NULL);
+    assert_true(roots_has('A', scratch_path("link")));
+    assert_true(roots_has('A', scratch_path("app")));
 }
 
 /* The script's directory for this command line, "@" standing for it; NULL: there must be none. */
@@ -160,8 +162,8 @@ static bool script_found(int argc, const char *const *words)
                  words[i] + (words[i][0] == '@'));
         argv[i] = storage[i];
     }
-    compute(&config, true, argc, argv);
-    return has('I', scratch_path("app"));
+    compute_roots(&config, true, argc, argv);
+    return roots_has('I', scratch_path("app"));
 }
 
 #define COMMAND(...)                                                                               \
@@ -205,17 +207,17 @@ static void follows_a_virtual_environment_to_its_base(void **state)
     snprintf(cfg, sizeof cfg, "include-system-site-packages = false\nhome = %s\nversion = 3.11\n",
              scratch_path("base/bin"));
     scratch_text("venv/pyvenv.cfg", cfg);
-    compute(&config, true, 1, argv);
-    assert_true(has('A', scratch_path("venv")));
-    assert_true(has('A', scratch_path("base")));
+    compute_roots(&config, true, 1, argv);
+    assert_true(roots_has('A', scratch_path("venv")));
+    assert_true(roots_has('A', scratch_path("base")));
     snprintf(cfg, sizeof cfg, "home=%s\n", scratch_path("base/bin"));
     scratch_text("venv/pyvenv.cfg", cfg);
-    compute(&config, true, 1, argv);
-    assert_true(has('A', scratch_path("base")));
+    compute_roots(&config, true, 1, argv);
+    assert_true(roots_has('A', scratch_path("base")));
     scratch_text("venv/pyvenv.cfg", "nothing here\n");
-    compute(&config, true, 1, argv);
-    assert_true(has('A', scratch_path("venv")));
-    assert_false(has('A', scratch_path("base")));
+    compute_roots(&config, true, 1, argv);
+    assert_true(roots_has('A', scratch_path("venv")));
+    assert_false(roots_has('A', scratch_path("base")));
 }
 
 static void takes_the_environment_variables(void **state)
@@ -226,13 +228,13 @@ static void takes_the_environment_variables(void **state)
     setenv("PYTHONPATH", scratch_path("app"), 1);
     setenv("LD_LIBRARY_PATH", scratch_path("my share"), 1);
     setenv("CONDA_PREFIX", scratch(), 1);
-    compute(&config, true, 0, NULL);
-    assert_true(has('I', scratch_path("app")));
-    assert_true(has('L', scratch_path("my share")));
-    assert_true(has('A', scratch()));
-    compute(&config, false, 0, NULL); /* an MPI program that is no Python */
-    assert_false(has('I', scratch_path("app")));
-    assert_true(has('L', scratch_path("my share")));
+    compute_roots(&config, true, 0, NULL);
+    assert_true(roots_has('I', scratch_path("app")));
+    assert_true(roots_has('L', scratch_path("my share")));
+    assert_true(roots_has('A', scratch()));
+    compute_roots(&config, false, 0, NULL); /* an MPI program that is no Python */
+    assert_false(roots_has('I', scratch_path("app")));
+    assert_true(roots_has('L', scratch_path("my share")));
 }
 
 static void too_much_is_left_out(void **state)
@@ -246,11 +248,11 @@ static void too_much_is_left_out(void **state)
         n += (size_t)snprintf(list + n, sizeof list - n, "/%0*d:", 200, i);
     }
     config.exclude = list;
-    compute(&config, false, 0, NULL);
+    compute_roots(&config, false, 0, NULL);
     assert_true(strlen(text) > POLICY_TEXT - 300 && strlen(text) < POLICY_TEXT);
     assert_int_equal(text[strlen(text) - 1], '\n');
     config.exclude = "/with\nnewline";
-    compute(&config, false, 0, NULL);
+    compute_roots(&config, false, 0, NULL);
     assert_string_equal(text, "");
 }
 
@@ -313,7 +315,7 @@ static void looks_at_names_first(void **state)
     fault_clear();
 }
 
-#define roots_test(f) cmocka_unit_test_setup_teardown(f, setup, scratch_teardown)
+#define roots_test(f) cmocka_unit_test_setup_teardown(f, roots_setup, scratch_teardown)
 
 /* One line for each element that is not what its user meant, and only where it is wanted. */
 static void names_what_is_not_there(void **state)
@@ -337,7 +339,7 @@ static void names_what_is_not_there(void **state)
              "fastimport: warning: FASTIMPORT_PATH: /x/.. is left out, for it has '..' in it\n",
              scratch());
     assert_string_equal(capture_end(), expected);
-    assert_true(has('A', scratch_path("app")));
+    assert_true(roots_has('A', scratch_path("app")));
     in.complains = false;
     capture_begin();
     roots_compute(&in, text, sizeof text);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* cache/segment: two processes at once, a full segment, claims, the ring, the walk, foreign and
  * hostile files. */
 #include "scratch.h"
@@ -20,13 +21,13 @@ enum { CAPACITY = 16 << 20, NONCE = 4711, EACH = 3000 };
 
 static struct segment segment;
 
-static int setup(void **state)
+static int segment_setup(void **state)
 {
     return scratch_setup(state) ||
            segment_create(&segment, scratch_path("index"), CAPACITY, 2, NONCE);
 }
 
-static int teardown(void **state)
+static int segment_teardown(void **state)
 {
     segment_detach(&segment);
     return scratch_teardown(state);
@@ -51,7 +52,7 @@ static const struct record *insert(struct segment *s, int i)
     return r;
 }
 
-static const struct record *find(const struct segment *s, int i)
+static const struct record *find_in_segment(const struct segment *s, int i)
 {
     char name[64];
     struct fi_query q = numbered(i, name);
@@ -65,11 +66,12 @@ static void finds_what_was_inserted(void **state)
     struct fi_query q;
 
     (void)state;
-    assert_null(find(&segment, 1));
+    assert_null(find_in_segment(&segment, 1));
     assert_non_null(insert(&segment, 1));
-    assert_ptr_equal(find(&segment, 1), (char *)segment.header + segment_arena_start(&segment));
-    assert_true(record_valid(find(&segment, 1), CAPACITY));
-    assert_null(find(&segment, 2));
+    assert_ptr_equal(find_in_segment(&segment, 1),
+                     (char *)segment.header + segment_arena_start(&segment));
+    assert_true(record_valid(find_in_segment(&segment, 1), CAPACITY));
+    assert_null(find_in_segment(&segment, 2));
     q = numbered(1, name);
     q = query_make(RECORD_REALPATH, 1, name, q.length); /* another argument */
     assert_null(segment_find(&segment, &q));
@@ -84,7 +86,7 @@ static void a_newer_record_hides_an_older(void **state)
 
     (void)state;
     assert_ptr_not_equal(first, second);
-    assert_ptr_equal(find(&segment, 1), second);
+    assert_ptr_equal(find_in_segment(&segment, 1), second);
 }
 
 /* A second process, with a mapping of its own, inserts at the same time. */
@@ -129,7 +131,7 @@ static void two_processes_insert_at_once(void **state)
         assert_int_equal((intptr_t)status, 0);
     }
     for (int i = 0; i < 3 * EACH; i++) {
-        assert_true(record_valid(find(&segment, i), CAPACITY));
+        assert_true(record_valid(find_in_segment(&segment, i), CAPACITY));
     }
     while (segment_walk(&segment, &position) != NULL) {
         walked++;
@@ -152,9 +154,9 @@ static void a_full_segment_says_so(void **state)
     assert_true(n > 100);
     assert_int_equal(small.header->full, 1);
     assert_true(small.header->tail <= small.mapped);
-    assert_non_null(find(&small, 0)); /* what is in stays */
-    assert_non_null(find(&small, n - 1));
-    assert_null(find(&small, n));
+    assert_non_null(find_in_segment(&small, 0)); /* what is in stays */
+    assert_non_null(find_in_segment(&small, n - 1));
+    assert_null(find_in_segment(&small, n));
     assert_null(segment_allocate(&small, 10, 0));
     segment_detach(&small);
     assert_null(segment_allocate(&segment, 70000, 0));
@@ -168,10 +170,10 @@ static void a_full_file_system_is_no_signal(void **state)
     fault_arm(FAULT_sys_fallocate, -ENOSPC, 0, ALWAYS);
     assert_null(segment_allocate(&segment, 10, 2 << 20));
     assert_int_equal(segment.header->full, 1);
-    assert_non_null(find(&segment, 1));
+    assert_non_null(find_in_segment(&segment, 1));
 }
 
-static void creation_fails_and_leaves_nothing(void **state)
+static void segment_creation_fails_and_leaves_nothing(void **state)
 {
     static const struct {
         enum fault_call call;
@@ -217,7 +219,7 @@ static void abandoned_records_are_stepped_over(void **state)
     assert_int_equal(position, segment.header->tail);
 }
 
-static int allocate_and_die(void *unused)
+static int segment_allocate_and_die(void *unused)
 {
     struct segment mine;
 
@@ -234,11 +236,11 @@ static void a_killed_writer_leaves_no_hole(void **state)
     const struct record *r;
 
     (void)state;
-    assert_int_equal(in_child(allocate_and_die, NULL), 0);
-    assert_int_equal(in_child(allocate_and_die, NULL), 0);
+    assert_int_equal(in_child(segment_allocate_and_die, NULL), 0);
+    assert_int_equal(in_child(segment_allocate_and_die, NULL), 0);
     segment.header->tail = start;
     r = insert(&segment, 1);
-    assert_ptr_equal(find(&segment, 1), r);
+    assert_ptr_equal(find_in_segment(&segment, 1), r);
     assert_null(segment_walk(&segment, &position));
     assert_int_equal(position, start);
     assert_ptr_equal(segment_walk_whole(&segment, &position), r);
@@ -247,7 +249,7 @@ static void a_killed_writer_leaves_no_hole(void **state)
     assert_null(segment_unfinished(&segment, position));
 }
 
-static struct record *begin(int i, uint8_t flags)
+static struct record *segment_begin(int i, uint8_t flags)
 {
     char name[64];
     struct fi_query q = numbered(i, name);
@@ -263,8 +265,8 @@ static struct record *begin(int i, uint8_t flags)
 /* A walker that has not waited for it finds what comes too late nevertheless, at the end. */
 static void what_is_published_too_late_is_published_again(void **state)
 {
-    struct record *late = begin(1, 0);
-    struct record *local = begin(2, RECORD_LOCAL);
+    struct record *late = segment_begin(1, 0);
+    struct record *local = segment_begin(2, RECORD_LOCAL);
     const struct record *second = insert(&segment, 3);
     uint64_t position = segment_arena_start(&segment);
 
@@ -274,17 +276,17 @@ static void what_is_published_too_late_is_published_again(void **state)
     assert_ptr_equal(segment_walk(&segment, &position), second);
     segment_publish(&segment, late);
     segment_publish(&segment, local);
-    assert_ptr_not_equal(find(&segment, 1), late);
-    assert_ptr_equal(segment_walk(&segment, &position), find(&segment, 1));
-    assert_true(record_valid(find(&segment, 1), CAPACITY));
+    assert_ptr_not_equal(find_in_segment(&segment, 1), late);
+    assert_ptr_equal(segment_walk(&segment, &position), find_in_segment(&segment, 1));
+    assert_true(record_valid(find_in_segment(&segment, 1), CAPACITY));
     assert_null(segment_walk(&segment, &position));
-    assert_ptr_equal(find(&segment, 2), local);
+    assert_ptr_equal(find_in_segment(&segment, 2), local);
     assert_true(record_valid(local, CAPACITY));
-    late = begin(4, 0);
+    late = segment_begin(4, 0);
     segment_abandon(&segment, late);
     segment.header->full = 1;
     segment_publish(&segment, late);
-    assert_null(find(&segment, 4));
+    assert_null(find_in_segment(&segment, 4));
 }
 
 static void a_claim_is_held_by_one(void **state)
@@ -364,7 +366,7 @@ static void waits_end(void **state)
     assert_int_equal(segment.header->waiters, 0);
 }
 
-static int attach(const char *name, uint64_t nonce)
+static int attach_segment(const char *name, uint64_t nonce)
 {
     struct segment s;
     int error = segment_attach(&s, scratch_path(name), nonce);
@@ -380,19 +382,19 @@ static int attach(const char *name, uint64_t nonce)
 static void refuses_foreign_files(void **state)
 {
     (void)state;
-    assert_int_equal(attach("index", NONCE), 0);
-    assert_int_equal(attach("index", NONCE + 1), -EPROTO);
-    assert_int_equal(attach("none", NONCE), -ENOENT);
+    assert_int_equal(attach_segment("index", NONCE), 0);
+    assert_int_equal(attach_segment("index", NONCE + 1), -EPROTO);
+    assert_int_equal(attach_segment("none", NONCE), -ENOENT);
     scratch_text("text", "this is no segment");
-    assert_int_equal(attach("text", NONCE), -EPROTO);
+    assert_int_equal(attach_segment("text", NONCE), -EPROTO);
     scratch_write("empty", "", 0, 0600);
-    assert_int_equal(attach("empty", NONCE), -EPROTO);
+    assert_int_equal(attach_segment("empty", NONCE), -EPROTO);
     assert_int_equal(symlink(scratch_path("index"), scratch_path("link")), 0);
-    assert_int_equal(attach("link", NONCE), -ELOOP);
+    assert_int_equal(attach_segment("link", NONCE), -ELOOP);
     assert_int_equal(mkfifo(scratch_path("fifo"), 0600), 0);
-    assert_int_equal(attach("fifo", NONCE), -EPROTO); /* and does not wait for a writer */
+    assert_int_equal(attach_segment("fifo", NONCE), -EPROTO); /* and does not wait for a writer */
     assert_int_equal(truncate(scratch_path("index"), CAPACITY / 2), 0);
-    assert_int_equal(attach("index", NONCE), -EPROTO);
+    assert_int_equal(attach_segment("index", NONCE), -EPROTO);
 }
 
 static void refuses_bad_headers(void **state)
@@ -405,9 +407,9 @@ static void refuses_bad_headers(void **state)
 #define BAD(statement)                                                                             \
     do {                                                                                           \
         statement;                                                                                 \
-        assert_int_equal(attach("index", NONCE), -EPROTO);                                         \
+        assert_int_equal(attach_segment("index", NONCE), -EPROTO);                                 \
         memcpy(h, &good, offsetof(struct segment_header, claims));                                 \
-        assert_int_equal(attach("index", NONCE), 0);                                               \
+        assert_int_equal(attach_segment("index", NONCE), 0);                                       \
     } while (0)
     BAD(h->magic++);
     BAD(h->version++);
@@ -420,18 +422,18 @@ static void refuses_bad_headers(void **state)
     BAD(h->reserved = CAPACITY + 8);
 }
 
-static void attaching_survives_faults(void **state)
+static void segment_attaching_survives_faults(void **state)
 {
     (void)state;
     fault_arm(FAULT_sys_mmap, 1, 0, 1);
-    assert_int_equal(attach("index", NONCE), -ENOMEM);
+    assert_int_equal(attach_segment("index", NONCE), -ENOMEM);
     fault_arm(FAULT_sys_mmap, 1, 1, 1);
-    assert_int_equal(attach("index", NONCE), -ENOMEM);
+    assert_int_equal(attach_segment("index", NONCE), -ENOMEM);
     fault_arm(FAULT_sys_open, -EMFILE, 0, 1);
-    assert_int_equal(attach("index", NONCE), -EMFILE);
+    assert_int_equal(attach_segment("index", NONCE), -EMFILE);
     fault_arm(FAULT_sys_fstat, -EIO, 0, 1);
-    assert_int_equal(attach("index", NONCE), -EIO);
-    assert_int_equal(attach("index", NONCE), 0);
+    assert_int_equal(attach_segment("index", NONCE), -EIO);
+    assert_int_equal(attach_segment("index", NONCE), 0);
 }
 
 /* The maker of a segment trusts it; who attached examines every record. */
@@ -442,11 +444,11 @@ static void attached_processes_examine_records(void **state)
 
     (void)state;
     assert_int_equal(segment_attach(&s, scratch_path("index"), NONCE), 0);
-    assert_non_null(find(&s, 1));
+    assert_non_null(find_in_segment(&s, 1));
     insert(&segment, 2);
-    ((struct record *)find(&segment, 2))->payload_size++;
-    assert_non_null(find(&segment, 2));
-    assert_null(find(&s, 2));
+    ((struct record *)find_in_segment(&segment, 2))->payload_size++;
+    assert_non_null(find_in_segment(&segment, 2));
+    assert_null(find_in_segment(&s, 2));
     r->next = (uint32_t)(((char *)r - (char *)segment.header) / 8); /* a loop */
     {
         struct fi_query q = query_make(RECORD_STAT, 0, "/x", 2);
@@ -463,7 +465,7 @@ static void attached_processes_examine_records(void **state)
     segment_detach(&s);
 }
 
-#define segment_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define segment_test(f) cmocka_unit_test_setup_teardown(f, segment_setup, segment_teardown)
 
 int main(void)
 {
@@ -473,7 +475,7 @@ int main(void)
         segment_test(two_processes_insert_at_once),
         segment_test(a_full_segment_says_so),
         segment_test(a_full_file_system_is_no_signal),
-        segment_test(creation_fails_and_leaves_nothing),
+        segment_test(segment_creation_fails_and_leaves_nothing),
         segment_test(abandoned_records_are_stepped_over),
         segment_test(a_killed_writer_leaves_no_hole),
         segment_test(what_is_published_too_late_is_published_again),
@@ -482,7 +484,7 @@ int main(void)
         segment_test(waits_end),
         segment_test(refuses_foreign_files),
         segment_test(refuses_bad_headers),
-        segment_test(attaching_survives_faults),
+        segment_test(segment_attaching_survives_faults),
         segment_test(attached_processes_examine_records),
     };
 

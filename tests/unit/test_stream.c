@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* service/stream: from one node cache to another in pieces of any size; damage, no
  * room, faults. */
 #include "scratch.h"
@@ -22,13 +23,13 @@ static struct node_cache from;
 static struct node_cache to;
 static const struct lookup_limits limits = {1 << 30};
 
-static int setup(void **state)
+static int stream_setup(void **state)
 {
     return scratch_setup(state) || mkdir(scratch_path("tree"), 0755) ||
            node_create(&from, scratch(), 1) || node_create(&to, scratch(), 1);
 }
 
-static int teardown(void **state)
+static int stream_teardown(void **state)
 {
     segment_detach(&from.index);
     segment_detach(&to.index);
@@ -37,7 +38,7 @@ static int teardown(void **state)
     return scratch_teardown(state);
 }
 
-static const struct record *look(enum record_kind kind, const char *name)
+static const struct record *stream_look(enum record_kind kind, const char *name)
 {
     const char *path = scratch_path(name);
     struct fi_query q = query_make(kind, 0, path, strlen(path));
@@ -45,7 +46,7 @@ static const struct record *look(enum record_kind kind, const char *name)
     return lookup_real(&from, &q, 0, &limits);
 }
 
-static const struct record *arrived(enum record_kind kind, const char *name)
+static const struct record *stream_arrived(enum record_kind kind, const char *name)
 {
     const char *path = scratch_path(name);
     struct fi_query q = query_make(kind, 0, path, strlen(path));
@@ -67,15 +68,15 @@ static void make_content(void)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         snprintf(name, sizeof name, "tree/f%zu", i);
         scratch_write(name, bytes, sizes[i], i % 2 ? 0755 : 0640);
-        look(RECORD_CONTENT, name);
-        look(RECORD_STAT, name);
-        look(RECORD_ACCESS, name);
+        stream_look(RECORD_CONTENT, name);
+        stream_look(RECORD_STAT, name);
+        stream_look(RECORD_ACCESS, name);
     }
     free(bytes);
     assert_int_equal(link(scratch_path("tree/f4"), scratch_path("tree/hard")), 0);
-    look(RECORD_CONTENT, "tree/hard");
-    look(RECORD_LIST, "tree");
-    look(RECORD_STAT, "tree/none");
+    stream_look(RECORD_CONTENT, "tree/hard");
+    stream_look(RECORD_LIST, "tree");
+    stream_look(RECORD_STAT, "tree/none");
 }
 
 static void transfer(struct stream_writer *w, struct stream_reader *r, size_t largest)
@@ -171,7 +172,7 @@ static void goes_on_with_what_comes_later(void **state)
     stream_writer_end(&w);
 }
 
-static int allocate_and_die(void *unused)
+static int stream_allocate_and_die(void *unused)
 {
     struct segment mine;
     char file[300];
@@ -193,15 +194,15 @@ static void goes_on_behind_a_record_that_stays_unfinished(void **state)
     (void)state;
     stream_writer_init(&w, &from);
     stream_reader_init(&r, &to);
-    assert_int_equal(in_child(allocate_and_die, NULL), 0);
-    assert_int_equal(in_child(allocate_and_die, NULL), 0);
-    look(RECORD_STAT, "tree");
+    assert_int_equal(in_child(stream_allocate_and_die, NULL), 0);
+    assert_int_equal(in_child(stream_allocate_and_die, NULL), 0);
+    stream_look(RECORD_STAT, "tree");
     transfer(&w, &r, 100000);
-    assert_null(arrived(RECORD_STAT, "tree")); /* it may only be slow */
+    assert_null(stream_arrived(RECORD_STAT, "tree")); /* it may only be slow */
     assert_false(stream_is_drained(&w));
     sys_nap_ns(1100000000);
     transfer(&w, &r, 100000);
-    assert_non_null(arrived(RECORD_STAT, "tree"));
+    assert_non_null(stream_arrived(RECORD_STAT, "tree"));
     assert_true(stream_is_drained(&w));
     stream_reader_end(&r);
     stream_writer_end(&w);
@@ -231,7 +232,7 @@ static void damage_ends_the_stream(void **state)
     size_t n;
 
     (void)state;
-    look(RECORD_STAT, "tree");
+    stream_look(RECORD_STAT, "tree");
     stream_writer_init(&w, &from);
     n = stream_write(&w, block, sizeof block);
     assert_true(n > 300);
@@ -252,7 +253,7 @@ static void damage_ends_the_stream(void **state)
         assert_true(r.broken);
         assert_int_equal(atomic_load(&to.index.header->state), SERVICE_DEAD);
         stream_read(&r, block, n); /* also what is sound is not taken any more */
-        assert_null(arrived(RECORD_STAT, "tree"));
+        assert_null(stream_arrived(RECORD_STAT, "tree"));
         stream_reader_end(&r);
     }
     stream_writer_end(&w);
@@ -313,9 +314,9 @@ static void no_room_is_said_once(void **state)
     scratch_text("tree/a", "aaaa");
     scratch_text("tree/b", "bbbb");
     scratch_text("tree/c", "cccc");
-    look(RECORD_CONTENT, "tree/a");
-    look(RECORD_CONTENT, "tree/b");
-    look(RECORD_CONTENT, "tree/c");
+    stream_look(RECORD_CONTENT, "tree/a");
+    stream_look(RECORD_CONTENT, "tree/b");
+    stream_look(RECORD_CONTENT, "tree/c");
     stream_writer_init(&w, &from);
     stream_reader_init(&r, &to);
     capture_begin();
@@ -324,11 +325,11 @@ static void no_room_is_said_once(void **state)
     text = capture_end();
     assert_int_equal(occurrences(text, "cannot keep"), 1);
     assert_non_null(strstr(text, "No space left on device"));
-    assert_true((arrived(RECORD_CONTENT, "tree/a")->flags & RECORD_UNAVAILABLE) != 0);
-    assert_true((arrived(RECORD_CONTENT, "tree/b")->flags & RECORD_UNAVAILABLE) != 0);
-    assert_true(record_valid(arrived(RECORD_CONTENT, "tree/a"),
+    assert_true((stream_arrived(RECORD_CONTENT, "tree/a")->flags & RECORD_UNAVAILABLE) != 0);
+    assert_true((stream_arrived(RECORD_CONTENT, "tree/b")->flags & RECORD_UNAVAILABLE) != 0);
+    assert_true(record_valid(stream_arrived(RECORD_CONTENT, "tree/a"),
                              SIZE_MAX)); /* attached processes will look */
-    assert_false((arrived(RECORD_CONTENT, "tree/c")->flags & RECORD_UNAVAILABLE) != 0);
+    assert_false((stream_arrived(RECORD_CONTENT, "tree/c")->flags & RECORD_UNAVAILABLE) != 0);
     assert_true(same_bytes(scratch_path("tree/c")));
     stream_reader_end(&r);
     stream_writer_end(&w);
@@ -341,7 +342,7 @@ static void other_faults_of_the_reader(void **state)
 
     (void)state;
     scratch_text("tree/a", "aaaa");
-    look(RECORD_CONTENT, "tree/a");
+    stream_look(RECORD_CONTENT, "tree/a");
     capture_begin();
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         char block[4096];
@@ -355,7 +356,7 @@ static void other_faults_of_the_reader(void **state)
         fault_clear();
         fault_arm(calls[i], -EMFILE, 0, 1);
         stream_read(&r, block, n);
-        assert_true((arrived(RECORD_CONTENT, "tree/a")->flags & RECORD_UNAVAILABLE) != 0);
+        assert_true((stream_arrived(RECORD_CONTENT, "tree/a")->flags & RECORD_UNAVAILABLE) != 0);
         assert_false(r.broken);
         stream_reader_end(&r);
         stream_writer_end(&w);
@@ -380,7 +381,7 @@ static void memory_is_bounded(void **state)
     stream_read(&r, (char *)&huge, sizeof huge);
     assert_true(r.broken);
     stream_reader_end(&r);
-    look(RECORD_STAT, "tree");
+    stream_look(RECORD_STAT, "tree");
     stream_writer_init(&w, &from);
     n = stream_write(&w, block, sizeof block);
     stream_reader_init(&r, &to);
@@ -423,8 +424,8 @@ static void an_unreadable_copy_is_said_to_be_unavailable(void **state)
     (void)state;
     scratch_text("tree/a", "aaaa");
     scratch_text("tree/b", "bbbb");
-    look(RECORD_CONTENT, "tree/a");
-    look(RECORD_CONTENT, "tree/b");
+    stream_look(RECORD_CONTENT, "tree/a");
+    stream_look(RECORD_CONTENT, "tree/b");
     stream_writer_init(&w, &from);
     stream_reader_init(&r, &to);
     capture_begin();
@@ -432,14 +433,14 @@ static void an_unreadable_copy_is_said_to_be_unavailable(void **state)
     transfer(&w, &r, 100000);
     capture_end();
     assert_false(r.broken);
-    assert_non_null(arrived(RECORD_CONTENT, "tree/a"));
-    assert_true((arrived(RECORD_CONTENT, "tree/a")->flags & RECORD_UNAVAILABLE) != 0);
+    assert_non_null(stream_arrived(RECORD_CONTENT, "tree/a"));
+    assert_true((stream_arrived(RECORD_CONTENT, "tree/a")->flags & RECORD_UNAVAILABLE) != 0);
     assert_true(same_bytes(scratch_path("tree/b")));
     stream_reader_end(&r);
     stream_writer_end(&w);
 }
 
-#define stream_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define stream_test(f) cmocka_unit_test_setup_teardown(f, stream_setup, stream_teardown)
 
 int main(void)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* service/relay: the tree's shape, and frames on their way down it, over a network that is
  * simulated in this process: any node may be slow, messages arrive when the receiver looks. */
 #include "scratch.h"
@@ -177,7 +178,7 @@ static bool send(unsigned number, enum wire_type type)
 }
 
 /* Each frame comes once, in order, whole. */
-static void take(int node)
+static void take_frame(int node)
 {
     const struct wire_frame *frame = tree_next(&relays[node]);
     unsigned number;
@@ -201,7 +202,7 @@ static void run_round(int n)
 
         if (!stopped[node]) {
             assert_int_equal(tree_progress(&relays[node]), 0);
-            take(node);
+            take_frame(node);
         }
     }
 }
@@ -216,7 +217,7 @@ static bool all_through(int n, unsigned frames)
     return true;
 }
 
-static int run(int n, unsigned frames)
+static int tree_run(int n, unsigned frames)
 {
     unsigned next = 0;
     int rounds = 0;
@@ -286,7 +287,7 @@ static void all_frames_reach_all_nodes_in_order(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         open_job(sizes[i]);
-        run(sizes[i], 100);
+        tree_run(sizes[i], 100);
         assert_int_equal(n_open, 0);
         for (int node = 1; node < sizes[i]; node++) { /* nothing is expected after END */
             assert_in_range(relays[node].posted, 100, 100 + TREE_FRAMES - 1);
@@ -302,7 +303,7 @@ static void a_job_of_one_node_sends_nothing(void **state)
 {
     (void)state;
     open_job(1);
-    run(1, 20);
+    tree_run(1, 20);
     assert_int_equal(n_sent, 0);
     close_job(1);
 }

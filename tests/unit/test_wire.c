@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* service/wire: requests that are packed and taken apart, sound ones and others. */
 #include "scratch.h"
 

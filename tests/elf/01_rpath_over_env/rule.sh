@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # DT_RPATH is searched before LD_LIBRARY_PATH.
 lib a/libdep.so
 lib b/libdep.so

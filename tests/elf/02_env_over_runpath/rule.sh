@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # LD_LIBRARY_PATH is searched before DT_RUNPATH.
 lib a/libdep.so
 lib b/libdep.so

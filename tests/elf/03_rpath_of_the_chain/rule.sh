@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # The DT_RPATH of what needed the needer is searched too.
 lib x/libc3.so
 lib a/libb3.so -Lx -l:libc3.so

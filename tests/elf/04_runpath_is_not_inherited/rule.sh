@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # DT_RUNPATH serves the object's own needs alone.
 lib x/libc3.so
 lib a/libb3.so -Lx -l:libc3.so

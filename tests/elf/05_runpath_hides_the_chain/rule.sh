@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # A needer with DT_RUNPATH does not get the DT_RPATH of its loader.
 lib x/libc3.so
 lib a/libb3.so "$(runpath '$ORIGIN/none')" -Lx -l:libc3.so

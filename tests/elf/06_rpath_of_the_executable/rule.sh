@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # The executable's DT_RPATH is searched for what a dlopened library needs, and before LD_LIBRARY_PATH.
 lib a/libdep.so
 lib b/libdep.so

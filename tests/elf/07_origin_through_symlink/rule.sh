@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # $ORIGIN is the directory of the name by which a library was opened, not of what a symlink points to.
 lib real/deps/libdep.so
 lib here/deps/libdep.so

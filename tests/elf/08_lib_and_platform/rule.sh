@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # $LIB and $PLATFORM, bare and in braces. What they stand for is ld.so's to say.
 for d in lib lib64 lib/x86_64-linux-gnu lib/aarch64-linux-gnu; do lib "$d/libdep.so"; done
 for d in x86_64 haswell xeon_phi aarch64; do lib "p_$d/libplat.so"; done

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # glibc-hwcaps subdirectories come before the directory itself, the best first; unknown ones are not looked at.
 lib a/libdep.so
 lib a/libother.so

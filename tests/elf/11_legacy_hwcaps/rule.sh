@@ -1,4 +1,5 @@
-# Up to glibc 2.36: tls/, x86_64/ and their kin. Later glibcs do not look there; ld.so is the judge.
+# SPDX-License-Identifier: BSD-3-Clause
+# Up to glibc 2.36: tls/, x86_64/ and their kin. Later glibcs do not look there; only ld.so's answer counts.
 lib a/libdep.so
 lib a/tls/libdep.so
 lib a/x86_64/libdep2.so

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # A DT_NEEDED with a slash is a path; no directory is searched.
 soname="$PWD/elsewhere/libdep.so" lib elsewhere/libdep.so
 lib a/libdep.so

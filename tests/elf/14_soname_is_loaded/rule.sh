@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # A name that is the SONAME of a loaded object is not searched, whatever its file is called.
 soname=libdep.so.1 lib a/liboddname.so
 lib b/libdep.so.1

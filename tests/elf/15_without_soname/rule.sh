@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # A library without SONAME is known by the name it was needed by.
 soname='' lib a/libplain.so
 soname='' lib b/libplain.so

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # Files for another class or machine are skipped in a search.
 lib a/libdep.so
 lib b/libdep.so

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # Libraries that need each other.
 lib libb.so
 lib libc3.so "$(runpath '$ORIGIN')" -L. -l:libb.so

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # Two names of one file are one object.
 soname='' lib libdep.so.1
 ln -s libdep.so.1 libdep.so

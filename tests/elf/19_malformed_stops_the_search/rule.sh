@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # A file that is no ELF file ends the search with an error, though a good one would follow.
 mkdir a
 printf 'not an ELF file, though long enough to be read as a header of sixty-four bytes\n' >a/libdep.so

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # libc3.so is found for libb2.so, who is met before libx.so although libx.so is deeper in the first branch.
 lib x/libc3.so
 lib b/libc3.so

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # LD_LIBRARY_PATH: ';' separates too, slashes at the end are dropped, missing directories are skipped.
 lib a/libdep.so
 lib b/libdep2.so

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # What no path has is taken from /etc/ld.so.cache or the default directories.
 mkdir empty
 lib liba.so "$(runpath '$ORIGIN/empty')" -l:libm.so.6

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # A library that is nowhere.
 lib gone/libgone.so
 lib libb.so -Lgone -l:libgone.so

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # dlopen of a name without a slash searches with the path of the library that calls it.
 lib a/libplugin.so
 mkdir calls

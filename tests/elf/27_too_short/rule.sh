@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # An empty file ends the search with an error.
 mkdir a
 : >a/libdep.so

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # So does a directory of that name.
 mkdir -p a/libdep.so
 lib b/libdep.so

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # Two diamonds and a deep branch: the order of constructors is ld.so's.
 r=$(runpath '$ORIGIN')
 lib libz1.so

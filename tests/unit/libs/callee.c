@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* callee.c - for test_imports.c: the library whose functions are redirected. */
 int callee_number(void);
 int callee_other(void);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* caller.c - for test_imports.c: calls callee.c's functions directly, by a pointer in its data, and
  * by a weak name that nobody defines. Built with lazy and with immediate binding. */
 int callee_number(void);

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# tests/external: test suites and packages of others under the library. What takes minutes is left to `make check-long`.
+
+PARALLEL_TESTS += test-packages test-cpython
+TESTS_LONG += test-wheels test-cpython-long
+.PHONY: test-packages test-wheels test-cpython test-cpython-long
+
+test-packages: all
+	$(Q)B=$(B) tests/run packages $(PYTEST) tests/external/packages_test.py
+
+# Their environment is built by the first run.
+ifeq ($(SANITIZE),)
+test-wheels: all
+	$(Q)B=$(B) TEST_TIMEOUT=3600 tests/run wheels $(PYTEST) tests/external/wheels_test.py
+endif
+
+test-cpython: all
+	$(Q)B=$(B) tests/run cpython $(PYTEST) tests/external/cpython_test.py -k short
+
+test-cpython-long: all
+	$(Q)B=$(B) TEST_TIMEOUT=7200 tests/run cpython-long $(PYTEST) tests/external/cpython_test.py -k long

@@ -1,6 +1,0 @@
-int leaf_value(void);
-
-int leaf_value(void)
-{
-    return 41;
-}

@@ -1,7 +1,0 @@
-int leaf_value(void);
-int module_value(void);
-
-int module_value(void)
-{
-    return leaf_value() + 1;
-}

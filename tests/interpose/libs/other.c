@@ -1,6 +1,0 @@
-int other_value(void);
-
-int other_value(void)
-{
-    return 17;
-}

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a rank changes below a served directory all ranks see, on all nodes: at the latest when they hear of it by MPI."""
+
+import pathlib
+import tempfile
+
+import pytest
+from job import assert_done, nodes_job
+
+pytestmark = pytest.mark.needs("root", "mpiexec.mpich", "environment")
+
+# The ranks look at a name, one of them changes it, and after a barrier all look again.
+CHANGES = """
+    import os, shutil, time
+    from mpi4py import MPI
+    comm = MPI.COMM_WORLD
+    top = os.environ["FASTIMPORT_PATH"]
+
+    def look(name):
+        path = f"{top}/{name}"
+        if os.path.isdir(path):
+            return sorted(os.listdir(path))
+        try:
+            with open(path) as f:
+                return f.read()
+        except OSError:
+            return os.path.exists(path)
+
+    def write(name, text):
+        with open(f"{top}/{name}", "w") as f:
+            f.write(text)
+
+    def after(change, names, who):
+        before = [look(name) for name in names]
+        comm.barrier()
+        if comm.rank == who:
+            change()
+        comm.barrier()
+        seen = comm.allgather([look(name) for name in names])
+        assert all(s == seen[0] for s in seen), (names, seen)
+        assert seen[0] != before, f"nothing has changed: {before}"
+        return seen[0]
+"""
+
+
+def changes_job(text, files, ranks=4, nodes=2, **env):
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
+        for name, content in files.items():
+            path = pathlib.Path(scratch, "served", name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        done = nodes_job(CHANGES + text, ranks, nodes, {"FASTIMPORT_PATH": f"{scratch}/served", **env}, timeout=120)
+        assert_done(done, "right\n")
+        assert done.stderr == ""
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 4])
+@pytest.mark.parametrize("who", [0, 3])
+def test_each_kind_of_change(nodes, who):
+    changes_job(f"""
+    who = {who}
+    assert after(lambda: write("made/new", "x"), ["made/new", "made"], who) == ["x", ["new", "old"]]
+    assert after(lambda: write("written/old", "y"), ["written/old"], who) == ["y"]
+    assert after(lambda: os.unlink(f"{{top}}/gone/old"), ["gone/old", "gone"], who) == [False, []]
+    assert after(lambda: os.mkdir(f"{{top}}/directory/sub"), ["directory/sub"], who) == [[]]
+    assert after(lambda: shutil.rmtree(f"{{top}}/tree"), ["tree/a/b/c", "tree"], who) == [False, False]
+    assert after(lambda: os.rename(f"{{top}}/from", f"{{top}}/to"), ["from/old", "to/old"], who) == [False, "o"]
+    assert after(lambda: os.symlink("old", f"{{top}}/links/new"), ["links/new"], who) == ["o"]
+    assert after(lambda: os.link(f"{{top}}/hard/old", f"{{top}}/hard/new"), ["hard/new"], who) == ["o"]
+    assert after(lambda: os.truncate(f"{{top}}/short/old", 0), ["short/old"], who) == [""]
+    if comm.rank == 0:
+        print("right")
+    """, {name: "o" for name in ("made/old", "written/old", "gone/old", "directory/old", "tree/a/b/c", "from/old", "links/old",
+                                 "hard/old", "short/old")}, nodes=nodes)
+
+
+def test_a_module_that_rank_0_generates():
+    changes_job("""
+    import sys, importlib
+    sys.path.insert(0, top)
+    try:
+        import generated
+    except ImportError:
+        pass
+    comm.barrier()
+    if comm.rank == 0:
+        write("generated.py", "answer = 42")
+    comm.barrier()
+    importlib.invalidate_caches()
+    import generated
+    assert comm.allreduce(generated.answer) == 42 * comm.size
+    if comm.rank == 0:
+        print("right")
+    """, {"other.py": ""})
+
+
+def test_all_ranks_write_at_once():
+    """Each into a directory of its own and into a common one, many times."""
+    changes_job("""
+    for i in range(20):
+        os.mkdir(f"{top}/rank{comm.rank}.{i}")
+        write(f"rank{comm.rank}.{i}/f", str(i))
+        write(f"common/{comm.rank}.{i}", str(i))
+        comm.barrier()
+        for r in range(comm.size):
+            assert look(f"rank{r}.{i}/f") == look(f"common/{r}.{i}") == str(i), (r, i)
+        comm.barrier()
+    if comm.rank == 0:
+        print("right")
+    """, {"common/old": ""}, ranks=6, nodes=3)
+
+
+def test_a_change_after_a_quiet_time():
+    """The service wakes up seldom then."""
+    changes_job("""
+    look("late"), look("old")
+    comm.barrier()
+    time.sleep(1)
+    assert after(lambda: write("late", "x"), ["late"], 3) == ["x"]
+    time.sleep(1)
+    assert after(lambda: write("old", "y"), ["old"], 0) == ["y"]
+    if comm.rank == 0:
+        print("right")
+    """, {"old": "o"}, FASTIMPORT_IDLE_MS="100")
+
+
+def test_create_or_use_what_is_there():
+    """A rank that was told that a file is missing and then that it exists (EEXIST) is not told again that it is missing."""
+    changes_job("""
+    for i in range(10):
+        path = f"{top}/lock/{i}"
+        for attempt in range(1000):
+            try:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+                break
+            except FileExistsError:
+                if os.path.exists(path):
+                    break
+        else:
+            raise AssertionError(f"{path} is there and is not there")
+    comm.barrier()
+    if comm.rank == 0:
+        print("right")
+    """, {"lock/old": ""})

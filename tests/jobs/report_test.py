@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Messages and the report: settings that make no sense, why nothing is served, one line for a job that is served or is not."""
+
+import json
+import os
+import pathlib
+import tempfile
+
+import pytest
+from job import IMPORTS, NO_INIT, PYTHON, assert_done, local_job, python_job, sharedjob
+
+pytestmark = pytest.mark.needs("mpiexec.mpich", "environment")
+
+SUM = "from mpi4py import MPI; print(MPI.COMM_WORLD.allreduce(1)); import decimal, email.mime.text"
+
+
+def test_bad_settings_are_named_once():
+    done = python_job("import json", env={"FASTIMPORT_WAIT_MS": "soon", "FASTIMPORT_FS": "some"})
+    assert done.returncode == 0, done.stderr
+    for name in ("FASTIMPORT_WAIT_MS=soon", "FASTIMPORT_FS=some"):
+        assert done.stderr.count(name) == 1, done.stderr
+
+
+def test_settings_that_are_none_are_named_once():
+    done = python_job("import json", ranks=3, env={"FASTIMPORT_RAPORT": "x", "FASTIMPORT_LOG_FILE": "/nosuch/log", "FASTIMPORT_PATH": "/nosuch/path",
+                                                   "FASTIMPORT_EXCLUDE": "/gone:here"})
+    assert done.returncode == 0, done.stderr
+    for text in ("not a setting of fastimport: FASTIMPORT_RAPORT (did you mean FASTIMPORT_REPORT?)", "cannot open /nosuch/log: No such file",
+                 "FASTIMPORT_PATH: /nosuch/path does not exist", "FASTIMPORT_EXCLUDE: here is not absolute"):
+        assert done.stderr.count(text) == 1, f"{text}: {done.stderr}"
+    assert done.stderr.count("fastimport: rank") == 4, done.stderr
+
+
+SUM = "from mpi4py import MPI; print(MPI.COMM_WORLD.allreduce(1)); import decimal, email.mime.text"
+
+
+# --- what the user is told --------------------------------------------------------------------------------------
+
+
+def reported(command, ranks=2, **env):
+    """Runs a job, which must write a report. Returns both."""
+    with tempfile.TemporaryDirectory() as scratch:
+        done = local_job(command, ranks, env={"FASTIMPORT_REPORT": f"{scratch}/report", **env})
+        assert os.listdir(scratch) == ["report"], f"{os.listdir(scratch)} {done.stderr}"
+        return done, sharedjob.read_json(f"{scratch}/report")
+
+
+def test_the_report_says_why_nothing_is_served():
+    python = [PYTHON, "-c", "import json"]
+    for command, env, why in ((python, {"FASTIMPORT_FS": "net"}, "on a network file system"),
+                              (python, {"FASTIMPORT_MPI": "/nonexistent/libmpi.so"}, "/nonexistent/libmpi.so"),
+                              (python, {"FASTIMPORT_DIR": "/nonexistent"}, "no node cache in /nonexistent"),
+                              (["bash", "-c", f"{PYTHON} -c 'import json'; true"], {}, NO_INIT),
+                              (["bash", "-c", f"{PYTHON} -c 'import os; os._exit(0)'; true"], {}, NO_INIT),
+                              (["bash", "-c", f"{PYTHON} -c pass; true"], {"FASTIMPORT_FS": "net"}, "on a network file system"),
+                              (["bash", "-c", f"[ $PMI_RANK = 1 ] && exec sleep 3; exec {PYTHON} -c pass"], {"FASTIMPORT_JOIN_MS": "1000"},
+                               "not all ranks have joined")):
+        done, report = reported(command, **env)
+        assert done.returncode == 0 and report["active"] is False and why in report["why"], (
+            f"{why}: {report['why']} {done.stderr}")
+        assert report["calls"]["open"]["served"] == report["ranks"] == 0 and done.stderr.count("fastimport: ") <= 1, (
+            f"{report} {done.stderr}")
+
+
+def test_what_is_served_is_what_the_report_is_about():
+    """The report is not about the script's helpers before and behind the program, which use no MPI."""
+    done, report = reported(["bash", "-c", f"{PYTHON} -c pass; {PYTHON} -c '{SUM}'; {PYTHON} -c pass"])
+    assert done.returncode == 0 and report["active"] is True and report["why"] is None and report["ranks_reporting"] == 2, (
+        f"{report} {done.stderr}")
+
+
+def test_one_line_says_that_it_is_active():
+    done, report = reported([PYTHON, "-c", "import json"], ranks=3, FASTIMPORT_LOG="info")
+    lines = [line for line in done.stderr.splitlines() if "active" in line]
+    assert len(lines) == 1 and "3 ranks on 1 node" in lines[0] and "no plan" in lines[0] and report["roots"][0][1:] in lines[0], (
+        done.stderr)
+    done, report = reported([PYTHON, "-c", "import json"], FASTIMPORT_LOG="info", FASTIMPORT_FS="net")
+    assert done.stderr.count("fastimport: ") == done.stderr.count("on a network file system") == 1, done.stderr
+
+
+def test_a_report_into_a_pipe():
+    done = local_job([PYTHON, "-c", "import json"], env={"FASTIMPORT_REPORT": "/proc/self/fd/1"})
+    assert_done(done)
+    assert json.loads(done.stdout)["active"] is True, done.stdout
+
+
+def test_the_report_replaces_a_planted_link(scratch):
+    victim, report = pathlib.Path(scratch, "victim"), pathlib.Path(scratch, "report")
+    victim.write_text("precious")
+    report.symlink_to(victim)
+    assert_done(local_job([PYTHON, "-c", "import json"], env={"FASTIMPORT_REPORT": str(report)}))
+    assert victim.read_text() == "precious" and not report.is_symlink() and sharedjob.read_json(str(report))["active"], (
+        report.read_text())
+
+
+def test_a_library_above_the_limit_is_said_to_be():
+    done, report = reported([PYTHON, "-c", IMPORTS], FASTIMPORT_MAX_FILE="1M")
+    why = {l["why"] for l in report["left_to_ld_so"]}
+    assert done.returncode == 0 and why and all(w.endswith("is larger than FASTIMPORT_MAX_FILE") for w in why), (
+        f"{why} {done.stderr}")
+    assert any(w.startswith("needs lib") for w in why), f"{why}"
