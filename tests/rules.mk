@@ -16,7 +16,7 @@ $(FUZZERS:%=test-%-long): test-%-long: all
 
 # Two of these run at a time: tests that share nothing, measure no time, and count nothing that another process changes. The
 # first ones wait for most of their time, and those behind them compute.
-PARALLEL_TESTS := test-jobs-unlike-ranks $(if $(COVERAGE),,test-races) test-unit-presence test-jobs-exec \
+PARALLEL_TESTS := test-jobs-unlike-ranks $(if $(COVERAGE),,test-races) test-unit-presence test-jobs-exec test-launchers \
     $(addprefix test-jobs-,mpi-names namespaces report children)
 TESTS += test-parallel
 .PHONY: test-parallel

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # tests/jobs/launchers: other MPI libraries (those of PyPI in environments of their own), and Slurm as the launcher.
 
-PARALLEL_TESTS += test-launchers
+
 TESTS_LONG += test-launchers-long test-slurm
 .PHONY: test-launchers test-launchers-long test-slurm
 
