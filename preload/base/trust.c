@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* trust.c - see trust.h */
 #include "base/trust.h"
 

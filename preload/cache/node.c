@@ -323,8 +323,9 @@ int node_sweep(const char *base)
 {
     char real[FI_PATH_MAX];
     struct sweep sweep = {.base = real};
-    int fd =
-        node_find_base(base, real) != 0 ? -1 : sys_open(real, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    int fd = node_find_base(base, real) != 0
+                 ? -1
+                 : sys_open(real, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 
     if (fd < 0) {
         return 0;

@@ -11,7 +11,7 @@
 
 enum { SLICE_NS = 20000000, FULL_QUEUE_NS = 2000000 };
 
-static bool is_served(const struct node_cache *node)
+static bool is_node_served(const struct node_cache *node)
 {
     uint32_t state = atomic_load(&node->index.header->state);
 
@@ -42,7 +42,7 @@ static bool await_everywhere(struct node_cache *node, const struct fi_query *q, 
     int64_t until = sys_now_ns() + budget_ns;
     bool asked = false;
 
-    while (is_served(node) && sys_now_ns() < until) {
+    while (is_node_served(node) && sys_now_ns() < until) {
         uint32_t generation = atomic_load(&s->header->generation);
 
         if (is_everywhere(node, q->path, q->length)) {
@@ -60,7 +60,7 @@ void announce_directory(struct node_cache *node, const char *directory, size_t l
     struct fi_query q = query_make(RECORD_LIVE, inode, directory, length);
 
     if (atomic_load(&node->index.header->announces) == 0 || is_live(node, directory, length) ||
-        !is_served(node) || await_everywhere(node, &q, budget_ns)) {
+        !is_node_served(node) || await_everywhere(node, &q, budget_ns)) {
         return;
     }
     changes_mark_lost(node);

@@ -27,7 +27,7 @@ static int is_of_open_mpi(struct dl_phdr_info *info, size_t size, void *unused)
     return strncmp(name, "libopen-rte.so", 14) == 0 || strncmp(name, "libprrte.so", 11) == 0;
 }
 
-static bool is_ours(const char *assignment)
+static bool is_fastimport_variable(const char *assignment)
 {
     return strncmp(assignment, "FASTIMPORT=", 11) == 0 ||
            strncmp(assignment, "FASTIMPORT_", 11) == 0;
@@ -66,7 +66,7 @@ char **launcher_args_make(int argc, char *const argv[], char *const environment[
         return NULL;
     }
     for (char *const *e = environment; *e != NULL; e++) {
-        variables += is_ours(*e);
+        variables += is_fastimport_variable(*e);
     }
     words = calloc((size_t)argc + 2 * variables + 3, sizeof *words);
     if (words == NULL) {
@@ -75,7 +75,7 @@ char **launcher_args_make(int argc, char *const argv[], char *const environment[
     *n = 1;
     complete = add_variable(words, n, "LD_PRELOAD=");
     for (char *const *e = environment; *e != NULL; e++) {
-        complete = complete && (!is_ours(*e) || add_variable(words, n, *e));
+        complete = complete && (!is_fastimport_variable(*e) || add_variable(words, n, *e));
     }
     if (!complete) {
         free(words); /* the few words stay */

@@ -182,7 +182,7 @@ static void refuses_escapes_that_are_cut_off(void **state)
         "1 0 0 0 /sw/%-1\n", "1 0 0 0 /sw/% 4x\n", "1 0 0 0 /sw/%00\n"};
 
     (void)state;
-    use("use:", "plan");
+    plan_use("use:", "plan");
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         write_plan("plan", lines[i]);
         is_refused("makes no sense");
