@@ -3,6 +3,7 @@
 #include "invalidate/announce.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "base/path.h"
@@ -55,12 +56,18 @@ static bool await_everywhere(struct node_cache *node, const struct fi_query *q, 
 }
 
 void announce_directory(struct node_cache *node, const char *directory, size_t length,
-                        uint64_t inode, int64_t budget_ns)
+                        int64_t budget_ns)
 {
-    struct fi_query q = query_make(RECORD_LIVE, inode, directory, length);
+    struct stat st = {0};
+    struct fi_query q;
 
     if (atomic_load(&node->index.header->announces) == 0 || is_live(node, directory, length) ||
-        !is_node_served(node) || await_everywhere(node, &q, budget_ns)) {
+        !is_node_served(node)) {
+        return;
+    }
+    sys_stat(directory, &st);
+    q = query_make(RECORD_LIVE, st.st_ino, directory, length);
+    if (await_everywhere(node, &q, budget_ns)) {
         return;
     }
     changes_mark_lost(node);

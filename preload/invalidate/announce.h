@@ -19,8 +19,9 @@
 
 #include "cache/node.h"
 
-/* directory: a normal path; inode: its own, 0: not known. Does nothing in a job of one node. */
+/* directory: a normal path, with a NUL after its `length` bytes. Does nothing in a job of one node,
+ * and where the directory or one above it is announced already. */
 void announce_directory(struct node_cache *node, const char *directory, size_t length,
-                        uint64_t inode, int64_t budget_ns);
+                        int64_t budget_ns);
 
 #endif

@@ -281,7 +281,6 @@ static void announce_change(struct fi_path *p)
 {
     char directory[FI_PATH_MAX];
     size_t n = path_parent_length(p->text, p->length);
-    struct stat st;
 
     if (is_byte_code(p)) {
         return;
@@ -292,8 +291,7 @@ static void announce_change(struct fi_path *p)
     }
     memcpy(directory, p->text, n);
     directory[n] = '\0';
-    announce_directory(resolver.node, directory, n, sys_stat(directory, &st) == 0 ? st.st_ino : 0,
-                       resolver.wait_ns);
+    announce_directory(resolver.node, directory, n, resolver.wait_ns);
 }
 
 static void note_finish(struct fi_path *p, bool all)

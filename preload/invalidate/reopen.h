@@ -8,7 +8,9 @@
  * So the descriptors of this process that refer to the mirror file are replaced by descriptors of
  * the original, at the same offset (dup3(2)). Descriptors of other processes stay.
  *
- * Thread rules: any thread. A read() under way in another thread finishes on the old descriptor.
+ * Thread rules: any thread. A read() under way in another thread finishes on the old descriptor. The
+ * replacement waits for a moment in which no other thread reads, for 10 ms at most. A reader that the
+ * kernel stops for longer may get once more what it has read last.
  */
 #ifndef FASTIMPORT_INVALIDATE_REOPEN_H
 #define FASTIMPORT_INVALIDATE_REOPEN_H
