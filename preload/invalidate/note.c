@@ -375,6 +375,16 @@ bool note_original_path(int fd, char path[FI_PATH_MAX])
     return resolve_active && !fi_inside() && reopen_path(resolver.node, fd, path);
 }
 
+void note_lock(int fd)
+{
+    char path[FI_PATH_MAX];
+    struct stat st;
+
+    if (note_original_path(fd, path) && sys_stat(path, &st) == 0) {
+        reopen_on_original(resolver.node, &st, path);
+    }
+}
+
 void note_reopen_all(void)
 {
     reopen_all_on_originals(resolver.node);
