@@ -11,6 +11,7 @@
 #include "cache/counters.h"
 #include "early/dlopen.h"
 #include "early/libpath.h"
+#include "fill/fill.h"
 #include "intercept/mpi.h"
 #include "mpi/bind.h"
 #include "mpi/pmi_slot.h"
@@ -58,6 +59,15 @@ static bool start_service_unseen(const struct service_input *input, struct servi
     return serves;
 }
 
+/* The child of a fork has none of its parent's threads that look things up. */
+static void main_become_guest(void)
+{
+    static struct fill guest;
+
+    fill_init_guest(&guest, resolver.node, config.wait_ms);
+    serving_set_fill(&guest);
+}
+
 /* Joins the job. True: this rank is served from now on. in_init: the program is in its MPI_Init, so
  * what MPI changes is what the program has asked for. */
 static bool main_join(const struct service_input *input, bool in_init)
@@ -83,7 +93,7 @@ static bool main_join(const struct service_input *input, bool in_init)
     if (!serves) {
         return false;
     }
-    pthread_atfork(NULL, NULL, serving_detach_fill);
+    pthread_atfork(NULL, NULL, main_become_guest);
     count_add(&fi_count->init_ns, (uint64_t)(sys_now_ns() - start));
     serving_start(result.node, result.fill, result.policy, (int64_t)config.wait_ms * 1000000);
     return true;
@@ -158,6 +168,7 @@ static void start_attached(const struct role_facts *role)
 {
     static struct node_cache node;
     static struct policy policy;
+    static struct fill guest;
     struct fi_query q = query_make(RECORD_ROOTS, 0, "/", 1);
     const struct record *roots = main_attach(role, &node) ? segment_find(&node.index, &q) : NULL;
 
@@ -165,7 +176,8 @@ static void start_attached(const struct role_facts *role)
         return;
     }
     policy_load(&policy, record_payload(roots), roots->payload_size - 1);
-    serving_start(&node, NULL, &policy, (int64_t)config.wait_ms * 1000000);
+    fill_init_guest(&guest, &node, config.wait_ms);
+    serving_start(&node, &guest, &policy, (int64_t)config.wait_ms * 1000000);
 }
 
 /* --- a launcher --- */

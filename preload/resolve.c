@@ -38,8 +38,7 @@ static const struct record *resolve_get(const struct fi_query *q, const struct f
 {
     const struct record *r = segment_find(&resolver.node->index, q);
 
-    *why = FALLBACK_ENDED;
-    if (r != NULL || resolver.fill == NULL) {
+    if (r != NULL) {
         return r;
     }
     return fill_get(resolver.fill, q, listing, why);
@@ -165,7 +164,7 @@ static const struct record *resolve_get_or_imply(const struct fi_query *q, int *
         return NULL;
     }
     is_listed = n == 0 || segment_find(&resolver.node->index, &listing) != NULL;
-    if (resolver.fill != NULL) {
+    if (!resolver.fill->is_guest) {
         prefetch_after(q);
     }
     r = resolve_get(q, is_listed ? NULL : &listing, why);

@@ -116,7 +116,7 @@ bool by_name_resolve(const char *name, const void *caller, uint64_t question, st
         return false;
     }
     count_add(&fi_count->intercepted[CALL_DL], 1);
-    if (r == NULL && resolver.fill != NULL) {
+    if (r == NULL) {
         r = fill_get(resolver.fill, &q, NULL, &why);
     }
     if (r == NULL || (record_flags(r) & RECORD_UNAVAILABLE) != 0) {

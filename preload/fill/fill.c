@@ -21,9 +21,18 @@ void fill_init(struct fill *f, struct node_cache *node, bool is_root, uint64_t m
     f->node = node;
     f->limits.max_file = max_file;
     f->is_root = is_root;
+    f->is_guest = false;
     f->planned = false;
     f->wait_ns = (int64_t)wait_ms * 1000000;
     atomic_init(&f->first_wait_ns, FIRST_WAIT_START_NS);
+}
+
+/* A guest's files are seldom those that the root reads just now, so it asks almost at once. */
+void fill_init_guest(struct fill *f, struct node_cache *node, uint64_t wait_ms)
+{
+    fill_init(f, node, false, 0, wait_ms);
+    f->is_guest = true;
+    atomic_init(&f->first_wait_ns, FIRST_WAIT_MIN_NS);
 }
 
 static enum service_state state_of(const struct fill *f)
@@ -267,12 +276,16 @@ const struct record *fill_get(struct fill *f, const struct fi_query *q,
         *why = FALLBACK_NO_MEMORY;
         return NULL;
     }
+    if (f->is_guest && (!service_answers(f) || segment_is_filtered(&f->node->index))) {
+        *why = FALLBACK_ENDED;
+        return NULL;
+    }
     if (!looks_itself(f)) {
         int64_t start = sys_now_ns();
 
         r = fill_ask(f, &awaited);
         count_add(&fi_count->waiting_ns, (uint64_t)(sys_now_ns() - start));
-        if (r != NULL || !looks_itself(f)) {
+        if (r != NULL || f->is_guest || !looks_itself(f)) {
             return r;
         }
     }

@@ -18,7 +18,11 @@
  * Every wait is bounded. After `wait_ns` without a sign of life from the service the node uses the
  * file system itself.
  *
- * Thread rules: any thread of a rank. Attached processes never come here. Times are nanoseconds.
+ * A descendant of a rank is a guest: it asks the root through the leader of its node, too, but looks
+ * nothing up for others. Once the service has ended, or where a filter of system calls is in force
+ * that the ranks do not have, it gets what the cache holds.
+ *
+ * Thread rules: any thread. Times are nanoseconds.
  */
 #ifndef FASTIMPORT_FILL_FILL_H
 #define FASTIMPORT_FILL_FILL_H
@@ -30,6 +34,7 @@ struct fill {
     struct node_cache *node;
     struct lookup_limits limits;
     bool is_root;
+    bool is_guest;
     bool planned; /* there is a plan: expect its records even before the leader has begun */
     int64_t wait_ns;
     _Atomic int64_t first_wait_ns; /* the adaptive wait for the stream before a request */
@@ -39,6 +44,9 @@ struct fill {
  * milliseconds. The caller then sets `planned`. */
 void fill_init(struct fill *fill, struct node_cache *node, bool is_root, uint64_t max_file,
                uint64_t wait_ms);
+
+/* The same for a descendant of a rank. */
+void fill_init_guest(struct fill *fill, struct node_cache *node, uint64_t wait_ms);
 
 /* Gets the record for the query, by any of these ways. Returns NULL if the caller must make the
  * real call, with the reason in *why. `listing` is the query for the directory's listing, or NULL;

@@ -40,7 +40,7 @@ static bool is_refused_pycache(const char *path, int flags)
 {
     const char *slash = strrchr(path, '/');
 
-    return (flags & O_CREAT) != 0 && resolver.fill != NULL && !resolver.fill->is_root &&
+    return (flags & O_CREAT) != 0 && !resolver.fill->is_guest && !resolver.fill->is_root &&
            slash != NULL && slash - path >= 12 && memcmp(slash - 12, "/__pycache__", 12) == 0 &&
            strstr(slash, ".pyc.") != NULL;
 }

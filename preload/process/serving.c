@@ -21,7 +21,7 @@ void serving_end(void)
     atomic_store_explicit(&resolve_active, false, memory_order_release);
 }
 
-void serving_detach_fill(void)
+void serving_set_fill(struct fill *guest)
 {
-    resolver.fill = NULL;
+    resolver.fill = guest;
 }

@@ -18,7 +18,7 @@ struct node_cache;
 struct fill;
 struct policy;
 
-/* fill: NULL in attached processes and forked children, which only read the cache. */
+/* fill: that of a guest in attached processes and forked children (fill/fill.h). */
 struct resolver {
     struct node_cache *node;
     struct fill *fill;
@@ -37,7 +37,7 @@ void serving_start(struct node_cache *node, struct fill *fill, const struct poli
 /* Stops answering, because names are those of other files now (base/fs_view.h). resolve_begun stays
  * set. */
 void serving_end(void);
-/* For the child of a fork: from now on this process only reads the cache. */
-void serving_detach_fill(void);
+/* For the child of a fork: from now on this process is a guest. */
+void serving_set_fill(struct fill *guest);
 
 #endif

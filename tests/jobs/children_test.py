@@ -74,6 +74,43 @@ def test_children_are_served(rank):
     assert_done(done, "0 True\n")
 
 
+@pytest.mark.parametrize("start", ["run", "spawn", "fork", "multiprocessing"])
+def test_children_ask(start):
+    """What no rank has read the children of all ranks get through the service, too: the file system is asked once for all."""
+    done = read_job(f"""
+        import os, reader, subprocess, sys, multiprocessing
+        from mpi4py import MPI
+        comm = MPI.COMM_WORLD
+        words = [sys.executable, "-c", "import reader; reader.read()"]
+        def fork():
+            pid = os.fork()
+            if pid == 0:
+                reader.read()
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+        def in_pool():
+            with multiprocessing.get_context("fork").Pool(3) as pool:
+                pool.apply(reader.read)
+        ways = {{
+            "run": lambda: subprocess.run(words, check=True),
+            "spawn": lambda: os.waitpid(os.posix_spawn(words[0], words, os.environ), 0),
+            "fork": fork,
+            "multiprocessing": in_pool,
+        }}
+        before = reader.operations()
+        comm.barrier()
+        ways["{start}"]()
+        comm.barrier()
+        served = reader.operations() - before
+        comm.barrier()
+        if comm.rank == 0:
+            subprocess.run(words, check=True, env={{"PYTHONPATH": os.environ["PYTHONPATH"]}})
+            plain = reader.operations() - before - served
+            os.write(1, b"good\\n" if 0 < served < 1.2 * plain else f"{{served}} of {{plain}}\\n".encode())
+        """, ranks=4)
+    assert_done(done, "good\n")
+
+
 @pytest.mark.parametrize("place, served", [("/dev/shm", "net"), ("/nonexistent", "all")])
 def test_children_where_nothing_is_served(place, served, scratch):
     """They must not start MPI in their rank's slot, also where no PMI descriptor tells them that they are children (-pmi-port), nor make a cache."""
@@ -91,7 +128,7 @@ def test_children_where_nothing_is_served(place, served, scratch):
 
 
 def test_a_forked_child_waits_for_nobody():
-    """It has none of its parent's threads, which look things up: it asks the file system at once for what the node cache lacks."""
+    """It has none of its parent's threads, which look things up. Those of the parent go on, also if that waits for the child."""
     done = python_job("""
         import os
         pid = os.fork()
