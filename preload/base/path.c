@@ -150,6 +150,13 @@ const char *path_name(const char *path, size_t length)
     return path + at;
 }
 
+bool path_may_name_descriptor(const char *path)
+{
+    return path != NULL && path[0] == '/' &&
+           ((strncmp(path, "/proc/", 6) == 0 && strstr(path, "/fd/") != NULL) ||
+            strncmp(path, "/dev/fd/", 8) == 0);
+}
+
 bool path_ends_with(const char *path, const char *suffix)
 {
     size_t n = strlen(path);

@@ -50,6 +50,10 @@ size_t path_parent_length(const char *path, size_t length);
 /* The last component, as a pointer into `path`. */
 const char *path_name(const char *path, size_t length);
 
+/* May this be the name of an open descriptor: /proc/self/fd/3, /proc/PID/fd/3, /dev/fd/3? NULL is
+ * allowed. */
+bool path_may_name_descriptor(const char *path);
+
 /* Does the string end with `suffix`? */
 bool path_ends_with(const char *path, const char *suffix);
 

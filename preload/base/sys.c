@@ -283,6 +283,11 @@ int sys_fstatfs(int fd, struct statfs *sf)
     return (int)CALL2(SYS_fstatfs, fd, sf);
 }
 
+ssize_t sys_fgetxattr(int fd, const char *name, void *value, size_t size)
+{
+    return CALL4(SYS_fgetxattr, fd, name, value, size);
+}
+
 void *sys_mmap(size_t size, int prot, int flags, int fd, off_t offset)
 {
     int saved = errno;

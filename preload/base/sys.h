@@ -79,6 +79,7 @@ int sys_dup3(int fd, int to, int flags);
 int sys_compare_files(int a, int b);
 off_t sys_lseek(int fd, off_t offset, int whence);
 int sys_fstatfs(int fd, struct statfs *sf);
+ssize_t sys_fgetxattr(int fd, const char *name, void *value, size_t size);
 void *sys_mmap(size_t size, int prot, int flags, int fd, off_t offset); /* NULL on error */
 void sys_munmap(void *at, size_t size);
 /* futex(2) on a word that processes may share: FUTEX_WAIT and FUTEX_WAKE. */

@@ -36,14 +36,16 @@ bool mirror_path(const struct node_cache *node, const char *path, char *out, siz
     return true;
 }
 
-void mirror_path_to_original(const struct node_cache *node, char *path)
+bool mirror_path_to_original(const struct node_cache *node, char *path)
 {
     size_t n = node->directory_length;
 
-    if (strncmp(path, node->directory, n) == 0 && strncmp(path + n, "/files/", 7) == 0) {
-        n += strlen("/files");
-        memmove(path, path + n, strlen(path + n) + 1);
+    if (strncmp(path, node->directory, n) != 0 || strncmp(path + n, "/files/", 7) != 0) {
+        return false;
     }
+    n += strlen("/files");
+    memmove(path, path + n, strlen(path + n) + 1);
+    return true;
 }
 
 /* Is there room for this file? A tenth of the file system, at most 1 GiB, stays free: MPI libraries

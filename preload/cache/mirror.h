@@ -32,8 +32,9 @@ struct mirror_writer {
 /* Writes the path of the copy of `path` to `out`. Returns false if it does not fit, or if ".."
  * would lead out of the mirror. */
 bool mirror_path(const struct node_cache *node, const char *path, char *out, size_t size);
-/* The reverse, in place: a path in the mirror becomes that of the original. Other paths stay. */
-void mirror_path_to_original(const struct node_cache *node, char *path);
+/* The reverse, in place: a path in the mirror becomes that of the original. Other paths stay, and the
+ * result is false. */
+bool mirror_path_to_original(const struct node_cache *node, char *path);
 
 /* mirror_begin() starts a copy of `size` bytes. mirror_finish() publishes the record of the inode,
  * gives the file the size of the original (what was not appended becomes a hole) and puts it in its

@@ -9,6 +9,9 @@
 #include <string.h>
 
 #include "answer/answer.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "cache/mirror.h"
 #include "intercept/parents.h"
 #include "resolve.h"
 
@@ -31,11 +34,37 @@ static bool serve_readlink(const char *path, char *buf, size_t size, ssize_t *re
     return true;
 }
 
+/* The name of an open descriptor may lead to a mirror file: that of the original is the answer. */
+static ssize_t readlink_original(const char *path, char *buf, size_t size, ssize_t result)
+{
+    char text[MIRROR_PATH_MAX];
+    ssize_t n;
+
+    if (result <= 0 || __builtin_expect(!resolve_begun, 1) || !path_may_name_descriptor(path)) {
+        return result;
+    }
+    n = sys_readlink(path, text, sizeof text - 1);
+    if (n <= 0) {
+        return result;
+    }
+    text[n] = '\0';
+    if (!mirror_path_to_original(resolver.node, text)) {
+        return result;
+    }
+    n = (ssize_t)strlen(text);
+    n = n < (ssize_t)size ? n : (ssize_t)size;
+    memcpy(buf, text, (size_t)n);
+    return n;
+}
+
 FI_EXPORT ssize_t readlink(const char *path, char *buf, size_t size)
 {
     ssize_t result;
 
-    return serve_readlink(path, buf, size, &result) ? result : real()->readlink(path, buf, size);
+    if (serve_readlink(path, buf, size, &result)) {
+        return result;
+    }
+    return readlink_original(path, buf, size, real()->readlink(path, buf, size));
 }
 
 FI_EXPORT ssize_t readlinkat(int dirfd, const char *path, char *buf, size_t size)
@@ -46,7 +75,7 @@ FI_EXPORT ssize_t readlinkat(int dirfd, const char *path, char *buf, size_t size
         serve_readlink(path, buf, size, &result)) {
         return result;
     }
-    return real()->readlinkat(dirfd, path, buf, size);
+    return readlink_original(path, buf, size, real()->readlinkat(dirfd, path, buf, size));
 }
 
 FI_EXPORT ssize_t __readlink_chk(const char *path, char *buf, size_t size, size_t room)

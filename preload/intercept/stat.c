@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "answer/answer.h"
+#include "base/path.h"
 #include "intercept/parents.h"
 #include "invalidate/note.h"
 #include "resolve.h"
@@ -49,11 +50,22 @@ static int stat_correct(int result, void *st)
     return result;
 }
 
+/* The name of an open descriptor may lead to a mirror file. */
+static int stat_correct_named(int result, const char *path, void *st)
+{
+    return result == 0 && __builtin_expect(resolve_begun, 0) && path_may_name_descriptor(path)
+               ? stat_correct(result, st)
+               : result;
+}
+
 #define STAT_BY_PATH(name, type, follow)                                                           \
     FI_EXPORT int name(const char *path, struct type *st)                                          \
     {                                                                                              \
         int result;                                                                                \
-        return serve_stat(path, follow, st, &result) ? result : real()->name(path, st);            \
+        if (serve_stat(path, follow, st, &result)) {                                               \
+            return result;                                                                         \
+        }                                                                                          \
+        return stat_correct_named(real()->name(path, st), path, st);                               \
     }
 
 STAT_BY_PATH(stat, stat, true)
@@ -86,7 +98,8 @@ static bool serve_statat(int dirfd, const char *path, void *st, int flags, int *
             return result;                                                                         \
         }                                                                                          \
         result = real()->name(dirfd, path, st, flags);                                             \
-        return (flags & AT_EMPTY_PATH) != 0 ? stat_correct(result, st) : result;                   \
+        return (flags & AT_EMPTY_PATH) != 0 ? stat_correct(result, st)                             \
+                                            : stat_correct_named(result, path, st);                \
     }
 
 STAT_AT(fstatat, stat)
@@ -101,7 +114,7 @@ STAT_AT(fstatat64, stat64)
         if ((version == 0 || version == 1) && serve_stat(path, follow, st, &result)) {             \
             return result;                                                                         \
         }                                                                                          \
-        return real()->name(version, path, st);                                                    \
+        return stat_correct_named(real()->name(version, path, st), path, st);                      \
     }
 
 XSTAT_BY_PATH(__xstat, stat, true)
@@ -126,7 +139,8 @@ XSTAT_BY_FD(__fxstat64, stat64)
             return result;                                                                         \
         }                                                                                          \
         result = real()->name(version, dirfd, path, st, flags);                                    \
-        return (flags & AT_EMPTY_PATH) != 0 ? stat_correct(result, st) : result;                   \
+        return (flags & AT_EMPTY_PATH) != 0 ? stat_correct(result, st)                             \
+                                            : stat_correct_named(result, path, st);                \
     }
 
 XSTAT_AT(__fxstatat, stat)
@@ -180,9 +194,13 @@ FI_EXPORT int statx(int dirfd, const char *path, int flags, unsigned mask, struc
         return result;
     }
     result = real()->statx(dirfd, path, flags, mask, stx);
-    if (result == 0 && (flags & AT_EMPTY_PATH) != 0 && __builtin_expect(resolve_begun, 0) &&
-        !has_name(path)) {
+    if (result != 0 || __builtin_expect(!resolve_begun, 1)) {
+        return result;
+    }
+    if ((flags & AT_EMPTY_PATH) != 0 && !has_name(path)) {
         result = statx_of_fd(dirfd, flags, mask, stx);
+    } else if (path_may_name_descriptor(path)) {
+        answer_fstatx(resolver.node, stx);
     }
     return result;
 }

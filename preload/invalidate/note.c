@@ -375,7 +375,7 @@ bool note_original_path(int fd, char path[FI_PATH_MAX])
     return resolve_active && !fi_inside() && reopen_path(resolver.node, fd, path);
 }
 
-void note_lock(int fd)
+void note_use_original(int fd)
 {
     char path[FI_PATH_MAX];
     struct stat st;

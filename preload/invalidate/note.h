@@ -59,8 +59,8 @@ void after_chmod_by_fd(struct change_before *before, int fd);
  * possible, before paths change their meaning. */
 void note_reopen_all(void);
 
-/* Before a lock: a descriptor of a mirror file becomes one of the original. */
-void note_lock(int fd);
+/* A descriptor of a mirror file becomes one of the original, as far as possible. */
+void note_use_original(int fd);
 
 /* Call before_remove() before a call that removes or replaces a name, and after_remove() when it
  * has succeeded. */

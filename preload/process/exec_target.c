@@ -6,7 +6,6 @@
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/env.h"
@@ -128,7 +127,7 @@ static bool changes_rights(int fd)
 {
     struct stat st;
 
-    if (fgetxattr(fd, "security.capability", NULL, 0) > 0) {
+    if (sys_fgetxattr(fd, "security.capability", NULL, 0) > 0) {
         return true;
     }
 

@@ -44,7 +44,7 @@ COMPONENTS = {
     "dlopen": {"base", "cache", "elf/closure.h", "fill", "ldso", "policy", "resolve"},
     "service": {"base", "broadcast", "cache", "dlopen", "fill", "mpi", "plan", "policy", "process", "report"},
     "intercept": {"answer", "base", "cache", "dlopen", "early/dlopen.h", "invalidate", "mpi/init.h", "mpi/redirect.h", "process", "resolve", "service"},
-    "main": {"base", "cache", "early", "intercept/mpi.h", "mpi", "policy", "process", "resolve", "service"},
+    "main": {"base", "cache", "early", "fill", "intercept/mpi.h", "mpi", "policy", "process", "resolve", "service"},
 }
 
 # Whoever calls one of these from inside the library comes back into its wrappers; only for what the sentence says.
