@@ -84,7 +84,8 @@ struct job_shutdown {
  * the process ends. */
 int job_shutdown_barrier(struct job *job, struct job_shutdown *shutdown);
 /* After job_shutdown_barrier(): closes everything. Needs all ranks. May call back into the program,
- * for the attributes of its communicators. */
+ * for the attributes of its communicators. What *job points to is not freed: a process has one job,
+ * and a signal handler may still look at it. */
 int job_close(struct job *job);
 
 struct job_request {

@@ -91,7 +91,7 @@ static void one_rank_opens_and_closes_without_traffic(void **state)
 {
     static _Atomic bool lost;
     struct job_shutdown shutdown = {.mine = true, .limit_ns = 1, .lost = &lost};
-    struct job job;
+    static struct job job; /* what it points to stays, as in a process of a job */
     char bytes[8] = "kept";
     int sum = 0;
 

@@ -157,7 +157,7 @@ static pid_t run_as(const char *name)
 
     scratch_write(name, "", 0, 0700);
     unlink(path);
-    snprintf(exe, sizeof exe, "cp /bin/sleep %s", path);
+    assert_true(snprintf(exe, sizeof exe, "cp /bin/sleep %s/%s", scratch(), name) > 0);
     assert_int_equal(system(exe), 0);
     pid = fork();
     assert_true(pid >= 0);
