@@ -31,7 +31,7 @@ static void *dl_load(const char *name, int flags)
     return h;
 }
 
-/* Of a library from the node cache, RTLD_DI_ORIGIN shows where it is kept there: DESIGN.md says so.
+/* Of a library from the node cache, RTLD_DI_ORIGIN shows where it is kept there: design/decisions.md.
  * Below "files" the mirror has the original paths. */
 static const char *without_mirror(const char *origin)
 {
