@@ -142,3 +142,51 @@ def test_create_or_use_what_is_there():
     if comm.rank == 0:
         print("right")
     """, {"lock/old": ""})
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 4])
+def test_what_programs_do(nodes):
+    """Directories that all ranks make, a file that is replaced, byte code and files of children, a database that one rank writes."""
+    changes_job("""
+    import sqlite3, subprocess, sys
+    last = comm.size - 1
+
+    os.path.exists(f"{top}/a/b")
+    comm.barrier()
+    os.makedirs(f"{top}/a/b/{comm.rank % 2}", exist_ok=True)
+    comm.barrier()
+    assert sorted(os.listdir(f"{top}/a/b")) == ["0", "1"]
+
+    def replace():
+        write("new", "second")
+        os.replace(f"{top}/new", f"{top}/file")
+    assert after(replace, ["file"], last) == ["second"]
+
+    def child(code):
+        return lambda: subprocess.run([sys.executable, "-c", code], check=True)
+    assert after(child(f"open('{top}/of_a_child', 'w').write('x')"), ["of_a_child"], last) == ["x"]
+    assert after(child(f"import shutil; shutil.copytree('{top}/a', '{top}/copy')"), ["copy/b"], 0) == [["0", "1"]]
+
+    def database():
+        with sqlite3.connect(f"{top}/data.sqlite") as db:
+            db.execute("create table t (n)")
+            db.executemany("insert into t values (?)", [(n,) for n in range(1000)])
+    after(database, ["."], last)
+    with sqlite3.connect(f"file:{top}/data.sqlite?mode=ro", uri=True) as db:
+        total = db.execute("select sum(n) from t").fetchone()[0]
+    assert comm.allreduce(total) == 499500 * comm.size
+
+    sys.path.insert(0, top)
+    import module
+    assert comm.allreduce(module.value) == comm.size
+    comm.barrier()
+    if comm.rank == 0:
+        child(f"import sys; sys.path.insert(0, '{top}'); import module")()
+        write("module.py", "value = 20  # longer")
+    comm.barrier()
+    import importlib
+    importlib.reload(module)
+    assert comm.allreduce(module.value) == 20 * comm.size
+    if comm.rank == 0:
+        print("right")
+    """, {"file": "first", "module.py": "value = 1"}, nodes=nodes)
