@@ -22,6 +22,13 @@ bool segment_is_filtered(const struct segment *s)
     return sys_filters() > s->header->filters;
 }
 
+bool segment_is_answered(const struct segment *s)
+{
+    uint32_t state = atomic_load_explicit(&s->header->state, memory_order_acquire);
+
+    return state == SERVICE_RUNNING || state == SERVICE_STARTING;
+}
+
 static size_t header_size(uint32_t n_ranks)
 {
     return (sizeof(struct segment_header) + n_ranks * sizeof(struct fi_counters) + 4095) &

@@ -101,6 +101,10 @@ struct segment {
  * Then it must not make calls that the program itself does not make: they could kill it. */
 bool segment_is_filtered(const struct segment *segment);
 
+/* Will somebody answer a request (segment_ask())? While the service starts, requests wait for the
+ * leader. */
+bool segment_is_answered(const struct segment *segment);
+
 /* Creates the file, which must not exist, with address space for `capacity` bytes; few blocks are
  * allocated at first. Returns 0 or -errno; on error nothing is left behind. */
 int segment_create(struct segment *segment, const char *file, size_t capacity, uint32_t n_ranks,

@@ -41,12 +41,9 @@ static enum service_state state_of(const struct fill *f)
                                                     memory_order_acquire);
 }
 
-/* Will somebody answer a request? (While the service starts, a request waits for the leader.) */
 static bool service_answers(const struct fill *f)
 {
-    enum service_state state = state_of(f);
-
-    return state == SERVICE_RUNNING || state == SERVICE_STARTING;
+    return segment_is_answered(&f->node->index);
 }
 
 static bool bulk_is_coming(const struct fill *f)

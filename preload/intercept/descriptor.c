@@ -54,33 +54,22 @@ static bool is_lock(int command)
 }
 
 /* libc hands the argument on as a pointer, too, whatever its type is. */
-FI_EXPORT int fcntl(int fd, int command, ...)
-{
-    void *argument;
-    va_list list;
-
-    va_start(list, command);
-    argument = va_arg(list, void *);
-    va_end(list);
-    if (is_lock(command)) {
-        note_use_original(fd);
+#define FCNTL(name)                                                                                \
+    FI_EXPORT int name(int fd, int command, ...)                                                   \
+    {                                                                                              \
+        void *argument;                                                                            \
+        va_list list;                                                                              \
+        va_start(list, command);                                                                   \
+        argument = va_arg(list, void *);                                                           \
+        va_end(list);                                                                              \
+        if (is_lock(command)) {                                                                    \
+            note_use_original(fd);                                                                 \
+        }                                                                                          \
+        return real()->name(fd, command, argument);                                                \
     }
-    return real()->fcntl(fd, command, argument);
-}
 
-FI_EXPORT int fcntl64(int fd, int command, ...)
-{
-    void *argument;
-    va_list list;
-
-    va_start(list, command);
-    argument = va_arg(list, void *);
-    va_end(list);
-    if (is_lock(command)) {
-        note_use_original(fd);
-    }
-    return real()->fcntl64(fd, command, argument);
-}
+FCNTL(fcntl)
+FCNTL(fcntl64)
 
 /* --- attributes and the file system --- */
 

@@ -12,13 +12,6 @@
 
 enum { SLICE_NS = 20000000, FULL_QUEUE_NS = 2000000 };
 
-static bool is_node_served(const struct node_cache *node)
-{
-    uint32_t state = atomic_load(&node->index.header->state);
-
-    return state == SERVICE_RUNNING || state == SERVICE_STARTING;
-}
-
 static bool is_everywhere(const struct node_cache *node, const char *path, size_t length)
 {
     struct fi_query q = query_make(RECORD_EVERYWHERE, 0, path, length);
@@ -43,7 +36,7 @@ static bool await_everywhere(struct node_cache *node, const struct fi_query *q, 
     int64_t until = sys_now_ns() + budget_ns;
     bool asked = false;
 
-    while (is_node_served(node) && sys_now_ns() < until) {
+    while (segment_is_answered(&node->index) && sys_now_ns() < until) {
         uint32_t generation = atomic_load(&s->header->generation);
 
         if (is_everywhere(node, q->path, q->length)) {
@@ -62,7 +55,7 @@ void announce_directory(struct node_cache *node, const char *directory, size_t l
     struct fi_query q;
 
     if (atomic_load(&node->index.header->announces) == 0 || is_live(node, directory, length) ||
-        !is_node_served(node)) {
+        !segment_is_answered(&node->index)) {
         return;
     }
     sys_stat(directory, &st);

@@ -96,19 +96,13 @@ pid_t launcher_daemon(void)
     return daemon > 0 ? daemon : daemon_of_pmix();
 }
 
-/* Writes this machine's boot id into text (64 bytes or more). Returns its length; 0: not known. */
-static size_t write_boot_id(char *text)
-{
-    return boot_id_read(text);
-}
-
 bool node_id(uint64_t *key)
 {
     const char *node = getenv("SLURM_NODEID");
     const char *step = getenv("SLURM_STEP_ID");
     pid_t daemon = launcher_daemon();
     char text[256] = "";
-    size_t n = write_boot_id(text);
+    size_t n = boot_id_read(text);
 
     if (n == 0) {
         return false;
@@ -149,7 +143,7 @@ static long long start_ticks(pid_t pid)
 bool launcher_daemon_id(pid_t *daemon, uint64_t *key)
 {
     char text[256] = "";
-    size_t n = write_boot_id(text);
+    size_t n = boot_id_read(text);
     long long started;
 
     *daemon = launcher_daemon();

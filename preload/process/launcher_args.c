@@ -33,7 +33,7 @@ static bool is_fastimport_variable(const char *assignment)
            strncmp(assignment, "FASTIMPORT_", 11) == 0;
 }
 
-/* Has the user arranged it himself? */
+/* Do the arguments say what to hand on? */
 static bool is_arranged(int argc, char *const argv[], char *const environment[])
 {
     for (int i = 1; i < argc; i++) {

@@ -5,8 +5,8 @@
  * By itself it gives ranks of other nodes only its own variables: with LD_PRELOAD exported in the
  * job script the ranks of the first node would have fastimport, and those of other nodes not, and
  * the job could hang. Where mpiexec runs under the preload, "-x LD_PRELOAD" and "-x NAME" for each
- * FASTIMPORT_NAME are put in front of its arguments (mpirun(1)); not where the user has said so
- * himself, or uses mca_base_env_list, which excludes -x.
+ * FASTIMPORT_NAME are put in front of its arguments (mpirun(1)). They are not where the arguments name
+ * LD_PRELOAD already, or mca_base_env_list, which excludes -x.
  *
  * Calling order: launcher_args_want() in the constructor, launcher_args_apply() before main.
  */

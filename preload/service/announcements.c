@@ -18,27 +18,18 @@ void announcements_open(struct announcements *a, struct service *s)
     }
 }
 
-static bool publish_directory(struct segment *index, enum record_kind kind, const char *path,
-                              uint64_t inode)
+static const struct record *publish_directory(struct segment *index, enum record_kind kind,
+                                              const char *path, size_t length, uint64_t inode)
 {
-    size_t length = strlen(path);
-    struct record *record = segment_allocate(index, length, 0);
+    struct fi_query key = query_make(kind, inode, path, length);
 
-    if (record == NULL) {
-        return false;
-    }
-    record->kind = (uint8_t)kind;
-    record->argument = inode;
-    memcpy(record->path, path, length);
-    record_seal(record);
-    segment_publish(index, record);
-    return true;
+    return segment_add(index, &key, 0, NULL, 0);
 }
 
 static bool is_announced(const struct announcements *a, const char *path)
 {
     for (uint32_t i = 0; i < a->n_live; i++) {
-        if (strcmp(a->live[i], path) == 0) {
+        if (strcmp(a->live[i]->path, path) == 0) {
             return true;
         }
     }
@@ -56,24 +47,25 @@ static bool may_be_live(const struct service *s, const struct fi_query *q)
 void announcements_take(struct announcements *a, const struct fi_query *q)
 {
     struct node_cache *node = &a->service->node;
-    char **more;
-    char *path;
+    const struct record **more;
+    const struct record *live;
 
     if (!may_be_live(a->service, q) || is_announced(a, q->path)) {
         return;
     }
     more = realloc(a->live, (a->n_live + 1) * sizeof *more);
-    path = strdup(q->path);
-    a->live = more != NULL ? more : a->live;
-    if (more == NULL || path == NULL ||
-        !publish_directory(&node->index, RECORD_LIVE, path, q->argument)) {
-        free(path);
+    if (more == NULL) {
         return;
     }
-    if (!change_note_live(node, path, q->length, (ino_t)q->argument)) {
+    a->live = more;
+    live = publish_directory(&node->index, RECORD_LIVE, q->path, q->length, q->argument);
+    if (live == NULL) {
+        return;
+    }
+    if (!change_note_live(node, q->path, q->length, (ino_t)q->argument)) {
         changes_mark_lost(node);
     }
-    a->live[a->n_live++] = path;
+    a->live[a->n_live++] = live;
 }
 
 bool announcements_work(struct announcements *a)
@@ -86,7 +78,9 @@ bool announcements_work(struct announcements *a)
         return false;
     }
     while (a->n_everywhere < a->announced.all) {
-        publish_directory(&s->node.index, RECORD_EVERYWHERE, a->live[a->n_everywhere++], 0);
+        const struct record *live = a->live[a->n_everywhere++];
+
+        publish_directory(&s->node.index, RECORD_EVERYWHERE, live->path, live->path_length, 0);
         segment_announce(&s->node.index);
         worked = true;
     }
@@ -99,9 +93,6 @@ void announcements_close(struct announcements *a)
         return;
     }
     announced_close(&a->announced);
-    for (uint32_t i = 0; i < a->n_live; i++) {
-        free(a->live[i]);
-    }
     free(a->live);
     a->live = NULL;
     a->n_live = 0;

@@ -22,7 +22,7 @@ struct service;
 struct announcements {
     struct service *service;
     struct announced announced;
-    char **live; /* the directories, in the order of the stream; owned */
+    const struct record **live; /* of the directories, in the order of the stream; owned list */
     uint32_t n_live;
     uint32_t n_everywhere; /* all nodes have the first so many of them */
 };
