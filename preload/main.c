@@ -65,7 +65,7 @@ static void main_become_guest(void)
     static struct fill guest;
 
     fill_init_guest(&guest, resolver.node, config.wait_ms);
-    serving_set_fill(&guest);
+    serving_become_guest(&guest);
 }
 
 /* Joins the job. True: this rank is served from now on. in_init: the program is in its MPI_Init, so
@@ -95,7 +95,7 @@ static bool main_join(const struct service_input *input, bool in_init)
     }
     pthread_atfork(NULL, NULL, main_become_guest);
     count_add(&fi_count->init_ns, (uint64_t)(sys_now_ns() - start));
-    serving_start(result.node, result.fill, result.policy, (int64_t)config.wait_ms * 1000000);
+    serving_start(result.node, result.fill, result.policy, false);
     return true;
 }
 
@@ -177,7 +177,7 @@ static void start_attached(const struct role_facts *role)
     }
     policy_load(&policy, record_payload(roots), roots->payload_size - 1);
     fill_init_guest(&guest, &node, config.wait_ms);
-    serving_start(&node, &guest, &policy, (int64_t)config.wait_ms * 1000000);
+    serving_start(&node, &guest, &policy, true);
 }
 
 /* --- a launcher --- */

@@ -193,8 +193,14 @@ bool resolve_is_stale(const char *path, size_t length)
 {
     const struct stale_context by = {resolver.node, resolver.policy, resolve_look};
 
-    return change_any(resolver.node) &&
-           (changes_are_lost(resolver.node) || stale_path(&by, path, length));
+    if (!change_any(resolver.node)) {
+        return false;
+    }
+    if (changes_may_be_missed(resolver.node)) {
+        fill_tell_silence(resolver.fill);
+        return true;
+    }
+    return changes_are_lost(resolver.node) || stale_path(&by, path, length);
 }
 
 /* --- paths --- */

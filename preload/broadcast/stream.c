@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "cache/changes.h"
+#include "cache/devices.h"
 #include "cache/query.h"
 
 enum { LARGEST_RECORD = 256 << 20 };
@@ -190,9 +191,10 @@ bool stream_is_drained(const struct stream_writer *w)
 
 /* --- reader --- */
 
-void stream_reader_init(struct stream_reader *reader, struct node_cache *node)
+void stream_reader_init(struct stream_reader *reader, struct node_cache *node,
+                        const struct device_map *devices)
 {
-    *reader = (struct stream_reader){.node = node};
+    *reader = (struct stream_reader){.node = node, .devices = devices};
 }
 
 static const struct record *stream_current(const struct stream_reader *reader)
@@ -310,6 +312,7 @@ static size_t take_record_bytes(struct stream_reader *reader, const char *bytes,
     if (reader->have >= sizeof(struct record) && reader->have == stream_current(reader)->size) {
         if (record_valid(stream_current(reader), reader->have) &&
             query_has_answer(stream_current(reader))) {
+            devices_translate((struct record *)reader->buffer, reader->devices);
             take_record(reader);
         } else {
             reader->broken = true;

@@ -16,6 +16,7 @@
 #define FASTIMPORT_BROADCAST_STREAM_H
 
 #include "cache/mirror.h"
+#include "policy/mount_check.h"
 
 struct stream_writer {
     struct node_cache *node;
@@ -45,7 +46,8 @@ bool stream_is_drained(const struct stream_writer *writer);
 
 struct stream_reader {
     struct node_cache *node; /* NULL: this node has no cache, and the stream is ignored */
-    char *buffer;            /* owned: a record of which not all bytes have come yet */
+    const struct device_map *devices;
+    char *buffer; /* owned: a record of which not all bytes have come yet */
     size_t have;
     size_t capacity;
     uint64_t file_left; /* bytes of the current file that are still to come */
@@ -55,7 +57,9 @@ struct stream_reader {
     bool broken;        /* a record was malformed: all that follows is ignored */
 };
 
-void stream_reader_init(struct stream_reader *reader, struct node_cache *node);
+/* devices: see cache/devices.h; borrowed. */
+void stream_reader_init(struct stream_reader *reader, struct node_cache *node,
+                        const struct device_map *devices);
 void stream_read(struct stream_reader *reader, const char *bytes, size_t size);
 void stream_reader_end(struct stream_reader *reader);
 

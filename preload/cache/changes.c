@@ -31,6 +31,20 @@ static bool changes_covers(const struct record *r, enum change_extent extent)
     return r != NULL && (record_flags(r) & extent) == extent;
 }
 
+bool changes_may_be_missed(const struct node_cache *node)
+{
+    const struct segment_header *h = node->index.header;
+    int64_t silence_ns = atomic_load_explicit(&h->silence_ns, memory_order_relaxed);
+    int64_t heard_ns;
+
+    if (silence_ns == 0) {
+        return false;
+    }
+    heard_ns = atomic_load_explicit(&h->heard_ns, memory_order_relaxed);
+    return !segment_is_answered(&node->index) ||
+           (heard_ns != 0 && sys_now_ns() - heard_ns > silence_ns);
+}
+
 bool changes_are_lost(const struct node_cache *node)
 {
     return atomic_load_explicit(&node->index.header->lost_changes, memory_order_relaxed) != 0;

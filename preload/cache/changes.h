@@ -28,10 +28,17 @@ enum change_key {
 
 enum change_extent { CHANGE_OBJECT = 0, CHANGE_TREE = RECORD_TREE };
 
+/* May other nodes have changed something without this node having heard of it? The service has
+ * ended, or the root has been silent for too long: a change waits for its announcement as long
+ * (invalidate/announce.h). Then nothing is answered from the cache, until the root is heard
+ * again. */
+bool changes_may_be_missed(const struct node_cache *node);
+
 /* Has anything been changed? If not, callers skip all other questions. */
 static inline bool change_any(const struct node_cache *node)
 {
-    return atomic_load_explicit(&node->index.header->invalidations, memory_order_relaxed) > 0;
+    return atomic_load_explicit(&node->index.header->invalidations, memory_order_relaxed) > 0 ||
+           changes_may_be_missed(node);
 }
 
 /* Call this when a change could not be recorded. From then on this node answers nothing from the

@@ -27,7 +27,7 @@
 #include "cache/record.h"
 
 enum {
-    SEGMENT_VERSION = 6,
+    SEGMENT_VERSION = 7,
     SEGMENT_BUCKETS = 1 << 16,
     SEGMENT_CLAIMS = 4096,
     SEGMENT_RING = 128, /* requests that wait for the leader */
@@ -62,10 +62,9 @@ struct segment_header {
     _Atomic uint32_t waiters;
     _Atomic uint32_t doorbell; /* futex word: the leader's service thread sleeps on it */
     _Atomic uint32_t leader_sleeps;
-    _Atomic uint32_t state;     /* enum service_state */
-    _Atomic uint32_t bulk;      /* the plan's records are arriving */
-    _Atomic uint32_t announces; /* the job has other nodes: changes are announced to them */
-    _Atomic uint64_t progress;  /* blocks received; tells a slow service from a dead one */
+    _Atomic uint32_t state;    /* enum service_state */
+    _Atomic uint32_t bulk;     /* the plan's records are arriving */
+    _Atomic uint64_t progress; /* blocks received; tells a slow service from a dead one */
     /* number of RECORD_STALE: with 0 nobody needs to look for them */
     _Atomic uint32_t invalidations;
     _Atomic uint32_t lost_changes; /* a change could not be recorded: answer nothing (changes.h) */
@@ -75,7 +74,12 @@ struct segment_header {
     _Atomic uint64_t changes_above; /* counts possible changes above the roots */
     _Atomic uint32_t given_up;      /* ranks of this node that will not close the MPI session */
     _Atomic uint64_t content_bytes; /* in the mirror */
-    uint32_t may_execute;           /* the file system is not mounted noexec */
+    /* CLOCK_MONOTONIC: when the node last heard from the root; 0: not yet */
+    _Atomic int64_t heard_ns;
+    /* after such a silence other nodes may have changed something (changes.h); 0: there are none */
+    _Atomic int64_t silence_ns;
+    _Atomic uint32_t silence_told; /* the user was told of such a silence */
+    uint32_t may_execute;          /* the file system is not mounted noexec */
     int32_t filters; /* system call filters of the creating process, for example a container's */
 
     _Atomic uint32_t ring_head;

@@ -153,14 +153,28 @@ static void fill_learn(struct fill *f, const struct record *r)
     atomic_store_explicit(&f->first_wait_ns, wait_ns, memory_order_relaxed);
 }
 
-static void fill_give_up(struct fill *f)
+void fill_tell_silence(struct fill *f)
 {
-    if (atomic_exchange(&f->node->index.header->state, SERVICE_DEAD) != SERVICE_DEAD) {
+    struct segment_header *h = f->node->index.header;
+
+    if (service_answers(f) && atomic_exchange(&h->silence_told, 1) == 0) {
         fi_log(LOG_WARN,
                "no sign of life from the root for %lld ms: this node uses the file system itself "
-               "from now on",
+               "until it hears from it",
                (long long)(f->wait_ns / 1000000));
-        segment_announce(&f->node->index);
+    }
+}
+
+/* On a node that is the only one of its job, the service that is silent is that of the node: it has
+ * been killed, or is stuck. */
+static void fill_give_up(struct fill *f)
+{
+    struct segment *s = &f->node->index;
+
+    fill_tell_silence(f);
+    if (atomic_load(&s->header->silence_ns) == 0) {
+        atomic_store(&s->header->state, SERVICE_DEAD);
+        segment_announce(s);
     }
 }
 

@@ -16,7 +16,8 @@
  * both at once.
  *
  * Every wait is bounded. After `wait_ns` without a sign of life from the service the node uses the
- * file system itself.
+ * file system itself: in a job of several nodes until it hears from the root again
+ * (changes_may_be_missed()), in a job of one node from then on.
  *
  * A descendant of a rank is a guest: it asks the root through the leader of its node, too, but looks
  * nothing up for others. Once the service has ended, or where a filter of system calls is in force
@@ -53,6 +54,9 @@ void fill_init_guest(struct fill *fill, struct node_cache *node, uint64_t wait_m
  * that record is returned if it comes first. */
 const struct record *fill_get(struct fill *fill, const struct fi_query *query,
                               const struct fi_query *listing, enum fallback_reason *why);
+
+/* Tells the user, once a node, that the root is silent and what follows. */
+void fill_tell_silence(struct fill *fill);
 
 /* As fill_get(), for the root's search for libraries: what it looks up is marked
  * RECORD_SEARCHED. */

@@ -30,13 +30,31 @@ static bool is_live(const struct node_cache *node, const char *path, size_t leng
     return false;
 }
 
-static bool await_everywhere(struct node_cache *node, const struct fi_query *q, int64_t budget_ns)
+/* END is on its way to all nodes, or has come: no node answers anything any more. */
+static bool has_ended(const struct node_cache *node)
+{
+    return atomic_load(&node->index.header->state) == SERVICE_ENDED;
+}
+
+/* Has an earlier announcement got no answer? Then no other one waits. */
+static bool has_failed(const struct node_cache *node)
+{
+    return atomic_load(&node->index.header->lost_changes) != 0;
+}
+
+/* So long an announcement may take: by then a node that has not got it has noticed the silence. */
+static int64_t wait_budget_ns(const struct node_cache *node)
+{
+    return 2 * atomic_load(&node->index.header->silence_ns);
+}
+
+static bool await_everywhere(struct node_cache *node, const struct fi_query *q)
 {
     struct segment *s = &node->index;
-    int64_t until = sys_now_ns() + budget_ns;
+    int64_t until = sys_now_ns() + wait_budget_ns(node);
     bool asked = false;
 
-    while (segment_is_answered(&node->index) && sys_now_ns() < until) {
+    while (!has_ended(node) && sys_now_ns() < until) {
         uint32_t generation = atomic_load(&s->header->generation);
 
         if (is_everywhere(node, q->path, q->length)) {
@@ -45,27 +63,31 @@ static bool await_everywhere(struct node_cache *node, const struct fi_query *q, 
         asked = asked || segment_ask(s, q);
         segment_wait(s, generation, asked ? SLICE_NS : FULL_QUEUE_NS);
     }
-    return is_everywhere(node, q->path, q->length);
+    return has_ended(node) || is_everywhere(node, q->path, q->length);
 }
 
-void announce_directory(struct node_cache *node, const char *directory, size_t length,
-                        int64_t budget_ns)
+static void announcement_failed(struct node_cache *node, const char *directory)
+{
+    changes_mark_lost(node);
+    fi_log_once(LOG_WARN,
+                "a change in %s was not announced to all nodes in time: this node, and those that "
+                "did not hear of it, read everything from the file system from now on",
+                directory);
+}
+
+void announce_directory(struct node_cache *node, const char *directory, size_t length)
 {
     struct stat st = {0};
     struct fi_query q;
 
-    if (atomic_load(&node->index.header->announces) == 0 || is_live(node, directory, length) ||
-        !segment_is_answered(&node->index)) {
+    if (wait_budget_ns(node) == 0 || has_ended(node) || is_live(node, directory, length)) {
         return;
     }
     sys_stat(directory, &st);
     q = query_make(RECORD_LIVE, st.st_ino, directory, length);
-    if (await_everywhere(node, &q, budget_ns)) {
-        return;
+    if (has_failed(node)) {
+        segment_ask(&node->index, &q);
+    } else if (!await_everywhere(node, &q)) {
+        announcement_failed(node, directory);
     }
-    changes_mark_lost(node);
-    fi_log_once(LOG_WARN,
-                "other nodes could not be told of a change in %s: they may go on seeing what was "
-                "there; this node answers nothing from now on",
-                directory);
 }

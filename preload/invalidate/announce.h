@@ -8,8 +8,12 @@
  * have it, the root says so (RECORD_EVERYWHERE). From then on nothing in that directory and below
  * is answered from the cache, on any node, and later changes there need no announcement.
  *
- * Where that takes longer than the wait budget (FASTIMPORT_WAIT_MS), the change stands, one line
- * says so, and this node answers nothing any more.
+ * A node that hears nothing from the root for FASTIMPORT_WAIT_MS, not even a heartbeat, answers
+ * nothing from its cache until it hears something again (changes_may_be_missed()). An announcement
+ * waits twice as long. If not all nodes have confirmed it by then, those that have not got it are
+ * silent, so the change stands, one line says so, and this node answers nothing any more.
+ *
+ * After END no node answers anything from the cache, so no change is announced.
  *
  * Thread rules: any thread of a process that uses the node cache, also in signal handlers and
  * forked children; not the service thread. errno is never touched.
@@ -21,7 +25,6 @@
 
 /* directory: a normal path, with a NUL after its `length` bytes. Does nothing in a job of one node,
  * and where the directory or one above it is announced already. */
-void announce_directory(struct node_cache *node, const char *directory, size_t length,
-                        int64_t budget_ns);
+void announce_directory(struct node_cache *node, const char *directory, size_t length);
 
 #endif

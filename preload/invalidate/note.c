@@ -270,10 +270,12 @@ static bool note_name(struct fi_path *p, enum change_extent extent, enum how how
            (!stat_directory(p, &st) || note_directory(p, &st, extent));
 }
 
-/* Python makes byte code for itself. A rank that does not see it compiles the source. */
-static bool is_byte_code(const struct fi_path *p)
+/* A rank's Python makes byte code for itself while it imports. Ranks that do not see it compile the
+ * source. What a child compiles may be what the program wanted (compileall, pip). */
+static bool is_own_byte_code(const struct fi_path *p)
 {
-    return strstr(p->text, "/__pycache__/") != NULL && strstr(p->text, ".pyc") != NULL;
+    return !resolver.is_guest && strstr(p->text, "/__pycache__/") != NULL &&
+           strstr(p->text, ".pyc") != NULL;
 }
 
 /* Tells the job's other nodes: of the parent directory, if that is below the roots. */
@@ -282,7 +284,7 @@ static void announce_change(struct fi_path *p)
     char directory[FI_PATH_MAX];
     size_t n = path_parent_length(p->text, p->length);
 
-    if (is_byte_code(p)) {
+    if (is_own_byte_code(p)) {
         return;
     }
     if (n == 0 || (policy_verdict(resolver.policy, p->text, n) == NOT_OURS &&
@@ -291,7 +293,7 @@ static void announce_change(struct fi_path *p)
     }
     memcpy(directory, p->text, n);
     directory[n] = '\0';
-    announce_directory(resolver.node, directory, n, resolver.wait_ns);
+    announce_directory(resolver.node, directory, n);
 }
 
 static void note_finish(struct fi_path *p, bool all)

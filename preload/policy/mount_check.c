@@ -15,6 +15,7 @@ void mount_check_look(const struct policy *p, struct mount_check *out)
     for (size_t i = 0; mountinfo != NULL && i < p->n_roots; i++) {
         if (p->roots[i].scope != ROOT_EXCLUDE) {
             out->roots[i] = mounts_identity(mountinfo, p->roots[i].path);
+            out->devices[i] = mounts_device(mountinfo, p->roots[i].path);
         }
     }
     free(mountinfo);
@@ -44,4 +45,22 @@ int mount_check_exclude(struct policy *p, const struct mount_check *theirs)
     }
     free(mountinfo);
     return n;
+}
+
+void mount_check_map(const struct policy *p, const struct mount_check *theirs,
+                     struct device_map *out)
+{
+    char *mountinfo = mounts_read();
+
+    out->n = 0;
+    for (size_t i = 0; mountinfo != NULL && i < p->n_roots; i++) {
+        uint64_t there = theirs->devices[i];
+        uint64_t here = mounts_device(mountinfo, p->roots[i].path);
+
+        if (there != 0 && here != 0 && there != here) {
+            out->pairs[out->n].there = there;
+            out->pairs[out->n++].here = here;
+        }
+    }
+    free(mountinfo);
 }

@@ -32,6 +32,17 @@
 struct mount_check {
     /* mounts_identity() of each of the policy's roots; 0: not known */
     uint64_t roots[POLICY_ROOTS];
+    /* st_dev of each root's file system; 0: not known */
+    uint64_t devices[POLICY_ROOTS];
+};
+
+/* One file system has another st_dev on each node that mounts it: the root's, and that of this
+ * node. */
+struct device_map {
+    size_t n;
+    struct {
+        uint64_t there, here;
+    } pairs[POLICY_ROOTS];
 };
 
 /* For the root: fills in *out for its policy. */
@@ -40,5 +51,9 @@ void mount_check_look(const struct policy *policy, struct mount_check *out);
 /* For the other ranks: excludes those roots from the policy that are a different mount here than in
  * the root (theirs). Returns how many. */
 int mount_check_exclude(struct policy *policy, const struct mount_check *theirs);
+
+/* The same: fills in *out with the devices that differ. */
+void mount_check_map(const struct policy *policy, const struct mount_check *theirs,
+                     struct device_map *out);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "base/hash.h"
 #include "base/sys.h"
@@ -16,6 +17,7 @@ enum { MOUNTINFO_MAX = 1 << 20 };
 struct line {
     long id;
     long parent;
+    unsigned major, minor; /* st_dev of the file system */
     struct word {
         const char *text;
         size_t length;
@@ -80,7 +82,9 @@ static bool mounts_parse(const char *at, struct line *out)
 
     out->id = strtol(take_word(&at).text, NULL, 10);
     out->parent = strtol(take_word(&at).text, NULL, 10);
-    take_word(&at);
+    if (sscanf(take_word(&at).text, "%u:%u", &out->major, &out->minor) != 2) {
+        return false;
+    }
     out->root = take_word(&at);
     out->mount = take_word(&at);
     do {
@@ -234,6 +238,16 @@ void mounts_find(const char *mountinfo, const char *path, struct mount_place *ou
     if (at >= 0 && mounts_describe(&covering.lines[at], path, covering.lengths[at], out)) {
         out->mount_length = covering.lengths[at];
     }
+}
+
+dev_t mounts_device(const char *mountinfo, const char *path)
+{
+    struct covering covering;
+    int at;
+
+    find_covering(mountinfo, path, &covering);
+    at = visible_mount(&covering);
+    return at < 0 ? 0 : makedev(covering.lines[at].major, covering.lines[at].minor);
 }
 
 /* --- identity --- */

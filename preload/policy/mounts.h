@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/path.h"
 
@@ -31,6 +32,9 @@ char *mounts_read(void);
 
 /* Finds the place of a normal path. */
 void mounts_find(const char *mountinfo, const char *path, struct mount_place *out);
+
+/* The st_dev of what is on the file system where a normal path is. 0: not known. */
+dev_t mounts_device(const char *mountinfo, const char *path);
 
 /* A number for what is mounted at and below a normal path: equal in another process that has the
  * same there. 0: not known, so it may be anything. mount_check.h says what counts. */

@@ -9,9 +9,9 @@ _Atomic bool resolve_active;
 _Atomic bool resolve_begun;
 
 void serving_start(struct node_cache *node, struct fill *fill, const struct policy *policy,
-                   int64_t wait_ns)
+                   bool is_guest)
 {
-    resolver = (struct resolver){node, fill, policy, wait_ns};
+    resolver = (struct resolver){node, fill, policy, is_guest};
     atomic_store_explicit(&resolve_begun, true, memory_order_release);
     atomic_store_explicit(&resolve_active, true, memory_order_release);
 }
@@ -21,7 +21,8 @@ void serving_end(void)
     atomic_store_explicit(&resolve_active, false, memory_order_release);
 }
 
-void serving_set_fill(struct fill *guest)
+void serving_become_guest(struct fill *guest)
 {
     resolver.fill = guest;
+    resolver.is_guest = true;
 }

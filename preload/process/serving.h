@@ -23,7 +23,7 @@ struct resolver {
     struct node_cache *node;
     struct fill *fill;
     const struct policy *policy;
-    int64_t wait_ns; /* the wait budget for an announcement (invalidate/announce.h) */
+    bool is_guest; /* a descendant of a rank */
 };
 
 extern struct resolver resolver;
@@ -31,13 +31,12 @@ extern _Atomic bool resolve_active; /* wrappers answer from the cache */
 /* there may be descriptors of mirror files, and libraries loaded from it */
 extern _Atomic bool resolve_begun;
 
-/* wait_ns: see struct resolver. */
 void serving_start(struct node_cache *node, struct fill *fill, const struct policy *policy,
-                   int64_t wait_ns);
+                   bool is_guest);
 /* Stops answering, because names are those of other files now (base/fs_view.h). resolve_begun stays
  * set. */
 void serving_end(void);
 /* For the child of a fork: from now on this process is a guest. */
-void serving_set_fill(struct fill *guest);
+void serving_become_guest(struct fill *guest);
 
 #endif

@@ -43,7 +43,12 @@ static bool may_be_live(const struct service *s, const struct fi_query *q)
             policy_leads_to_root(&s->policy, q->path, q->length));
 }
 
-/* Where there is no memory the rank that asks waits in vain, and its node answers nothing more. */
+/* A change that cannot be announced ends the service: then no node answers anything any more. */
+static void cannot_announce(const struct announcements *a)
+{
+    service_check(a->service, -1, "announcing a change");
+}
+
 void announcements_take(struct announcements *a, const struct fi_query *q)
 {
     struct node_cache *node = &a->service->node;
@@ -55,11 +60,13 @@ void announcements_take(struct announcements *a, const struct fi_query *q)
     }
     more = realloc(a->live, (a->n_live + 1) * sizeof *more);
     if (more == NULL) {
+        cannot_announce(a);
         return;
     }
     a->live = more;
     live = publish_directory(&node->index, RECORD_LIVE, q->path, q->length, q->argument);
     if (live == NULL) {
+        cannot_announce(a);
         return;
     }
     if (!change_note_live(node, q->path, q->length, (ino_t)q->argument)) {

@@ -39,6 +39,7 @@ struct service {
     struct job job;
     struct node_cache node;
     struct policy policy;
+    struct device_map devices; /* of a leader */
     struct fill fill;
     struct wire_hello hello;
     struct plan plan; /* of the root only */

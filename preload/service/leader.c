@@ -41,6 +41,7 @@ static void store_frame(struct leader *l, const struct wire_frame *frame)
         if (frame->type == WIRE_BULK_DONE) {
             atomic_store(&s->node.index.header->bulk, 0);
         }
+        atomic_store_explicit(&s->node.index.header->heard_ns, l->last_heard, memory_order_release);
         atomic_fetch_add_explicit(&s->node.index.header->progress, 1, memory_order_relaxed);
         segment_announce(&s->node.index);
     }
@@ -150,7 +151,7 @@ static struct leader *leader_new(struct service *s)
         return NULL;
     }
     l->service = s;
-    stream_reader_init(&l->reader, s->has_cache ? &s->node : NULL);
+    stream_reader_init(&l->reader, s->has_cache ? &s->node : NULL, &s->devices);
     service_check(s, tree_open(&l->tree, &s->job), "the broadcast tree");
     service_check(s, announced_open(&l->announced, &s->job), "an announcement's receive");
     return l;
@@ -174,16 +175,17 @@ static void stop_storing(struct leader *l)
     struct node_cache *node = l->reader.node;
 
     stream_reader_end(&l->reader);
-    stream_reader_init(&l->reader, NULL);
+    stream_reader_init(&l->reader, NULL, &l->service->devices);
     atomic_store(&node->index.header->state, SERVICE_ENDED);
     segment_announce(&node->index);
 }
 
-/* Tells the parent leader which announcements have come. A node without a cache has nothing that a
- * change could make stale. */
+/* Tells the parent leader which announcements have come. A node that answers nothing has nothing
+ * that a change could make stale. */
 static void acknowledge(struct leader *l)
 {
-    uint32_t here = l->reader.node == NULL ? UINT32_MAX : l->reader.announced;
+    bool answers = l->reader.node != NULL && !l->reader.broken;
+    uint32_t here = answers ? l->reader.announced : UINT32_MAX;
 
     service_check(l->service, announced_work(&l->announced, here), "an announcement's send");
 }

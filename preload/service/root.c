@@ -349,6 +349,7 @@ void root_serve(struct service *s)
         }
         /* on this node no frames arrive that would show waiting ranks that the root is alive */
         atomic_fetch_add_explicit(&s->node.index.header->progress, 1, memory_order_relaxed);
+        atomic_store_explicit(&s->node.index.header->heard_ns, sys_now_ns(), memory_order_relaxed);
         service_rest(s, worked);
     }
     lookup_pool_stop();

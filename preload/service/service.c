@@ -209,7 +209,8 @@ static bool service_open_cache(struct service *s)
                    error == -EPERM ? "other users could replace it there" : strerror(-error));
         } else {
             publish_leader(s->node.index.header);
-            atomic_store(&s->node.index.header->announces, s->job.n_nodes > 1);
+            atomic_store(&s->node.index.header->silence_ns,
+                         s->job.n_nodes == 1 ? 0 : (int64_t)s->input.config->wait_ms * 1000000);
             s->has_cache = true; /* from here on it must be left, also when joining fails */
             cache.usable = 1;
             cache.nonce = s->node.index.header->nonce;
@@ -272,6 +273,7 @@ static void load_policy(struct service *s)
 {
     policy_load(&s->policy, s->hello.roots, s->hello.roots_size);
     if (s->job.rank != s->job.root) {
+        mount_check_map(&s->policy, &s->hello.mount_check, &s->devices);
         s->differs = mount_check_exclude(&s->policy, &s->hello.mount_check) > 0;
     }
     if (s->differs) {

@@ -5,16 +5,24 @@ import pathlib
 import tempfile
 
 import pytest
-from job import assert_done, nodes_job
+import sharedjob
+from job import LIBRARY, PYTHON, nodes_job, script
 
 pytestmark = pytest.mark.needs("root", "mpiexec.mpich", "environment")
 
-# The ranks look at a name, one of them changes it, and after a barrier all look again.
+# With LOOK_FIRST the ranks look at a name; one of them changes it, and after a barrier all look (again).
 CHANGES = """
-    import os, shutil, time
+    import os, shutil, sys, time, traceback
     from mpi4py import MPI
     comm = MPI.COMM_WORLD
     top = os.environ["FASTIMPORT_PATH"]
+
+    def abort(*problem):
+        traceback.print_exception(*problem)
+        comm.Abort(1)
+    sys.excepthook = abort
+
+    look_first = "LOOK_FIRST" in os.environ
 
     def look(name):
         path = f"{top}/{name}"
@@ -31,7 +39,7 @@ CHANGES = """
             f.write(text)
 
     def after(change, names, who):
-        before = [look(name) for name in names]
+        before = [look(name) for name in names] if look_first else None
         comm.barrier()
         if comm.rank == who:
             change()
@@ -43,20 +51,40 @@ CHANGES = """
 """
 
 
-def changes_job(text, files, ranks=4, nodes=2, **env):
+# Where the directory is that the job changes: on a local disk of all ranks, or on the emulated shared file system, with a client
+# of each node that remembers names and attributes as NFS does by default (acregmin, acdirmin), or not at all. A client that
+# remembers shows a change to those only who have not looked before, without fastimport, too.
+CLIENTS = {
+    "local": None,
+    "nfs": ["--attr-timeout=3", "--entry-timeout=30", "--negative-timeout=30"],
+    "coherent": ["--attr-timeout=0", "--entry-timeout=0", "--negative-timeout=0"],
+}
+
+
+def changes_job(text, files, ranks=4, nodes=2, said=(), client="local", **env):
+    """A job that changes a served directory with these files. Prints "right", and says what contains the lines `said`."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
+        served = pathlib.Path(scratch, "served")
         for name, content in files.items():
-            path = pathlib.Path(scratch, "served", name)
+            path = served / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
-        done = nodes_job(CHANGES + text, ranks, nodes, {"FASTIMPORT_PATH": f"{scratch}/served", **env}, timeout=120)
-        assert_done(done, "right\n")
-        assert done.stderr == ""
+        env = {"FASTIMPORT_PATH": served, "FASTIMPORT_PLAN": "off", **({} if client == "nfs" else {"LOOK_FIRST": "1"}), **env}
+        if client == "local":
+            done = nodes_job(CHANGES + text, ranks, nodes, env, timeout=120)
+            code, output, errors = done.returncode, done.stdout, done.stderr
+        else:
+            done = sharedjob.run([PYTHON, script(scratch, CHANGES + text)], served, ranks, nodes, CLIENTS[client],
+                                 {"FASTIMPORT_FS": "all", **env}, LIBRARY, timeout=120)
+            code, output, errors = done.code, done.output, done.errors
+        assert (code, output) == (0, "right\n"), errors
+        assert all(errors.count(line) == 1 for line in said) and errors.count("\n") == len(said), errors
 
 
+# Rank 3 looks at the names through the root, whose client remembers them.
+@pytest.mark.parametrize("who, client", [(0, "local"), (3, "local"), (0, "nfs"), (0, "coherent"), (3, "coherent")])
 @pytest.mark.parametrize("nodes", [1, 2, 4])
-@pytest.mark.parametrize("who", [0, 3])
-def test_each_kind_of_change(nodes, who):
+def test_each_kind_of_change(nodes, who, client):
     changes_job(f"""
     who = {who}
     assert after(lambda: write("made/new", "x"), ["made/new", "made"], who) == ["x", ["new", "old"]]
@@ -71,7 +99,7 @@ def test_each_kind_of_change(nodes, who):
     if comm.rank == 0:
         print("right")
     """, {name: "o" for name in ("made/old", "written/old", "gone/old", "directory/old", "tree/a/b/c", "from/old", "links/old",
-                                 "hard/old", "short/old")}, nodes=nodes)
+                                 "hard/old", "short/old")}, nodes=nodes, client=client)
 
 
 def test_a_module_that_rank_0_generates():
@@ -124,6 +152,76 @@ def test_a_change_after_a_quiet_time():
     """, {"old": "o"}, FASTIMPORT_IDLE_MS="100")
 
 
+def test_after_finalize():
+    """The ranks hear of each other by a file then."""
+    changes_job("""
+    look("old"), look("new")
+    comm.barrier()
+    rank, news = comm.rank, os.path.dirname(top) + "/news"
+    MPI.Finalize()
+    if rank == 3:
+        time.sleep(0.2)
+        write("old", "y")
+        write("new", "x")
+        open(news, "w").close()
+    while not os.path.exists(news):
+        time.sleep(0.01)
+    assert (look("old"), look("new")) == ("y", "x"), (look("old"), look("new"))
+    if rank == 0:
+        print("right")
+    """, {"old": "o"})
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 4])
+def test_byte_code_of_a_child(nodes):
+    """What a rank's Python writes for itself while it imports, the others need not see; what a child compiles they do."""
+    changes_job("""
+    import subprocess, sys, glob
+    sys.path.insert(0, top)
+    assert glob.glob(f"{top}/package/**/*.pyc", recursive=True) == []
+    comm.barrier()
+    if comm.rank == 0:
+        subprocess.run([sys.executable, "-m", "compileall", "-q", f"{top}/package"], check=True)
+    comm.barrier()
+    assert len(glob.glob(f"{top}/package/**/*.pyc", recursive=True)) == 2
+    import package.module
+    assert os.path.exists(package.module.__cached__)
+    comm.barrier()
+    if comm.rank == 0:
+        print("right")
+    """, {"package/__init__.py": "", "package/module.py": ""}, nodes=nodes)
+
+
+def test_a_leader_that_does_not_answer():
+    """Its node notices the silence before the change returns. The ranks that go on see the change, and one line of each node says what has happened."""
+    changes_job("""
+    import signal
+    look("file"), look("new"), look("other")
+    comm.barrier()
+    pids = comm.allgather(os.getpid())
+    if comm.rank == 0:
+        os.kill(pids[2], signal.SIGSTOP)  # the leader of the second node
+        write("file", "second")
+        write("new", "x")
+        comm.send(None, dest=3)
+        comm.recv(source=3)
+        started = time.monotonic()
+        os.mkdir(f"{top}/directory")
+        write("directory/f", "y")
+        assert time.monotonic() - started < 1, "each change waits"
+        os.kill(pids[2], signal.SIGCONT)
+    elif comm.rank == 3:
+        comm.recv(source=0)
+        assert (look("file"), look("new")) == ("second", "x"), (look("file"), look("new"))
+        comm.send(None, dest=0)
+    comm.barrier()
+    assert look("directory/f") == "y"
+    if comm.rank == 0:
+        print("right")
+    """, {"file": "first", "other": "o"}, said=["was not announced to all nodes in time", "no sign of life"],
+       FASTIMPORT_WAIT_MS="1000")
+
+
 def test_create_or_use_what_is_there():
     """A rank that was told that a file is missing and then that it exists (EEXIST) is not told again that it is missing."""
     changes_job("""
@@ -144,14 +242,16 @@ def test_create_or_use_what_is_there():
     """, {"lock/old": ""})
 
 
+@pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("nodes", [1, 2, 4])
-def test_what_programs_do(nodes):
+def test_what_programs_do(nodes, client):
     """Directories that all ranks make, a file that is replaced, byte code and files of children, a database that one rank writes."""
     changes_job("""
     import sqlite3, subprocess, sys
     last = comm.size - 1
 
-    os.path.exists(f"{top}/a/b")
+    if look_first:
+        os.path.exists(f"{top}/a/b")
     comm.barrier()
     os.makedirs(f"{top}/a/b/{comm.rank % 2}", exist_ok=True)
     comm.barrier()
@@ -185,8 +285,9 @@ def test_what_programs_do(nodes):
         write("module.py", "value = 20  # longer")
     comm.barrier()
     import importlib
-    importlib.reload(module)
-    assert comm.allreduce(module.value) == 20 * comm.size
+    if look_first:
+        importlib.reload(module)
+        assert comm.allreduce(module.value) == 20 * comm.size
     if comm.rank == 0:
         print("right")
-    """, {"file": "first", "module.py": "value = 1"}, nodes=nodes)
+    """, {"file": "first", "module.py": "value = 1"}, nodes=nodes, client=client)

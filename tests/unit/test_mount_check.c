@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "policy/mount_check.h"
 #include "policy/mounts.h"
@@ -125,12 +126,42 @@ static void excludes_what_differs(void **state)
     assert_int_equal(policy_verdict(&policy, "/usr/lib/m.py", 13), OURS);
 }
 
+static void knows_the_device_of_a_path(void **state)
+{
+    (void)state;
+    assert_int_equal(mounts_device(NFS, "/sw/env"), makedev(0, 42));
+    assert_int_equal(mounts_device(NFS, "/opt"), makedev(8, 1));
+    assert_int_equal(mounts_device("", "/opt"), 0);
+}
+
+static void pairs_the_devices_that_differ(void **state)
+{
+    static const char table[] = "A/usr/lib\nA/usr/share\n";
+    struct policy policy;
+    struct mount_check root;
+    struct device_map map;
+
+    (void)state;
+    policy_load(&policy, table, sizeof table - 1);
+    mount_check_look(&policy, &root);
+    mount_check_map(&policy, &root, &map);
+    assert_int_equal(map.n, 0);
+    root.devices[0] = 0; /* not known there */
+    root.devices[1] += 5;
+    mount_check_map(&policy, &root, &map);
+    assert_int_equal(map.n, 1);
+    assert_int_equal(map.pairs[0].there, root.devices[1]);
+    assert_int_equal(map.pairs[0].here, root.devices[1] - 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_the_same_directory),
         cmocka_unit_test(survives_nonsense),
         cmocka_unit_test(excludes_what_differs),
+        cmocka_unit_test(knows_the_device_of_a_path),
+        cmocka_unit_test(pairs_the_devices_that_differ),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

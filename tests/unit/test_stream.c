@@ -22,6 +22,7 @@
 static struct node_cache from;
 static struct node_cache to;
 static const struct lookup_limits limits = {1 << 30};
+static const struct device_map same_devices = {0};
 
 static int stream_setup(void **state)
 {
@@ -143,7 +144,7 @@ static void arrives_in_blocks_of_any_size(void **state)
         struct stream_reader r;
 
         stream_writer_init(&w, &from);
-        stream_reader_init(&r, &to);
+        stream_reader_init(&r, &to, &same_devices);
         assert_false(stream_is_drained(&w));
         transfer(&w, &r, sizes[i]);
         assert_true(stream_is_drained(&w));
@@ -161,7 +162,7 @@ static void goes_on_with_what_comes_later(void **state)
 
     (void)state;
     stream_writer_init(&w, &from);
-    stream_reader_init(&r, &to);
+    stream_reader_init(&r, &to, &same_devices);
     transfer(&w, &r, 100);
     assert_true(stream_is_drained(&w));
     make_content();
@@ -193,7 +194,7 @@ static void goes_on_behind_a_record_that_stays_unfinished(void **state)
 
     (void)state;
     stream_writer_init(&w, &from);
-    stream_reader_init(&r, &to);
+    stream_reader_init(&r, &to, &same_devices);
     assert_int_equal(in_child(stream_allocate_and_die, NULL), 0);
     assert_int_equal(in_child(stream_allocate_and_die, NULL), 0);
     stream_look(RECORD_STAT, "tree");
@@ -216,7 +217,7 @@ static void a_node_without_cache_swallows_it(void **state)
     (void)state;
     make_content();
     stream_writer_init(&w, &from);
-    stream_reader_init(&r, NULL);
+    stream_reader_init(&r, NULL, &same_devices);
     transfer(&w, &r, 100000);
     assert_false(r.broken);
     stream_reader_end(&r);
@@ -241,7 +242,7 @@ static void damage_ends_the_stream(void **state)
         struct stream_reader r;
 
         atomic_store(&to.index.header->state, SERVICE_RUNNING);
-        stream_reader_init(&r, &to);
+        stream_reader_init(&r, &to, &same_devices);
         block[i] = (char)(block[i] ^ 0x55);
         stream_read(&r, block, n);
         stream_read(&r, block, n);
@@ -295,7 +296,7 @@ static void takes_nothing_that_does_not_travel(void **state)
         memcpy(block.r.path, cases[i].path, length);
         record_seal(&block.r);
         atomic_store(&block.r.size, record_size_for(length, 0));
-        stream_reader_init(&r, &to);
+        stream_reader_init(&r, &to, &same_devices);
         stream_read(&r, block.bytes, record_size_for(length, 0));
         assert_int_equal(r.broken, !cases[i].taken);
         assert_int_equal(segment_find(&to.index, &q) != NULL, cases[i].taken);
@@ -318,7 +319,7 @@ static void no_room_is_said_once(void **state)
     stream_look(RECORD_CONTENT, "tree/b");
     stream_look(RECORD_CONTENT, "tree/c");
     stream_writer_init(&w, &from);
-    stream_reader_init(&r, &to);
+    stream_reader_init(&r, &to, &same_devices);
     capture_begin();
     fault_arm(FAULT_sys_pwrite_all, -ENOSPC, 0, 2);
     transfer(&w, &r, 100000);
@@ -351,7 +352,7 @@ static void other_faults_of_the_reader(void **state)
         size_t n;
 
         stream_writer_init(&w, &from);
-        stream_reader_init(&r, &to);
+        stream_reader_init(&r, &to, &same_devices);
         n = stream_write(&w, block, sizeof block);
         fault_clear();
         fault_arm(calls[i], -EMFILE, 0, 1);
@@ -376,7 +377,7 @@ static void memory_is_bounded(void **state)
 
     (void)state;
     capture_begin();
-    stream_reader_init(&r, &to);
+    stream_reader_init(&r, &to, &same_devices);
     stream_read(&r, (char *)&huge, sizeof huge);
     stream_read(&r, (char *)&huge, sizeof huge);
     assert_true(r.broken);
@@ -384,7 +385,7 @@ static void memory_is_bounded(void **state)
     stream_look(RECORD_STAT, "tree");
     stream_writer_init(&w, &from);
     n = stream_write(&w, block, sizeof block);
-    stream_reader_init(&r, &to);
+    stream_reader_init(&r, &to, &same_devices);
     fault_arm(FAULT_realloc, 1, 0, 1);
     stream_read(&r, block, n);
     assert_true(r.broken);
@@ -403,7 +404,7 @@ static void ends_in_the_middle_of_a_file(void **state)
     (void)state;
     make_content();
     stream_writer_init(&w, &from);
-    stream_reader_init(&r, &to);
+    stream_reader_init(&r, &to, &same_devices);
     while (r.file_left == 0) {
         size_t n = stream_write(&w, block, sizeof block);
 
@@ -427,7 +428,7 @@ static void an_unreadable_copy_is_said_to_be_unavailable(void **state)
     stream_look(RECORD_CONTENT, "tree/a");
     stream_look(RECORD_CONTENT, "tree/b");
     stream_writer_init(&w, &from);
-    stream_reader_init(&r, &to);
+    stream_reader_init(&r, &to, &same_devices);
     capture_begin();
     fault_arm(FAULT_sys_open, -EMFILE, 0, 1);
     transfer(&w, &r, 100000);
@@ -436,6 +437,34 @@ static void an_unreadable_copy_is_said_to_be_unavailable(void **state)
     assert_non_null(stream_arrived(RECORD_CONTENT, "tree/a"));
     assert_true((stream_arrived(RECORD_CONTENT, "tree/a")->flags & RECORD_UNAVAILABLE) != 0);
     assert_true(same_bytes(scratch_path("tree/b")));
+    stream_reader_end(&r);
+    stream_writer_end(&w);
+}
+
+/* The file system has another st_dev on the node that receives. */
+static void devices_become_those_of_the_node(void **state)
+{
+    struct stream_writer w;
+    struct stream_reader r;
+    struct device_map map = {1, {{0, 77}}};
+    struct stat st;
+
+    (void)state;
+    scratch_write("tree/a", "bytes", 5, 0644);
+    assert_int_equal(symlink("a", scratch_path("tree/link")), 0);
+    assert_int_equal(stat(scratch_path("tree/a"), &st), 0);
+    map.pairs[0].there = st.st_dev;
+    stream_look(RECORD_STAT, "tree/link");
+    stream_look(RECORD_CONTENT, "tree/a");
+    stream_writer_init(&w, &from);
+    stream_reader_init(&r, &to, &map);
+    transfer(&w, &r, 100000);
+    const struct record_stat *link = record_payload(stream_arrived(RECORD_STAT, "tree/link"));
+    const struct record_content *content = record_payload(stream_arrived(RECORD_CONTENT, "tree/a"));
+    assert_int_equal(link->link.st_dev, 77);
+    assert_int_equal(link->target.st_dev, 77);
+    assert_int_equal(link->target.st_ino, st.st_ino);
+    assert_int_equal(content->st.st_dev, 77);
     stream_reader_end(&r);
     stream_writer_end(&w);
 }
@@ -456,6 +485,7 @@ int main(void)
         stream_test(memory_is_bounded),
         stream_test(ends_in_the_middle_of_a_file),
         stream_test(an_unreadable_copy_is_said_to_be_unavailable),
+        stream_test(devices_become_those_of_the_node),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,9 +6,12 @@
  *   differential run --tree DIR --out FILE ...       makes the calls, writes FILE.<rank>
  *
  * As rank r of n (PMI_RANK, PMI_SIZE), `run` takes the sequences whose number is r modulo n; with
- * --attached a child of the rank takes them. FILE.<rank>.served then says how many of the regular
- * files that it opened first were others than those of the tree: copies, of a cache.
+ * --attached a child of the rank takes them. With --relay FILE the n ranks make the calls of each
+ * sequence in turns, a few at a time; where no launcher has started them, --processes N starts them.
+ * FILE.<rank>.served then says how many of the regular files that it opened first were others than
+ * those of the tree: copies, of a cache.
  */
+#include "tests/conformance/differential/relay.h"
 #include "tests/conformance/differential/sequence.h"
 #include "tests/conformance/interpose/transcript.h"
 
@@ -23,6 +26,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { RELAY_CALLS = 4 }; /* calls in a turn */
+
 int Py_Initialize(void);
 
 /* Exported: by this name fastimport takes the program for a Python. */
@@ -35,7 +40,8 @@ struct options {
     uint64_t seed;
     unsigned first, sequences, calls, kinds, rank, ranks;
     const char *tree, *out, *library;
-    char *only; /* comma-separated call numbers, or NULL for all */
+    const char *relay; /* file of the turns, or NULL */
+    char *only;        /* comma-separated call numbers, or NULL for all */
     bool attached;
 };
 
@@ -45,7 +51,8 @@ static const struct option table[] = {
     {"tree", required_argument, NULL, 't'},      {"out", required_argument, NULL, 'o'},
     {"library", required_argument, NULL, 'l'},   {"only", required_argument, NULL, 'i'},
     {"attached", no_argument, NULL, 'a'},        {"no-bad-pointers", no_argument, NULL, 'b'},
-    {"no-writes", no_argument, NULL, 'w'},       {NULL, 0, NULL, 0},
+    {"no-writes", no_argument, NULL, 'w'},       {"relay", required_argument, NULL, 'r'},
+    {"processes", required_argument, NULL, 'p'}, {NULL, 0, NULL, 0},
 };
 
 static int differential_parse(int argc, char **argv, struct options *o)
@@ -85,6 +92,12 @@ static int differential_parse(int argc, char **argv, struct options *o)
             break;
         case 'w':
             o->kinds |= SEQ_NO_WRITES;
+            break;
+        case 'r':
+            o->relay = optarg;
+            break;
+        case 'p':
+            o->ranks = (unsigned)strtoul(optarg, NULL, 10);
             break;
         default:
             return -1;
@@ -140,20 +153,66 @@ static int write_served(const char *out, const struct tally *tally)
     return fclose(f) == 0 ? 0 : 2;
 }
 
+static bool is_wanted(const struct options *o, unsigned call)
+{
+    for (const char *p = o->only; p && *p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
+        if (strtoul(p, NULL, 10) == call) {
+            return true;
+        }
+    }
+    return o->only == NULL;
+}
+
+static void make_calls(const struct options *o, struct sequence *s, unsigned from, unsigned end)
+{
+    for (unsigned i = from; i < end && i < o->calls; i++) {
+        if (is_wanted(o, i)) {
+            sequence_call(s, i);
+        }
+    }
+}
+
 static void run_one(const struct options *o, unsigned number, struct tally *tally)
 {
     static struct sequence s;
     sequence_start(&s, o->seed, number, o->tree, o->kinds);
     count_served(&s, o->tree, tally);
-    if (!o->only) {
-        for (unsigned i = 0; i < o->calls; i++) {
-            sequence_call(&s, i);
+    make_calls(o, &s, 0, o->calls);
+    sequence_end(&s);
+}
+
+/* The same in turns: all processes start the sequence, one after the other; then each turn of
+ * RELAY_CALLS calls is made by one of them. `turn` is the sequence's first. */
+static void relay_one(const struct options *o, unsigned number, uint32_t turn, struct tally *tally)
+{
+    static struct sequence s;
+    relay_await(turn + o->rank);
+    sequence_start(&s, o->seed, number, o->tree, o->kinds);
+    count_served(&s, o->tree, tally);
+    relay_pass(turn + o->rank);
+    turn += o->ranks;
+    for (unsigned i = 0; i < o->calls; i += RELAY_CALLS, turn++) {
+        struct rng r = rng_make(o->seed, number, UINT64_MAX - 2 - i);
+        if (rng_below(&r, o->ranks) == o->rank) {
+            relay_await(turn);
+            sequence_refresh(&s);
+            make_calls(o, &s, i, i + RELAY_CALLS);
+            relay_pass(turn);
         }
     }
-    for (const char *p = o->only; p && *p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
-        sequence_call(&s, (unsigned)strtoul(p, NULL, 10));
-    }
     sequence_end(&s);
+}
+
+static void run_all(const struct options *o, struct tally *tally)
+{
+    uint32_t turns = o->ranks + (o->calls + RELAY_CALLS - 1) / RELAY_CALLS;
+    for (unsigned i = 0; i < o->sequences; i++) {
+        if (o->relay) {
+            relay_one(o, o->first + i, i * turns, tally);
+        } else if ((o->first + i) % o->ranks == o->rank) {
+            run_one(o, o->first + i, tally);
+        }
+    }
 }
 
 static int differential_run(const struct options *o)
@@ -165,11 +224,11 @@ static int differential_run(const struct options *o)
         fprintf(stderr, "differential: cannot write %s: %m\n", out);
         return 2;
     }
-    for (unsigned i = 0; i < o->sequences; i++) {
-        if ((o->first + i) % o->ranks == o->rank) {
-            run_one(o, o->first + i, &tally);
-        }
+    if (o->relay && relay_open(o->relay) != 0) {
+        fprintf(stderr, "differential: cannot open %s: %m\n", o->relay);
+        return 2;
     }
+    run_all(o, &tally);
     tr_line("== end");
     tr_close();
     return write_served(out, &tally);
@@ -211,12 +270,21 @@ static void differential_look_around(const struct options *o)
     }
 }
 
+static int exit_code(pid_t pid)
+{
+    int status;
+    if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+        return 3;
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 /* The same in a child of the rank, a program of its own, which inherits the launcher's variables.
  */
 static int run_attached(int argc, char **argv, const struct options *o)
 {
     char *words[64];
-    int n = 0, status;
+    int n = 0;
     pid_t pid;
     for (int i = 0; i < argc && n < 63; i++) {
         if (strcmp(argv[i], "--attached") != 0) {
@@ -225,11 +293,36 @@ static int run_attached(int argc, char **argv, const struct options *o)
     }
     words[n] = NULL;
     differential_look_around(o);
-    if (posix_spawn(&pid, "/proc/self/exe", NULL, NULL, words, environ) != 0 ||
-        waitpid(pid, &status, 0) != pid) {
-        return 3;
+    return posix_spawn(&pid, "/proc/self/exe", NULL, NULL, words, environ) == 0 ? exit_code(pid)
+                                                                                : 3;
+}
+
+/* Starts the processes of a relay that no launcher has started: children. Returns the worst exit
+ * code. */
+static int run_relay(struct options *o)
+{
+    pid_t children[16];
+    int worst = 0;
+    for (unsigned i = 0; i < o->ranks && i < 16; i++) {
+        children[i] = fork();
+        if (children[i] == 0) {
+            o->rank = i;
+            _exit(differential_run(o));
+        }
     }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    for (unsigned i = 0; i < o->ranks && i < 16; i++) {
+        int code = exit_code(children[i]);
+        worst = code > worst ? code : worst;
+    }
+    return worst;
+}
+
+static int run_as_asked(int argc, char **argv, struct options *o)
+{
+    if (o->attached) {
+        return run_attached(argc, argv, o);
+    }
+    return o->relay && !getenv("PMI_SIZE") ? run_relay(o) : differential_run(o);
 }
 
 int main(int argc, char **argv)
@@ -247,11 +340,12 @@ int main(int argc, char **argv)
     }
     if (argc > 1 && strcmp(argv[1], "run") == 0 &&
         differential_parse(argc - 1, argv + 1, &o) == 0 && o.out) {
-        return o.attached ? run_attached(argc, argv, &o) : differential_run(&o);
+        return run_as_asked(argc, argv, &o);
     }
     fprintf(stderr,
             "usage: differential build|run --tree DIR [--seed S] [--first K] [--sequences N]"
             " [--calls N] [--out FILE] [--library SO] [--only I,J,...]"
-            " [--no-bad-pointers] [--no-writes] [--attached]\n");
+            " [--no-bad-pointers] [--no-writes] [--attached]"
+            " [--relay FILE [--processes N]]\n");
     return 2;
 }

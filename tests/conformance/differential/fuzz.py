@@ -33,12 +33,15 @@ class Mode:
     Children write nothing: what one changes by a path that its cache cannot follow ends serving on its node, and so would
     what is compared. On several nodes a directory in which a rank writes is left to its file system from then on, so that
     little is served there; without writes, much is.
+
+    In a relay all ranks make the calls of each sequence, a few calls each in turns: what one changes, the others must see.
     """
 
     ranks: int = 1
     nodes: int = 1
     attached: bool = False
     writes: bool = True
+    relay: bool = False
 
     @property
     def without(self):
@@ -46,13 +49,20 @@ class Mode:
 
     @property
     def must_serve(self):
-        return self.nodes == 1 or not self.writes
+        return self.nodes == 1 or not self.writes or self.relay
+
+    @property
+    def shares_checked(self):
+        """In a relay: of the files that each rank opens before anybody has changed anything."""
+        return ("opens",) if self.relay else ("calls", "opens")
 
     def __str__(self):
-        return f"--ranks {self.ranks} --nodes {self.nodes}" + (" --attached" if self.attached else "") + ("" if self.writes else " --without writes")
+        flags = (" --attached" if self.attached else "") + ("" if self.writes else " --without writes") + (" --relay" if self.relay else "")
+        return f"--ranks {self.ranks} --nodes {self.nodes}{flags}"
 
 
-TURNS = [Mode(), Mode(ranks=2), Mode(attached=True), Mode(ranks=2, nodes=2), Mode(), Mode(ranks=2), Mode(ranks=2, nodes=2, writes=False)]
+TURNS = [Mode(), Mode(ranks=2), Mode(attached=True), Mode(ranks=2, nodes=2, relay=True), Mode(), Mode(ranks=2, relay=True),
+         Mode(ranks=2, nodes=2, writes=False), Mode(ranks=2, nodes=2)]
 
 
 @dataclasses.dataclass
@@ -124,23 +134,36 @@ class Fuzzer:
     def transcript(self, side, first, count, only=None):
         """{sequence: lines}, the end of a run that did not end well included."""
         self.rebuild(first, count)
-        ranks = self.mode.ranks if side == "library" else 1
+        ranks = self.mode.ranks if side == "library" or self.mode.relay else 1
         out = f"{self.work}/{side}"
         for rank in range(ranks):
             for old in (f"{out}.{rank}", f"{out}.{rank}.served"):
                 if os.path.exists(old):
                     os.remove(old)
         ending = b""
+        command = ["run", "--out", out] + self.options(first, count, only)
+        if self.mode.relay:
+            command += ["--relay", self.turns(out), "--processes", str(ranks)]
         try:
-            self.launch(side, ["run", "--out", out] + self.options(first, count, only))
+            self.launch(side, command)
         except programs.RunFailed as e:
             ending = b"(run failed: %s)" % str(e).encode()
         found = {}
         for rank in range(ranks):
-            found |= self.split(f"{out}.{rank}", ending)
+            for number, lines in self.split(f"{out}.{rank}", ending).items():
+                found.setdefault(number, []).extend([b"-- rank %d" % rank] * self.mode.relay + lines)
         if ending and found and not any(ending in lines for lines in found.values()):
             found[max(found)].append(ending)  # it failed after the last call
         return found
+
+    @staticmethod
+    def turns(out):
+        """The file of a relay's turns, anew."""
+        path = f"{out}.turns"
+        with open(path, "wb") as f:
+            f.write(bytes(4))
+        os.chmod(path, 0o666)
+        return path
 
     def launch(self, side, command):
         timeout = programs.TIMEOUT
@@ -290,7 +313,8 @@ def enough_was_served(fuzzer, least):
     for mode, count in fuzzer.counts.items():
         shares = count.shares(mode)
         print(f"{mode}: served " + ", ".join(f"{share:.0%} of the {what}" for what, share in shares.items()))
-        if mode.must_serve and min(shares.values()) < least:
+        checked = [share for what, share in shares.items() if what.startswith(mode.shares_checked)]
+        if mode.must_serve and min(checked) < least:
             print(f"FAIL: fewer than {least:.0%} were served: this mode compared little\n{count.problem}")
             enough = False
     return enough
@@ -298,8 +322,8 @@ def enough_was_served(fuzzer, least):
 
 def modes(args):
     """The mode that the arguments ask for, or all of them in turn."""
-    if args.ranks or args.nodes or args.attached:
-        return [Mode(max(args.ranks or 1, args.nodes or 1), args.nodes or 1, args.attached)]
+    if args.ranks or args.nodes or args.attached or args.relay:
+        return [Mode(max(args.ranks or 1, args.nodes or 1), args.nodes or 1, args.attached, relay=args.relay)]
     return [m for m in TURNS if m.nodes == 1 or os.geteuid() == 0]
 
 
@@ -324,6 +348,7 @@ def arguments():
     p.add_argument("--ranks", type=int, help="ranks that share the sequences; without this and the next two: in turn")
     p.add_argument("--nodes", type=int, help="emulated nodes of the ranks (needs root)")
     p.add_argument("--attached", action="store_true", help="the calls are made by a child of each rank")
+    p.add_argument("--relay", action="store_true", help="all ranks make the calls of each sequence, in turns")
     p.add_argument("--without", action="append", default=[], choices=["bad-pointers", "writes"],
                    help="leave kinds of calls out")
     p.add_argument("--least-served", type=float, default=0.2, help="share of calls to be served (default 0.2)")

@@ -178,7 +178,8 @@ void plan_make(struct plan *p, uint64_t seed, unsigned sequence, const char *tre
     p->seed = seed;
     p->sequence = sequence;
     p->n = 0;
-    snprintf(p->ground, sizeof p->ground, "%s/%06u", tree, sequence);
+    snprintf(p->own, sizeof p->own, "%s/%06u", tree, sequence);
+    snprintf(p->ground, sizeof p->ground, "%s/g", p->own);
     snprintf(p->root, sizeof p->root, "%s/in", p->ground);
     for (unsigned i = 0; i < wanted; i++) {
         plan_add_entry(p, &r);
@@ -256,7 +257,8 @@ static int finish_entry(const struct plan_entry *e)
 int plan_build(const struct plan *p, const char *library, const char **failed)
 {
     *failed = p->root;
-    if (mkdir(p->ground, 0755) != 0 || mkdir(p->root, 0755) != 0 || chdir(p->root) != 0) {
+    if (mkdir(p->own, 0755) != 0 || mkdir(p->ground, 0755) != 0 || mkdir(p->root, 0755) != 0 ||
+        chdir(p->root) != 0) {
         return -1;
     }
     for (size_t i = 0; i < p->n; i++) {

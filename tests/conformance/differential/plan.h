@@ -3,7 +3,7 @@
  * plan: the tree of one sequence, as a pure function of (seed, sequence).
  *
  * Builder and runner compute the same plan, so the runner knows every path without asking the file
- * system. The tree lies in "TREE/<sequence>/in"; TREE/<sequence> is the sequence's own ground,
+ * system. The tree lies in "TREE/<sequence>/g/in"; TREE/<sequence>/g is the sequence's own ground,
  * which its writes never leave (see guard.h).
  */
 #ifndef TESTS_DIFFERENTIAL_PLAN_H
@@ -40,7 +40,8 @@ struct plan_entry {
 struct plan {
     uint64_t seed;
     unsigned sequence;
-    char ground[512]; /* TREE/<sequence> */
+    char own[500];    /* TREE/<sequence>: changes of the ground itself stay below it */
+    char ground[512]; /* TREE/<sequence>/g */
     char root[520];   /* TREE/<sequence>/in */
     size_t n;
     struct plan_entry entries[PLAN_ENTRIES];

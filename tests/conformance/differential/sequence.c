@@ -88,7 +88,7 @@ void sequence_call(struct sequence *s, unsigned index)
     sequence_look_again(s);
 }
 
-void sequence_end(struct sequence *s)
+static void empty_slots(struct sequence *s)
 {
     for (int i = 0; i < SLOTS; i++) {
         if (s->fds[i] >= 0) {
@@ -97,6 +97,22 @@ void sequence_end(struct sequence *s)
         if (s->dirs[i]) {
             closedir(s->dirs[i]);
         }
+        s->fds[i] = -1;
+        s->dirs[i] = NULL;
+        shadow_close(s, i);
+    }
+}
+
+void sequence_refresh(struct sequence *s)
+{
+    empty_slots(s);
+    fill_slots(s);
+}
+
+void sequence_end(struct sequence *s)
+{
+    empty_slots(s);
+    for (int i = 0; i < SLOTS; i++) {
         if (s->handles[i]) {
             dlclose(s->handles[i]);
         }

@@ -52,6 +52,9 @@ struct where {
 void sequence_start(struct sequence *s, uint64_t seed, unsigned number, const char *tree,
                     unsigned kinds);
 void sequence_call(struct sequence *s, unsigned index);
+/* Closes all slots and fills them anew. For a process that has heard of what another one has
+ * changed: what it had open before may show the old state on a network file system, too. */
+void sequence_refresh(struct sequence *s);
 void sequence_end(struct sequence *s);
 
 /* arguments.c: random arguments. Paths live in one of 4 static buffers. */
