@@ -40,10 +40,11 @@ enum record_kind {
     RECORD_ORIGIN,
     RECORD_ROOTS,    /* the table of roots as text (policy/policy.h); path "/". Local */
     RECORD_UNSERVED, /* a library that was left to ld.so, and why, as text (unserved.h). Local */
-    /* a directory below which the job has changed something: no node answers for what is in it any
-     * more. argument: its inode */
+    /* a directory below which the job has changed something, or an object with several names that it
+     * has changed: no node answers for it, nor for what is in it, any more. argument: its inode */
     RECORD_LIVE,
-    RECORD_EVERYWHERE, /* all nodes have the RECORD_LIVE of this path. Local */
+    /* all nodes have the RECORD_LIVE of this path; argument: its inode, or 0 for any */
+    RECORD_EVERYWHERE,
     RECORD_KINDS
 };
 

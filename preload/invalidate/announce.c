@@ -12,9 +12,11 @@
 
 enum { SLICE_NS = 20000000, FULL_QUEUE_NS = 2000000 };
 
-static bool is_everywhere(const struct node_cache *node, const char *path, size_t length)
+/* inode 0: a directory under its path. */
+static bool is_everywhere(const struct node_cache *node, const char *path, size_t length,
+                          uint64_t inode)
 {
-    struct fi_query q = query_make(RECORD_EVERYWHERE, 0, path, length);
+    struct fi_query q = query_make(RECORD_EVERYWHERE, inode, path, length);
 
     return segment_find(&node->index, &q) != NULL;
 }
@@ -23,7 +25,7 @@ static bool is_everywhere(const struct node_cache *node, const char *path, size_
 static bool is_live(const struct node_cache *node, const char *path, size_t length)
 {
     for (size_t n = length; n > 0; n = path_parent_length(path, n)) {
-        if (is_everywhere(node, path, n)) {
+        if (is_everywhere(node, path, n, 0)) {
             return true;
         }
     }
@@ -57,13 +59,13 @@ static bool await_everywhere(struct node_cache *node, const struct fi_query *q)
     while (!has_ended(node) && sys_now_ns() < until) {
         uint32_t generation = atomic_load(&s->header->generation);
 
-        if (is_everywhere(node, q->path, q->length)) {
+        if (is_everywhere(node, q->path, q->length, q->argument)) {
             return true;
         }
         asked = asked || segment_ask(s, q);
         segment_wait(s, generation, asked ? SLICE_NS : FULL_QUEUE_NS);
     }
-    return has_ended(node) || is_everywhere(node, q->path, q->length);
+    return has_ended(node) || is_everywhere(node, q->path, q->length, q->argument);
 }
 
 static void announcement_failed(struct node_cache *node, const char *directory)
@@ -75,19 +77,36 @@ static void announcement_failed(struct node_cache *node, const char *directory)
                 directory);
 }
 
-void announce_directory(struct node_cache *node, const char *directory, size_t length)
+static bool is_needless(const struct node_cache *node)
 {
-    struct stat st = {0};
-    struct fi_query q;
+    return wait_budget_ns(node) == 0 || has_ended(node);
+}
 
-    if (wait_budget_ns(node) == 0 || has_ended(node) || is_live(node, directory, length)) {
-        return;
-    }
-    sys_stat(directory, &st);
-    q = query_make(RECORD_LIVE, st.st_ino, directory, length);
+static void announce(struct node_cache *node, const char *path, size_t length, ino_t inode)
+{
+    struct fi_query q = query_make(RECORD_LIVE, inode, path, length);
+
     if (has_failed(node)) {
         segment_ask(&node->index, &q);
     } else if (!await_everywhere(node, &q)) {
-        announcement_failed(node, directory);
+        announcement_failed(node, path);
+    }
+}
+
+void announce_directory(struct node_cache *node, const char *directory, size_t length)
+{
+    struct stat st = {0};
+
+    if (is_needless(node) || is_live(node, directory, length)) {
+        return;
+    }
+    sys_stat(directory, &st);
+    announce(node, directory, length, st.st_ino);
+}
+
+void announce_inode(struct node_cache *node, const char *path, size_t length, ino_t inode)
+{
+    if (!is_needless(node) && !is_everywhere(node, path, length, inode)) {
+        announce(node, path, length, inode);
     }
 }

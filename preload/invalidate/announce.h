@@ -27,4 +27,9 @@
  * and where the directory or one above it is announced already. */
 void announce_directory(struct node_cache *node, const char *directory, size_t length);
 
+/* The same for an object that may have names in other directories (hard links, symlinks): no node
+ * answers for this inode any more, nor for what is below it, under whatever name. path: one of its
+ * names. */
+void announce_inode(struct node_cache *node, const char *path, size_t length, ino_t inode);
+
 #endif

@@ -13,7 +13,7 @@
 #include "base/sys.h"
 #include "cache/changes.h"
 #include "cache/counters.h"
-#include "invalidate/announce.h"
+#include "invalidate/announce_change.h"
 #include "invalidate/reopen.h"
 #include "policy/policy.h"
 #include "process/serving.h"
@@ -270,32 +270,6 @@ static bool note_name(struct fi_path *p, enum change_extent extent, enum how how
            (!stat_directory(p, &st) || note_directory(p, &st, extent));
 }
 
-/* A rank's Python makes byte code for itself while it imports. Ranks that do not see it compile the
- * source. What a child compiles may be what the program wanted (compileall, pip). */
-static bool is_own_byte_code(const struct fi_path *p)
-{
-    return !resolver.is_guest && strstr(p->text, "/__pycache__/") != NULL &&
-           strstr(p->text, ".pyc") != NULL;
-}
-
-/* Tells the job's other nodes: of the parent directory, if that is below the roots. */
-static void announce_change(struct fi_path *p)
-{
-    char directory[FI_PATH_MAX];
-    size_t n = path_parent_length(p->text, p->length);
-
-    if (is_own_byte_code(p)) {
-        return;
-    }
-    if (n == 0 || (policy_verdict(resolver.policy, p->text, n) == NOT_OURS &&
-                   !policy_leads_to_root(resolver.policy, p->text, n))) {
-        n = p->length;
-    }
-    memcpy(directory, p->text, n);
-    directory[n] = '\0';
-    announce_directory(resolver.node, directory, n);
-}
-
 static void note_finish(struct fi_path *p, bool all)
 {
     count_add(&fi_count->intercepted[CALL_WRITE], 1);
@@ -430,6 +404,9 @@ void before_chmod_by_fd(struct change_before *before, int fd)
 
 static bool note_permissions(struct change_before *before)
 {
+    if (before->was_there) {
+        announce_permissions(&before->path, &before->st);
+    }
     return note_name(&before->path, CHANGE_TREE, HOW_NEW) &&
            (!before->was_there ||
             change_note_inode(resolver.node, &before->st, before->path.text, CHANGE_TREE));
@@ -467,6 +444,9 @@ void before_remove(struct change_before *before, int dirfd, const char *path)
 void after_remove(struct change_before *before)
 {
     note_above();
+    if (before->matters && before->was_there) {
+        announce_removed(&before->path, &before->st);
+    }
     if (before->matters) {
         note_finish(&before->path,
                     note_name(&before->path, CHANGE_TREE, HOW_NEW) && note_gone(before) &&

@@ -26,10 +26,10 @@ static const struct record *publish_directory(struct segment *index, enum record
     return segment_add(index, &key, 0, NULL, 0);
 }
 
-static bool is_announced(const struct announcements *a, const char *path)
+static bool is_announced(const struct announcements *a, const struct fi_query *q)
 {
     for (uint32_t i = 0; i < a->n_live; i++) {
-        if (strcmp(a->live[i]->path, path) == 0) {
+        if (a->live[i]->argument == q->argument && strcmp(a->live[i]->path, q->path) == 0) {
             return true;
         }
     }
@@ -55,7 +55,7 @@ void announcements_take(struct announcements *a, const struct fi_query *q)
     const struct record **more;
     const struct record *live;
 
-    if (!may_be_live(a->service, q) || is_announced(a, q->path)) {
+    if (!may_be_live(a->service, q) || is_announced(a, q)) {
         return;
     }
     more = realloc(a->live, (a->n_live + 1) * sizeof *more);
@@ -88,6 +88,8 @@ bool announcements_work(struct announcements *a)
         const struct record *live = a->live[a->n_everywhere++];
 
         publish_directory(&s->node.index, RECORD_EVERYWHERE, live->path, live->path_length, 0);
+        publish_directory(&s->node.index, RECORD_EVERYWHERE, live->path, live->path_length,
+                          live->argument);
         segment_announce(&s->node.index);
         worked = true;
     }

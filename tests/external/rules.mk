@@ -2,8 +2,8 @@
 # tests/external: test suites and packages of others under the library. What takes minutes is left to `make check-long`.
 
 PARALLEL_TESTS += test-packages test-cpython
-TESTS_LONG += test-wheels test-cpython-long
-.PHONY: test-packages test-wheels test-cpython test-cpython-long
+TESTS_LONG += test-wheels test-writes test-cpython-long
+.PHONY: test-packages test-wheels test-writes test-cpython test-cpython-long
 
 test-packages: all
 	$(Q)B=$(B) tests/run packages $(PYTEST) tests/external/packages_test.py
@@ -13,6 +13,9 @@ ifeq ($(SANITIZE),)
 test-wheels: all
 	$(Q)B=$(B) TEST_TIMEOUT=3600 tests/run wheels $(PYTEST) tests/external/wheels_test.py
 endif
+
+test-writes: all
+	$(Q)B=$(B) tests/run writes $(PYTEST) tests/external/writes_test.py
 
 test-cpython: all
 	$(Q)B=$(B) tests/run cpython $(PYTEST) tests/external/cpython_test.py -k short

@@ -17,6 +17,7 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -270,12 +271,8 @@ static void differential_look_around(const struct options *o)
     }
 }
 
-static int exit_code(pid_t pid)
+static int code_of(int status)
 {
-    int status;
-    if (pid < 0 || waitpid(pid, &status, 0) != pid) {
-        return 3;
-    }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -284,7 +281,7 @@ static int exit_code(pid_t pid)
 static int run_attached(int argc, char **argv, const struct options *o)
 {
     char *words[64];
-    int n = 0;
+    int n = 0, status;
     pid_t pid;
     for (int i = 0; i < argc && n < 63; i++) {
         if (strcmp(argv[i], "--attached") != 0) {
@@ -293,16 +290,19 @@ static int run_attached(int argc, char **argv, const struct options *o)
     }
     words[n] = NULL;
     differential_look_around(o);
-    return posix_spawn(&pid, "/proc/self/exe", NULL, NULL, words, environ) == 0 ? exit_code(pid)
-                                                                                : 3;
+    if (posix_spawn(&pid, "/proc/self/exe", NULL, NULL, words, environ) != 0 ||
+        waitpid(pid, &status, 0) != pid) {
+        return 3;
+    }
+    return code_of(status);
 }
 
-/* Starts the processes of a relay that no launcher has started: children. Returns the worst exit
- * code. */
+/* Starts the processes of a relay that no launcher has started. Where one of them dies, the others
+ * would wait for its turn: they are ended. Returns the exit code of the first that fails, or 0. */
 static int run_relay(struct options *o)
 {
     pid_t children[16];
-    int worst = 0;
+    int status, first = 0;
     for (unsigned i = 0; i < o->ranks && i < 16; i++) {
         children[i] = fork();
         if (children[i] == 0) {
@@ -310,11 +310,15 @@ static int run_relay(struct options *o)
             _exit(differential_run(o));
         }
     }
-    for (unsigned i = 0; i < o->ranks && i < 16; i++) {
-        int code = exit_code(children[i]);
-        worst = code > worst ? code : worst;
+    while (waitpid(-1, &status, 0) > 0) {
+        if (status != 0 && first == 0) {
+            first = code_of(status);
+            for (unsigned i = 0; i < o->ranks && i < 16; i++) {
+                kill(children[i], SIGKILL);
+            }
+        }
     }
-    return worst;
+    return first;
 }
 
 static int run_as_asked(int argc, char **argv, struct options *o)
