@@ -271,7 +271,7 @@ static void differential_look_around(const struct options *o)
     }
 }
 
-static int code_of(int status)
+static int code_of_status(int status)
 {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
@@ -294,7 +294,7 @@ static int run_attached(int argc, char **argv, const struct options *o)
         waitpid(pid, &status, 0) != pid) {
         return 3;
     }
-    return code_of(status);
+    return code_of_status(status);
 }
 
 /* Starts the processes of a relay that no launcher has started. Where one of them dies, the others
@@ -312,7 +312,7 @@ static int run_relay(struct options *o)
     }
     while (waitpid(-1, &status, 0) > 0) {
         if (status != 0 && first == 0) {
-            first = code_of(status);
+            first = code_of_status(status);
             for (unsigned i = 0; i < o->ranks && i < 16; i++) {
                 kill(children[i], SIGKILL);
             }
