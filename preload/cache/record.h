@@ -63,8 +63,8 @@ enum record_flag {
     RECORD_LOCAL = 1,      /* of this node only: never sent to others */
     RECORD_BY_REQUEST = 2, /* a rank asked for it; the root's own program did not */
     /* the cache cannot answer this: make the real call. In a RECORD_CONTENT `error` may say why:
-     * EFBIG, larger than FASTIMPORT_MAX_FILE; others, such as ENOSPC: the mirror could not store
-     * it */
+     * EFBIG, larger than FASTIMPORT_MAX_FILE; ENOSPC, ENOBUFS: no room (room.h); others: the mirror
+     * could not store it */
     RECORD_UNAVAILABLE = 4,
     RECORD_TREE = 8,      /* in a RECORD_STALE: all below it is stale, too */
     RECORD_USED = 16,     /* a process of this node has used it; set after publication */

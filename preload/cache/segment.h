@@ -27,7 +27,7 @@
 #include "cache/record.h"
 
 enum {
-    SEGMENT_VERSION = 7,
+    SEGMENT_VERSION = 8,
     SEGMENT_BUCKETS = 1 << 16,
     SEGMENT_CLAIMS = 4096,
     SEGMENT_RING = 128, /* requests that wait for the leader */
@@ -79,6 +79,11 @@ struct segment_header {
     /* after such a silence other nodes may have changed something (changes.h); 0: there are none */
     _Atomic int64_t silence_ns;
     _Atomic uint32_t silence_told; /* the user was told of such a silence */
+    /* of room.h: */
+    _Atomic uint64_t held;     /* bytes in the mirror, and promised ones */
+    _Atomic uint64_t promised; /* bytes of files that are being written, not written yet */
+    _Atomic uint64_t granted;  /* bytes that small files may take without a look at the limits */
+    _Atomic int64_t granted_until; /* CLOCK_MONOTONIC, ns */
     uint32_t may_execute;          /* the file system is not mounted noexec */
     int32_t filters; /* system call filters of the creating process, for example a container's */
 

@@ -306,12 +306,7 @@ static const struct record *mirror_file(const struct lookup *l, int fd, const st
         }
     }
     if (error != 0) {
-        if (error == -ENOSPC) {
-            fi_log_once(LOG_WARN,
-                        "%s is full: files are read from their own file system from now on (set "
-                        "FASTIMPORT_DIR to a directory with more room)",
-                        l->node->directory);
-        }
+        mirror_tell_no_room(l->node, l->query->path, error);
         return lookup_unavailable(l, -error);
     }
     count_add(&fi_count->files_read, 1);

@@ -18,6 +18,7 @@ $(UNIT_TESTS:%=$(B)/tests/unit/%): $(B)/tests/unit/%: $(UNIT_OBJ)/test_%.o $(UNI
 	$(Q)$(CC) $(LDFLAGS) $(UNIT_FAULTS:%=-Wl,--wrap=%) -rdynamic -o $@ $^ -lcmocka -pthread
 
 $(addprefix $(B)/tests/unit/,libpath memory_limits roots): LDFLAGS += -Wl,--wrap=sys_read_file
+$(B)/tests/unit/room: LDFLAGS += -Wl,--wrap=memory_limits_read
 $(B)/tests/unit/base: LDFLAGS += -Wl,--wrap=syscall
 # Libraries that call each other, bound lazily and at once.
 UNIT_LIBS := $(B)/tests/unit/libs
