@@ -90,6 +90,7 @@ struct segment_header {
     _Atomic uint32_t ring_head;
     _Atomic uint32_t ring_tail;
     _Atomic uint64_t claims[SEGMENT_CLAIMS];
+    _Atomic uint32_t claim_marks[SEGMENT_CLAIMS]; /* count the progress of the claims' holders */
     struct segment_request ring[SEGMENT_RING];
     _Atomic uint32_t buckets[SEGMENT_BUCKETS];
     struct fi_counters counters[]; /* n_ranks of them */
@@ -171,6 +172,9 @@ void segment_wait(struct segment *segment, uint32_t generation, int64_t timeout_
 bool segment_claim(struct segment *segment, uint64_t hash);
 bool segment_claimed(const struct segment *segment, uint64_t hash);
 void segment_unclaim(struct segment *segment, uint64_t hash);
+/* A mark that changes whenever the holder of a claim makes progress: changes it; reads it. */
+void segment_move_claim(struct segment *segment, uint64_t hash);
+uint32_t segment_claim_mark(const struct segment *segment, uint64_t hash);
 
 /* The queue of requests from ranks to their leader: bounded, many producers, one consumer.
  * segment_ask() returns false if it is full, segment_next_request() if it is empty. */

@@ -16,6 +16,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "cache/mirror.h"
+#include "fill/claim.h"
 #include "fill/listing.h"
 #include "fill/mapped.h"
 
@@ -246,6 +247,7 @@ static int copy_bytes(int fd, struct mirror_writer *w, uint64_t size)
         uint64_t left = size - w->written;
         ssize_t n = sys_pread_all(fd, buffer, left < room ? left : room, (off_t)w->written);
 
+        claim_progress();
         if (n > 0) {
             error = mirror_append(w, buffer, (size_t)n);
         } else {
@@ -329,14 +331,14 @@ static const struct record *link_to_origin(const struct lookup *l, const struct 
 }
 
 /* Claims the file itself, so that two of its names that are looked up at the same time are read
- * only once. Waits up to two seconds for the other look-up. */
-static bool claim_origin(const struct lookup *l, const struct fi_query *origin)
+ * only once. Waits for the other look-up as long as it makes progress. */
+static bool claim_origin(struct claim *claim, const struct lookup *l, const struct fi_query *origin)
 {
     struct segment *s = &l->node->index;
-    int64_t give_up = sys_now_ns() + OTHER_NAME_WAIT_NS;
+    struct claim_watch other = claim_watch(s, origin->hash);
 
-    while (!segment_claim(s, origin->hash)) {
-        if (!segment_claimed(s, origin->hash) || sys_now_ns() > give_up) {
+    while (!claim_take(claim, s, origin->hash)) {
+        if (!claim_is_alive(&other, OTHER_NAME_WAIT_NS)) {
             return false;
         }
         segment_wait(s, atomic_load(&s->header->generation), OTHER_NAME_SLICE_NS);
@@ -350,6 +352,7 @@ static const struct record *content_of(const struct lookup *l, int fd)
     uint64_t key[2];
     struct fi_query origin;
     const struct record *r;
+    struct claim claim;
     bool mine;
 
     if (sys_fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
@@ -361,13 +364,13 @@ static const struct record *content_of(const struct lookup *l, int fd)
     key[0] = st.st_dev;
     key[1] = st.st_ino;
     origin = origin_query(l, key);
-    mine = claim_origin(l, &origin);
+    mine = claim_origin(&claim, l, &origin);
     r = link_to_origin(l, &st, &origin);
     if (r == NULL) {
         r = mirror_file(l, fd, &st);
     }
     if (mine) {
-        segment_unclaim(&l->node->index, origin.hash);
+        claim_drop(&claim);
     }
     return r;
 }
