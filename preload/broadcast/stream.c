@@ -12,6 +12,7 @@
 #include "base/sys.h"
 #include "cache/changes.h"
 #include "cache/devices.h"
+#include "cache/give_back.h"
 #include "cache/query.h"
 
 enum { LARGEST_RECORD = 256 << 20 };
@@ -208,6 +209,11 @@ static void stream_publish(struct stream_reader *reader, int error)
 {
     struct record *r = (struct record *)reader->buffer;
 
+    reader->have = 0;
+    if ((r->flags & RECORD_GIVEN_BACK) != 0) {
+        give_back_received(reader->node, r);
+        return;
+    }
     if (error != 0) {
         r->flags |= RECORD_UNAVAILABLE;
         r->error = -error;
@@ -225,7 +231,6 @@ static void stream_publish(struct stream_reader *reader, int error)
         reader->announced++;
     }
     segment_insert(&reader->node->index, r);
-    reader->have = 0;
 }
 
 /* Another name of a file that this node has not kept is not kept, either. */

@@ -241,6 +241,15 @@ static int put_in_place(struct mirror_writer *w, struct node_cache *node, const 
     return error;
 }
 
+static void count_content(struct segment_header *h, uint64_t size)
+{
+    uint64_t now = atomic_fetch_add(&h->content_bytes, size) + size;
+    uint64_t peak = atomic_load(&h->content_peak);
+
+    while (peak < now && !atomic_compare_exchange_weak(&h->content_peak, &peak, now)) {
+    }
+}
+
 int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *path,
                   const struct stat *original)
 {
@@ -253,7 +262,7 @@ int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *
         mirror_abandon(w);
         return error == -EEXIST ? 0 : error;
     }
-    atomic_fetch_add(&node->index.header->content_bytes, w->written);
+    count_content(node->index.header, w->written);
     room_keep(&w->room);
     sys_close(w->fd);
     w->fd = -1;

@@ -7,6 +7,8 @@
  * times of the original. A copy may also hold only the part of a library that ld.so maps; if a
  * program reads the file, the copy is completed in place.
  *
+ * A copy that nobody uses any more may be removed (give_back.h).
+ *
  * A RECORD_MIRROR record maps the inode of each copy to the struct stat of the original. So fstat()
  * on a copy is answered correctly whatever dup, fork or close did to descriptors.
  *

@@ -70,6 +70,9 @@ enum record_flag {
     RECORD_USED = 16,     /* a process of this node has used it; set after publication */
     RECORD_PLANNED = 32,  /* looked up because the plan lists it */
     RECORD_SEARCHED = 64, /* looked up during a search for something else: do not plan it */
+    /* the answer before it was given back to save memory (give_back.h): there is none now. Such a
+     * record has RECORD_UNAVAILABLE, too */
+    RECORD_GIVEN_BACK = 128,
 };
 
 /* The low bits of a record's `size`, which are free because sizes are multiples of 8. */

@@ -38,6 +38,16 @@ uint64_t room_under(const struct memory_limit *limits, size_t n, uint64_t held)
     return room;
 }
 
+bool room_is_tight(const struct memory_limit *limits, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (limits[i].used > limits[i].limit - limits[i].limit / 8) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool room_fits(uint64_t size, uint64_t room)
 {
     return size <= room && (size <= SMALL || size <= room / 2);

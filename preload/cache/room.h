@@ -39,6 +39,9 @@ struct room {
  * pure function. */
 uint64_t room_under(const struct memory_limit *limits, size_t n, uint64_t held);
 
+/* Is less than an eighth of a limit free? A pure function. */
+bool room_is_tight(const struct memory_limit *limits, size_t n);
+
 /* Is a file kept if there is so much room? A pure function. */
 bool room_fits(uint64_t size, uint64_t room);
 

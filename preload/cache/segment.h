@@ -74,6 +74,7 @@ struct segment_header {
     _Atomic uint64_t changes_above; /* counts possible changes above the roots */
     _Atomic uint32_t given_up;      /* ranks of this node that will not close the MPI session */
     _Atomic uint64_t content_bytes; /* in the mirror */
+    _Atomic uint64_t content_peak;  /* the most of them that there ever were */
     /* CLOCK_MONOTONIC: when the node last heard from the root; 0: not yet */
     _Atomic int64_t heard_ns;
     /* after such a silence other nodes may have changed something (changes.h); 0: there are none */
@@ -127,8 +128,12 @@ int segment_attach(struct segment *segment, const char *file, uint64_t nonce);
 /* Unmaps it. No record may be in use. */
 void segment_detach(struct segment *segment);
 
-/* The newest record for a key, or NULL. */
+/* The newest record for a key, or NULL: there is none, or it was given back. */
 const struct record *segment_find(const struct segment *segment, const struct fi_query *query);
+/* The newest record that was ever an answer, also if it has been given back since. */
+const struct record *segment_find_past(const struct segment *segment, const struct fi_query *query);
+/* Was an answer to this query ever given back? */
+bool segment_was_given_back(const struct segment *segment, const struct fi_query *query);
 
 /* Allocates a zeroed record for this path and payload, or returns NULL if the segment is full. The
  * caller fills in all but `next` and `size`, calls record_seal() and segment_publish(). If the

@@ -346,6 +346,22 @@ static bool claim_origin(struct claim *claim, const struct lookup *l, const stru
     return true;
 }
 
+/* The job sees one snapshot. If a content was given back and its file has changed since, it is not
+ * the answer any more: the real call is made. */
+static bool is_same_snapshot(const struct lookup *l, const struct stat *st)
+{
+    const struct record *r = segment_find_past(&l->node->index, l->query);
+    const struct record_content *c;
+
+    if (r == NULL || r->error != 0 || (record_flags(r) & RECORD_UNAVAILABLE) != 0) {
+        return true;
+    }
+    c = record_payload(r);
+    return c->st.st_ino == st->st_ino && c->st.st_size == st->st_size &&
+           c->st.st_mtim.tv_sec == st->st_mtim.tv_sec &&
+           c->st.st_mtim.tv_nsec == st->st_mtim.tv_nsec;
+}
+
 static const struct record *content_of(const struct lookup *l, int fd)
 {
     struct stat st;
@@ -360,6 +376,9 @@ static const struct record *content_of(const struct lookup *l, int fd)
     }
     if ((uint64_t)st.st_size > l->limits->max_file) {
         return lookup_unavailable(l, EFBIG);
+    }
+    if (!is_same_snapshot(l, &st)) {
+        return lookup_unavailable(l, 0);
     }
     key[0] = st.st_dev;
     key[1] = st.st_ino;

@@ -22,6 +22,7 @@
 #include "service/announcements.h"
 #include "service/internal.h"
 #include "service/lookup_pool.h"
+#include "service/memory.h"
 #include "service/tell.h"
 
 enum {
@@ -44,6 +45,7 @@ struct root {
     int n_receives; /* so many were posted once */
 
     struct announcements announcements;
+    struct memory memory;
 
     bool bulk; /* the plan's records are not all sent yet */
     int64_t bulk_began;
@@ -321,10 +323,17 @@ static bool root_prepare(struct root *r, struct service *s)
         post_exit_stats_receive(r);
     }
     announcements_open(&r->announcements, s);
+    memory_begin(&r->memory, s);
     lookup_pool_start(&s->fill, s->plan.n > 0 ? PLAN_HELPERS : HELPERS);
     prefetch_start(&s->fill, &s->policy, give_to_helper);
     begin_bulk(r);
     return true;
+}
+
+/* Is nothing being looked up or sent? */
+static bool is_at_rest(const struct root *r)
+{
+    return lookup_pool_idle() && (r->service->job.n_nodes == 1 || stream_is_drained(&r->writer));
 }
 
 void root_serve(struct service *s)
@@ -343,6 +352,7 @@ void root_serve(struct service *s)
         worked |= take_exit_stats(root);
         worked |= announcements_work(&root->announcements);
         end_bulk(root);
+        memory_work(&root->memory, !root->bulk && is_at_rest(root));
         s->in_flight = tree_in_flight(&root->tree);
         if (!worked && (all_nodes_leave(root) || exit_stats_timeout(root))) {
             break;
@@ -402,7 +412,7 @@ static void write_report(struct root *r)
         .root = s->job.root,
         .mpi_library = library,
         .roots = s->hello.roots,
-        .cache_bytes = h->content_bytes,
+        .cache_bytes = h->content_peak,
         .index_bytes = h->reserved,
         .plan = {s->plan.file, s->plan.loaded, s->plan.used, s->plan.missed,
                  (double)r->bulk_ns / 1e9, r->bulk_bytes},

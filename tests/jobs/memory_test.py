@@ -14,7 +14,7 @@ import textwrap
 import time
 
 import pytest
-from job import MPIEXEC, MPIEXEC_NODES, PYTHON, caches, run, settings_with, sharedjob
+from job import MPIEXEC, MPIEXEC_NODES, PYTHON, caches, read_job, run, settings_with, sharedjob
 
 pytestmark = pytest.mark.needs("root", "mpiexec.mpich", "gcc", "environment")
 
@@ -34,14 +34,13 @@ class Group:
     """A control group with a limit of memory, in version 1 or 2."""
 
     def __init__(self, directory, is_v2):
-        self.directory, self.is_v2 = directory, is_v2
+        self.directory = directory
         self.limit_file = directory / ("memory.max" if is_v2 else "memory.limit_in_bytes")
+        self.usage_file = "memory.current" if is_v2 else "memory.usage_in_bytes"
+        self.stat_prefix = "" if is_v2 else "total_"
 
     def limit(self, size):
         self.limit_file.write_text(f"{size}\n")
-
-    def peak(self):
-        return int((self.directory / ("memory.peak" if self.is_v2 else "memory.max_usage_in_bytes")).read_text())
 
 
 @contextlib.contextmanager
@@ -157,3 +156,151 @@ def test_children_fill_the_cache(scratch):
         """, scratch, ranks=1)
     assert done.returncode == 0 and done.stdout == "1\n" * 6 and done.stderr == "", f"{done.stdout} {done.stderr}"
     assert report["files_not_kept"] >= 5 and report["node_cache_bytes"] < 150 * MB / 8, report
+
+
+# --- after the start ----------------------------------------------------------------------------------------------------
+
+QUIET = {"FASTIMPORT_IDLE_MS": "1000"}
+# kept(): bytes of the files in this node's mirror. wait_for(): until something is so, for 20 s at most.
+KEPT = """
+import os, subprocess, sys, time
+def kept():
+    files = {}
+    index = next(line.split()[-1] for line in open("/proc/self/maps") if "/fastimport-" in line and line.endswith("/index\\n"))
+    for top, _, names in os.walk(os.path.dirname(index) + "/files"):
+        for name in names:
+            try:
+                st = os.stat(f"{top}/{name}")
+                files[st.st_ino] = st.st_blocks * 512
+            except FileNotFoundError:
+                pass
+    return sum(files.values())
+def wait_for(condition):
+    for _ in range(400):
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+"""
+
+
+def test_what_is_not_in_use_is_given_back(cache_place):
+    """Of files that the ranks have read and closed nothing stays. They are read again: once for the job, and then they stay."""
+    done = read_job(KEPT + """
+import reader
+from mpi4py import MPI
+world = MPI.COMM_WORLD
+start = reader.operations()
+world.Barrier()
+reader.read()
+world.Barrier()
+cold = reader.operations() - start
+before = kept()
+gone = wait_for(lambda: kept() < before - 20 * 4096)
+world.Barrier()
+first = reader.operations()
+world.Barrier()
+reader.read()
+world.Barrier()
+second = reader.operations()
+time.sleep(3)
+world.Barrier()
+reader.read()
+world.Barrier()
+if world.rank == 0:
+    print(gone, 20 <= second - first <= cold, reader.operations() - second, flush=True)
+""", env={"FASTIMPORT_DIR": str(cache_place), **QUIET})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "True True 0\n", done.stdout
+
+
+def test_libraries_of_children_that_have_ended(scratch, cache_place):
+    """A library leaves memory when the last child that has mapped it ends, not before; one that a rank has mapped stays. A later
+    child has it again."""
+    report = f"{scratch}/report"
+    for name in ("librank.so", "libchild.so"):
+        make_library(scratch, name, 4 * MB)
+    app = pathlib.Path(scratch, "app.py")
+    app.write_text(KEPT + OPEN + textwrap.dedent("""
+        if len(sys.argv) > 1:
+            load("libchild.so")
+            print("child", mirrored("libchild.so"), flush=True)
+            sys.stdin.read()
+            sys.exit()
+        def child():
+            process = subprocess.Popen([sys.executable, __file__, "child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            assert process.stdout.readline() == "1\\n"
+            print(process.stdout.readline().strip(), flush=True)
+            return process
+        load("librank.so")
+        first = child()
+        small = wait_for(lambda: kept() < 9 << 20)  # sources and byte code have gone
+        time.sleep(1)
+        print(small, kept() >= 8 << 20, mirrored("librank.so"), flush=True)
+        first.communicate()
+        print(wait_for(lambda: kept() < 5 << 20), flush=True)
+        second = child()
+        second.communicate()
+        print(kept() >= 4 << 20, mirrored("librank.so"), flush=True)
+    """))
+    done = run([MPIEXEC, "-n", 1, "env", *settings_with({"FASTIMPORT_DIR": str(cache_place), "FASTIMPORT_REPORT": report, **QUIET}), PYTHON, app], 60)
+    assert done.returncode == 0 and done.stderr == "", f"{done.stdout} {done.stderr}"
+    assert done.stdout.splitlines() == ["1", "child True", "True True True", "True", "child True", "True True"], done.stdout
+    report = sharedjob.read_json(report)
+    assert report["files_given_back"] > 5 and report["bytes_given_back"] >= 4 * MB and not report["left_to_ld_so"], report
+
+
+def test_all_nodes_give_back(scratch):
+    """Each node gives back what the root does, but for what is in use there."""
+    for name in ("libone.so", "libboth.so"):
+        make_library(scratch, name, 8 * MB)
+    report = f"{scratch}/report"
+    app = pathlib.Path(scratch, "app.py")
+    app.write_text(KEPT + OPEN + textwrap.dedent("""
+        from mpi4py import MPI
+        world = MPI.COMM_WORLD
+        load("libboth.so")
+        if world.rank == 1:
+            load("libone.so")
+        world.Barrier()
+        stays = (16 if world.rank == 1 else 8) << 20
+        gone = wait_for(lambda: kept() < stays + (6 << 20))  # what else is in use, mpi4py above all
+        print(world.rank, gone, kept() >= stays, mirrored("libboth.so"), flush=True)
+        world.Barrier()
+        if world.rank == 0:
+            load("libone.so")  # once more from the root's file system
+            print(mirrored("libone.so"), flush=True)
+        world.Barrier()
+        import decimal
+        print(decimal.Decimal(1), flush=True)
+    """))
+    done = run([MPIEXEC_NODES, "-N", 2, "-n", 2, *[f"--env={w}" for w in settings_with({"FASTIMPORT_REPORT": report, **QUIET})], "--",
+                PYTHON, app], 60)
+    assert done.returncode == 0 and done.stderr == "", f"{done.stdout} {done.stderr}"
+    assert sorted(done.stdout.splitlines()) == ["0 True True True"] + ["1"] * 6 + ["1 True True True", "True"], done.stdout
+    report = sharedjob.read_json(report)
+    assert report["files_given_back"] > 10 and not report["left_to_ld_so"] and report["fallbacks"]["timeout"] == 0, report
+
+
+def test_memory_that_becomes_scarce(scratch, cache_place):
+    """A node does not wait for a quiet time if the program comes near the limit."""
+    for n in range(4):
+        make_library(scratch, f"lib{n}.so", 4 * MB)
+    with group(512 * MB) as made:
+        done, report = job_in(made, KEPT + f"""
+from ctypes import CDLL
+import _ctypes
+for n in range(4):
+    _ctypes.dlclose(CDLL(f"{{os.path.dirname(__file__)}}/lib{{n}}.so")._handle)
+before = kept()
+in_group = open("{made.directory}/{made.usage_file}").read()
+stat = dict(line.split() for line in open("{made.directory}/memory.stat"))
+used = int(in_group) - sum(int(stat["{made.stat_prefix}" + key]) for key in ("inactive_file", "active_file"))
+with open("{made.limit_file}", "w") as f:
+    f.write(str(used * 15 // 14))
+print(before >= 16 << 20, wait_for(lambda: kept() < before - (16 << 20)), flush=True)
+import decimal
+print(decimal.Decimal(1), flush=True)
+""", scratch, {"FASTIMPORT_DIR": str(cache_place)}, ranks=1)
+    assert done.returncode == 0 and done.stdout == "True True\n1\n" and done.stderr == "", f"{done.returncode} {done.stdout} {done.stderr}"
+    assert report["bytes_given_back"] >= 16 * MB, report

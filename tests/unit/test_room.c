@@ -60,6 +60,18 @@ static void a_share_of_each_limit(void **state)
     assert_int_equal(room_under(some, 3, 0), 0);
 }
 
+static void little_is_free(void **state)
+{
+    struct memory_limit some[] = {{800, 100}, {1600, 1400}};
+
+    (void)state;
+    assert_false(room_is_tight(NULL, 0));
+    assert_false(room_is_tight(some, 2));
+    some[1].used = 1401;
+    assert_true(room_is_tight(some, 2));
+    assert_false(room_is_tight(some, 1));
+}
+
 static void large_files_leave_room_for_small_ones(void **state)
 {
     (void)state;
@@ -185,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_share_of_each_limit),
+        cmocka_unit_test(little_is_free),
         cmocka_unit_test(large_files_leave_room_for_small_ones),
         room_test(what_does_not_fit_is_not_kept),
         room_test(small_files_are_kept_without_a_look_each),
