@@ -56,9 +56,14 @@ static bool cgroup_path(const char *self, bool is_v2, char out[FI_PATH_MAX])
     return false;
 }
 
-/* The part of a group's path that is below the root of the mount; NULL: it is not below it. In a
- * cgroup namespace the kernel writes a root above that of the namespace as "/..": the mount point
- * itself is then a group above this process, and the others are not known. */
+/* In a cgroup namespace the kernel writes a root above that of the namespace as "/..". The mount
+ * point itself is then a group above this process; the groups between are not known. */
+static bool is_above_namespace(const char *root)
+{
+    return strncmp(root, "/..", 3) == 0;
+}
+
+/* The part of a group's path that is below the root of the mount; NULL: it is not below it. */
 static const char *cgroup_below(const char *path, const char *root)
 {
     size_t n = strlen(root);
@@ -69,7 +74,7 @@ static const char *cgroup_below(const char *path, const char *root)
     if (strcmp(root, "/") == 0) {
         return strcmp(path, "/") == 0 ? "" : path;
     }
-    if (strncmp(root, "/..", 3) == 0) {
+    if (is_above_namespace(root)) {
         return "";
     }
     return strncmp(path, root, n) == 0 && (path[n] == '/' || path[n] == '\0') ? path + n : NULL;
@@ -79,6 +84,7 @@ bool cgroup_find(struct cgroup *group, bool is_v2, const char *self, const char 
 {
     struct mount_entry m;
     char path[FI_PATH_MAX];
+    bool found = false;
 
     if (!cgroup_path(self, is_v2, path)) {
         return false;
@@ -86,14 +92,19 @@ bool cgroup_find(struct cgroup *group, bool is_v2, const char *self, const char 
     while (mounts_next(&mountinfo, is_v2 ? "cgroup2" : "cgroup", &m)) {
         const char *below = cgroup_below(path, m.root);
 
-        if (below != NULL && (is_v2 || cgroup_has_word(m.options, strlen(m.options), "memory"))) {
-            group->is_v2 = is_v2;
-            group->top = strlen(m.mount);
-            snprintf(group->path, sizeof group->path, "%s%s", m.mount, below);
-            return true;
+        if (below == NULL || (found && is_above_namespace(m.root)) ||
+            (!is_v2 && !cgroup_has_word(m.options, strlen(m.options), "memory"))) {
+            continue;
+        }
+        found = true;
+        group->is_v2 = is_v2;
+        group->top = strlen(m.mount);
+        snprintf(group->path, sizeof group->path, "%s%s", m.mount, below);
+        if (!is_above_namespace(m.root)) {
+            break;
         }
     }
-    return false;
+    return found;
 }
 
 /* --- what its files say --- */

@@ -34,7 +34,7 @@ class Group:
     """A control group with a limit of memory, in version 1 or 2."""
 
     def __init__(self, directory, is_v2):
-        self.directory = directory
+        self.directory, self.is_v2 = directory, is_v2
         self.limit_file = directory / ("memory.max" if is_v2 else "memory.limit_in_bytes")
         self.usage_file = "memory.current" if is_v2 else "memory.usage_in_bytes"
         self.stat_prefix = "" if is_v2 else "total_"
@@ -104,6 +104,21 @@ def test_a_library_that_does_not_fit(scratch, cache_place):
     assert report["files_not_kept"] == 1 and report["bytes_not_kept"] > 150 * MB > 16 * MB > report["node_cache_bytes"], report
     assert not caches(cache_place), "a node cache is left"
     assert told.returncode == 0 and told.stderr.count("does not fit into the memory") == 1, told.stderr
+
+
+def test_in_a_namespace_of_groups(scratch):
+    """A container sees its own group as the top of all."""
+    make_library(scratch, "libbig.so", 150 * MB)
+    with group(128 * MB) as made:
+        words = command_in(made, "load('libbig.so')", scratch)
+        mount = "mount -t cgroup2 none" if made.is_v2 else "mount -t cgroup -o memory none"
+        place = V2 if made.is_v2 else V1
+        inside = f'unshare --cgroup --mount sh -c \'umount -l {place} && {mount} {place} && exec "$@"\' sh "$@"'
+        words[2] = words[2].replace('exec "$@"', f"exec {inside}")
+        done = run([MPIEXEC, "-n", 2, "env", *settings_with({"FASTIMPORT_REPORT": f"{scratch}/report"}), *words], 60)
+    assert done.returncode == 0 and done.stdout.count("1\n") == 2, f"{done.returncode} {done.stdout} {done.stderr}"
+    report = sharedjob.read_json(f"{scratch}/report")
+    assert report["active"] and report["files_not_kept"] == 1, report
 
 
 def test_a_node_with_less_memory(scratch):

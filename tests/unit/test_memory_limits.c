@@ -44,6 +44,9 @@ static const struct {
     /* in a namespace of groups: a mount from above it, and a group outside of it */
     {true, "0::/\n", V2("/../..", UNIFIED), UNIFIED, UNIFIED},
     {true, "0::/in\n", V2("/..", UNIFIED), UNIFIED, UNIFIED},
+    {false, "4:memory:/in\n", V1("/../..", MEM) V1("/", "/other"), "/other/in", "/other"},
+    {true, "0::/in\n", V2("/", "/other") V2("/../..", UNIFIED), "/other/in", "/other"},
+    {true, "0::/in\n", V2("/../..", UNIFIED) V2("/..", "/other"), UNIFIED, UNIFIED},
     {true, "0::/../other\n", V2("/", UNIFIED), NULL, NULL},
     /* two mounts, of which one shows another group */
     {true, "0::/a/b\n", V2("/x", "/other") V2("/", UNIFIED), UNIFIED "/a/b", UNIFIED},
