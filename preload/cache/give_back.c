@@ -11,7 +11,7 @@
 #include "cache/library_record.h"
 #include "cache/mirror.h"
 
-static uint8_t flags_of(enum give_back_how how)
+static uint8_t hiding_flags(enum give_back_how how)
 {
     return RECORD_UNAVAILABLE | (how == GIVE_BACK_HERE ? RECORD_LOCAL : RECORD_GIVEN_BACK);
 }
@@ -172,12 +172,12 @@ static int give_back_record(struct give_back *g, const struct record *r)
     struct fi_query q = query_make((enum record_kind)r->kind, r->argument, r->path, r->path_length);
 
     if (!g->libraries && r->kind == RECORD_CONTENT && may_be_given_back(g, r)) {
-        give_back_file(g->node, r->path, r->path_length, flags_of(g->how));
+        give_back_file(g->node, r->path, r->path_length, hiding_flags(g->how));
         return 1;
     }
     if (g->libraries && r->kind == RECORD_LIBRARY && is_answer(r) &&
         segment_find(&g->node->index, &q) == r && library_lacks_file(g, r)) {
-        give_back_hide(g->node, &q, flags_of(g->how));
+        give_back_hide(g->node, &q, hiding_flags(g->how));
         return 1;
     }
     return 0;

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "base/sys.h"
+#include "policy/memory_limits.h"
 
 static const uint64_t magic = 0x31545249504d4946; /* "FIMPIRT1" in memory */
 
@@ -262,7 +263,7 @@ static int segment_allocate_blocks(const struct segment *s, uint64_t from, uint6
     return error;
 }
 
-/* Makes sure that the file has blocks up to `end`. */
+/* Makes sure that the file has blocks up to `end`: of memory, which may be scarce. */
 static bool segment_reserve(struct segment *s, uint64_t end)
 {
     struct segment_header *h = s->header;
@@ -275,7 +276,7 @@ static bool segment_reserve(struct segment *s, uint64_t end)
         if (want > s->mapped) {
             want = s->mapped;
         }
-        if (want < end) {
+        if (want < end || !memory_limits_allow(want)) {
             atomic_store(&h->full, 1);
             return false;
         }

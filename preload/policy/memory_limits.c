@@ -5,11 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/sys.h"
 #include "policy/mounts.h"
 
-enum { TEXT_MAX = 16384 };
+enum { TEXT_MAX = 8192, MOUNTINFO_MAX = 1 << 20 };
 
 /* Version 1 says "no limit" by a number near 2^63. */
 static const uint64_t no_limit = 1ULL << 60;
@@ -189,10 +190,10 @@ static uint64_t cgroup_limit(const struct cgroup *group, size_t length, char tex
 size_t cgroup_limits(const struct cgroup *group, struct memory_limit *out, size_t room)
 {
     size_t length = strlen(group->path);
-    char *text = malloc(TEXT_MAX);
+    char text[TEXT_MAX];
     size_t n = 0;
 
-    while (text != NULL && n < room) {
+    while (n < room) {
         uint64_t limit = cgroup_limit(group, length, text);
 
         if (limit < no_limit) {
@@ -205,30 +206,36 @@ size_t cgroup_limits(const struct cgroup *group, struct memory_limit *out, size_
             length--;
         } while (length > group->top && group->path[length] != '/');
     }
-    free(text);
     return n;
 }
 
 /* --- all together --- */
 
+/* Too large for a stack, and malloc(3) may not be called in signal handlers. */
+struct reading {
+    struct cgroup group;
+    char self[TEXT_MAX];
+    char mountinfo[MOUNTINFO_MAX];
+};
+
 static size_t cgroup_limits_read(struct memory_limit *out, size_t room)
 {
-    struct cgroup *group = malloc(sizeof *group);
-    char *self = malloc(TEXT_MAX);
-    char *mountinfo = mounts_read();
+    struct reading *r =
+        sys_mmap(sizeof *r, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     size_t n = 0;
 
-    if (group != NULL && self != NULL && mountinfo != NULL &&
-        sys_read_file("/proc/self/cgroup", self, TEXT_MAX) > 0) {
+    if (r == NULL) {
+        return 0;
+    }
+    if (sys_read_file("/proc/self/cgroup", r->self, sizeof r->self) > 0 &&
+        sys_read_file("/proc/self/mountinfo", r->mountinfo, sizeof r->mountinfo) > 0) {
         for (int is_v2 = 0; is_v2 <= 1; is_v2++) {
-            if (cgroup_find(group, is_v2, self, mountinfo)) {
-                n += cgroup_limits(group, out + n, room - n);
+            if (cgroup_find(&r->group, is_v2, r->self, r->mountinfo)) {
+                n += cgroup_limits(&r->group, out + n, room - n);
             }
         }
     }
-    free(group);
-    free(self);
-    free(mountinfo);
+    sys_munmap(r, sizeof *r);
     return n;
 }
 
@@ -247,4 +254,19 @@ size_t memory_limits_read(struct memory_limit out[MEMORY_LIMITS])
         out[n++] = (struct memory_limit){total, total - available};
     }
     return n + cgroup_limits_read(out + n, MEMORY_LIMITS - n);
+}
+
+bool memory_limits_allow(uint64_t index_size)
+{
+    struct memory_limit limits[MEMORY_LIMITS];
+    size_t n = memory_limits_read(limits);
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t limit = limits[i].limit;
+
+        if (index_size > limit / 16 || limits[i].used > limit - limit / 8) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -12,7 +12,7 @@
  * sets no limit. Groups above the mount of the container are not visible; version 1 tells the
  * smallest of their limits all the same.
  *
- * Thread rules: any thread.
+ * Thread rules: any thread, also in signal handlers.
  */
 #ifndef FASTIMPORT_POLICY_MEMORY_LIMITS_H
 #define FASTIMPORT_POLICY_MEMORY_LIMITS_H
@@ -50,5 +50,9 @@ size_t cgroup_limits(const struct cgroup *group, struct memory_limit *out, size_
 /* Reads all limits of this process, those of the machine included. Returns their number; 0: nothing
  * is known. */
 size_t memory_limits_read(struct memory_limit out[MEMORY_LIMITS]);
+
+/* May the index of the node cache have so many bytes? It has at most a sixteenth of each limit, and
+ * leaves an eighth free. (For the mirror, room.h has the rules.) */
+bool memory_limits_allow(uint64_t index_size);
 
 #endif

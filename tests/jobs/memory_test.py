@@ -156,6 +156,17 @@ def test_a_limit_that_is_lowered(scratch):
     assert report["files_not_kept"] == 1, report
 
 
+def test_the_index_has_a_limit_too(scratch):
+    """Hidden names do not follow from a listing: each is a record of its own."""
+    with group(80 * MB) as made:
+        done, report = job_in(made, """
+            for n in range(60000):
+                assert not os.path.exists(f"{os.path.dirname(__file__)}/.{n}-and-what-makes-a-long-name-of-it-without-any-other-purpose.py")
+        """, scratch, ranks=1)
+    assert done.returncode == 0 and done.stderr == "", f"{done.returncode} {done.stdout} {done.stderr}"
+    assert 3 * MB <= report["index_bytes"] <= 5 * MB and report["fallbacks"]["index full"] > 10000, report
+
+
 def test_children_fill_the_cache(scratch):
     """What children ask for is kept by their node's leader, under the same limits."""
     for n in range(6):

@@ -202,6 +202,12 @@ static void reads_all_of_this_process(void **state)
     scratch_text("cgroup", "0::/job\n");
     assert_int_equal(memory_limits_read(out), 2);
     assert_int_equal(out[1].limit, 4096);
+    scratch_text("cgroup", "");
+    scratch_text("meminfo", "MemTotal:  1024 kB\nMemAvailable:     256 kB\n");
+    assert_true(memory_limits_allow(64 * 1024));
+    assert_false(memory_limits_allow(64 * 1024 + 1));
+    scratch_text("meminfo", "MemTotal:  1024 kB\nMemAvailable:     127 kB\n");
+    assert_false(memory_limits_allow(1));
     is_faked = false;
 }
 
