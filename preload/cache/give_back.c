@@ -119,15 +119,23 @@ void give_back_begin(struct give_back *g, struct node_cache *node, enum give_bac
                             .end = atomic_load(&node->index.header->tail)};
 }
 
+/* Has the plan brought this, and the program has not come to ask for it yet? */
+static bool is_expected(const struct record *r)
+{
+    return (record_flags(r) & (RECORD_PLANNED | RECORD_USED)) == RECORD_PLANNED;
+}
+
 /* May this content be given back? It must be the present answer, and the root's own. */
 static bool may_be_given_back(const struct give_back *g, const struct record *r)
 {
     const struct segment *s = &g->node->index;
     struct fi_query q = query_make((enum record_kind)r->kind, r->argument, r->path, r->path_length);
 
-    return is_answer(r) && segment_find(s, &q) == r &&
-           (g->how == GIVE_BACK_HERE ||
-            ((record_flags(r) & RECORD_LOCAL) == 0 && !segment_was_given_back(s, &q)));
+    if (!is_answer(r) || segment_find(s, &q) != r) {
+        return false;
+    }
+    return g->how == GIVE_BACK_HERE || ((record_flags(r) & RECORD_LOCAL) == 0 && !is_expected(r) &&
+                                        !segment_was_given_back(s, &q));
 }
 
 /* Was there a content of this path which is gone now? */

@@ -14,8 +14,11 @@
  *
  * The root decides for all nodes, so that no node lacks what the root has (it would not be sent
  * again). A node where a process uses the file keeps it. The root gives a content back only once:
- * what is asked for again stays. A node that is short of memory also drops contents by itself, for
- * good: its processes then read the original.
+ * what is asked for again stays. So does what the plan has brought and nobody has used yet. A node
+ * that is short of memory also drops contents by itself, for good: its processes then read the
+ * original.
+ *
+ * The caller has marked the files of used libraries as used (closure_mark_used_files()).
  *
  * Thread rules: the service thread. It blocks all signals: a process that waits for a lease to end
  * makes the kernel send one.

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "cache/room.h"
+#include "dlopen/closure.h"
 
 enum {
     STEP = 64,            /* contents in one round */
@@ -83,6 +84,7 @@ void memory_work(struct memory *m, bool may_give_back)
         fi_log_once(LOG_INFO, "memory has become scarce: what is not in use leaves the node cache");
         memory_start_walk(m, GIVE_BACK_HERE);
     } else if (!m->walking && may_give_back && quiet) {
+        closure_mark_used_files(&m->service->node.index);
         memory_start_walk(m, GIVE_BACK_EVERYWHERE);
     }
 }

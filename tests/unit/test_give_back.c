@@ -158,6 +158,21 @@ static void it_is_a_miss_afterwards(void **state)
     assert_true(is_kept("/sw/a.py"));
 }
 
+static void what_the_plan_expects_stays_until_it_is_used(void **state)
+{
+    struct fi_query q = content_query("/sw/a.py", 0);
+
+    (void)state;
+    keep("/sw/a.py", 0, NULL);
+    __atomic_fetch_or((uint8_t *)&segment_find(&node.index, &q)->flags, RECORD_PLANNED,
+                      __ATOMIC_RELAXED);
+    give_back(GIVE_BACK_EVERYWHERE);
+    assert_true(is_kept("/sw/a.py"));
+    record_mark_used(segment_find(&node.index, &q));
+    give_back(GIVE_BACK_EVERYWHERE);
+    assert_false(is_kept("/sw/a.py"));
+}
+
 static void both_questions_share_a_file(void **state)
 {
     struct fi_query all = content_query("/sw/a.so", 0);
@@ -328,6 +343,7 @@ static void *read_all_the_time(void *name)
             whole_reads++;
             close(fd);
         }
+        sys_nap_ns(20000);
     }
     return NULL;
 }
@@ -343,18 +359,16 @@ static void readers_have_it_whole_or_not_at_all(void **state)
     for (int i = 0; i < 3; i++) {
         assert_int_equal(pthread_create(&readers[i], NULL, read_all_the_time, name), 0);
     }
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 20000 && (fi_count->files_given_back < 100 || whole_reads < 10); i++) {
         keep("/sw/a", 0, NULL);
         give_back(GIVE_BACK_HERE);
-    }
-    while (whole_reads == 0) {
-        keep("/sw/a", 0, NULL);
     }
     atomic_store(&stop, true);
     for (int i = 0; i < 3; i++) {
         pthread_join(readers[i], NULL);
     }
-    assert_true(fi_count->files_given_back > 0);
+    assert_true(fi_count->files_given_back >= 100);
+    assert_true(whole_reads >= 10);
 }
 
 #define give_back_test(f) cmocka_unit_test_setup_teardown(f, give_back_setup, give_back_teardown)
@@ -364,6 +378,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         give_back_test(what_is_in_use_stays),
         give_back_test(it_is_a_miss_afterwards),
+        give_back_test(what_the_plan_expects_stays_until_it_is_used),
         give_back_test(both_questions_share_a_file),
         give_back_test(other_names_keep_a_file),
         give_back_test(libraries_go_with_their_files),
