@@ -87,13 +87,20 @@ static void give_back_count(struct node_cache *node, const struct stat *st)
     }
 }
 
+/* The file that holds the bytes of a content. */
+static bool give_back_name(const struct node_cache *node, const struct record *content,
+                           char name[MIRROR_PATH_MAX])
+{
+    return mirror_path(node, content->path, name, MIRROR_PATH_MAX);
+}
+
 /* False: the file is in use, or there is none. */
-static bool give_back_file(struct node_cache *node, const char *path, size_t length, uint8_t flags)
+static bool give_back_file(struct node_cache *node, const struct record *content, uint8_t flags)
 {
     char name[MIRROR_PATH_MAX];
     struct stat st;
     bool done = false;
-    int fd = mirror_path(node, path, name, sizeof name)
+    int fd = give_back_name(node, content, name)
                  ? sys_open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0)
                  : -ENAMETOOLONG;
 
@@ -101,7 +108,8 @@ static bool give_back_file(struct node_cache *node, const char *path, size_t len
         return false;
     }
     if (sys_fstat(fd, &st) == 0 && take_lease(fd) &&
-        give_back_hide_content(node, path, length, flags) && sys_unlink(name) == 0) {
+        give_back_hide_content(node, content->path, content->path_length, flags) &&
+        sys_unlink(name) == 0) {
         give_back_count(node, &st);
         done = true;
     }
@@ -180,7 +188,7 @@ static int give_back_record(struct give_back *g, const struct record *r)
     struct fi_query q = query_make((enum record_kind)r->kind, r->argument, r->path, r->path_length);
 
     if (!g->libraries && r->kind == RECORD_CONTENT && may_be_given_back(g, r)) {
-        give_back_file(g->node, r->path, r->path_length, hiding_flags(g->how));
+        give_back_file(g->node, r, hiding_flags(g->how));
         return 1;
     }
     if (g->libraries && r->kind == RECORD_LIBRARY && is_answer(r) &&
@@ -213,12 +221,15 @@ bool give_back_some(struct give_back *g, int contents)
 void give_back_received(struct node_cache *node, const struct record *r)
 {
     struct fi_query q = query_make((enum record_kind)r->kind, r->argument, r->path, r->path_length);
+    const struct record *present = segment_find(&node->index, &q);
     char name[MIRROR_PATH_MAX];
 
-    if (r->kind != RECORD_CONTENT) {
+    if (!is_answer(present)) {
+        return; /* it went with the other question of its file, or was never kept here */
+    }
+    if (r->kind != RECORD_CONTENT ||
+        (!give_back_file(node, present, r->flags) && give_back_name(node, present, name) &&
+         sys_access(name, 0, false) != 0)) {
         give_back_hide(node, &q, r->flags);
-    } else if (!give_back_file(node, r->path, r->path_length, r->flags) &&
-               mirror_path(node, r->path, name, sizeof name) && sys_access(name, 0, false) != 0) {
-        give_back_hide(node, &q, r->flags); /* it was gone already, under the other question */
     }
 }
