@@ -113,7 +113,9 @@ static bool give_back_file(struct node_cache *node, const struct record *content
         give_back_count(node, &st);
         done = true;
     }
-    sys_close(fd); /* which ends the lease */
+    /* closing does not end the lease if a child of this moment has inherited the descriptor */
+    sys_fcntl(fd, F_SETLEASE, F_UNLCK);
+    sys_close(fd);
     return done;
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/protected_fd.h"
@@ -325,6 +326,35 @@ static void without_leases_nothing_goes(void **state)
     assert_true(is_kept("/sw/a"));
 }
 
+static pid_t child;
+
+static void fork_a_child(void)
+{
+    child = fork();
+    if (child == 0) {
+        pause();
+        _exit(0);
+    }
+}
+
+/* It has inherited the descriptor, and so the lease; who opens the file would wait for it. */
+static void a_child_of_this_moment_keeps_no_lease(void **state)
+{
+    int fd;
+
+    (void)state;
+    keep("/sw/a", 0, NULL);
+    node.index.header->full = 1; /* it cannot be hidden, and stays */
+    fault_meanwhile(FAULT_sys_fcntl, 2, fork_a_child);
+    give_back(GIVE_BACK_EVERYWHERE);
+    assert_true(child > 0);
+    fd = open(file_of("/sw/a"), O_RDONLY | O_NONBLOCK);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
 /* --- readers at the same time --- */
 
 static _Atomic bool stop;
@@ -386,6 +416,7 @@ int main(void)
         give_back_test(other_nodes_do_the_same),
         give_back_test(the_stream_tells_other_nodes),
         give_back_test(without_leases_nothing_goes),
+        give_back_test(a_child_of_this_moment_keeps_no_lease),
         give_back_test(readers_have_it_whole_or_not_at_all),
     };
 
