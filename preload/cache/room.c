@@ -33,7 +33,7 @@ uint64_t room_under(const struct memory_limit *limits, size_t n, uint64_t held)
         uint64_t limit = limits[i].limit;
 
         room = room_least(room, room_between(limit / 8, held));
-        room = room_least(room, room_between(limit - limit / 4, limits[i].used));
+        room = room_least(room, room_between(limit - memory_limit_spare(limit, 4), limits[i].used));
     }
     return room;
 }
@@ -41,7 +41,7 @@ uint64_t room_under(const struct memory_limit *limits, size_t n, uint64_t held)
 bool room_is_tight(const struct memory_limit *limits, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (limits[i].used > limits[i].limit - limits[i].limit / 8) {
+        if (limits[i].used > limits[i].limit - memory_limit_spare(limits[i].limit, 8)) {
             return true;
         }
     }

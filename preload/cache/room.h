@@ -8,7 +8,7 @@
  *
  * - the mirror has at most an eighth of each limit (policy/memory_limits.h): the rest is for the
  *   program, which grows after its start;
- * - a quarter of each limit is free, by what is in use now;
+ * - a quarter of each limit is free, at most 4 GiB, by what is in use now;
  * - a tenth of the file system is free, at most 1 GiB: MPI libraries need shared memory, too.
  *
  * The largest files go first: one of more than 1 MiB is kept only if it leaves at least as much
@@ -39,7 +39,7 @@ struct room {
  * pure function. */
 uint64_t room_under(const struct memory_limit *limits, size_t n, uint64_t held);
 
-/* Is less than an eighth of a limit free? A pure function. */
+/* Is less than an eighth of a limit free, and less than 2 GiB? A pure function. */
 bool room_is_tight(const struct memory_limit *limits, size_t n);
 
 /* Is a file kept if there is so much room? A pure function. */

@@ -264,7 +264,7 @@ bool memory_limits_allow(uint64_t index_size)
     for (size_t i = 0; i < n; i++) {
         uint64_t limit = limits[i].limit;
 
-        if (index_size > limit / 16 || limits[i].used > limit - limit / 8) {
+        if (index_size > limit / 16 || limits[i].used > limit - memory_limit_spare(limit, 8)) {
             return false;
         }
     }

@@ -31,6 +31,15 @@ struct memory_limit {
     uint64_t used; /* without what the kernel can take back, such as the page cache */
 };
 
+/* What is to stay free of a limit: one part of so many, as long as that is less than 16 GiB / parts.
+ * A large node with much in use has room enough. */
+static inline uint64_t memory_limit_spare(uint64_t limit, uint64_t parts)
+{
+    const uint64_t large = 16ULL << 30;
+
+    return (limit < large ? limit : large) / parts;
+}
+
 /* Where this process is in one hierarchy of groups. The directory of its group is `path`; those of
  * the groups above are its parents, down to a length of `top`. */
 struct cgroup {
@@ -52,7 +61,7 @@ size_t cgroup_limits(const struct cgroup *group, struct memory_limit *out, size_
 size_t memory_limits_read(struct memory_limit out[MEMORY_LIMITS]);
 
 /* May the index of the node cache have so many bytes? It has at most a sixteenth of each limit, and
- * leaves an eighth free. (For the mirror, room.h has the rules.) */
+ * leaves an eighth free, at most 2 GiB. (For the mirror, room.h has the rules.) */
 bool memory_limits_allow(uint64_t index_size);
 
 #endif

@@ -60,6 +60,20 @@ static void a_share_of_each_limit(void **state)
     assert_int_equal(room_under(some, 3, 0), 0);
 }
 
+static void on_a_large_node_a_small_part_is_enough(void **state)
+{
+    struct memory_limit large = {256ULL << 30, 251ULL << 30};
+
+    (void)state;
+    assert_int_equal(room_under(&large, 1, 0), 1ULL << 30);
+    assert_false(room_is_tight(&large, 1));
+    large.used += 2ULL << 30;
+    assert_int_equal(room_under(&large, 1, 0), 0);
+    assert_false(room_is_tight(&large, 1));
+    large.used += (1ULL << 30) + 1;
+    assert_true(room_is_tight(&large, 1));
+}
+
 static void little_is_free(void **state)
 {
     struct memory_limit some[] = {{800, 100}, {1600, 1400}};
@@ -197,6 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_share_of_each_limit),
+        cmocka_unit_test(on_a_large_node_a_small_part_is_enough),
         cmocka_unit_test(little_is_free),
         cmocka_unit_test(large_files_leave_room_for_small_ones),
         room_test(what_does_not_fit_is_not_kept),
