@@ -39,15 +39,21 @@ struct claim_watch claim_watch(struct segment *s, uint64_t hash)
     return (struct claim_watch){s, hash, segment_claim_mark(s, hash), sys_now_ns()};
 }
 
-bool claim_is_alive(struct claim_watch *w, int64_t silence_ns)
+bool claim_has_moved(struct claim_watch *w)
 {
     uint32_t mark = segment_claim_mark(w->segment, w->hash);
-    int64_t now = sys_now_ns();
 
-    if (mark != w->mark) {
-        w->mark = mark;
-        w->moved = now;
-        claim_progress();
+    if (mark == w->mark) {
+        return false;
     }
-    return segment_claimed(w->segment, w->hash) && now - w->moved < silence_ns;
+    w->mark = mark;
+    w->moved = sys_now_ns();
+    claim_progress();
+    return true;
+}
+
+bool claim_is_alive(struct claim_watch *w, int64_t silence_ns)
+{
+    claim_has_moved(w);
+    return segment_claimed(w->segment, w->hash) && sys_now_ns() - w->moved < silence_ns;
 }

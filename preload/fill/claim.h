@@ -44,6 +44,9 @@ struct claim_watch {
 };
 
 struct claim_watch claim_watch(struct segment *segment, uint64_t hash);
+/* Has the mark changed since the last look? On other nodes than the root's nobody holds the claim, but
+ * the mark tells of the root's look-up (broadcast/progress.h). */
+bool claim_has_moved(struct claim_watch *watch);
 /* Is the claim held, and has its holder made progress within the last `silence_ns`? */
 bool claim_is_alive(struct claim_watch *watch, int64_t silence_ns);
 

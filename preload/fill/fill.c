@@ -82,7 +82,7 @@ struct wait_budget {
     int64_t started;
     int64_t last_sign;
     uint64_t progress;
-    struct claim_watch reader; /* on the root's node: who reads what is waited for */
+    struct claim_watch reader; /* who looks up, in the root, what is waited for */
 };
 
 static bool is_full(const struct fill *f)
@@ -101,7 +101,7 @@ static bool may_still_arrive(const struct fill *f, struct wait_budget *p)
         p->progress = progress;
         p->last_sign = now;
     }
-    if (claim_is_alive(&p->reader, f->wait_ns)) {
+    if (claim_has_moved(&p->reader)) {
         p->started = now;
     }
     return !is_full(f) && now - p->last_sign < f->wait_ns &&

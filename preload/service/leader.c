@@ -12,6 +12,7 @@
 #include "base/sys.h"
 #include "broadcast/announced.h"
 #include "broadcast/exit_stats.h"
+#include "broadcast/progress.h"
 #include "broadcast/stream.h"
 #include "broadcast/tree.h"
 #include "service/internal.h"
@@ -36,7 +37,11 @@ static void store_frame(struct leader *l, const struct wire_frame *frame)
 {
     struct service *s = l->service;
 
-    stream_read(&l->reader, frame->bytes, frame->size);
+    if (frame->type != WIRE_HEARTBEAT) {
+        stream_read(&l->reader, frame->bytes, frame->size);
+    } else if (l->reader.node != NULL) {
+        progress_read(&l->reader.node->index, frame->bytes, frame->size);
+    }
     l->last_heard = sys_now_ns();
     l->ended = frame->type == WIRE_END;
     if (s->has_cache) {

@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "broadcast/exit_stats.h"
+#include "broadcast/progress.h"
 #include "broadcast/stream.h"
 #include "broadcast/tree.h"
 #include "cache/query.h"
@@ -40,6 +41,8 @@ struct root {
     struct stream_writer writer;
     struct tree tree;
     int64_t last_broadcast;
+    int64_t last_heartbeat;
+    struct progress progress;
     char requests[RECEIVES][WIRE_REQUESTS];
     struct job_request receives[RECEIVES];
     int n_receives; /* so many were posted once */
@@ -85,6 +88,25 @@ static bool post_empty(struct root *r, enum wire_type type)
     return frame != NULL;
 }
 
+/* Tells that the root is alive, and which look-ups make progress. While other data is sent, only the
+ * second is of use. */
+static bool send_heartbeat(struct root *r, struct wire_frame *frame)
+{
+    int64_t now = sys_now_ns();
+
+    if (now - r->last_heartbeat <= heartbeat_ns) {
+        return false;
+    }
+    frame->size = (uint32_t)progress_write(&r->progress, &r->service->node.index, frame->bytes,
+                                           WIRE_FRAME - sizeof *frame);
+    if (frame->size == 0 && now - r->last_broadcast <= heartbeat_ns) {
+        return false;
+    }
+    r->last_heartbeat = now;
+    root_post(r, frame, WIRE_HEARTBEAT);
+    return true;
+}
+
 /* Sends the next part of the stream, if there is any and a frame is free. True: something was
  * sent. */
 static bool send_stream(struct root *r)
@@ -99,6 +121,9 @@ static bool send_stream(struct root *r)
     if (frame == NULL) {
         return false;
     }
+    if (send_heartbeat(r, frame)) {
+        return false;
+    }
     frame->size = (uint32_t)stream_write(&r->writer, frame->bytes, WIRE_FRAME - sizeof *frame);
     if (r->writer.broken) {
         service_check(r->service, -1, "reading a file of the node cache back");
@@ -106,12 +131,8 @@ static bool send_stream(struct root *r)
     }
     if (frame->size > 0) {
         root_post(r, frame, WIRE_DATA);
-        return true;
     }
-    if (sys_now_ns() - r->last_broadcast > heartbeat_ns) {
-        post_empty(r, WIRE_HEARTBEAT);
-    }
-    return false;
+    return frame->size > 0;
 }
 
 static void post_request_receive(struct root *r, int i)

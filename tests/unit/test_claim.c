@@ -139,6 +139,38 @@ static void a_slow_listing_is_waited_for(void **state)
     pthread_join(thread, NULL);
 }
 
+/* The root's heartbeats tell of its progress for two seconds; then the record comes. */
+static void *read_slowly_elsewhere(void *q_)
+{
+    const struct fi_query *q = q_;
+
+    for (int i = 0; i < 40; i++) {
+        sys_nap_ns(50 * MS);
+        atomic_fetch_add(&node.index.header->progress, 1);
+        segment_move_claim(&node.index, q->hash);
+    }
+    lookup_real(&node, q, 0, &root.limits);
+    segment_announce(&node.index);
+    return NULL;
+}
+
+static void other_nodes_wait_as_long(void **state)
+{
+    struct fi_query q = claim_query("file");
+    enum fallback_reason why;
+    const struct record *r;
+    struct fill asker;
+    pthread_t thread;
+
+    (void)state;
+    fill_init(&asker, &node, false, 1 << 20, 100); /* 1.2 s at most, without progress */
+    assert_int_equal(pthread_create(&thread, NULL, read_slowly_elsewhere, &q), 0);
+    r = fill_get(&asker, &q, NULL, &why);
+    pthread_join(thread, NULL);
+    assert_non_null(r);
+    assert_int_equal(node.index.header->state, SERVICE_RUNNING);
+}
+
 #define claim_test(f) cmocka_unit_test_setup_teardown(f, claim_setup, claim_teardown)
 
 int main(void)
@@ -147,6 +179,7 @@ int main(void)
         claim_test(a_step_of_the_innermost_moves_all),
         claim_test(a_slow_holder_of_a_claim_is_waited_for),
         claim_test(a_slow_listing_is_waited_for),
+        claim_test(other_nodes_wait_as_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
