@@ -345,6 +345,11 @@ pid_t sys_getpid(void)
     return (pid_t)CALL1(SYS_getpid, 0);
 }
 
+pid_t sys_gettid(void)
+{
+    return (pid_t)CALL1(SYS_gettid, 0);
+}
+
 bool sys_is_pid(pid_t pid)
 {
     char self[16];

@@ -88,6 +88,7 @@ void sys_futex_wake(const void *word, int how_many);
 void sys_nap_ns(int64_t ns);
 int64_t sys_now_ns(void); /* CLOCK_MONOTONIC */
 pid_t sys_getpid(void);
+pid_t sys_gettid(void);
 uint64_t sys_random(void); /* for names that nobody can guess */
 /* Is `pid` this process? Does the process `pid` exist? Both read /proc instead of calling getpid(2)
  * and kill(2), since a filter (seccomp(2)) may kill a process for a call that the program itself

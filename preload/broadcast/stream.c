@@ -12,6 +12,7 @@
 #include "base/sys.h"
 #include "cache/changes.h"
 #include "cache/devices.h"
+#include "cache/give_back.h"
 #include "cache/query.h"
 
 enum { LARGEST_RECORD = 256 << 20 };
@@ -208,13 +209,20 @@ static void stream_publish(struct stream_reader *reader, int error)
 {
     struct record *r = (struct record *)reader->buffer;
 
+    reader->have = 0;
+    if ((r->flags & RECORD_GIVEN_BACK) != 0) {
+        give_back_received(reader->node, r);
+        return;
+    }
     if (error != 0) {
         r->flags |= RECORD_UNAVAILABLE;
         r->error = -error;
         record_seal(r);
-        fi_log_once(LOG_WARN,
-                    "%s: cannot keep %s (%s): such files are read from their own file system",
-                    reader->node->directory, r->path, strerror(-error));
+        if (!mirror_tell_no_room(reader->node, r->path, error)) {
+            fi_log_once(LOG_WARN,
+                        "%s: cannot keep %s (%s): such files are read from their own file system",
+                        reader->node->directory, r->path, strerror(-error));
+        }
     }
     if (r->kind == RECORD_LIVE) {
         if (!change_note_live(reader->node, r->path, r->path_length, (ino_t)r->argument)) {
@@ -223,7 +231,14 @@ static void stream_publish(struct stream_reader *reader, int error)
         reader->announced++;
     }
     segment_insert(&reader->node->index, r);
-    reader->have = 0;
+}
+
+/* Another name of a file that this node has not kept is not kept, either. */
+static int take_link(const struct stream_reader *reader, const char *first, const char *path)
+{
+    int error = mirror_link(reader->node, first, path);
+
+    return error == -ENOENT ? -ENOBUFS : error;
 }
 
 static void finish_file(struct stream_reader *reader)
@@ -249,7 +264,7 @@ static void take_record(struct stream_reader *reader)
     if (!is_file) {
         stream_publish(reader, 0);
     } else if (c->same_as) {
-        stream_publish(reader, mirror_link(reader->node, c->first, r->path));
+        stream_publish(reader, take_link(reader, c->first, r->path));
     } else {
         reader->file_left = following;
         reader->file_error = mirror_begin(&reader->file, reader->node, following);

@@ -44,6 +44,10 @@ struct fi_counters {
     _Atomic uint64_t lookups; /* look-ups that this process made in the real file system */
     _Atomic uint64_t files_read;
     _Atomic uint64_t bytes_read;
+    _Atomic uint64_t files_not_kept; /* no room for them in the node cache (cache/room.h) */
+    _Atomic uint64_t bytes_not_kept;
+    _Atomic uint64_t files_given_back; /* by the node (cache/give_back.h) */
+    _Atomic uint64_t bytes_given_back;
     _Atomic uint64_t requests;      /* sent to the root */
     _Atomic uint64_t requests_seen; /* received; counted by the root only */
     _Atomic uint64_t bytes_broadcast;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
 
@@ -48,24 +49,6 @@ bool mirror_path_to_original(const struct node_cache *node, char *path)
     return true;
 }
 
-/* Is there room for this file? A tenth of the file system, at most 1 GiB, stays free: MPI libraries
- * need shared memory, too. */
-static int mirror_check_room(int fd, uint64_t size)
-{
-    struct statfs sf;
-    uint64_t spare;
-    int error = sys_fstatfs(fd, &sf);
-
-    if (error != 0) {
-        return error;
-    }
-    spare = (uint64_t)sf.f_blocks * (uint64_t)sf.f_bsize / 10;
-    if (spare > 1ULL << 30) {
-        spare = 1ULL << 30;
-    }
-    return (uint64_t)sf.f_bavail * (uint64_t)sf.f_bsize < size + spare ? -ENOSPC : 0;
-}
-
 int mirror_begin(struct mirror_writer *w, struct node_cache *node, uint64_t size)
 {
     static _Atomic unsigned serial;
@@ -78,7 +61,7 @@ int mirror_begin(struct mirror_writer *w, struct node_cache *node, uint64_t size
     if (w->fd < 0) {
         return w->fd;
     }
-    error = mirror_check_room(w->fd, size);
+    error = room_take(&w->room, &node->index, w->fd, size);
     if (error != 0) {
         mirror_abandon(w);
     }
@@ -87,8 +70,11 @@ int mirror_begin(struct mirror_writer *w, struct node_cache *node, uint64_t size
 
 int mirror_append(struct mirror_writer *w, const void *bytes, size_t size)
 {
-    int error = sys_pwrite_all(w->fd, bytes, size, (off_t)w->written);
+    int error = room_use(&w->room, w->fd, size);
 
+    if (error == 0) {
+        error = sys_pwrite_all(w->fd, bytes, size, (off_t)w->written);
+    }
     if (error == 0) {
         w->written += size;
     }
@@ -100,6 +86,7 @@ void mirror_abandon(struct mirror_writer *w)
     sys_close(w->fd);
     sys_unlink(w->temporary);
     w->fd = -1;
+    room_return(&w->room);
 }
 
 /* mkdir -p for the directories above a mirror file. Cuts `path` and restores it. */
@@ -254,6 +241,15 @@ static int put_in_place(struct mirror_writer *w, struct node_cache *node, const 
     return error;
 }
 
+static void count_content(struct segment_header *h, uint64_t size)
+{
+    uint64_t now = atomic_fetch_add(&h->content_bytes, size) + size;
+    uint64_t peak = atomic_load(&h->content_peak);
+
+    while (peak < now && !atomic_compare_exchange_weak(&h->content_peak, &peak, now)) {
+    }
+}
+
 int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *path,
                   const struct stat *original)
 {
@@ -266,7 +262,8 @@ int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *
         mirror_abandon(w);
         return error == -EEXIST ? 0 : error;
     }
-    atomic_fetch_add(&node->index.header->content_bytes, w->written);
+    count_content(node->index.header, w->written);
+    room_keep(&w->room);
     sys_close(w->fd);
     w->fd = -1;
     return 0;
@@ -283,4 +280,21 @@ int mirror_link(struct node_cache *node, const char *first, const char *path)
     }
     error = mirror_place(node, from, to, sys_link);
     return error == -EEXIST ? 0 : error;
+}
+
+bool mirror_tell_no_room(const struct node_cache *node, const char *path, int error)
+{
+    if (error == -ENOSPC) {
+        fi_log_once(LOG_WARN,
+                    "%s is full: what does not fit, such as %s, is read from its own file system "
+                    "(set FASTIMPORT_DIR to a directory with more room)",
+                    node->directory, path);
+    } else if (error == -ENOBUFS) {
+        fi_log_once(LOG_INFO,
+                    "%s does not fit into the memory that this job may use here: what does not "
+                    "fit, the largest files first, is read from its own file system (a job with "
+                    "more memory would be served it)",
+                    path);
+    }
+    return error == -ENOSPC || error == -ENOBUFS;
 }

@@ -7,18 +7,21 @@
  * times of the original. A copy may also hold only the part of a library that ld.so maps; if a
  * program reads the file, the copy is completed in place.
  *
+ * A copy that nobody uses any more may be removed (give_back.h).
+ *
  * A RECORD_MIRROR record maps the inode of each copy to the struct stat of the original. So fstat()
  * on a copy is answered correctly whatever dup, fork or close did to descriptors.
  *
  * Calling order: mirror_begin(), mirror_append() in order, then mirror_finish() or
- * mirror_abandon(). Errors are -errno; -ENOSPC also if the file would leave too little room for the
- * job's own shared memory. Thread rules: any thread; one writer belongs to one thread.
+ * mirror_abandon(). Errors are -errno, and those of room.h: a file that does not fit is not kept.
+ * Thread rules: any thread; one writer belongs to one thread.
  */
 #ifndef FASTIMPORT_CACHE_MIRROR_H
 #define FASTIMPORT_CACHE_MIRROR_H
 
 #include "base/path.h"
 #include "cache/node.h"
+#include "cache/room.h"
 
 /* Room for the path of any mirror file, with its NUL. */
 enum { MIRROR_PATH_MAX = FI_PATH_MAX + NODE_PATH_MAX };
@@ -26,6 +29,7 @@ enum { MIRROR_PATH_MAX = FI_PATH_MAX + NODE_PATH_MAX };
 struct mirror_writer {
     int fd;
     uint64_t written;
+    struct room room;
     char temporary[NODE_PATH_MAX];
 };
 
@@ -52,6 +56,10 @@ void mirror_abandon(struct mirror_writer *writer);
 
 /* Makes `path` another name (a hard link) of the mirror file of `first`. */
 int mirror_link(struct node_cache *node, const char *first, const char *path);
+
+/* Tells the user, once in a process, that a file was not kept because there is no room. False: the
+ * error has another reason. */
+bool mirror_tell_no_room(const struct node_cache *node, const char *path, int error);
 
 /* The struct stat of the original if `st` is that of a mirror file, else NULL. It points into the
  * segment. */

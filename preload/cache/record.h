@@ -64,13 +64,16 @@ enum record_flag {
     RECORD_LOCAL = 1,      /* of this node only: never sent to others */
     RECORD_BY_REQUEST = 2, /* a rank asked for it; the root's own program did not */
     /* the cache cannot answer this: make the real call. In a RECORD_CONTENT `error` may say why:
-     * EFBIG, larger than FASTIMPORT_MAX_FILE; others, such as ENOSPC: the mirror could not store
-     * it */
+     * EFBIG, larger than FASTIMPORT_MAX_FILE; ENOSPC, ENOBUFS: no room (room.h); others: the mirror
+     * could not store it */
     RECORD_UNAVAILABLE = 4,
     RECORD_TREE = 8,      /* in a RECORD_STALE: all below it is stale, too */
     RECORD_USED = 16,     /* a process of this node has used it; set after publication */
     RECORD_PLANNED = 32,  /* looked up because the plan lists it */
     RECORD_SEARCHED = 64, /* looked up during a search for something else: do not plan it */
+    /* the answer before it was given back to save memory (give_back.h): there is none now. Such a
+     * record has RECORD_UNAVAILABLE, too */
+    RECORD_GIVEN_BACK = 128,
 };
 
 /* The low bits of a record's `size`, which are free because sizes are multiples of 8. */

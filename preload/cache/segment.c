@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "base/sys.h"
+#include "policy/memory_limits.h"
 
 static const uint64_t magic = 0x31545249504d4946; /* "FIMPIRT1" in memory */
 
@@ -190,7 +191,19 @@ static bool segment_is_answer(const struct record *r, const struct fi_query *q)
            r->path_length == q->length && memcmp(r->path, q->path, q->length) == 0;
 }
 
-const struct record *segment_find(const struct segment *s, const struct fi_query *q)
+static bool is_given_back(const struct record *r)
+{
+    return (record_flags(r) & RECORD_GIVEN_BACK) != 0;
+}
+
+static bool is_no_given_back(const struct record *r)
+{
+    return !is_given_back(r);
+}
+
+/* The newest record for a key of those that are `wanted` (NULL: of all). */
+static const struct record *segment_search(const struct segment *s, const struct fi_query *q,
+                                           bool (*wanted)(const struct record *r))
 {
     const struct segment_header *h = s->header;
     uint32_t at =
@@ -202,12 +215,29 @@ const struct record *segment_find(const struct segment *s, const struct fi_query
         if (r == NULL || (s->checked != NULL && !segment_is_sound(s, r, at))) {
             return NULL;
         }
-        if (segment_is_answer(r, q)) {
+        if (segment_is_answer(r, q) && (wanted == NULL || wanted(r))) {
             return r;
         }
         at = atomic_load_explicit(&r->next, memory_order_relaxed);
     }
     return NULL;
+}
+
+const struct record *segment_find(const struct segment *s, const struct fi_query *q)
+{
+    const struct record *r = segment_search(s, q, NULL);
+
+    return r == NULL || is_given_back(r) ? NULL : r;
+}
+
+const struct record *segment_find_past(const struct segment *s, const struct fi_query *q)
+{
+    return segment_search(s, q, is_no_given_back);
+}
+
+bool segment_was_given_back(const struct segment *s, const struct fi_query *q)
+{
+    return segment_search(s, q, is_given_back) != NULL;
 }
 
 /* Allocates blocks of the file. Returns 0 or -errno: -ESTALE if the file name refers to another
@@ -233,7 +263,7 @@ static int segment_allocate_blocks(const struct segment *s, uint64_t from, uint6
     return error;
 }
 
-/* Makes sure that the file has blocks up to `end`. */
+/* Makes sure that the file has blocks up to `end`: of memory, which may be scarce. */
 static bool segment_reserve(struct segment *s, uint64_t end)
 {
     struct segment_header *h = s->header;
@@ -246,7 +276,7 @@ static bool segment_reserve(struct segment *s, uint64_t end)
         if (want > s->mapped) {
             want = s->mapped;
         }
-        if (want < end) {
+        if (want < end || !memory_limits_allow(want)) {
             atomic_store(&h->full, 1);
             return false;
         }

@@ -27,7 +27,7 @@
 #include "cache/record.h"
 
 enum {
-    SEGMENT_VERSION = 7,
+    SEGMENT_VERSION = 8,
     SEGMENT_BUCKETS = 1 << 16,
     SEGMENT_CLAIMS = 4096,
     SEGMENT_RING = 128, /* requests that wait for the leader */
@@ -74,17 +74,24 @@ struct segment_header {
     _Atomic uint64_t changes_above; /* counts possible changes above the roots */
     _Atomic uint32_t given_up;      /* ranks of this node that will not close the MPI session */
     _Atomic uint64_t content_bytes; /* in the mirror */
+    _Atomic uint64_t content_peak;  /* the most of them that there ever were */
     /* CLOCK_MONOTONIC: when the node last heard from the root; 0: not yet */
     _Atomic int64_t heard_ns;
     /* after such a silence other nodes may have changed something (changes.h); 0: there are none */
     _Atomic int64_t silence_ns;
     _Atomic uint32_t silence_told; /* the user was told of such a silence */
+    /* of room.h: */
+    _Atomic uint64_t held;     /* bytes in the mirror, and promised ones */
+    _Atomic uint64_t promised; /* bytes of files that are being written, not written yet */
+    _Atomic uint64_t granted;  /* bytes that small files may take without a look at the limits */
+    _Atomic int64_t granted_until; /* CLOCK_MONOTONIC, ns */
     uint32_t may_execute;          /* the file system is not mounted noexec */
     int32_t filters; /* system call filters of the creating process, for example a container's */
 
     _Atomic uint32_t ring_head;
     _Atomic uint32_t ring_tail;
     _Atomic uint64_t claims[SEGMENT_CLAIMS];
+    _Atomic uint32_t claim_marks[SEGMENT_CLAIMS]; /* count the progress of the claims' holders */
     struct segment_request ring[SEGMENT_RING];
     _Atomic uint32_t buckets[SEGMENT_BUCKETS];
     struct fi_counters counters[]; /* n_ranks of them */
@@ -121,8 +128,12 @@ int segment_attach(struct segment *segment, const char *file, uint64_t nonce);
 /* Unmaps it. No record may be in use. */
 void segment_detach(struct segment *segment);
 
-/* The newest record for a key, or NULL. */
+/* The newest record for a key, or NULL: there is none, or it was given back. */
 const struct record *segment_find(const struct segment *segment, const struct fi_query *query);
+/* The newest record that was ever an answer, also if it has been given back since. */
+const struct record *segment_find_past(const struct segment *segment, const struct fi_query *query);
+/* Was an answer to this query ever given back? */
+bool segment_was_given_back(const struct segment *segment, const struct fi_query *query);
 
 /* Allocates a zeroed record for this path and payload, or returns NULL if the segment is full. The
  * caller fills in all but `next` and `size`, calls record_seal() and segment_publish(). If the
@@ -166,6 +177,9 @@ void segment_wait(struct segment *segment, uint32_t generation, int64_t timeout_
 bool segment_claim(struct segment *segment, uint64_t hash);
 bool segment_claimed(const struct segment *segment, uint64_t hash);
 void segment_unclaim(struct segment *segment, uint64_t hash);
+/* A mark that changes whenever the holder of a claim makes progress: changes it; reads it. */
+void segment_move_claim(struct segment *segment, uint64_t hash);
+uint32_t segment_claim_mark(const struct segment *segment, uint64_t hash);
 
 /* The queue of requests from ranks to their leader: bounded, many producers, one consumer.
  * segment_ask() returns false if it is full, segment_next_request() if it is empty. */

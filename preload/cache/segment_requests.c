@@ -44,6 +44,18 @@ void segment_unclaim(struct segment *s, uint64_t hash)
     atomic_store(&s->header->claims[hash % SEGMENT_CLAIMS], 0);
 }
 
+void segment_move_claim(struct segment *s, uint64_t hash)
+{
+    atomic_fetch_add_explicit(&s->header->claim_marks[hash % SEGMENT_CLAIMS], 1,
+                              memory_order_relaxed);
+}
+
+uint32_t segment_claim_mark(const struct segment *s, uint64_t hash)
+{
+    return atomic_load_explicit(&s->header->claim_marks[hash % SEGMENT_CLAIMS],
+                                memory_order_relaxed);
+}
+
 /* D. Vyukov's bounded queue: slot i may be written in round n when its sequence is i + n * size,
  * and read when its sequence is one more. */
 bool segment_ask(struct segment *s, const struct fi_query *q)

@@ -32,8 +32,16 @@ const char *unserved_reason(const struct segment *segment, const char *path)
     if (r == NULL || (record_flags(r) & RECORD_UNAVAILABLE) == 0 || r->error == 0) {
         return NULL;
     }
-    return r->error == EFBIG ? "is larger than FASTIMPORT_MAX_FILE"
-                             : "could not be stored in the node cache";
+    switch (r->error) {
+    case EFBIG:
+        return "is larger than FASTIMPORT_MAX_FILE";
+    case ENOBUFS:
+        return "does not fit into the memory that the job may use";
+    case ENOSPC:
+        return "does not fit into FASTIMPORT_DIR";
+    default:
+        return "could not be stored in the node cache";
+    }
 }
 
 /* Attached children write to the segment, too, so check what they wrote. */

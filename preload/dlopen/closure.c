@@ -384,7 +384,7 @@ static void mark_files(const struct segment *segment, const struct record *recor
             continue;
         }
         q = query_make(RECORD_CONTENT, RECORD_MAPPED, name.text, name.length);
-        r = segment_find(segment, &q);
+        r = segment_find_past(segment, &q);
         if (r != NULL) {
             record_mark_used(r);
         }

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "fill/claim.h"
 
 enum {
     SLICE_NS = 100000000,
@@ -71,6 +72,7 @@ static const struct record *fill_look(struct fill *f, const struct fi_query *q, 
     if (r == NULL) {
         r = lookup_real(f->node, q, flags, &f->limits);
         segment_announce(&f->node->index);
+        claim_progress();
     }
     return r;
 }
@@ -80,6 +82,7 @@ struct wait_budget {
     int64_t started;
     int64_t last_sign;
     uint64_t progress;
+    struct claim_watch reader; /* who looks up, in the root, what is waited for */
 };
 
 static bool is_full(const struct fill *f)
@@ -97,6 +100,9 @@ static bool may_still_arrive(const struct fill *f, struct wait_budget *p)
     if (progress != p->progress) {
         p->progress = progress;
         p->last_sign = now;
+    }
+    if (claim_has_moved(&p->reader)) {
+        p->started = now;
     }
     return !is_full(f) && now - p->last_sign < f->wait_ns &&
            now - p->started < f->wait_ns * LONGEST_WAIT;
@@ -205,7 +211,8 @@ static bool ask_once(struct fill *f, const struct fi_query *q, bool mine)
  * queue has no room for the request. */
 static const struct record *fill_await_request(struct fill *f, const struct awaited *a, bool mine)
 {
-    struct wait_budget p = {sys_now_ns(), sys_now_ns(), 0};
+    struct wait_budget p = {sys_now_ns(), sys_now_ns(), 0,
+                            claim_watch(&f->node->index, a->answer->hash)};
     const struct record *r = NULL;
     bool asked = false;
 
@@ -242,26 +249,37 @@ static const struct record *fill_ask(struct fill *f, const struct awaited *a)
     return r;
 }
 
+/* Waits for a process of this node that is looking something up, as long as it makes progress. */
+static const struct record *fill_await_claim(struct fill *f, const struct awaited *a,
+                                             uint64_t claimed)
+{
+    struct claim_watch watch = claim_watch(&f->node->index, claimed);
+    const struct record *r;
+
+    do {
+        r = fill_await(f, a, sys_now_ns() + SLICE_NS);
+    } while (r == NULL && claim_is_alive(&watch, f->wait_ns));
+    return r == NULL ? fill_arrived(&f->node->index, a) : r;
+}
+
 /* For ranks that look things up themselves: does it, or waits for a process that is just doing
  * it. */
 static const struct record *fill_here(struct fill *f, const struct fi_query *q, uint8_t flags)
 {
     struct segment *s = &f->node->index;
     const struct awaited awaited = {q, NULL};
-    const struct record *r;
+    const struct record *r = NULL;
+    struct claim claim;
 
-    if (!segment_claim(s, q->hash)) {
-        if (segment_claimed(s, q->hash)) {
-            r = fill_await(f, &awaited, sys_now_ns() + f->wait_ns);
-            if (r != NULL) {
-                return r;
-            }
-        }
-        return fill_look(f, q, flags);
+    if (claim_take(&claim, s, q->hash)) {
+        r = fill_look(f, q, flags);
+        claim_drop(&claim);
+        return r;
     }
-    r = fill_look(f, q, flags);
-    segment_unclaim(s, q->hash);
-    return r;
+    if (segment_claimed(s, q->hash)) {
+        r = fill_await_claim(f, &awaited, q->hash);
+    }
+    return r != NULL ? r : fill_look(f, q, flags);
 }
 
 /* The listing, if it has come meanwhile or a process is just reading it. */
@@ -273,7 +291,7 @@ static const struct record *fill_await_listing(struct fill *f, const struct awai
     if (!segment_claimed(&f->node->index, a->listing->hash)) {
         return segment_find(&f->node->index, a->listing);
     }
-    return fill_await(f, a, sys_now_ns() + f->wait_ns);
+    return fill_await_claim(f, a, a->listing->hash);
 }
 
 const struct record *fill_get(struct fill *f, const struct fi_query *q,
@@ -317,20 +335,24 @@ const struct record *fill_search(struct fill *f, const struct fi_query *q)
 
 void fill_and_unclaim(struct fill *f, const struct fi_query *q)
 {
+    struct claim claim;
+
+    claim_adopt(&claim, &f->node->index, q->hash);
     fill_look(f, q, flags_now(f));
-    segment_unclaim(&f->node->index, q->hash);
+    claim_drop(&claim);
 }
 
 void fill_for_others(struct fill *f, const struct fi_query *q, uint8_t flags)
 {
     struct segment *s = &f->node->index;
-    bool mine = segment_claim(s, q->hash);
+    struct claim claim;
+    bool mine = claim_take(&claim, s, q->hash);
 
     if (!mine && segment_claimed(s, q->hash)) {
         return;
     }
     fill_look(f, q, flags);
     if (mine) {
-        segment_unclaim(s, q->hash);
+        claim_drop(&claim);
     }
 }

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/sys.h"
+#include "fill/claim.h"
 
 enum { LEAST_ROOM = 65536, ROOM_STEP = 131072 }; /* bytes */
 
@@ -37,6 +38,7 @@ int listing_read(int fd, struct listing *raw)
         if (n <= 0) {
             return (int)n;
         }
+        claim_progress();
         raw->size += (size_t)n;
     }
 }

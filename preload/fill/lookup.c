@@ -16,6 +16,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "cache/mirror.h"
+#include "fill/claim.h"
 #include "fill/listing.h"
 #include "fill/mapped.h"
 
@@ -246,6 +247,7 @@ static int copy_bytes(int fd, struct mirror_writer *w, uint64_t size)
         uint64_t left = size - w->written;
         ssize_t n = sys_pread_all(fd, buffer, left < room ? left : room, (off_t)w->written);
 
+        claim_progress();
         if (n > 0) {
             error = mirror_append(w, buffer, (size_t)n);
         } else {
@@ -306,12 +308,7 @@ static const struct record *mirror_file(const struct lookup *l, int fd, const st
         }
     }
     if (error != 0) {
-        if (error == -ENOSPC) {
-            fi_log_once(LOG_WARN,
-                        "%s is full: files are read from their own file system from now on (set "
-                        "FASTIMPORT_DIR to a directory with more room)",
-                        l->node->directory);
-        }
+        mirror_tell_no_room(l->node, l->query->path, error);
         return lookup_unavailable(l, -error);
     }
     count_add(&fi_count->files_read, 1);
@@ -334,19 +331,35 @@ static const struct record *link_to_origin(const struct lookup *l, const struct 
 }
 
 /* Claims the file itself, so that two of its names that are looked up at the same time are read
- * only once. Waits up to two seconds for the other look-up. */
-static bool claim_origin(const struct lookup *l, const struct fi_query *origin)
+ * only once. Waits for the other look-up as long as it makes progress. */
+static bool claim_origin(struct claim *claim, const struct lookup *l, const struct fi_query *origin)
 {
     struct segment *s = &l->node->index;
-    int64_t give_up = sys_now_ns() + OTHER_NAME_WAIT_NS;
+    struct claim_watch other = claim_watch(s, origin->hash);
 
-    while (!segment_claim(s, origin->hash)) {
-        if (!segment_claimed(s, origin->hash) || sys_now_ns() > give_up) {
+    while (!claim_take(claim, s, origin->hash)) {
+        if (!claim_is_alive(&other, OTHER_NAME_WAIT_NS)) {
             return false;
         }
         segment_wait(s, atomic_load(&s->header->generation), OTHER_NAME_SLICE_NS);
     }
     return true;
+}
+
+/* The job sees one snapshot. If a content was given back and its file has changed since, it is not
+ * the answer any more: the real call is made. */
+static bool is_same_snapshot(const struct lookup *l, const struct stat *st)
+{
+    const struct record *r = segment_find_past(&l->node->index, l->query);
+    const struct record_content *c;
+
+    if (r == NULL || r->error != 0 || (record_flags(r) & RECORD_UNAVAILABLE) != 0) {
+        return true;
+    }
+    c = record_payload(r);
+    return c->st.st_ino == st->st_ino && c->st.st_size == st->st_size &&
+           c->st.st_mtim.tv_sec == st->st_mtim.tv_sec &&
+           c->st.st_mtim.tv_nsec == st->st_mtim.tv_nsec;
 }
 
 static const struct record *content_of(const struct lookup *l, int fd)
@@ -355,6 +368,7 @@ static const struct record *content_of(const struct lookup *l, int fd)
     uint64_t key[2];
     struct fi_query origin;
     const struct record *r;
+    struct claim claim;
     bool mine;
 
     if (sys_fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
@@ -363,16 +377,19 @@ static const struct record *content_of(const struct lookup *l, int fd)
     if ((uint64_t)st.st_size > l->limits->max_file) {
         return lookup_unavailable(l, EFBIG);
     }
+    if (!is_same_snapshot(l, &st)) {
+        return lookup_unavailable(l, 0);
+    }
     key[0] = st.st_dev;
     key[1] = st.st_ino;
     origin = origin_query(l, key);
-    mine = claim_origin(l, &origin);
+    mine = claim_origin(&claim, l, &origin);
     r = link_to_origin(l, &st, &origin);
     if (r == NULL) {
         r = mirror_file(l, fd, &st);
     }
     if (mine) {
-        segment_unclaim(&l->node->index, origin.hash);
+        claim_drop(&claim);
     }
     return r;
 }

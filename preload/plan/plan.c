@@ -168,7 +168,7 @@ static void age_entries(struct plan *plan, const struct segment *segment)
     for (size_t i = 0; i < plan->n; i++) {
         struct plan_entry *e = &plan->entries[i];
         struct fi_query q = query_of(e);
-        const struct record *r = segment_find(segment, &q);
+        const struct record *r = segment_find_past(segment, &q);
         bool used = is_used(r);
 
         e->age = (uint16_t)(used ? 0 : e->age + 1);

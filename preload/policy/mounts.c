@@ -12,7 +12,7 @@
 
 enum { MOUNTINFO_MAX = 1 << 20 };
 
-/* A line of mountinfo, "36 35 98:0 /root /mount opts - type source ...": the words that matter.
+/* A line of mountinfo, "36 35 98:0 /root /mount opts - type source options": the words that matter.
  * They point into the text, are not terminated, and have the kernel's escapes. */
 struct line {
     long id;
@@ -21,7 +21,7 @@ struct line {
     struct word {
         const char *text;
         size_t length;
-    } root, mount, type, source;
+    } root, mount, type, source, options;
 };
 
 enum {
@@ -92,6 +92,7 @@ static bool mounts_parse(const char *at, struct line *out)
     } while (w.length > 0 && !is_dash(&w));
     out->type = take_word(&at);
     out->source = take_word(&at);
+    out->options = take_word(&at);
     return out->type.length > 0;
 }
 
@@ -142,6 +143,21 @@ static bool next_line(const char **at, struct line *out)
 
         *at = end == NULL ? NULL : end + 1;
         if (mounts_parse(line, out)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool mounts_next(const char **at, const char *type, struct mount_entry *out)
+{
+    struct line l;
+
+    while (next_line(at, &l)) {
+        if (l.type.length == strlen(type) && memcmp(l.type.text, type, l.type.length) == 0 &&
+            mounts_unescape(&l.root, out->root, sizeof out->root) &&
+            mounts_unescape(&l.mount, out->mount, sizeof out->mount) &&
+            mounts_unescape(&l.options, out->options, sizeof out->options)) {
             return true;
         }
     }

@@ -27,8 +27,19 @@ struct mount_place {
     size_t source_length; /* the source is so much of `where` */
 };
 
+/* A line of mountinfo. */
+struct mount_entry {
+    char root[FI_PATH_MAX];  /* what of the file system is mounted */
+    char mount[FI_PATH_MAX]; /* where */
+    char options[512];       /* of the file system, with commas between them */
+};
+
 /* Reads this process's mountinfo. The caller frees it. NULL: no memory; "": it cannot be read. */
 char *mounts_read(void);
+
+/* Reads the next line with a file system of this type, and moves *at behind it. Start with the text.
+ * False: there is none. */
+bool mounts_next(const char **at, const char *type, struct mount_entry *out);
 
 /* Finds the place of a normal path. */
 void mounts_find(const char *mountinfo, const char *path, struct mount_place *out);

@@ -31,8 +31,9 @@ struct fi_config {
     uint64_t join_ms; /* FASTIMPORT_JOIN_MS: how long start-up waits for the other ranks */
     /* FASTIMPORT_BELOW_SHELL=init|start: when a rank that a shell has started joins */
     enum fi_join join;
-    uint64_t idle_ms; /* FASTIMPORT_IDLE_MS: the service ends when nothing was asked for so long */
-    const char *plan; /* FASTIMPORT_PLAN: off, FILE, record:FILE, use:FILE */
+    /* FASTIMPORT_IDLE_MS: after so much quiet the service wakes up less often and gives memory back */
+    uint64_t idle_ms;
+    const char *plan;     /* FASTIMPORT_PLAN: off, FILE, record:FILE, use:FILE */
     const char *report;   /* FASTIMPORT_REPORT: stderr or FILE */
     enum log_level log;   /* FASTIMPORT_LOG=error|warn|info|debug */
     const char *log_file; /* FASTIMPORT_LOG_FILE, with %h %r %p */

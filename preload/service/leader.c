@@ -12,15 +12,18 @@
 #include "base/sys.h"
 #include "broadcast/announced.h"
 #include "broadcast/exit_stats.h"
+#include "broadcast/progress.h"
 #include "broadcast/stream.h"
 #include "broadcast/tree.h"
 #include "service/internal.h"
+#include "service/memory.h"
 
 struct leader {
     struct service *service;
     struct stream_reader reader;
     struct tree tree;
     struct announced announced;
+    struct memory memory;
     bool ended; /* WIRE_END has been taken */
     bool more;  /* the last frame was full, so another one follows */
     char requests[WIRE_REQUESTS];
@@ -34,7 +37,11 @@ static void store_frame(struct leader *l, const struct wire_frame *frame)
 {
     struct service *s = l->service;
 
-    stream_read(&l->reader, frame->bytes, frame->size);
+    if (frame->type != WIRE_HEARTBEAT) {
+        stream_read(&l->reader, frame->bytes, frame->size);
+    } else if (l->reader.node != NULL) {
+        progress_read(&l->reader.node->index, frame->bytes, frame->size);
+    }
     l->last_heard = sys_now_ns();
     l->ended = frame->type == WIRE_END;
     if (s->has_cache) {
@@ -152,6 +159,7 @@ static struct leader *leader_new(struct service *s)
     }
     l->service = s;
     stream_reader_init(&l->reader, s->has_cache ? &s->node : NULL, &s->devices);
+    memory_begin(&l->memory, s);
     service_check(s, tree_open(&l->tree, &s->job), "the broadcast tree");
     service_check(s, announced_open(&l->announced, &s->job), "an announcement's receive");
     return l;
@@ -203,6 +211,9 @@ void leader_serve(struct service *s)
         }
         worked |= forward_requests(l);
         acknowledge(l);
+        if (l->reader.node != NULL) {
+            memory_work(&l->memory, false);
+        }
         if (!s->exit_stats.begun && service_node_leaves(s)) {
             leader_send_exit_stats(s);
         }

@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "broadcast/exit_stats.h"
+#include "broadcast/progress.h"
 #include "broadcast/stream.h"
 #include "broadcast/tree.h"
 #include "cache/query.h"
@@ -22,6 +23,7 @@
 #include "service/announcements.h"
 #include "service/internal.h"
 #include "service/lookup_pool.h"
+#include "service/memory.h"
 #include "service/tell.h"
 
 enum {
@@ -39,11 +41,14 @@ struct root {
     struct stream_writer writer;
     struct tree tree;
     int64_t last_broadcast;
+    int64_t last_heartbeat;
+    struct progress progress;
     char requests[RECEIVES][WIRE_REQUESTS];
     struct job_request receives[RECEIVES];
     int n_receives; /* so many were posted once */
 
     struct announcements announcements;
+    struct memory memory;
 
     bool bulk; /* the plan's records are not all sent yet */
     int64_t bulk_began;
@@ -83,6 +88,25 @@ static bool post_empty(struct root *r, enum wire_type type)
     return frame != NULL;
 }
 
+/* Tells that the root is alive, and which look-ups make progress. While other data is sent, only the
+ * second is of use. */
+static bool send_heartbeat(struct root *r, struct wire_frame *frame)
+{
+    int64_t now = sys_now_ns();
+
+    if (now - r->last_heartbeat <= heartbeat_ns) {
+        return false;
+    }
+    frame->size = (uint32_t)progress_write(&r->progress, &r->service->node.index, frame->bytes,
+                                           WIRE_FRAME - sizeof *frame);
+    if (frame->size == 0 && now - r->last_broadcast <= heartbeat_ns) {
+        return false;
+    }
+    r->last_heartbeat = now;
+    root_post(r, frame, WIRE_HEARTBEAT);
+    return true;
+}
+
 /* Sends the next part of the stream, if there is any and a frame is free. True: something was
  * sent. */
 static bool send_stream(struct root *r)
@@ -97,6 +121,9 @@ static bool send_stream(struct root *r)
     if (frame == NULL) {
         return false;
     }
+    if (send_heartbeat(r, frame)) {
+        return false;
+    }
     frame->size = (uint32_t)stream_write(&r->writer, frame->bytes, WIRE_FRAME - sizeof *frame);
     if (r->writer.broken) {
         service_check(r->service, -1, "reading a file of the node cache back");
@@ -104,12 +131,8 @@ static bool send_stream(struct root *r)
     }
     if (frame->size > 0) {
         root_post(r, frame, WIRE_DATA);
-        return true;
     }
-    if (sys_now_ns() - r->last_broadcast > heartbeat_ns) {
-        post_empty(r, WIRE_HEARTBEAT);
-    }
-    return false;
+    return frame->size > 0;
 }
 
 static void post_request_receive(struct root *r, int i)
@@ -321,10 +344,17 @@ static bool root_prepare(struct root *r, struct service *s)
         post_exit_stats_receive(r);
     }
     announcements_open(&r->announcements, s);
+    memory_begin(&r->memory, s);
     lookup_pool_start(&s->fill, s->plan.n > 0 ? PLAN_HELPERS : HELPERS);
     prefetch_start(&s->fill, &s->policy, give_to_helper);
     begin_bulk(r);
     return true;
+}
+
+/* Is nothing being looked up or sent? */
+static bool is_at_rest(const struct root *r)
+{
+    return lookup_pool_idle() && (r->service->job.n_nodes == 1 || stream_is_drained(&r->writer));
 }
 
 void root_serve(struct service *s)
@@ -343,6 +373,7 @@ void root_serve(struct service *s)
         worked |= take_exit_stats(root);
         worked |= announcements_work(&root->announcements);
         end_bulk(root);
+        memory_work(&root->memory, !root->bulk && is_at_rest(root));
         s->in_flight = tree_in_flight(&root->tree);
         if (!worked && (all_nodes_leave(root) || exit_stats_timeout(root))) {
             break;
@@ -402,7 +433,7 @@ static void write_report(struct root *r)
         .root = s->job.root,
         .mpi_library = library,
         .roots = s->hello.roots,
-        .cache_bytes = h->content_bytes,
+        .cache_bytes = h->content_peak,
         .index_bytes = h->reserved,
         .plan = {s->plan.file, s->plan.loaded, s->plan.used, s->plan.missed,
                  (double)r->bulk_ns / 1e9, r->bulk_bytes},

@@ -39,7 +39,7 @@ test-races: # not for make coverage: they count nothing
 
 .PHONY: test-races-in
 test-races-in: $(B)/libfastimport.so $(B)/libfastimport-elf.so $(B)/tests/jobs/thread_stress $(UNIT_TESTS:%=$(B)/tests/unit/%)
-	@for t in segment fill stream lookup node mirror; do B=build tests/run races-$$t $(B)/tests/unit/$$t; done
+	@for t in segment claim give_back fill stream lookup node mirror room; do B=build tests/run races-$$t $(B)/tests/unit/$$t; done
 	@B=build TEST_TSAN=1 FASTIMPORT_BUILD=$(abspath $(B)) tests/run races-jobs env B= $(PYTEST) tests/jobs/threads_test.py
 
 # What has folders of its own.

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from job import (ALLREDUCE, BUILD, CLIENT, ENVIRONMENT, LIBRARY, PYTHON, ROOT, assert_done,
-                 local_job, script, shared_job, sharedjob)
+                 local_job, network_directory, nodes_job, python_job, script, shared_job, sharedjob)
 
 pytestmark = pytest.mark.needs("root", "mpiexec.mpich", "environment")
 
@@ -232,3 +232,43 @@ def test_ratios_warm_of_8_ranks_on_4_nodes(scratch):
     metadata, read = ratios_of(warm, 8, 4)
     assert metadata <= 1.05 and read <= 1.05, f"metadata {metadata:.3f}, bytes {read:.3f}"
     assert warm.report["plan"]["missed"] == 0, f"misses after the bulk: {warm.report['plan']}"
+
+
+# --- a slow file ------------------------------------------------------------------------------------------------------
+
+
+def test_a_large_file_on_a_slow_file_system_is_read_once():
+    """It takes longer than a rank waits for one that is silent (FASTIMPORT_WAIT_MS). The root's helper reads it, for another rank."""
+    size = 12000000
+    with network_directory("--bandwidth=6") as (mount, local):
+        (mount.parent / "source/large").write_bytes(b"x" * size)
+        done = python_job(f"""
+            import os, time
+            if os.environ["PMI_RANK"] == "0":
+                while not os.path.exists("{local}/reads"):
+                    time.sleep(0.01)
+                time.sleep(0.2)
+            else:
+                open("{local}/reads", "w").close()
+            with open("{mount}/large", "rb") as f:
+                os.write(1, b"%d\\n" % len(f.read()))
+        """, env={"FASTIMPORT_PATH": str(mount), "FASTIMPORT_WAIT_MS": "500", "FASTIMPORT_REPORT": f"{local}/report"})
+        assert_done(done, f"{size}\n" * 2)
+        report = sharedjob.read_json(f"{local}/report")
+        assert size <= report["bytes_read"] < 1.5 * size, report
+
+
+def test_other_nodes_wait_for_a_slow_file():
+    """The root's reader takes longer than 12 times FASTIMPORT_WAIT_MS, after which they would read the file themselves."""
+    size = 22000000
+    with network_directory("--bandwidth=2") as (mount, local):
+        (mount.parent / "source/large").write_bytes(b"x" * size)
+        done = nodes_job(f"""
+            import os
+            if os.environ["PMI_RANK"] == "1":
+                with open("{mount}/large", "rb") as f:
+                    os.write(1, b"%d\\n" % len(f.read()))
+        """, ranks=2, nodes=2, env={"FASTIMPORT_PATH": str(mount), "FASTIMPORT_WAIT_MS": "700", "FASTIMPORT_REPORT": f"{local}/report"})
+        assert_done(done, f"{size}\n")
+        report = sharedjob.read_json(f"{local}/report")
+        assert report["fallbacks"]["timeout"] == 0 and size <= report["bytes_read"] < 1.5 * size, report

@@ -17,7 +17,8 @@ $(UNIT_TESTS:%=$(B)/tests/unit/%): $(B)/tests/unit/%: $(UNIT_OBJ)/test_%.o $(UNI
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $(UNIT_FAULTS:%=-Wl,--wrap=%) -rdynamic -o $@ $^ -lcmocka -pthread
 
-$(B)/tests/unit/roots $(B)/tests/unit/libpath: LDFLAGS += -Wl,--wrap=sys_read_file
+$(addprefix $(B)/tests/unit/,libpath memory_limits roots): LDFLAGS += -Wl,--wrap=sys_read_file
+$(B)/tests/unit/room: LDFLAGS += -Wl,--wrap=memory_limits_read
 $(B)/tests/unit/base: LDFLAGS += -Wl,--wrap=syscall
 # Libraries that call each other, bound lazily and at once.
 UNIT_LIBS := $(B)/tests/unit/libs

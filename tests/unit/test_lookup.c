@@ -392,6 +392,20 @@ static void a_file_cut_while_read_is_not_kept(void **state)
     assert_int_equal(access(name, F_OK), -1);
 }
 
+/* The job sees one snapshot: what was given back comes again as it was, or not at all. */
+static void what_has_changed_since_it_was_given_back(void **state)
+{
+    const struct record *r = lookup_look(RECORD_CONTENT, 0, "file");
+    struct fi_query q = query_make(RECORD_CONTENT, 0, r->path, r->path_length);
+
+    (void)state;
+    segment_add(&node.index, &q, RECORD_GIVEN_BACK | RECORD_UNAVAILABLE, NULL, 0);
+    assert_false(is_unavailable(lookup_look(RECORD_CONTENT, 0, "file")));
+    segment_add(&node.index, &q, RECORD_GIVEN_BACK | RECORD_UNAVAILABLE, NULL, 0);
+    scratch_text("tree/file", "hello, there");
+    assert_true(is_unavailable(lookup_look(RECORD_CONTENT, 0, "file")));
+}
+
 static void a_full_index_is_no_crash(void **state)
 {
     const char *path = in_tree("dir");
@@ -436,6 +450,7 @@ int main(void)
         lookup_test(a_library_read_as_a_file_is_whole),
         lookup_test(transient_errors_are_no_answers),
         lookup_test(a_file_cut_while_read_is_not_kept),
+        lookup_test(what_has_changed_since_it_was_given_back),
         lookup_test(a_full_index_is_no_crash),
         lookup_test(what_is_found_in_a_changing_view_is_no_answer),
     };

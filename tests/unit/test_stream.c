@@ -324,8 +324,7 @@ static void no_room_is_said_once(void **state)
     fault_arm(FAULT_sys_pwrite_all, -ENOSPC, 0, 2);
     transfer(&w, &r, 100000);
     text = capture_end();
-    assert_int_equal(occurrences(text, "cannot keep"), 1);
-    assert_non_null(strstr(text, "No space left on device"));
+    assert_int_equal(occurrences(text, "is full"), 1);
     assert_true((stream_arrived(RECORD_CONTENT, "tree/a")->flags & RECORD_UNAVAILABLE) != 0);
     assert_true((stream_arrived(RECORD_CONTENT, "tree/b")->flags & RECORD_UNAVAILABLE) != 0);
     assert_true(record_valid(stream_arrived(RECORD_CONTENT, "tree/a"),
@@ -356,6 +355,7 @@ static void other_faults_of_the_reader(void **state)
         n = stream_write(&w, block, sizeof block);
         fault_clear();
         fault_arm(calls[i], -EMFILE, 0, 1);
+        atomic_store(&to.index.header->granted_until, 0); /* so that it asks for the room */
         stream_read(&r, block, n);
         assert_true((stream_arrived(RECORD_CONTENT, "tree/a")->flags & RECORD_UNAVAILABLE) != 0);
         assert_false(r.broken);
