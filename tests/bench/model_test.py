@@ -183,3 +183,10 @@ def test_wrong_options(assert_refused, words, message):
 def test_a_trace_without_steps_of_the_root(assert_refused, scratch):
     (scratch / "trace.json").write_text(json.dumps({"plain": []}))
     assert_refused([ROOT / "bench/model/run", "--trace", scratch / "trace.json"], "cannot read")
+
+
+def test_an_announcement_by_hand():
+    """On two nodes: one step down and one up. Nothing on one node."""
+    hop = SYSTEM.latency + 2 * SYSTEM.overhead
+    assert systems.announcement(SYSTEM, 1, 0.1) == 0
+    assert systems.announcement(SYSTEM, 2, 0.1) == pytest.approx(2 * (hop + 0.05) + 2 * (hop + SYSTEM.poll_max / 2))

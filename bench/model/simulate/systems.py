@@ -40,6 +40,8 @@ class System:
     store_byte: float = 1 / 2e9  # writing a byte to the node cache (calibrate)
     poll: float = 20e-6  # the sleep of a service thread while there is work (NAP_MIN_NS of preload/)
     poll_max: float = 1e-3  # and when there is none (NAP_MAX_NS)
+    poll_idle: float = 5e-3  # the same after a quiet second (NAP_IDLE_NS)
+    poll_dormant: float = 0.1  # and after FASTIMPORT_IDLE_MS (NAP_DORMANT_NS)
     request: float = 2e-6  # processor time of the root for one request
     record: float = 1e-6  # processor time for one record of the stream
     wait_budget: float = 2e-3  # how long a rank waits before it sends its first request (preload/fill)
@@ -96,3 +98,14 @@ def broadcast_steps(system, size, nodes):
     if size < 512 << 10 and nodes & (nodes - 1) == 0:
         return 2 * transfer, 2 * transfer, step, 2 * deep
     return 2 * transfer, 2 * transfer, step, deep + nodes - 1
+
+
+def announcement(system, nodes, sleep):
+    """How long the first change in a directory waits for the other nodes, in seconds (preload/invalidate/announce.h). sleep: that of
+    the services when the change is made; each notices a message after half of it, on average. Three ways through the tree: the request
+    to the root and the announcement down; the confirmations up; the word that all have it down. On the last two all have just
+    worked, and sleep poll_max at most."""
+    if nodes == 1:
+        return 0.0
+    hop, deep = system.latency + 2 * system.overhead, depth(nodes)
+    return (1 + deep) * (hop + sleep / 2) + 2 * deep * (hop + system.poll_max / 2)
