@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a rank changes below a served directory all ranks see, on all nodes: at the latest when they hear of it by MPI."""
 
+import os
 import pathlib
 import tempfile
 
@@ -71,7 +72,7 @@ def changes_job(text, files, ranks=4, nodes=2, said=(), client="local", **env):
             path.write_text(content)
         env = {"FASTIMPORT_PATH": served, "FASTIMPORT_PLAN": "off", **({} if client == "nfs" else {"LOOK_FIRST": "1"}), **env}
         if client == "local":
-            done = nodes_job(CHANGES + text, ranks, nodes, env, timeout=120)
+            done = nodes_job(CHANGES + text, ranks, nodes, env, timeout=240)
             code, output, errors = done.returncode, done.stdout, done.stderr
         else:
             done = sharedjob.run([PYTHON, script(scratch, CHANGES + text)], served, ranks, nodes, CLIENTS[client],
@@ -291,3 +292,51 @@ def test_what_programs_do(nodes, client):
     if comm.rank == 0:
         print("right")
     """, {"file": "first", "module.py": "value = 1"}, nodes=nodes, client=client)
+
+
+def test_all_write_and_read_beside_each_other():
+    """In each round one rank writes, replaces, removes or makes something while the others read other names; then all look at it.
+    For 5 seconds, or STRESS_SECONDS, on STRESS_NODES nodes with two ranks each."""
+    nodes = int(os.environ.get("STRESS_NODES", 3))
+    changes_job("""
+    import random
+    end, n, rng = time.time() + float(os.environ["SECONDS_TO_RUN"]), 0, random.Random(comm.rank)
+
+    def change(n):
+        directory, path = f"{top}/d{n % 37}", f"{top}/d{n % 37}/f{n % 5}"
+        os.makedirs(directory, exist_ok=True)
+        if n % 4 == 0:
+            write(f"d{n % 37}/f{n % 5}", str(n))
+            return path, str(n)
+        if n % 4 == 1:
+            write(f"d{n % 37}/new", str(n))
+            os.replace(f"{directory}/new", path)
+            return path, str(n)
+        if n % 4 == 2:
+            if os.path.exists(path):
+                os.unlink(path)
+            return path, None
+        os.mkdir(f"{top}/x{n}")
+        write(f"x{n}/y", str(n))
+        return f"{top}/x{n}/y", str(n)
+
+    going = True
+    while going:
+        who = n % comm.size
+        told = (*change(n), time.time() < end) if comm.rank == who else None
+        for _ in range(3):
+            look(f"d{rng.randrange(37)}/f{rng.randrange(5)}")
+        path, text, going = comm.bcast(told, root=who)
+        try:
+            with open(path) as f:
+                got = f.read()
+        except FileNotFoundError:
+            got = None
+        assert got == text and os.path.exists(path) == (text is not None), (comm.rank, n, path, text, got)
+        assert (os.path.basename(path) in os.listdir(os.path.dirname(path))) == (text is not None), (comm.rank, n, path)
+        comm.barrier()
+        n += 1
+    assert n > 20, n
+    if comm.rank == 0:
+        print("right")
+    """, {"old": ""}, ranks=2 * nodes, nodes=nodes, SECONDS_TO_RUN=os.environ.get("STRESS_SECONDS", "5"))
