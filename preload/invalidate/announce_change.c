@@ -17,19 +17,27 @@ static bool is_own_byte_code(const struct fi_path *p)
            strstr(p->text, ".pyc") != NULL;
 }
 
+static size_t parent_of(const struct fi_path *p, char directory[FI_PATH_MAX])
+{
+    size_t n = path_parent_length(p->text, p->length);
+
+    memcpy(directory, p->text, n);
+    directory[n] = '\0';
+    return n;
+}
+
 /* The parent directory, if that is below the roots or above one. */
 static void announce_parent(const struct fi_path *p)
 {
     char directory[FI_PATH_MAX];
-    size_t n = path_parent_length(p->text, p->length);
+    size_t n = parent_of(p, directory);
 
     if (n == 0 || (policy_verdict(resolver.policy, p->text, n) == NOT_OURS &&
                    !policy_leads_to_root(resolver.policy, p->text, n))) {
-        n = p->length;
+        announce_directory(resolver.node, p->text, p->length);
+    } else {
+        announce_directory(resolver.node, directory, n);
     }
-    memcpy(directory, p->text, n);
-    directory[n] = '\0';
-    announce_directory(resolver.node, directory, n);
 }
 
 static void announce_object(const struct fi_path *p, ino_t inode)
@@ -75,5 +83,16 @@ void announce_removed(const struct fi_path *p, const struct stat *before)
 {
     if (has_other_names(before)) {
         announce_object(p, before->st_ino);
+    }
+}
+
+void announce_directory_of(const struct fi_path *p, const struct stat *before)
+{
+    char directory[FI_PATH_MAX];
+    size_t n = parent_of(p, directory);
+    struct stat now;
+
+    if (n > 0 && (sys_stat(directory, &now) != 0 || now.st_ino != before->st_ino)) {
+        announce_inode(resolver.node, directory, n, before->st_ino);
     }
 }

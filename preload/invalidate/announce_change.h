@@ -20,5 +20,7 @@ void announce_change(const struct fi_path *path);
  * its names was removed. */
 void announce_permissions(const struct fi_path *path, const struct stat *before);
 void announce_removed(const struct fi_path *path, const struct stat *before);
+/* And with those of the directory of the name: the change may have closed the way to it. */
+void announce_directory_of(const struct fi_path *path, const struct stat *before);
 
 #endif

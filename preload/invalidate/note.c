@@ -444,13 +444,17 @@ void before_remove(struct change_before *before, int dirfd, const char *path)
 void after_remove(struct change_before *before)
 {
     note_above();
-    if (before->matters && before->was_there) {
+    if (!before->matters) {
+        return;
+    }
+    if (before->was_there) {
         announce_removed(&before->path, &before->st);
     }
-    if (before->matters) {
-        note_finish(&before->path,
-                    note_name(&before->path, CHANGE_TREE, HOW_NEW) && note_gone(before) &&
-                        (!before->has_directory ||
-                         note_directory(&before->path, &before->directory, CHANGE_TREE)));
+    if (before->has_directory) {
+        announce_directory_of(&before->path, &before->directory);
     }
+    note_finish(&before->path,
+                note_name(&before->path, CHANGE_TREE, HOW_NEW) && note_gone(before) &&
+                    (!before->has_directory ||
+                     note_directory(&before->path, &before->directory, CHANGE_TREE)));
 }
