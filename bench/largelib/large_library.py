@@ -11,6 +11,7 @@ Each page of these sections begins with the library's seed and the page's number
     large_sum(n)        the sum of the first words of every n-th page of its data
     large_at_start()    the same sum with n = 1, as its constructor has computed it
     large_at_resolve()  the same, as the resolver of an IFUNC has, before ld.so has relocated other libraries
+    large_pointers()    how many of its 100,000 pointers, which ld.so relocates, are right
 
 As a module: make() and SHAPE.
 """
@@ -52,14 +53,25 @@ static uint64_t sum(size_t step)
     return total;
 }
 static uint64_t at_start, at_resolve;
-__attribute__((constructor)) static void begin(void) { at_start = sum(1); }
+__attribute__((constructor)) static void begin(void) { at_start = sum(%(at_start)d); }
 static int resolved(void) { return 1; }
 typedef int function(void);
-static function *resolve(void) { at_resolve = sum(1); return resolved; }
+static function *resolve(void) { at_resolve = sum(%(at_start)d); return resolved; }
 int large_ifunc(void) __attribute__((ifunc("resolve")));
 function *large_pointer = large_ifunc;  /* so that ld.so calls the resolver at once */
 const char *large_base(void) { return __ehdr_start; }
 uint64_t large_sum(size_t step) { return sum(step); }
+enum { POINTERS = 50000 };
+static int pointed;
+static int *const volatile constant[POINTERS] = {[0 ... POINTERS - 1] = &pointed};
+static int *volatile variable[POINTERS] = {[0 ... POINTERS - 1] = &pointed};
+int large_pointers(void)
+{
+    int right = 0;
+    for (int i = 0; i < POINTERS; i++)
+        right += (constant[i] == &pointed) + (variable[i] == &pointed);
+    return right;
+}
 uint64_t large_at_start(void) { return at_start; }
 uint64_t large_at_resolve(void) { return large_ifunc() ? at_resolve : 0; }
 %(more)s
@@ -77,8 +89,9 @@ def content(size, seed, number, out):
             file.write(piece)
 
 
-def make(output, sections, seed=0, needs=(), flags=(), page=2 << 20, more=""):
-    """Builds the library. page: the alignment of segments in the file, which makes the holes; more: C code of its own."""
+def make(output, sections, seed=0, needs=(), flags=(), page=2 << 20, more="", at_start=1):
+    """Builds the library. page: the alignment of segments in the file, which makes the holes; more: C code of its own; at_start:
+    the constructor and the resolver read every so many pages only."""
     with tempfile.TemporaryDirectory(dir=pathlib.Path(output).parent) as scratch:
         assembly, declarations, parts = [], [], []
         for number, section in enumerate(sections):
@@ -89,7 +102,7 @@ def make(output, sections, seed=0, needs=(), flags=(), page=2 << 20, more=""):
             declarations.append(f'extern const char part{number}[] __attribute__((visibility("hidden")));')
             parts.append(f"{{part{number}, {section.size}UL}}")
         pathlib.Path(scratch, "parts.s").write_text("\n".join([*assembly, '.section .note.GNU-stack,"",@progbits', ""]))
-        pathlib.Path(scratch, "code.c").write_text(SOURCE % {"declarations": "\n".join(declarations), "parts": ", ".join(parts), "more": more})
+        pathlib.Path(scratch, "code.c").write_text(SOURCE % {"declarations": "\n".join(declarations), "parts": ", ".join(parts), "more": more, "at_start": at_start})
         subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", output, f"{scratch}/code.c", f"{scratch}/parts.s", f"-Wl,-soname,{pathlib.Path(output).name}",
                         "-Wl,--no-as-needed", f"-Wl,-z,max-page-size={page}", "-Wl,-z,separate-code", *map(str, needs), *flags], check=True)
     return output

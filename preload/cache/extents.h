@@ -14,12 +14,25 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 enum { EXTENT_ALIGN = 65536, EXTENTS_MAX = 4096 };
 
 struct record_extent {
     uint64_t offset, length; /* bytes of the file */
 };
+
+/* A version of a file: what changes when the file is edited. */
+struct file_version {
+    uint64_t inode, size;
+    int64_t seconds, nanoseconds; /* mtime */
+};
+
+static inline struct file_version file_version_of(const struct stat *st)
+{
+    return (struct file_version){st->st_ino, (uint64_t)st->st_size, st->st_mtim.tv_sec,
+                                 st->st_mtim.tv_nsec};
+}
 
 /* Borrowed from whoever made them. n == 0: none. */
 struct extents {

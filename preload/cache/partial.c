@@ -8,21 +8,22 @@
 
 struct extents extents_of(const struct record *r)
 {
-    const struct record_content *c = record_payload(r);
+    const struct record_content *c = r == NULL ? NULL : record_payload(r);
 
+    if (c == NULL) {
+        return (struct extents){NULL, 0};
+    }
     return (struct extents){
         (const void *)((const char *)c + record_extents_offset(strlen(c->first))), c->n_extents};
 }
 
 uint64_t extents_version(const struct extents *extents, const struct stat *original)
 {
-    const uint64_t facts[] = {original->st_ino, (uint64_t)original->st_size,
-                              (uint64_t)original->st_mtim.tv_sec,
-                              (uint64_t)original->st_mtim.tv_nsec};
+    struct file_version file = file_version_of(original);
 
     return extents->n == 0 ? 0
                            : fi_hash(extents->list, extents->n * sizeof *extents->list,
-                                     fi_hash(facts, sizeof facts, 0)) |
+                                     fi_hash(&file, sizeof file, 0)) |
                                  1;
 }
 

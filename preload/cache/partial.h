@@ -10,7 +10,7 @@
 #include "cache/extents.h"
 #include "cache/record.h"
 
-/* The extents of a RECORD_CONTENT without an error; they point into the record. */
+/* The extents of a RECORD_CONTENT without an error; they point into the record. None for NULL. */
 struct extents extents_of(const struct record *content);
 
 /* Names a partial copy of this version of the file: another version, or another choice of parts,

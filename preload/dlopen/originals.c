@@ -108,7 +108,8 @@ static const char *add_gap(struct originals *o, const struct record *content, co
     if (why != NULL) {
         return why;
     }
-    if (gap->offset + gap->length > h->p_offset + h->p_filesz) { /* ld.so writes zeros there */
+    if (h->p_memsz > h->p_filesz && /* ld.so writes zeros behind the end */
+        gap->offset + gap->length > h->p_offset + h->p_filesz) {
         return "has an unusual layout";
     }
     p = new_part(o, copy);

@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "cache/mirror.h"
 #include "fill/claim.h"
+#include "fill/learnt.h"
 
 enum { READ_CHUNK = 1 << 20 };
 
@@ -62,8 +63,10 @@ static struct mapped copy_parts(const struct fi_query *query, int fd, const stru
     struct mapped parts = {.size = (uint64_t)st->st_size};
 
     if (query->argument == RECORD_MAPPED) {
+        struct extents touched = learnt_find(st);
+
         sys_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
-        mapped_parts(fd, (uint64_t)st->st_size, &parts);
+        mapped_parts(fd, (uint64_t)st->st_size, &touched, &parts);
         if (parts.n == 0) {
             sys_fadvise(fd, 0, 0, POSIX_FADV_NORMAL);
         }

@@ -15,7 +15,8 @@ enum {
     SECTIONS_MAX = 4096,
     NAMES_MAX = 1 << 20,
     DYNAMIC_MAX = 1 << 16,
-    RELOCATIONS_MAX = 256 << 20
+    RELOCATIONS_MAX = 256 << 20,
+    RELOCATED_STEP = 4096, /* relocations close to each other are found together */
 };
 
 /* Reads `size` bytes into memory that the caller frees. NULL if they are not all there, or are more
@@ -129,36 +130,38 @@ uint64_t elf_file_dynamic(const struct elf_file *file, int64_t tag)
     return 0;
 }
 
-static bool table_relocates(const struct elf_file *file, uint64_t address, uint64_t size,
-                            uint64_t from, uint64_t to)
+/* Adds those of one table. */
+static bool add_relocated(const struct elf_file *file, uint64_t address, uint64_t size,
+                          const struct part *range, struct parts *found)
 {
     uint64_t offset;
     Elf64_Rela *table;
-    bool hit = false;
 
     if (size == 0) {
-        return false;
+        return true;
     }
     table = elf_file_offset(file, address, &offset)
                 ? elf_file_read(file, offset, size, RELOCATIONS_MAX)
                 : NULL;
-    if (table == NULL) {
-        return true;
-    }
-    for (size_t i = 0; i < size / sizeof *table; i++) {
+    for (size_t i = 0; table != NULL && i < size / sizeof *table; i++) {
         uint64_t at = table[i].r_offset; /* none changes more than 16 bytes */
+        const struct part *last = found->n == 0 ? NULL : &found->list[found->n - 1];
 
-        hit = hit || (at < to && at + 16 > from);
+        if (at < range->to && at + 16 > range->from &&
+            (last == NULL || at < last->from || at + 16 > last->to)) {
+            parts_add(found, at, at + RELOCATED_STEP);
+        }
     }
     free(table);
-    return hit;
+    return table != NULL;
 }
 
-bool elf_file_relocates(const struct elf_file *file, uint64_t from, uint64_t to)
+bool elf_file_relocated(const struct elf_file *file, const struct part *range, struct parts *found)
 {
-    return elf_file_dynamic(file, DT_RELSZ) != 0 || elf_file_dynamic(file, DT_RELRSZ) != 0 ||
-           table_relocates(file, elf_file_dynamic(file, DT_RELA), elf_file_dynamic(file, DT_RELASZ),
-                           from, to) ||
-           table_relocates(file, elf_file_dynamic(file, DT_JMPREL),
-                           elf_file_dynamic(file, DT_PLTRELSZ), from, to);
+    return elf_file_dynamic(file, DT_RELSZ) == 0 && elf_file_dynamic(file, DT_RELRSZ) == 0 &&
+           add_relocated(file, elf_file_dynamic(file, DT_RELA), elf_file_dynamic(file, DT_RELASZ),
+                         range, found) &&
+           add_relocated(file, elf_file_dynamic(file, DT_JMPREL),
+                         elf_file_dynamic(file, DT_PLTRELSZ), range, found) &&
+           !found->failed;
 }

@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fill/parts.h"
+
 enum { ELF_SEGMENTS_MAX = 64 };
 
 struct elf_file {
@@ -49,7 +51,8 @@ uint64_t elf_file_dynamic(const struct elf_file *file, int64_t tag);
 /* The offset in the file of an address. Returns false if no PT_LOAD has it. */
 bool elf_file_offset(const struct elf_file *file, uint64_t address, uint64_t *offset);
 
-/* Does a relocation change a byte of [from, to), in addresses? True also if that is not known. */
-bool elf_file_relocates(const struct elf_file *file, uint64_t from, uint64_t to);
+/* Adds what relocations change in a range, and a little more; all are addresses. Returns false if
+ * that is not known. */
+bool elf_file_relocated(const struct elf_file *file, const struct part *range, struct parts *found);
 
 #endif

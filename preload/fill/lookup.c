@@ -312,7 +312,7 @@ static const struct record *link_to_origin(const struct lookup *l, const struct 
     const struct record *found = segment_find(&l->node->index, origin);
     const char *first = found == NULL ? NULL : record_payload(found);
     const struct record *copy = first == NULL ? NULL : known_copy(l, l->query->argument, first);
-    struct extents parts = copy == NULL ? (struct extents){0} : extents_of(copy);
+    struct extents parts = extents_of(copy);
     uint64_t version = extents_version(&parts, st);
 
     if (copy == NULL || strcmp(first, l->query->path) == 0 || version != extents_version_of(copy) ||

@@ -7,10 +7,20 @@
 #include <string.h>
 
 #include "fill/elf_file.h"
+#include "fill/parts.h"
+#include "fill/required.h"
 
 /* A hole costs nothing. Cold sections cost each process an open of the original, and a read of what
  * it touches. */
-enum { LARGE_LIBRARY = 4 << 20, HOLE_LEAST = 1 << 20, COLD_LEAST = 4 << 20 };
+enum {
+    LARGE_LIBRARY = 4 << 20,
+    LEARNT_LIBRARY = 1 << 20,
+    HOLE_LEAST = 1 << 20,
+    COLD_LEAST = 4 << 20,
+    SAVED_LEAST = 512 << 10,
+    GAP_LEAST = 64 << 10,
+    GAPS_MOST = 512,
+};
 
 #ifndef DT_RELR
 #define DT_RELR 36
@@ -26,22 +36,9 @@ static uint64_t round_up(uint64_t n)
     return round_down(n + EXTENT_ALIGN - 1);
 }
 
-/* A part of the file, from one offset to another. */
-struct part {
-    uint64_t from, to;
-};
-
 static bool parts_overlap(uint64_t from, uint64_t to, uint64_t offset, uint64_t size)
 {
     return size > 0 && offset < to && from < offset + size;
-}
-
-static int compare_parts(const void *a, const void *b)
-{
-    const struct part *x = a;
-    const struct part *y = b;
-
-    return x->from < y->from ? -1 : x->from > y->from;
 }
 
 /* --- what ld.so maps --- */
@@ -65,14 +62,11 @@ static uint64_t end_of_segments(const struct elf_file *file)
     return end;
 }
 
-/* The parts of the file that are mapped, in order and without small gaps. Returns their number; 0:
- * not known. */
-static size_t mapped_segments(const struct elf_file *file, struct part parts[ELF_SEGMENTS_MAX + 1])
+/* Adds the parts of the file that are mapped, in order and without small gaps. Returns false if a
+ * header is malformed. */
+static bool mapped_segments(const struct elf_file *file, struct parts *parts)
 {
-    size_t n = 1;
-    size_t merged = 0;
-
-    parts[0] = (struct part){0, EXTENT_ALIGN}; /* the headers */
+    parts_add(parts, 0, EXTENT_ALIGN); /* the headers */
     for (int i = 0; i < file->header.e_phnum; i++) {
         const Elf64_Phdr *h = &file->segments[i];
 
@@ -80,19 +74,12 @@ static size_t mapped_segments(const struct elf_file *file, struct part parts[ELF
             continue;
         }
         if (!is_in_file(file, h)) {
-            return 0;
+            return false;
         }
-        parts[n++] = (struct part){round_down(h->p_offset), round_up(h->p_offset + h->p_filesz)};
+        parts_add(parts, round_down(h->p_offset), round_up(h->p_offset + h->p_filesz));
     }
-    qsort(parts, n, sizeof *parts, compare_parts);
-    for (size_t i = 1; i < n; i++) {
-        if (parts[i].from < parts[merged].to + HOLE_LEAST) {
-            parts[merged].to = parts[i].to > parts[merged].to ? parts[i].to : parts[merged].to;
-        } else {
-            parts[++merged] = parts[i];
-        }
-    }
-    return merged + 1;
+    parts_merge(parts, HOLE_LEAST);
+    return true;
 }
 
 /* --- what is cold --- */
@@ -177,8 +164,8 @@ static bool is_shared(const struct elf_file *file, const Elf64_Shdr *section,
     return false;
 }
 
-/* The cold part of a section, if it has one. */
-static bool cold_part(const struct elf_file *file, const Elf64_Shdr *s, struct part *cold)
+/* Could the section be cold? *cold becomes its part. */
+static bool is_cold(const struct elf_file *file, const Elf64_Shdr *s, struct part *cold)
 {
     const uint64_t wanted = SHF_ALLOC;
     const uint64_t refused = SHF_EXECINSTR | SHF_TLS | SHF_COMPRESSED;
@@ -191,9 +178,30 @@ static bool cold_part(const struct elf_file *file, const Elf64_Shdr *s, struct p
     }
     *cold = (struct part){round_up(s->sh_offset), round_down(s->sh_offset + s->sh_size)};
     return segment != NULL && cold->from + COLD_LEAST / 2 <= cold->to &&
-           !is_shared(file, s, segment, cold) && !is_used_by_loader(file, cold) &&
-           ((s->sh_flags & SHF_WRITE) == 0 ||
-            !elf_file_relocates(file, s->sh_addr, s->sh_addr + s->sh_size));
+           !is_shared(file, s, segment, cold) && !is_used_by_loader(file, cold);
+}
+
+/* Adds the cold parts of a section: what relocations change in a writable one is copied. */
+static void cold_part(const struct elf_file *file, const Elf64_Shdr *s, struct parts *parts)
+{
+    const struct part addresses = {s->sh_addr, s->sh_addr + s->sh_size};
+    struct parts changed = {0};
+    struct part cold;
+
+    if (is_cold(file, s, &cold) &&
+        ((s->sh_flags & SHF_WRITE) == 0 || elf_file_relocated(file, &addresses, &changed))) {
+        for (size_t i = 0; i < changed.n; i++) {
+            struct part *c = &changed.list[i];
+
+            c->from = round_down(c->from - s->sh_addr + s->sh_offset);
+            c->to = round_up(c->to - s->sh_addr + s->sh_offset);
+        }
+        parts_add(&changed, cold.from - 1, cold.from); /* so that no small part is left there */
+        parts_add(&changed, cold.to, cold.to + 1);
+        parts_merge(&changed, COLD_LEAST / 2);
+        parts_add_without(parts, cold.from, cold.to, &changed);
+    }
+    free(changed.list);
 }
 
 static bool has_text_relocations(const struct elf_file *file)
@@ -206,72 +214,114 @@ static bool has_text_relocations(const struct elf_file *file)
     return (elf_file_dynamic(file, DT_FLAGS) & DF_TEXTREL) != 0;
 }
 
-/* The cold parts in order; *n is their number. The caller frees the result. */
-static struct part *cold_parts(struct elf_file *file, size_t *n)
+/* Adds the cold parts, in order. The sections have been read. */
+static void cold_parts(const struct elf_file *file, struct parts *parts)
 {
-    struct part *parts = NULL;
-
-    *n = 0;
-    if (elf_file_sections(file) && !has_text_relocations(file)) {
-        parts = calloc(file->n_sections, sizeof *parts);
+    for (size_t i = 0; i < file->n_sections; i++) {
+        cold_part(file, &file->sections[i], parts);
     }
-    for (size_t i = 0; parts != NULL && i < file->n_sections; i++) {
-        if (cold_part(file, &file->sections[i], &parts[*n])) {
-            ++*n;
-        }
-    }
-    if (*n > 1) {
-        qsort(parts, *n, sizeof *parts, compare_parts);
-    }
-    return parts;
+    parts_merge(parts, 0);
 }
 
 /* --- what is copied --- */
 
-static void mapped_add(struct mapped *out, uint64_t from, uint64_t to, uint64_t file_size)
+/* Adds those of `touched` that are in [from, to). */
+static void add_touched(struct parts *parts, const struct extents *touched, uint64_t from,
+                        uint64_t to)
 {
-    to = to < file_size ? to : file_size;
-    if (from < to) {
-        out->extents[out->n++] = (struct record_extent){from, to - from};
-        out->size += to - from;
+    for (uint32_t i = 0; i < touched->n; i++) {
+        uint64_t at = round_down(touched->list[i].offset);
+        uint64_t end = round_up(touched->list[i].offset + touched->list[i].length);
+
+        parts_add(parts, at > from ? at : from, end < to ? end : to);
     }
 }
 
-/* The mapped parts without the cold ones. */
-static void mapped_subtract(const struct elf_file *file, const struct part *mapped, size_t n_mapped,
-                            const struct part *cold, size_t n_cold, struct mapped *out)
+/* Adds what an earlier run has touched and what must be there. Returns false if that is not known. */
+static bool keep_touched(const struct elf_file *file, const struct extents *touched,
+                         struct parts *keep)
 {
-    size_t c = 0;
+    struct parts required = {0};
+    bool known = touched->n > 0 && required_parts(file, &required) && !required.failed;
 
-    out->size = 0;
-    for (size_t i = 0; i < n_mapped; i++) {
-        uint64_t at = mapped[i].from;
+    parts_add(&required, 0, 1);
+    for (int i = 0; known && i < file->header.e_phnum; i++) {
+        const Elf64_Phdr *h = &file->segments[i];
 
-        for (; c < n_cold && cold[c].to <= mapped[i].to; c++) {
-            mapped_add(out, at, cold[c].from, file->size);
-            at = cold[c].to;
+        if (h->p_type == PT_LOAD) {
+            add_touched(keep, touched, round_down(h->p_offset),
+                        round_up(h->p_offset + h->p_filesz));
         }
-        mapped_add(out, at, mapped[i].to, file->size);
     }
+    for (size_t i = 0; known && i < required.n; i++) {
+        parts_add(keep, round_down(required.list[i].from), round_up(required.list[i].to));
+    }
+    free(required.list);
+    /* each gap is a mapping of its own in each process */
+    for (uint64_t gap = GAP_LEAST; known; gap *= 2) {
+        parts_merge(keep, gap);
+        if (keep->n <= GAPS_MOST) {
+            break;
+        }
+    }
+    return known;
 }
 
-static void find_parts(struct elf_file *file, struct mapped *out)
+static void keep_mapped(const struct parts *mapped, const struct parts *cold, struct parts *keep)
 {
-    struct part mapped[ELF_SEGMENTS_MAX + 1];
-    size_t n_mapped = mapped_segments(file, mapped);
-    size_t n_cold = 0;
-    struct part *cold = n_mapped == 0 ? NULL : cold_parts(file, &n_cold);
-
-    if (n_mapped > 1 || n_cold > 0) {
-        out->extents = calloc(n_mapped + n_cold, sizeof *out->extents);
+    for (size_t i = 0; i < mapped->n; i++) {
+        parts_add_without(keep, mapped->list[i].from, mapped->list[i].to, cold);
     }
-    if (out->extents != NULL) {
-        mapped_subtract(file, mapped, n_mapped, cold, n_cold, out);
-    }
-    free(cold);
 }
 
-void mapped_parts(int fd, uint64_t size, struct mapped *out)
+/* Leaves *out as it is if it is not worth while, or memory is short. */
+static void mapped_emit(const struct elf_file *file, const struct parts *keep, struct mapped *out)
+{
+    struct record_extent *extents =
+        keep->failed || keep->n == 0 ? NULL : calloc(keep->n, sizeof *extents);
+    uint64_t size = 0;
+    uint32_t n = 0;
+
+    for (size_t i = 0; extents != NULL && i < keep->n; i++) {
+        uint64_t from = keep->list[i].from;
+        uint64_t to = keep->list[i].to < file->size ? keep->list[i].to : file->size;
+
+        if (from < to) {
+            extents[n++] = (struct record_extent){from, to - from};
+            size += to - from;
+        }
+    }
+    if (extents == NULL || n > EXTENTS_MAX || size + SAVED_LEAST > out->size) {
+        free(extents);
+        return;
+    }
+    *out = (struct mapped){extents, n, size};
+}
+
+static void find_parts(struct elf_file *file, const struct extents *touched, struct mapped *out)
+{
+    struct parts mapped = {0};
+    struct parts cold = {0};
+    struct parts keep = {0};
+
+    if (mapped_segments(file, &mapped) && !mapped.failed) {
+        bool sound = elf_file_sections(file) && !has_text_relocations(file);
+
+        if (!sound || !keep_touched(file, touched, &keep)) {
+            if (sound) {
+                cold_parts(file, &cold);
+            }
+            keep.n = 0;
+            keep_mapped(&mapped, &cold, &keep);
+        }
+        mapped_emit(file, &keep, out);
+    }
+    free(mapped.list);
+    free(cold.list);
+    free(keep.list);
+}
+
+void mapped_parts(int fd, uint64_t size, const struct extents *touched, struct mapped *out)
 {
     struct elf_file file;
     uint64_t end;
@@ -282,8 +332,8 @@ void mapped_parts(int fd, uint64_t size, struct mapped *out)
     }
     end = round_up(end);
     out->size = end > size ? size : end;
-    if (out->size >= LARGE_LIBRARY) {
-        find_parts(&file, out);
+    if (out->size >= (touched->n > 0 ? LEARNT_LIBRARY : LARGE_LIBRARY)) {
+        find_parts(&file, touched, out);
     }
     elf_file_close(&file);
 }

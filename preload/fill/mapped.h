@@ -10,8 +10,11 @@
  *
  * - holes: what lies between the segments, which nobody can map;
  * - cold sections: data in sections that no compiler makes for ordinary code (.nv_fatbin,
- *   .cask_resource, .lrodata), and that neither ld.so nor a relocation touches. dlopen/originals.h
- *   maps the original there.
+ *   .cask_resource, .lrodata), and that ld.so does not touch; what relocations change in them is
+ *   copied. dlopen/originals.h maps the original there.
+ *
+ * Where it is known which parts an earlier run has touched (learnt.h), just these are copied, and
+ * what ld.so uses before the original can be mapped (required.h).
  *
  * Where anything is unusual, more is copied. Thread rules: any thread.
  */
@@ -27,7 +30,8 @@ struct mapped {
 };
 
 /* Examines an open file of `size` bytes. All of it is to be copied if it is not a 64-bit ELF file
- * or its headers are malformed. The caller frees out->extents. */
-void mapped_parts(int fd, uint64_t size, struct mapped *out);
+ * or its headers are malformed. touched: what an earlier run has touched; no extents: not known. The
+ * caller frees out->extents. */
+void mapped_parts(int fd, uint64_t size, const struct extents *touched, struct mapped *out);
 
 #endif

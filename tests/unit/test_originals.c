@@ -17,6 +17,10 @@
 #include "faults.h"
 #include "fill/lookup.h"
 
+#ifndef LIBRARIES
+#define LIBRARIES "." /* rules.mk says where they are; this is for the linters */
+#endif
+
 static struct node_cache node;
 static char copy[MIRROR_PATH_MAX];
 static const struct record *content;

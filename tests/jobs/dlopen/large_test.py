@@ -59,7 +59,7 @@ def load(path, mode=0):
     return library
 
 def sums(library):
-    return library.large_sum(ctypes.c_size_t(1)), library.large_at_start(), library.large_at_resolve()
+    return library.large_sum(ctypes.c_size_t(1)), library.large_at_start(), library.large_at_resolve(), library.large_pointers()
 
 def segments(path):
     with open(path, "rb") as file:
@@ -227,9 +227,9 @@ uint64_t first_sum(void) { return result; }
 
 
 def random_sections(chance):
-    """Some large sections, some of them too small to be left out, some that are always copied."""
+    """One section that is left out, some of which some are too small for that, and some that are always copied."""
     names = chance.sample(NAMES, chance.randint(1, 3))
-    cold = [Section(name, chance.randint(3 * MB, 7 * MB)) for name in names]
+    cold = [Section(name, chance.randint((3 if number else 5) * MB, 7 * MB)) for number, name in enumerate(names)]
     writable = [Section(".ldata", chance.randint(3 * MB, 7 * MB), "aw")] if chance.random() < 0.7 else []
     return [*cold, *writable, Section(".rodata", chance.randint(1, 3 * MB)), Section(".text.large", chance.randint(1, 5 * MB), "ax")]
 
@@ -250,23 +250,22 @@ def build(folder, seed):
     os.symlink("libone.so", folder / "liblink.so")
 
 
-def run(before, settings):
-    with tempfile.TemporaryDirectory() as scratch:
-        out, libs = pathlib.Path(scratch, "out"), pathlib.Path(scratch, "libs")
-        build(libs, settings["seed"])
-        script = pathlib.Path(scratch, "app.py")
-        script.write_text(BEGIN + settings["text"])
-        report = f"{scratch}/report"
-        words = [f"OUT={out}", f"LIBS={libs}", f"LD_LIBRARY_PATH={libs}"]
-        if before:
-            words += [f"FASTIMPORT_PATH={libs}", "FASTIMPORT_PLAN=off", f"FASTIMPORT_REPORT={report}", "FASTIMPORT_FS=all", f"LD_PRELOAD={LIBRARY}"]
-        done = subprocess.run([MPIEXEC, "-n", "2", "env", *words, sys.executable, script], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=120)
-        assert done.returncode == 0, f"exit {done.returncode}\n{done.stderr[-3000:]}"
-        assert "fastimport" not in done.stderr, done.stderr[-2000:]
-        compared = [compare(dump, libs / dump.name[len("out.dump."):].rsplit(".", 1)[0]) for dump in sorted(out.parent.glob("out.dump.*"))]
-        texts = [pathlib.Path(f"{out}.{rank}").read_text().replace(scratch, "") for rank in range(2)]
-        return texts, compared, json.loads(pathlib.Path(report).read_text()) if before else None
+def job(scratch, text, preload=None, plan="off"):
+    """Runs the text as two ranks. Returns what each has said, how many pages of each dump were compared, and the report."""
+    out, libs, script, report = (pathlib.Path(scratch, name) for name in ("out", "libs", "app.py", "report"))
+    script.write_text(BEGIN + text)
+    for old in out.parent.glob("out.*"):
+        old.unlink()
+    words = [f"OUT={out}", f"LIBS={libs}", f"LD_LIBRARY_PATH={libs}"]
+    if preload:
+        words += [f"FASTIMPORT_PATH={libs}", f"FASTIMPORT_PLAN={plan}", f"FASTIMPORT_REPORT={report}", "FASTIMPORT_FS=all", f"LD_PRELOAD={preload}"]
+    done = subprocess.run([MPIEXEC, "-n", "2", "env", *words, sys.executable, script], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=120)
+    assert done.returncode == 0, f"exit {done.returncode}\n{done.stderr[-3000:]}"
+    assert "fastimport" not in done.stderr, done.stderr[-2000:]
+    compared = [compare(dump, libs / dump.name[len("out.dump."):].rsplit(".", 1)[0]) for dump in sorted(out.parent.glob("out.dump.*"))]
+    texts = [pathlib.Path(f"{out}.{rank}").read_text().replace(str(scratch), "") for rank in range(2)]
+    return texts, compared, json.loads(report.read_text()) if preload else None
 
 
 def loads(library):
@@ -290,7 +289,7 @@ def compare(dump, library):
         for number, (_, flags, offset, _, _, length, _, _) in enumerate(parts):
             first, last = offset & ~(PAGE - 1), min((offset + length + PAGE - 1) & ~(PAGE - 1), len(data))
             if flags & PF_W:
-                inside = [(o, s) for name, o, s in sections if name == ".ldata" and first <= o < last]
+                inside = [(o, s) for name, o, s in sections if name == ".ldata" and offset <= o < offset + length]
                 if not inside:
                     continue
                 first, last = (inside[0][0] + PAGE - 1) & ~(PAGE - 1), (inside[0][0] + inside[0][1]) & ~(PAGE - 1)
@@ -309,11 +308,93 @@ SEEDS = [int(word) for word in os.environ.get("LARGE_SEEDS", "1").split()]
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_program(name, seed):
-    settings = {"text": PROGRAMS[name], "seed": 10 * seed + zlib.crc32(name.encode()) % 1000}
-    plain, plain_compared, _ = run([], settings)
-    texts, compared, report = run([LIBRARY], settings)
+    results = []
+    for preload in (None, LIBRARY):
+        with tempfile.TemporaryDirectory() as scratch:
+            build(pathlib.Path(scratch, "libs"), 10 * seed + zlib.crc32(name.encode()) % 1000)
+            results.append(job(scratch, PROGRAMS[name], preload))
+    (plain, plain_compared, _), (texts, compared, report) = results
     assert all(plain) and texts == plain, f"plain {plain}, with fastimport {texts}"
     assert compared == plain_compared and (name != "load" or (len(compared) == 6 and min(compared) > 100)), f"pages {compared}, plain {plain_compared}"
     assert report["calls"]["dl"]["served"] >= 2, str(report["calls"]["dl"])
     left = {pathlib.Path(l["path"]).name: l["why"] for l in report["left_to_ld_so"]}
     assert not left or "between the ranks" in name, str(left)
+
+
+# --- what was learnt of an earlier start ---
+
+SOME = """
+library = load(LIBS + "/libtwo.so")
+say(library.large_pointers(), load(LIBS + "/libone.so").user_value())
+"""
+
+
+def learnt(plan):
+    """What the plan has learnt: (inode, size): number of parts of 64 KiB."""
+    lines = [line.split() for line in plan.read_text().splitlines() if line.startswith("touched ")]
+    return {(int(words[1]), int(words[2])): sum(int(part.split("+")[1], 16) for part in words[6:]) for words in lines}
+
+
+def key(library):
+    return library.stat().st_ino, library.stat().st_size
+
+
+@pytest.fixture
+def learning(scratch):
+    """A folder with libraries, and the plan of a start in which little of them was touched."""
+    build(scratch / "libs", 7)
+    for number, name in enumerate(("one", "two")):  # every 700th page is read at the start
+        make(scratch / f"libs/lib{name}.so", [Section(".nv_fatbin", 5 * MB), Section(".ldata", 4 * MB, "aw"), Section(".rodata", 20 * MB)], 70 + number,
+             page=[4096, 2 * MB][number], more="int user_value(void) { return 42; }", at_start=700)
+    plain = job(scratch, SOME)[0]
+    assert job(scratch, SOME, LIBRARY, scratch / "plan")[0] == plain
+    return scratch
+
+
+def test_a_warm_start_reads_what_was_touched(learning):
+    """Few bytes are read, and all others are right, too, when they are touched after all."""
+    plan, one, two = learning / "plan", learning / "libs/libone.so", learning / "libs/libtwo.so"
+    parts = learnt(plan)
+    assert 10 < parts[key(one)] < 250 and 10 < parts[key(two)] < 250, str(parts)
+    cold = job(learning, SOME, LIBRARY)[2]["node_cache_bytes"]
+    warm = job(learning, SOME, LIBRARY, plan)[2]["node_cache_bytes"]
+    assert warm < cold - 20 * MB, f"warm {warm}, cold {cold}"
+    keep = plan.read_text()
+    for text in (PROGRAMS["load"], PROGRAMS["children"], PROGRAMS["closed and opened again"]):
+        plan.write_text(keep)
+        plain = job(learning, text)
+        texts, compared, report = job(learning, text, LIBRARY, plan)
+        assert (texts, compared) == plain[:2], f"plain {plain}, with fastimport {texts} {compared}"
+        assert report["left_to_ld_so"] == [] and report["plan"]["entries"] > 0, str(report)
+
+
+def checksum(text):
+    """XXH3-64, of which Python has no module here."""
+    program = '#define XXH_INLINE_ALL\n#include <xxhash.h>\n#include <stdio.h>\n' \
+              'int main(void) { static char b[1 << 20]; size_t n = fread(b, 1, sizeof b, stdin); printf("%016lx", (unsigned long)XXH3_64bits(b, n)); }'
+    with tempfile.TemporaryDirectory() as scratch:
+        subprocess.run(["gcc", "-o", f"{scratch}/sum", "-x", "c", "-"], input=program, text=True, check=True)
+        return subprocess.run([f"{scratch}/sum"], input=text, text=True, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("parts", ["0+1", "0+fffff", " ".join(f"{2 * n:x}+1" for n in range(300)), "ffff+ff"])
+def test_a_wrong_list_costs_page_faults_only(learning, parts):
+    """What the plan says of the libraries is replaced; its checksum is made right."""
+    plan = learning / "plan"
+    lines = [" ".join([*line.split()[:6], parts]) if line.startswith("touched ") else line for line in plan.read_text().splitlines()[:-1]]
+    text = "".join(f"{line}\n" for line in lines)
+    plan.write_text(f"{text}end {checksum(text)}\n")
+    plain = job(learning, PROGRAMS["load"])
+    texts, compared, report = job(learning, PROGRAMS["load"], LIBRARY, plan)
+    assert (texts, compared) == plain[:2], f"plain {plain}, with fastimport {texts} {compared}"
+    assert report["left_to_ld_so"] == [] and report["plan"]["entries"] > 0, str(report)
+
+
+def test_an_edited_library_is_learnt_anew(learning):
+    one, plan = learning / "libs/libone.so", learning / "plan"
+    before = key(one)
+    make(one, [Section(".nv_fatbin", 12 * MB), Section(".rodata", 5 * MB)], 99, page=4096, more="int user_value(void) { return 43; }")
+    plain = job(learning, PROGRAMS["load"])
+    texts, compared, _ = job(learning, PROGRAMS["load"], LIBRARY, plan)
+    assert (texts, compared) == plain[:2], f"plain {plain}, with fastimport {texts} {compared}"
+    assert key(one) in learnt(plan) and before != key(one), str(learnt(plan))
