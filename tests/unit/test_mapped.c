@@ -13,6 +13,7 @@
 
 #include "base/protected_fd.h"
 #include "broadcast/stream.h"
+#include "cache/give_back.h"
 #include "cache/mirror.h"
 #include "faults.h"
 #include "fill/lookup.h"
@@ -409,6 +410,28 @@ static void each_version_has_its_copy(void **state)
     assert_true(extents_version(&parts, &st) != extents_version_of(r));
 }
 
+/* It is a file like others, but for its name. */
+static void a_partial_copy_is_given_back(void **state)
+{
+    struct library l = usual_library();
+    const char *path = scratch_path("lib.so");
+    struct give_back walk;
+    char name[MIRROR_PATH_MAX];
+
+    (void)state;
+    library_write(&l, "lib.so");
+    content(RECORD_MAPPED, "lib.so");
+    assert_partial(&from, path);
+    assert_true(mirror_copy_path(&from, path, extents_version_of(mirror_library(&from, path)), name,
+                                 sizeof name));
+    give_back_begin(&walk, &from, GIVE_BACK_HERE);
+    while (give_back_some(&walk, 10)) {
+    }
+    assert_null(mirror_library(&from, path));
+    assert_int_equal(access(name, F_OK), -1);
+    assert_int_equal(from.index.header->content_bytes, 0);
+}
+
 static void faults_make_it_unavailable(void **state)
 {
     static const enum fault_call calls[] = {FAULT_sys_pwrite_all, FAULT_sys_link,
@@ -440,6 +463,7 @@ int main(void)
         with_caches(a_partial_copy_travels),
         with_caches(other_readers_get_the_original),
         with_caches(each_version_has_its_copy),
+        with_caches(a_partial_copy_is_given_back),
         with_caches(faults_make_it_unavailable),
     };
 
