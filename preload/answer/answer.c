@@ -39,7 +39,7 @@ ssize_t answer_readlink(const struct record *r, char *buf, size_t size)
 
 bool answer_mirror(const struct node_cache *node, const struct record *r, char *name, size_t size)
 {
-    return mirror_path(node, r->path, name, size);
+    return mirror_copy_path(node, r->path, extents_version_of(r), name, size);
 }
 
 void answer_fstat(const struct node_cache *node, struct stat *st)

@@ -190,6 +190,11 @@ int sys_link(const char *from, const char *to)
     return (int)CALL5(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
+int sys_symlink(const char *target, const char *path)
+{
+    return (int)CALL3(SYS_symlinkat, target, AT_FDCWD, path);
+}
+
 int sys_chmod(const char *path, mode_t mode)
 {
     return (int)CALL3(SYS_fchmodat, AT_FDCWD, path, mode);
@@ -300,6 +305,23 @@ void *sys_mmap(size_t size, int prot, int flags, int fd, off_t offset)
 void sys_munmap(void *at, size_t size)
 {
     (void)CALL2(SYS_munmap, at, size);
+}
+
+int sys_move_pages(void *from, size_t size, void *to)
+{
+    long at = CALL5(SYS_mremap, from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+
+    return at < 0 && at >= -4095 ? (int)at : 0;
+}
+
+int sys_mprotect(void *at, size_t size, int prot)
+{
+    return (int)CALL3(SYS_mprotect, at, size, prot);
+}
+
+int sys_fadvise(int fd, off_t offset, off_t size, int advice)
+{
+    return (int)CALL4(SYS_fadvise64, fd, offset, size, advice);
 }
 
 int sys_futex_wait(const void *word, uint32_t expected, int64_t timeout_ns)

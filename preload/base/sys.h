@@ -57,6 +57,7 @@ int sys_unlinkat(int dirfd, const char *path, int flags);
 int sys_unlink(const char *path);
 int sys_rename(const char *from, const char *to);
 int sys_link(const char *from, const char *to);
+int sys_symlink(const char *target, const char *path);
 int sys_chmod(const char *path, mode_t mode);
 int sys_fchmod(int fd, mode_t mode);
 int sys_futimens(int fd, const struct timespec times[2]);
@@ -82,6 +83,10 @@ int sys_fstatfs(int fd, struct statfs *sf);
 ssize_t sys_fgetxattr(int fd, const char *name, void *value, size_t size);
 void *sys_mmap(size_t size, int prot, int flags, int fd, off_t offset); /* NULL on error */
 void sys_munmap(void *at, size_t size);
+/* Moves pages to another address, over what is mapped there: mremap(2) with MREMAP_FIXED. */
+int sys_move_pages(void *from, size_t size, void *to);
+int sys_mprotect(void *at, size_t size, int prot);
+int sys_fadvise(int fd, off_t offset, off_t size, int advice); /* posix_fadvise(2) */
 /* futex(2) on a word that processes may share: FUTEX_WAIT and FUTEX_WAKE. */
 int sys_futex_wait(const void *word, uint32_t expected, int64_t timeout_ns);
 void sys_futex_wake(const void *word, int how_many);

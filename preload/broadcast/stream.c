@@ -51,13 +51,14 @@ void stream_writer_end(struct stream_writer *w)
     free(w->replacement);
 }
 
-static bool stream_open_file(struct stream_writer *w, const char *path, uint64_t size)
+static bool stream_open_file(struct stream_writer *w, const struct record *r, uint64_t size)
 {
-    char name[FI_PATH_MAX + 512];
+    char name[MIRROR_PATH_MAX];
 
-    if (!mirror_path(w->node, path, name, sizeof name)) {
+    if (!mirror_copy_path(w->node, r->path, extents_version_of(r), name, sizeof name)) {
         return false;
     }
+    w->parts = extents_of(r);
     w->file = sys_open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
     w->file_size = size;
     w->file_sent = 0;
@@ -131,7 +132,7 @@ static bool next_record(struct stream_writer *w)
         if ((r->flags & RECORD_LOCAL) != 0) {
             continue;
         }
-        if (following > 0 && !stream_open_file(w, r->path, following)) {
+        if (following > 0 && !stream_open_file(w, r, following)) {
             r = stream_unavailable(w, r);
         }
         if (r != NULL) {
@@ -147,10 +148,13 @@ static bool next_record(struct stream_writer *w)
  * cannot be read, the stream ends. */
 static size_t file_bytes(struct stream_writer *w, char *bytes, size_t capacity)
 {
-    size_t n =
-        w->file_size - w->file_sent < capacity ? (size_t)(w->file_size - w->file_sent) : capacity;
+    uint64_t left = w->file_size - w->file_sent;
+    uint64_t run;
+    uint64_t offset = extents_locate(&w->parts, w->file_sent, &run);
+    size_t n = left < capacity ? (size_t)left : capacity;
 
-    if (sys_pread_all(w->file, bytes, n, (off_t)w->file_sent) != (ssize_t)n) {
+    n = run < n ? (size_t)run : n;
+    if (n == 0 || sys_pread_all(w->file, bytes, n, (off_t)offset) != (ssize_t)n) {
         w->broken = true;
         return 0;
     }
@@ -234,9 +238,10 @@ static void stream_publish(struct stream_reader *reader, int error)
 }
 
 /* Another name of a file that this node has not kept is not kept, either. */
-static int take_link(const struct stream_reader *reader, const char *first, const char *path)
+static int take_link(const struct stream_reader *reader, const struct record *r)
 {
-    int error = mirror_link(reader->node, first, path);
+    const struct record_content *c = record_payload(r);
+    int error = mirror_link(reader->node, c->first, r->path, extents_version_of(r));
 
     return error == -ENOENT ? -ENOBUFS : error;
 }
@@ -264,10 +269,11 @@ static void take_record(struct stream_reader *reader)
     if (!is_file) {
         stream_publish(reader, 0);
     } else if (c->same_as) {
-        stream_publish(reader, take_link(reader, c->first, r->path));
+        stream_publish(reader, take_link(reader, r));
     } else {
         reader->file_left = following;
         reader->file_error = mirror_begin(&reader->file, reader->node, following);
+        reader->file.parts = extents_of(r);
         if (following == 0) {
             finish_file(reader);
         }

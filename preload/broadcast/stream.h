@@ -25,7 +25,8 @@ struct stream_writer {
     int64_t waiting_since; /* ... have not been since this time, at least */
     const char *pending;   /* bytes of the current record that are still to be written */
     size_t pending_size;
-    int file; /* descriptor of the current record's file; -1: none */
+    int file;             /* descriptor of the current record's file; -1: none */
+    struct extents parts; /* which bytes of the file are sent; in the record */
     uint64_t file_size;
     uint64_t file_sent;
     /* a file could not be read: what follows in the stream would be wrong, so the service must

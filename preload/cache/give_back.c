@@ -91,7 +91,8 @@ static void give_back_count(struct node_cache *node, const struct stat *st)
 static bool give_back_name(const struct node_cache *node, const struct record *content,
                            char name[MIRROR_PATH_MAX])
 {
-    return mirror_path(node, content->path, name, MIRROR_PATH_MAX);
+    return mirror_copy_path(node, content->path, extents_version_of(content), name,
+                            MIRROR_PATH_MAX);
 }
 
 /* False: the file is in use, or there is none. */

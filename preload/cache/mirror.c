@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -37,6 +38,32 @@ bool mirror_path(const struct node_cache *node, const char *path, char *out, siz
     return true;
 }
 
+enum { SUFFIX_LENGTH = 18 }; /* ".~" and 16 hexadecimal digits */
+
+bool mirror_copy_path(const struct node_cache *node, const char *path, uint64_t version, char *out,
+                      size_t size)
+{
+    size_t n;
+
+    if (!mirror_path(node, path, out, size)) {
+        return false;
+    }
+    n = strlen(out);
+    return version == 0 || (n + SUFFIX_LENGTH < size &&
+                            snprintf(out + n, size - n, ".~%016" PRIx64, version) == SUFFIX_LENGTH);
+}
+
+/* The length of the name without the suffix of a partial copy. */
+static size_t length_without_suffix(const char *name)
+{
+    size_t n = strlen(name);
+
+    return n > SUFFIX_LENGTH && memcmp(name + n - SUFFIX_LENGTH, ".~", 2) == 0 &&
+                   strspn(name + n - 16, "0123456789abcdef") == 16
+               ? n - SUFFIX_LENGTH
+               : n;
+}
+
 bool mirror_path_to_original(const struct node_cache *node, char *path)
 {
     size_t n = node->directory_length;
@@ -46,7 +73,22 @@ bool mirror_path_to_original(const struct node_cache *node, char *path)
     }
     n += strlen("/files");
     memmove(path, path + n, strlen(path + n) + 1);
+    path[length_without_suffix(path)] = '\0';
     return true;
+}
+
+const struct record *mirror_library(const struct node_cache *node, const char *path)
+{
+    struct fi_path name;
+    struct fi_query q;
+    const struct record *r;
+
+    if (!path_normalise(&name, "/", path) || !path_fold(&name, path_any_directory, NULL)) {
+        return NULL;
+    }
+    q = query_make(RECORD_CONTENT, RECORD_MAPPED, name.text, name.length);
+    r = segment_find(&node->index, &q);
+    return r == NULL || r->error != 0 || (record_flags(r) & RECORD_UNAVAILABLE) != 0 ? NULL : r;
 }
 
 int mirror_begin(struct mirror_writer *w, struct node_cache *node, uint64_t size)
@@ -57,6 +99,7 @@ int mirror_begin(struct mirror_writer *w, struct node_cache *node, uint64_t size
     snprintf(w->temporary, sizeof w->temporary, "%s/tmp/%d.%u", node->directory, (int)sys_getpid(),
              atomic_fetch_add(&serial, 1));
     w->written = 0;
+    w->parts = (struct extents){0};
     w->fd = sys_open(w->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (w->fd < 0) {
         return w->fd;
@@ -70,13 +113,22 @@ int mirror_begin(struct mirror_writer *w, struct node_cache *node, uint64_t size
 
 int mirror_append(struct mirror_writer *w, const void *bytes, size_t size)
 {
-    int error = room_use(&w->room, w->fd, size);
+    int error = 0;
 
-    if (error == 0) {
-        error = sys_pwrite_all(w->fd, bytes, size, (off_t)w->written);
-    }
-    if (error == 0) {
-        w->written += size;
+    while (error == 0 && size > 0) {
+        uint64_t run;
+        uint64_t offset = extents_locate(&w->parts, w->written, &run);
+        size_t n = run < size ? (size_t)run : size;
+
+        error = n == 0 ? -EINVAL : room_use(&w->room, w->fd, n);
+        if (error == 0) {
+            error = sys_pwrite_all(w->fd, bytes, n, (off_t)offset);
+        }
+        if (error == 0) {
+            w->written += n;
+            bytes = (const char *)bytes + n;
+            size -= n;
+        }
     }
     return error;
 }
@@ -110,9 +162,10 @@ static int make_parents(char *path, size_t keep)
 
 /* Where to write the copy of a path. The path must be normal: another one could name the copy of a
  * different file. */
-static bool target_path(const struct node_cache *node, const char *path, char *out, size_t size)
+static bool target_path(const struct node_cache *node, const char *path, uint64_t version,
+                        char *out, size_t size)
 {
-    return path_is_normal(path, strlen(path)) && mirror_path(node, path, out, size);
+    return path_is_normal(path, strlen(path)) && mirror_copy_path(node, path, version, out, size);
 }
 
 static int mirror_place(struct node_cache *node, const char *from, char *to,
@@ -127,6 +180,17 @@ static int mirror_place(struct node_cache *node, const char *from, char *to,
         }
     }
     return error;
+}
+
+/* Under its own name a library of which there is a partial copy is a symlink to the original. A
+ * complete copy takes its place, or has it already. */
+static void link_to_original(const struct node_cache *node, const char *path, uint64_t version)
+{
+    char name[MIRROR_PATH_MAX];
+
+    if (version != 0 && target_path(node, path, 0, name, sizeof name)) {
+        sys_symlink(path, name);
+    }
 }
 
 static int mirror_describe(struct node_cache *node, uint64_t inode, const struct stat *original)
@@ -217,11 +281,12 @@ static int put_in_place(struct mirror_writer *w, struct node_cache *node, const 
                         const struct stat *original)
 {
     bool whole = w->written >= (uint64_t)original->st_size;
+    uint64_t version = extents_version(&w->parts, original);
     char target[MIRROR_PATH_MAX];
     struct stat st;
     int error = sys_fstat(w->fd, &st);
 
-    if (!target_path(node, path, target, sizeof target)) {
+    if (!target_path(node, path, version, target, sizeof target)) {
         return -ENAMETOOLONG;
     }
     if (whole && mirror_complete(w, node, target, original)) {
@@ -238,6 +303,7 @@ static int put_in_place(struct mirror_writer *w, struct node_cache *node, const 
     if (error == 0 && !whole) {
         sys_unlink(w->temporary);
     }
+    link_to_original(node, path, version);
     return error;
 }
 
@@ -269,16 +335,18 @@ int mirror_finish(struct mirror_writer *w, struct node_cache *node, const char *
     return 0;
 }
 
-int mirror_link(struct node_cache *node, const char *first, const char *path)
+int mirror_link(struct node_cache *node, const char *first, const char *path, uint64_t version)
 {
     char from[MIRROR_PATH_MAX];
     char to[MIRROR_PATH_MAX];
     int error;
 
-    if (!target_path(node, first, from, sizeof from) || !target_path(node, path, to, sizeof to)) {
+    if (!target_path(node, first, version, from, sizeof from) ||
+        !target_path(node, path, version, to, sizeof to)) {
         return -ENAMETOOLONG;
     }
     error = mirror_place(node, from, to, sys_link);
+    link_to_original(node, path, version);
     return error == -EEXIST ? 0 : error;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "cache/extents.h"
 
 uint64_t record_hash(enum record_kind kind, uint64_t argument, const char *path, size_t path_length)
 {
@@ -87,10 +88,28 @@ static bool text_valid(const struct record *r)
     return r->payload_size > 0 && ((const char *)record_payload(r))[r->payload_size - 1] == '\0';
 }
 
+static bool content_valid(const struct record *r)
+{
+    const struct record_content *c = record_payload(r);
+    size_t room = r->payload_size;
+    const char *end = room <= sizeof *c ? NULL : memchr(c->first, '\0', room - sizeof *c);
+    struct extents extents;
+
+    if (end == NULL || c->n_extents > EXTENTS_MAX ||
+        (c->n_extents > 0 &&
+         record_extents_offset((size_t)(end - c->first)) + c->n_extents * sizeof *extents.list !=
+             room)) {
+        return false;
+    }
+    extents = (struct extents){
+        (const void *)((const char *)c + record_extents_offset(strlen(c->first))), c->n_extents};
+    return extents_valid(&extents, (uint64_t)c->st.st_size) &&
+           (c->n_extents == 0 || c->same_as || c->size == extents_total(&extents));
+}
+
 static bool payload_valid(const struct record *r)
 {
     const struct record_stat *st = record_payload(r);
-    const struct record_content *content = record_payload(r);
 
     switch ((enum record_kind)r->kind) { /* kinds that are no answers: they always have a payload */
     case RECORD_MIRROR:
@@ -109,8 +128,7 @@ static bool payload_valid(const struct record *r)
     case RECORD_STAT:
         return r->payload_size >= sizeof *st && r->payload_size - sizeof *st >= st->target_length;
     case RECORD_CONTENT:
-        return r->payload_size > sizeof *content &&
-               memchr(content->first, '\0', r->payload_size - sizeof *content) != NULL;
+        return content_valid(r);
     case RECORD_STATX:
         return r->payload_size == sizeof(struct statx);
     case RECORD_REALPATH:

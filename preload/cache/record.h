@@ -27,7 +27,7 @@ enum record_kind {
     RECORD_REALPATH, /* realpath(3): the result */
     /* a regular file: struct record_content; its bytes are in the mirror. Argument 0: all of
      * them; RECORD_MAPPED: those that ld.so maps, up to the end of the last PT_LOAD (no debug
-     * sections) */
+     * sections), or the parts that the extents name (extents.h) */
     RECORD_CONTENT,
     RECORD_LIBRARY, /* dlopen: the library and what to load with it (library_record.h) */
     /* a process of this node has changed it: do not answer for it; argument: enum change_key
@@ -107,10 +107,11 @@ struct record_stat {
 };
 
 struct record_content {
-    struct stat st;  /* fstat of the original */
-    uint64_t size;   /* bytes in the mirror; the rest up to st_size is a hole */
-    uint8_t same_as; /* 1: a hard link of a file that was sent before, named `first` */
-    char first[];    /* normal path, NUL-terminated */
+    struct stat st;     /* fstat of the original */
+    uint64_t size;      /* bytes in the mirror; the rest up to st_size is a hole */
+    uint32_t n_extents; /* 0: they are the first bytes of the file; else extents.h says which */
+    uint8_t same_as;    /* 1: a hard link of a file that was sent before, named `first` */
+    char first[];       /* normal path, NUL-terminated and padded to 8; then the extents */
 };
 
 struct record_list_entry {
@@ -131,6 +132,12 @@ struct record_list {
 static inline uint32_t record_round8(size_t n)
 {
     return (uint32_t)((n + 7) & ~(size_t)7);
+}
+
+/* Where the extents lie in a struct record_content. */
+static inline size_t record_extents_offset(size_t first_length)
+{
+    return record_round8(offsetof(struct record_content, first) + first_length + 1);
 }
 
 static inline uint32_t record_size_for(size_t path_length, size_t payload_size)

@@ -79,8 +79,9 @@ static int cached_source_open(void *ctx, const char *path, struct fi_elf_bytes *
     if (r->error != 0) {
         return r->error;
     }
-    return mirror_path(library.fill->node, r->path, copy, sizeof copy) ? closure_dso_map(copy, out)
-                                                                       : ENAMETOOLONG;
+    return mirror_copy_path(library.fill->node, r->path, extents_version_of(r), copy, sizeof copy)
+               ? closure_dso_map(copy, out)
+               : ENAMETOOLONG;
 }
 
 /* stat of the original, which does not read the file. Returns 0 or an errno, as struct

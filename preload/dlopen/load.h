@@ -39,7 +39,8 @@ void *load_library(struct node_cache *node, const struct record *record, const c
 /* dlclose(3) of a handle. Also closes the stub that load_library() has kept open for it. */
 int load_close(void *handle, const struct library_calls *calls);
 
-/* The constructor of the helper library. Exported for ld.so only. */
+/* The constructor of the helper library, which ld.so finds by calling an IFUNC resolver. Exported
+ * for ld.so only. */
 void fastimport_libraries_mapped(void);
 
 #endif

@@ -17,8 +17,8 @@
 #include "base/sys.h"
 #include "cache/mirror.h"
 #include "fill/claim.h"
+#include "fill/copy.h"
 #include "fill/listing.h"
-#include "fill/mapped.h"
 
 static lookup_library_fn *look_up_library; /* set once, before threads ask */
 
@@ -233,38 +233,18 @@ static const struct record *look_list(const struct lookup *l)
 
 /* --- contents of files --- */
 
-enum { READ_CHUNK = 1 << 20, OTHER_NAME_SLICE_NS = 1000000, OTHER_NAME_WAIT_NS = 2000000000 };
-
-/* Copies `size` bytes of the file into the mirror. Fails with -EIO if the file has become shorter
- * meanwhile. */
-static int copy_bytes(int fd, struct mirror_writer *w, uint64_t size)
-{
-    size_t room = size < READ_CHUNK ? (size_t)size : READ_CHUNK;
-    void *buffer = room == 0 ? NULL : malloc(room);
-    int error = room != 0 && buffer == NULL ? -ENOMEM : 0;
-
-    while (error == 0 && w->written < size) {
-        uint64_t left = size - w->written;
-        ssize_t n = sys_pread_all(fd, buffer, left < room ? left : room, (off_t)w->written);
-
-        claim_progress();
-        if (n > 0) {
-            error = mirror_append(w, buffer, (size_t)n);
-        } else {
-            error = n == 0 ? -EIO : (int)n;
-        }
-    }
-    free(buffer);
-    return error;
-}
+enum { OTHER_NAME_SLICE_NS = 1000000, OTHER_NAME_WAIT_NS = 2000000000 };
 
 /* Publishes that the mirror has the bytes of this path: `size` of them, or as another name of
  * `first` if that is not NULL. */
 static const struct record *publish_content(const struct lookup *l, const struct stat *st,
-                                            uint64_t size, const char *first)
+                                            uint64_t size, const struct extents *parts,
+                                            const char *first)
 {
     size_t n = first == NULL ? 0 : strlen(first);
-    struct record *r = lookup_begin(l, sizeof(struct record_content) + n + 1);
+    size_t list = parts->n * sizeof *parts->list;
+    struct record *r = lookup_begin(l, list > 0 ? record_extents_offset(n) + list
+                                                : sizeof(struct record_content) + n + 1);
     struct record_content *c;
 
     if (r == NULL) {
@@ -274,7 +254,11 @@ static const struct record *publish_content(const struct lookup *l, const struct
     c->st = *st;
     c->size = size;
     c->same_as = first != NULL;
+    c->n_extents = parts->n;
     memcpy(c->first, first == NULL ? "" : first, n + 1);
+    if (list > 0) {
+        memcpy((char *)c + record_extents_offset(n), parts->list, list);
+    }
     return lookup_finish(l, r);
 }
 
@@ -294,40 +278,62 @@ static void remember_origin(const struct lookup *l, const struct stat *st)
 
 static const struct record *mirror_file(const struct lookup *l, int fd, const struct stat *st)
 {
-    uint64_t size = l->query->argument == RECORD_MAPPED ? mapped_size(fd, (uint64_t)st->st_size)
-                                                        : (uint64_t)st->st_size;
-    struct mirror_writer w;
-    int error = mirror_begin(&w, l->node, size);
+    struct mapped copied;
+    struct extents parts;
+    int error = copy_into_mirror(l->node, l->query, fd, st, &copied);
+    const struct record *r;
 
-    if (error == 0) {
-        error = copy_bytes(fd, &w, size);
-        if (error != 0) {
-            mirror_abandon(&w);
-        } else {
-            error = mirror_finish(&w, l->node, l->query->path, st);
-        }
-    }
     if (error != 0) {
         mirror_tell_no_room(l->node, l->query->path, error);
         return lookup_unavailable(l, -error);
     }
     count_add(&fi_count->files_read, 1);
-    count_add(&fi_count->bytes_read, size);
+    count_add(&fi_count->bytes_read, copied.size);
+    parts = (struct extents){copied.extents, copied.n};
+    r = publish_content(l, st, copied.size, &parts, NULL);
+    free(copied.extents);
     remember_origin(l, st);
-    return publish_content(l, st, size, NULL);
+    return r;
+}
+
+/* The record of the copy that the mirror has under this name; NULL if it has none. */
+static const struct record *known_copy(const struct lookup *l, uint64_t argument, const char *path)
+{
+    struct fi_query q = query_make(RECORD_CONTENT, argument, path, strlen(path));
+    const struct record *r = segment_find(&l->node->index, &q);
+
+    return r == NULL || r->error != 0 || (record_flags(r) & RECORD_UNAVAILABLE) != 0 ? NULL : r;
 }
 
 /* If the mirror already has the file under another name, this name becomes a hard link to it. */
 static const struct record *link_to_origin(const struct lookup *l, const struct stat *st,
                                            const struct fi_query *origin)
 {
-    const struct record *r = segment_find(&l->node->index, origin);
+    const struct record *found = segment_find(&l->node->index, origin);
+    const char *first = found == NULL ? NULL : record_payload(found);
+    const struct record *copy = first == NULL ? NULL : known_copy(l, l->query->argument, first);
+    struct extents parts = extents_of(copy);
+    uint64_t version = extents_version(&parts, st);
 
-    if (r == NULL || strcmp(record_payload(r), l->query->path) == 0 ||
-        mirror_link(l->node, record_payload(r), l->query->path) != 0) {
+    if (copy == NULL || strcmp(first, l->query->path) == 0 || version != extents_version_of(copy) ||
+        mirror_link(l->node, first, l->query->path, version) != 0) {
         return NULL;
     }
-    return publish_content(l, st, 0, record_payload(r));
+    return publish_content(l, st, 0, &parts, first);
+}
+
+/* Is there a partial copy of the file? Who opens the file gets the original then: the rest of it is
+ * large, and hardly anybody will want it. */
+static bool is_partial_library(const struct lookup *l, const uint64_t key[2])
+{
+    struct fi_query q =
+        query_make(RECORD_ORIGIN, RECORD_MAPPED, (const char *)key, 2 * sizeof *key);
+    const struct record *found =
+        l->query->argument == RECORD_MAPPED ? NULL : segment_find(&l->node->index, &q);
+    const struct record *copy =
+        found == NULL ? NULL : known_copy(l, RECORD_MAPPED, record_payload(found));
+
+    return extents_version_of(copy) != 0;
 }
 
 /* Claims the file itself, so that two of its names that are looked up at the same time are read
@@ -382,6 +388,9 @@ static const struct record *content_of(const struct lookup *l, int fd)
     }
     key[0] = st.st_dev;
     key[1] = st.st_ino;
+    if (is_partial_library(l, key)) {
+        return lookup_unavailable(l, 0);
+    }
     origin = origin_query(l, key);
     mine = claim_origin(&claim, l, &origin);
     r = link_to_origin(l, &st, &origin);

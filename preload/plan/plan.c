@@ -109,17 +109,11 @@ static void choose_file(struct plan *plan, const char *setting, uint64_t program
 
 /* --- entries --- */
 
-static void plan_clear(struct plan *plan)
-{
-    while (plan->n > 0) {
-        free(plan->entries[--plan->n].path);
-    }
-}
-
 void plan_close(struct plan *plan)
 {
     plan_clear(plan);
     free(plan->entries);
+    free(plan->touched);
     *plan = (struct plan){0};
 }
 

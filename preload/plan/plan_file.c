@@ -17,7 +17,8 @@
 #include "base/sys.h"
 #include "cache/query.h"
 
-static const char head[] = "fastimport plan 1";
+static const char head[] = "fastimport plan ";
+static const char versions[] = "12"; /* 1 has no lines of what was touched; 2 is written */
 
 /* --- lines --- */
 
@@ -80,6 +81,49 @@ static bool parse_entry(struct plan *plan, char *line)
     return query_is_sound(&q) && plan_add(plan, &e);
 }
 
+/* parts: room for EXTENTS_MAX. "touched <inode> <size> <seconds> <nanoseconds> <age> <first>+<number> ..." */
+static bool parse_touched(struct plan *plan, struct record_extent *parts, char *line)
+{
+    struct plan_touched t = {.parts = parts};
+    unsigned age;
+    int at = 0;
+
+    if (sscanf(line, "%" SCNu64 " %" SCNu64 " %" SCNd64 " %" SCNd64 " %u%n", &t.file.inode,
+               &t.file.size, &t.file.seconds, &t.file.nanoseconds, &age, &at) != 5 ||
+        age > PLAN_MAX_AGE) {
+        return false;
+    }
+    t.age = (uint16_t)age;
+    for (line += at; *line != '\0'; line += at) {
+        struct record_extent *e = &parts[t.n];
+        const struct record_extent *before = t.n == 0 ? NULL : e - 1;
+
+        if (t.n == EXTENTS_MAX ||
+            sscanf(line, " %" SCNx64 "+%" SCNx64 "%n", &e->offset, &e->length, &at) != 2 ||
+            e->length == 0 || e->length > UINT32_MAX || e->offset > UINT32_MAX ||
+            (before != NULL && e->offset <= before->offset + before->length)) {
+            return false;
+        }
+        t.n++;
+    }
+    return t.n > 0 && plan_add_touched(plan, &t);
+}
+
+static bool parse_line(struct plan *plan, char *line)
+{
+    static const char touched[] = "touched";
+    struct record_extent *parts;
+    bool right;
+
+    if (strncmp(line, touched, sizeof touched - 1) != 0) {
+        return parse_entry(plan, line);
+    }
+    parts = calloc(EXTENTS_MAX, sizeof *parts);
+    right = parts != NULL && parse_touched(plan, parts, line + sizeof touched - 1);
+    free(parts);
+    return right;
+}
+
 /* Checks the last line, "end <checksum of all before it>". Returns where it begins; NULL: it is
  * wrong. */
 static char *check_end(char *text, size_t size)
@@ -102,7 +146,9 @@ static const char *plan_file_parse(struct plan *plan, char *text, size_t size)
     char *line;
     char *save;
 
-    if (strncmp(text, head, sizeof head - 1) != 0) {
+    if (strncmp(text, head, sizeof head - 1) != 0 ||
+        strchr(versions, text[sizeof head - 1]) == NULL || text[sizeof head - 1] == '\0' ||
+        text[sizeof head] != '\n') {
         return "it is no plan, or one of another version";
     }
     if (end == NULL) {
@@ -118,7 +164,7 @@ static const char *plan_file_parse(struct plan *plan, char *text, size_t size)
         if (plan->n == PLAN_MAX_ENTRIES) {
             return "it has more than a million entries";
         }
-        if (!parse_entry(plan, line)) {
+        if (!parse_line(plan, line)) {
             return "it has a line that makes no sense";
         }
     }
@@ -189,6 +235,23 @@ const char *plan_file_read(struct plan *plan)
 
 /* --- writing --- */
 
+static void format_touched(const struct plan *plan, FILE *f)
+{
+    for (size_t i = 0; i < plan->n_touched; i++) {
+        const struct plan_touched *t = &plan->touched[i];
+
+        if (t->age >= PLAN_MAX_AGE || ftell(f) > PLAN_FILE_BYTES - EXTENTS_MAX * 64) {
+            continue;
+        }
+        fprintf(f, "touched %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 " %u", t->file.inode,
+                t->file.size, t->file.seconds, t->file.nanoseconds, t->age);
+        for (uint32_t k = 0; k < t->n; k++) {
+            fprintf(f, " %" PRIx64 "+%" PRIx64, t->parts[k].offset, t->parts[k].length);
+        }
+        fputc('\n', f);
+    }
+}
+
 static char *plan_file_format(const struct plan *plan, size_t *size)
 {
     char *text = NULL;
@@ -197,7 +260,7 @@ static char *plan_file_format(const struct plan *plan, size_t *size)
     if (f == NULL) {
         return NULL;
     }
-    fprintf(f, "%s\nkey %016" PRIx64 "\n", head, plan->key);
+    fprintf(f, "%s2\nkey %016" PRIx64 "\n", head, plan->key);
     for (size_t i = 0; i < plan->n; i++) {
         const struct plan_entry *e = &plan->entries[i];
 
@@ -207,6 +270,7 @@ static char *plan_file_format(const struct plan *plan, size_t *size)
             fputc('\n', f);
         }
     }
+    format_touched(plan, f);
     fflush(f);
     fprintf(f, "end %016" PRIx64 "\n", fi_hash(text, *size, 0));
     if (fclose(f) != 0) {

@@ -22,6 +22,7 @@
 #include "report/report.h"
 #include "service/announcements.h"
 #include "service/internal.h"
+#include "service/learn.h"
 #include "service/lookup_pool.h"
 #include "service/memory.h"
 #include "service/tell.h"
@@ -374,6 +375,7 @@ void root_serve(struct service *s)
         worked |= announcements_work(&root->announcements);
         end_bulk(root);
         memory_work(&root->memory, !root->bulk && is_at_rest(root));
+        learn_when_quiet(&s->plan, &s->node);
         s->in_flight = tree_in_flight(&root->tree);
         if (!worked && (all_nodes_leave(root) || exit_stats_timeout(root))) {
             break;
@@ -384,6 +386,7 @@ void root_serve(struct service *s)
         service_rest(s, worked);
     }
     lookup_pool_stop();
+    learn_at_end(&s->plan, &s->node);
     announcements_close(&root->announcements);
     send_end(root);
     s->has_pending_messages = tree_in_flight(&root->tree);

@@ -21,6 +21,7 @@
 #include "mpi/pmi_slot.h"
 #include "policy/roots.h"
 #include "service/internal.h"
+#include "service/learn.h"
 #include "service/tell.h"
 
 enum {
@@ -238,6 +239,7 @@ static void service_open_plan(struct service *s)
 
     if (s->hello.usable && s->hello.roots_size > 0) {
         plan_open(&s->plan, s->input.config, &identity);
+        learn_remember(&s->plan);
         s->hello.planned = (uint32_t)s->plan.n;
     }
 }

@@ -42,7 +42,7 @@ COMPONENTS = {
     "invalidate": {"answer", "base", "cache", "policy", "process"},
     "resolve": {"base", "cache", "fill", "invalidate", "policy", "process"},
     "dlopen": {"base", "cache", "elf/closure.h", "fill", "ldso", "policy", "resolve"},
-    "service": {"base", "broadcast", "cache", "dlopen", "fill", "mpi", "plan", "policy", "process", "report"},
+    "service": {"base", "broadcast", "cache", "dlopen", "fill", "ldso/touched.h", "mpi", "plan", "policy", "process", "report"},
     "intercept": {"answer", "base", "cache", "dlopen", "early/dlopen.h", "invalidate", "mpi/init.h", "mpi/redirect.h", "process", "resolve", "service"},
     "main": {"base", "cache", "early", "fill", "intercept/mpi.h", "mpi", "policy", "process", "resolve", "service"},
 }

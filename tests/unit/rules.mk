@@ -29,6 +29,11 @@ $(UNIT_LIBS)/callee.so: tests/unit/libs/callee.c
 	$(Q)$(CC) $(WARN) -shared -fPIC -Wl,-soname,callee.so -o $@ $<
 $(UNIT_LIBS)/caller-%.so: tests/unit/libs/caller.c $(UNIT_LIBS)/callee.so
 	$(Q)$(CC) $(WARN) -shared -fPIC -Wl,-z,relro,-z,$* -Wl,-rpath,'$$ORIGIN' -o $@ $< $(UNIT_LIBS)/callee.so
+$(UNIT_OBJ)/test_originals.o $(UNIT_OBJ)/test_touched.o: COMPONENT_CPPFLAGS = $(PRELOAD_CPPFLAGS) -DLIBRARIES='"$(abspath $(UNIT_LIBS))"'
+$(B)/tests/unit/originals $(B)/tests/unit/touched: | $(UNIT_LIBS)/large.so
+$(UNIT_LIBS)/large.so: bench/largelib/large_library.py
+	@mkdir -p $(@D)
+	$(Q)/usr/bin/python3 $< $@ --mb 60
 # The network is simulated.
 $(B)/tests/unit/tree: LDFLAGS += $(addprefix -Wl$(COMMA)--wrap=job_,post_handover post_receive done cancel)
 

@@ -9,6 +9,7 @@
 #include "answer/directory.h"
 #include "base/hash.h"
 #include "cache/library_record.h"
+#include "cache/partial.h"
 
 struct record *sample_make(enum record_kind kind, const char *path, size_t path_length,
                            size_t payload_size)
@@ -68,15 +69,18 @@ static struct record *sample_list(const char *path)
 static struct record *sample_content(const char *path)
 {
     static const char first[] = "/root/another/name";
-    struct record *r = sample_make(RECORD_CONTENT, path, strlen(path),
-                                   sizeof(struct record_content) + sizeof first);
+    static const struct record_extent extents[] = {{0, EXTENT_ALIGN}, {2 * EXTENT_ALIGN, 11}};
+    size_t at = record_extents_offset(sizeof first - 1);
+    struct record *r = sample_make(RECORD_CONTENT, path, strlen(path), at + sizeof extents);
     struct record_content *c = (void *)record_payload(r);
 
     c->st.st_mode = S_IFREG | 0644;
-    c->st.st_size = 11;
-    c->size = 11;
+    c->st.st_size = 2 * EXTENT_ALIGN + 11;
+    c->size = EXTENT_ALIGN + 11;
     c->same_as = 1;
     memcpy(c->first, first, sizeof first);
+    c->n_extents = 2;
+    memcpy((char *)c + at, extents, sizeof extents);
     return r;
 }
 
@@ -185,6 +189,7 @@ static uint64_t use_library(const struct record *r)
 uint64_t sample_use(const struct record *r)
 {
     const struct record_content *c = record_payload(r);
+    struct extents extents;
     uint64_t n = sum(r->path, r->path_length + 1u) + sum(record_payload(r), r->payload_size);
 
     if (r->kind == RECORD_MIRROR || r->kind == RECORD_ORIGIN || r->kind == RECORD_ROOTS ||
@@ -201,7 +206,9 @@ uint64_t sample_use(const struct record *r)
     case RECORD_LIST:
         return n + use_list(r);
     case RECORD_CONTENT:
-        return n + sum(&c->st, sizeof c->st) + c->size + (c->same_as ? strlen(c->first) : 0);
+        extents = extents_of(r);
+        return n + sum(&c->st, sizeof c->st) + c->size + (c->same_as ? strlen(c->first) : 0) +
+               extents_total(&extents);
     case RECORD_STATX:
         return n + sum(c, sizeof(struct statx));
     case RECORD_LIBRARY:

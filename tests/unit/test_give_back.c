@@ -69,7 +69,7 @@ static void keep(const char *path, uint64_t argument, const char *first)
     struct mirror_writer w;
 
     if (first != NULL) {
-        assert_int_equal(mirror_link(&node, first, path), 0);
+        assert_int_equal(mirror_link(&node, first, path, 0), 0);
         payload.c.same_as = 1;
         strcpy(payload.c.first, first);
     } else {

@@ -185,12 +185,12 @@ static void hard_links_are_one_file(void **state)
 
     (void)state;
     assert_int_equal(mirror_keep("/sw/x", "hello", &st), 0);
-    assert_int_equal(mirror_link(&node, "/sw/x", "/other/place/y"), 0);
-    assert_int_equal(mirror_link(&node, "/sw/x", "/other/place/y"), 0); /* again */
+    assert_int_equal(mirror_link(&node, "/sw/x", "/other/place/y", 0), 0);
+    assert_int_equal(mirror_link(&node, "/sw/x", "/other/place/y", 0), 0); /* again */
     assert_int_equal(stat(mirror_name_of("/sw/x"), &a), 0);
     assert_int_equal(stat(mirror_name_of("/other/place/y"), &b), 0);
     assert_int_equal(a.st_ino, b.st_ino);
-    assert_int_equal(mirror_link(&node, "/sw/none", "/other/z"), -ENOENT);
+    assert_int_equal(mirror_link(&node, "/sw/none", "/other/z", 0), -ENOENT);
 }
 
 static void names_may_be_too_long(void **state)
@@ -234,8 +234,8 @@ static void writes_under_normal_names_only(void **state)
     assert_int_equal(mirror_keep("/sw/env/first", "hello", &st), 0);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         assert_true(mirror_keep(names[i], "hello", &st) < 0);
-        assert_true(mirror_link(&node, "/sw/env/first", names[i]) < 0);
-        assert_true(mirror_link(&node, names[i], "/sw/env/second") < 0);
+        assert_true(mirror_link(&node, "/sw/env/first", names[i], 0) < 0);
+        assert_true(mirror_link(&node, names[i], "/sw/env/second", 0) < 0);
     }
     for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) { /* for reading, neither */
         assert_false(mirror_path(&node, outside[i], out, sizeof out));

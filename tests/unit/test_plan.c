@@ -49,7 +49,7 @@ static void write_plan(const char *name, const char *lines)
 {
     size_t room = strlen(lines) + 200;
     char *text = malloc(room);
-    int n = snprintf(text, room, "fastimport plan 1\nkey %016" PRIx64 "\n%s", key(), lines);
+    int n = snprintf(text, room, "fastimport plan 2\nkey %016" PRIx64 "\n%s", key(), lines);
 
     n += snprintf(text + n, room - (size_t)n, "end %016" PRIx64 "\n", fi_hash(text, (size_t)n, 0));
     scratch_write(name, text, (size_t)n, 0600);
@@ -366,6 +366,57 @@ static void the_default_directory_is_made(void **state)
     assert_false(scratch_has("home"));
 }
 
+/* What was touched of libraries comes back, the newest of each file. */
+static void remembers_what_was_touched(void **state)
+{
+    static struct record_extent parts[][2] = {{{0, 3}, {5, 1}}, {{7, 2}, {0x1234, 0xff}}};
+    struct plan_touched one = {.file = {11, 22, -33, 999999999}, .parts = parts[0], .n = 2};
+    struct plan_touched two = {.file = {11, 22, -33, 0}, .parts = parts[1], .n = 1, .age = 4};
+    struct plan plan;
+
+    (void)state;
+    plan_use("", "plan");
+    plan_open(&plan, &config, &identity);
+    assert_true(plan_add_touched(&plan, &one) && plan_add_touched(&plan, &two));
+    one.parts = parts[1];
+    assert_true(plan_add_touched(&plan, &one));
+    two.file.inode++;
+    two.age = PLAN_MAX_AGE; /* is not written any more */
+    assert_true(plan_add_touched(&plan, &two));
+    plan_save(&plan);
+    plan_close(&plan);
+    plan_open(&plan, &config, &identity);
+    assert_int_equal(plan.n_touched, 2);
+    assert_memory_equal(&plan.touched[0].file, &one.file, sizeof one.file);
+    assert_int_equal(plan.touched[0].n, 2);
+    assert_memory_equal(plan.touched[0].parts, parts[1], sizeof parts[1]);
+    assert_int_equal(plan.touched[1].n, 1);
+    assert_int_equal(plan.touched[1].age, 4);
+    plan_close(&plan);
+}
+
+static void refuses_lists_that_make_no_sense(void **state)
+{
+    static const char *const lines[] = {"touched 1 2 3 4 0 0+1 1+1\n",
+                                        "touched 1 2 3 4 0 5+1 3+1\n",
+                                        "touched 1 2 3 4 0 0+0\n",
+                                        "touched 1 2 3 4 0 0+1 x\n",
+                                        "touched 1 2 3 4 0 0\n",
+                                        "touched 1 2 3 4 9 0+1\n",
+                                        "touched 1 2 3 0+1\n",
+                                        "touched 1 2 3 4 0 0+fffffffffffffff\n",
+                                        "touched\n"};
+
+    (void)state;
+    plan_use("", "plan");
+    write_plan("plan", "touched 1 2 3 4 0 0+1 2+1\n1 0 0 0 /sw/env/a\n");
+    assert_int_equal(plan_open_plan(), 1);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        write_plan("plan", lines[i]);
+        is_refused("makes no sense");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +431,8 @@ int main(void)
         scratch_test(has_a_bound),
         scratch_test(a_damaged_one_is_replaced),
         scratch_test(the_default_directory_is_made),
+        scratch_test(remembers_what_was_touched),
+        scratch_test(refuses_lists_that_make_no_sense),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,6 +122,12 @@ static void impossible_contents_are_refused(void **state)
     REFUSED(RECORD_LIST, struct record_list, p->slots[0] = 1);
     REFUSED(RECORD_LIST, struct record_list, p->slots[0] = r->payload_size - 8);
     REFUSED(RECORD_LIST, struct record_list, p->slots[0] = UINT32_MAX - 7);
+    REFUSED(RECORD_CONTENT, struct record_content, p->n_extents = 1);
+    REFUSED(RECORD_CONTENT, struct record_content, p->n_extents = 3);
+    REFUSED(RECORD_CONTENT, struct record_content, p->n_extents = UINT32_MAX);
+    REFUSED(RECORD_CONTENT, struct record_content, (p->same_as = 0, p->size = 5));
+    REFUSED(RECORD_CONTENT, struct record_content, p->st.st_size = 5);
+    REFUSED(RECORD_CONTENT, struct record_content, memset(p->first, 'x', 40));
     REFUSED(RECORD_REALPATH, char, p[10] = 'x');
     REFUSED(RECORD_LIBRARY, char, p[r->payload_size - 1] = 'x');
     REFUSED(RECORD_ROOTS, char, p[10] = 'x');

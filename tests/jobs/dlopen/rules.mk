@@ -7,7 +7,7 @@ $(DLOPEN_OBJ)/subject.o: SAN := $(if $(COVERAGE),,$(SAN)) # its tests link it th
 
 DLOPEN_TESTS := $(patsubst tests/jobs/dlopen/%_test.py,test-dlopen-%,$(wildcard tests/jobs/dlopen/*_test.py))
 ifeq ($(SANITIZE),) # under ASan libraries are left to ld.so: a second namespace cannot hold its runtime
-PARALLEL_TESTS += test-dlopen-ldso test-dlopen-ctypes
+PARALLEL_TESTS += test-dlopen-ldso test-dlopen-ctypes test-dlopen-large
 TESTS += $(filter-out $(PARALLEL_TESTS),$(DLOPEN_TESTS))
 endif
 .PHONY: test-dlopen $(DLOPEN_TESTS)
