@@ -5,7 +5,7 @@ PMB_SRC := $(wildcard bcast-tool/base/*.c bcast-tool/archive/*.c bcast-tool/mani
              bcast-tool/relocate/*.c bcast-tool/tree/*.c bcast-tool/pack/*.c bcast-tool/nodes/*.c \
              bcast-tool/stage/*.c bcast-tool/cli/*.c)
 # What the tool has in common with the library.
-PMB_SHARED := base/boot_id base/dirtree base/sys process/rank_variables
+PMB_SHARED := base/boot_id base/dirtree base/sys base/version process/rank_variables
 PMB_OBJ := $(PMB_SRC:%.c=$(B)/obj/%.o) $(PMB_SHARED:%=$(B)/obj/preload/%.o)
 PMB_MPI_CFLAGS := $(shell $(MPICC) -compile_info 2>/dev/null | grep -o -- '-I[^ ]*' | sort -u)
 PMB_LIBS := -larchive -lz -lzstd -lxxhash -ljansson -lpthread

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/version.h"
+
 #define BIT(c)    (1u << (c))
 #define STAGE     BIT(COMMAND_STAGE)
 #define PACK      BIT(COMMAND_PACK)
@@ -219,7 +221,7 @@ static enum options_outcome options_take(struct settings *s, int argc, char **ar
         const struct row *r = options_row(code);
         if (code == HELP || code == 'h' || code == VERSION) {
             if (speak && code == VERSION) {
-                puts("python-mpi-bcast (fastimport)");
+                printf("python-mpi-bcast %s (fastimport)\n", version_number());
             } else if (speak) {
                 options_print_help();
             }
