@@ -443,6 +443,9 @@ void mpi_version(char *out, size_t size)
 
     mpi.Get_library_version(version, &length);
     version[strcspn(version, "\n")] = '\0';
+    for (char *tab = version; (tab = strchr(tab, '\t')) != NULL;) {
+        *tab = ' ';
+    }
     strncpy(out, version, size - 1);
     out[size - 1] = '\0';
 }

@@ -4,8 +4,8 @@
  * people or as JSON.
  *
  * The root's service thread writes it, with the counters of all ranks whose nodes sent exit
- * statistics. Where nothing is served, the rank that tells the user so writes it. README.md lists
- * the JSON's fields. The JSON is valid UTF-8: in a name that is not, each byte XX that is not part
+ * statistics. Where nothing is served, the rank that tells the user so writes it. FORMAT.md lists
+ * the JSON's fields, schema.json describes them for programs. The JSON is valid UTF-8: in a name that is not, each byte XX that is not part
  * of a sequence is written as \udcXX, which Python's os.fsencode() turns into that byte again. The
  * file is written whole or not at all (base/file.h).
  *
@@ -29,12 +29,14 @@ struct report_plan {
 };
 
 struct report_facts {
-    const char *why; /* why nothing was served; NULL: something was */
+    const char *why;    /* why nothing was served; NULL: something was */
+    const char *job_id; /* the batch system's (process/job_id.h); "": none */
     int ranks, nodes, root;
     const char *mpi_library;
     const char *roots;    /* the table of roots (policy.h) */
     uint64_t cache_bytes; /* in the root's node cache */
     uint64_t index_bytes;
+    double startup_seconds; /* until nothing new was asked for; 0: not known */
     struct report_plan plan;
     const struct report_libraries *unserved; /* left to ld.so */
 };

@@ -19,6 +19,7 @@
 #include "dlopen/closure.h"
 #include "fill/prefetch.h"
 #include "mpi/bind.h"
+#include "process/job_id.h"
 #include "report/report.h"
 #include "service/announcements.h"
 #include "service/internal.h"
@@ -35,6 +36,9 @@ enum {
 
 /* A leader hears from the root at least so often. */
 static const int64_t heartbeat_ns = 500000000;
+
+/* The start of the program is over when nothing new was asked for so long. */
+static const int64_t quiet_ns = 2000000000;
 
 struct root {
     struct service *service;
@@ -54,6 +58,13 @@ struct root {
     int64_t bulk_began;
     int64_t bulk_ns;
     uint64_t bulk_bytes;
+
+    struct {
+        int64_t began;
+        int64_t last_new; /* when the index last got something new */
+        uint64_t size;    /* of the index then */
+        bool is_over;     /* nothing new has come for quiet_ns */
+    } startup;
 
     /* exit statistics of the nodes */
     char *exit_stats; /* receive buffer, of so many bytes: */
@@ -348,6 +359,7 @@ static bool root_prepare(struct root *r, struct service *s)
     lookup_pool_start(&s->fill, s->plan.n > 0 ? PLAN_HELPERS : HELPERS);
     prefetch_start(&s->fill, &s->policy, give_to_helper);
     begin_bulk(r);
+    r->startup.began = r->startup.last_new = sys_now_ns();
     return true;
 }
 
@@ -355,6 +367,21 @@ static bool root_prepare(struct root *r, struct service *s)
 static bool is_at_rest(const struct root *r)
 {
     return lookup_pool_idle() && (r->service->job.n_nodes == 1 || stream_is_drained(&r->writer));
+}
+
+static void note_startup(struct root *r)
+{
+    uint64_t size = atomic_load(&r->service->node.index.header->tail);
+    int64_t now = sys_now_ns();
+
+    if (r->startup.is_over) {
+        return;
+    }
+    if (size != r->startup.size) {
+        r->startup.size = size;
+        r->startup.last_new = now;
+    }
+    r->startup.is_over = now - r->startup.last_new > quiet_ns;
 }
 
 void root_serve(struct service *s)
@@ -374,6 +401,7 @@ void root_serve(struct service *s)
         worked |= announcements_work(&root->announcements);
         end_bulk(root);
         memory_work(&root->memory, !root->bulk && is_at_rest(root));
+        note_startup(root);
         s->in_flight = tree_in_flight(&root->tree);
         if (!worked && (all_nodes_leave(root) || exit_stats_timeout(root))) {
             break;
@@ -427,7 +455,9 @@ static void write_report(struct root *r)
     struct service *s = r->service;
     const struct segment_header *h = s->node.index.header;
     char library[256];
+    char job[128];
     struct report_facts facts = {
+        .job_id = job,
         .ranks = s->job.size,
         .nodes = s->job.n_nodes,
         .root = s->job.root,
@@ -435,12 +465,15 @@ static void write_report(struct root *r)
         .roots = s->hello.roots,
         .cache_bytes = h->content_peak,
         .index_bytes = h->reserved,
+        .startup_seconds =
+            (double)(r->startup.last_new - r->startup.began + (int64_t)fi_count->init_ns) / 1e9,
         .plan = {s->plan.file, s->plan.loaded, s->plan.used, s->plan.missed,
                  (double)r->bulk_ns / 1e9, r->bulk_bytes},
         .unserved = &r->unserved,
     };
 
     mpi_version(library, sizeof library);
+    job_id_read(job, sizeof job);
     report_write(s->input.config->report, &facts, r->counters, r->n_counters);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/version.h"
 #include "mpi/bind.h"
 #include "service/internal.h"
 #include "service/tell.h"
@@ -53,7 +54,7 @@ void tell_active(struct service *s)
     if (s->plan.file[0] != '\0') {
         snprintf(plan, sizeof plan, "a plan of %zu entries", s->plan.n);
     }
-    fi_log(LOG_INFO, "active: %d rank%s on %d node%s, %s, %s, serving %s", s->job.size,
-           s->job.size == 1 ? "" : "s", s->job.n_nodes, s->job.n_nodes == 1 ? "" : "s", library,
-           plan, roots);
+    fi_log(LOG_INFO, "active: version %s, %d rank%s on %d node%s, %s, %s, serving %s",
+           version_number(), s->job.size, s->job.size == 1 ? "" : "s", s->job.n_nodes,
+           s->job.n_nodes == 1 ? "" : "s", library, plan, roots);
 }

@@ -32,7 +32,7 @@ COMPONENTS = {
     "process": {"base"},
     "policy": {"base", "process"},
     "cache": {"base", "policy"},
-    "report": {"base", "cache"},
+    "report": {"base", "cache", "process/job_id.h"},
     "early": {"base", "elf/closure.h", "ldso", "policy"},
     "mpi": {"base", "ldso"},
     "fill": {"base", "cache", "policy"},
