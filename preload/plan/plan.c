@@ -65,18 +65,34 @@ static uint64_t identify_program(const struct plan_identity *id, uint64_t key)
     return hash_variable("PYTHONSTARTUP", key);
 }
 
-/* $XDG_CACHE_HOME/fastimport/<key>.plan, by the XDG base directory specification. XDG_CACHE_HOME is
- * made if it does not exist, as a job may have one of its own. HOME is not made. */
-static void default_file(struct plan *plan, uint64_t program)
+static bool is_absolute(const char *path)
+{
+    return path != NULL && path[0] == '/';
+}
+
+bool plan_directory(char *out, size_t size)
 {
     const char *cache = getenv("XDG_CACHE_HOME");
     const char *home = getenv("HOME");
+
+    if (is_absolute(cache)) {
+        snprintf(out, size, "%s/fastimport", cache);
+    } else if (is_absolute(home)) {
+        snprintf(out, size, "%s/.cache/fastimport", home);
+    }
+    return is_absolute(cache) || is_absolute(home);
+}
+
+/* <directory>/<key>.plan. XDG_CACHE_HOME is made if it does not exist, as a job may have one of its
+ * own. HOME is not made. */
+static void default_file(struct plan *plan, uint64_t program)
+{
+    const char *home = getenv("HOME");
     char directory[FI_PATH_MAX];
 
-    if (cache != NULL && cache[0] == '/') {
-        snprintf(directory, sizeof directory, "%s/fastimport", cache);
+    if (is_absolute(getenv("XDG_CACHE_HOME")) && plan_directory(directory, sizeof directory)) {
         file_make_directory(directory, 0700);
-    } else if (home != NULL && home[0] == '/') {
+    } else if (is_absolute(home)) {
         snprintf(directory, sizeof directory, "%s/.cache", home);
         sys_mkdir(directory, 0700);
         snprintf(directory, sizeof directory, "%s/.cache/fastimport", home);

@@ -111,9 +111,11 @@ static const char *plan_file_parse(struct plan *plan, char *text, size_t size)
     *end = '\0';
     (void)strtok_r(text, "\n", &save); /* the head */
     line = strtok_r(NULL, "\n", &save);
-    if (line == NULL || sscanf(line, "key %" SCNx64, &key) != 1 || key != plan->key) {
+    if (line == NULL || sscanf(line, "key %" SCNx64, &key) != 1 ||
+        (plan->key != 0 && key != plan->key)) {
         return "it was made for another environment";
     }
+    plan->key = key;
     while ((line = strtok_r(NULL, "\n", &save)) != NULL) {
         if (plan->n == PLAN_MAX_ENTRIES) {
             return "it has more than a million entries";

@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 #include "cache/counters.h"
-#include "report/report.h"
+#include "report/facts.h"
 
 /* A figure with fastimport, and what it would have been without. */
 struct answers_against {

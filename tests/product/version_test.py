@@ -49,7 +49,7 @@ def test_without_a_repository_it_comes_from_the_file(repository):
     assert version_of(inner) == "3.1.4"
 
 
-@pytest.mark.parametrize("file", ["libfastimport.so", "python-mpi-bcast"])
+@pytest.mark.parametrize("file", ["libfastimport.so", "python-mpi-bcast", "fastimport"])
 def test_it_stands_in_every_program(file):
     expected = (BUILD / "version").read_text().strip()
     assert f"fastimport version: {expected}\0".encode() in (BUILD / file).read_bytes()
