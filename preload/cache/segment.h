@@ -27,7 +27,7 @@
 #include "cache/record.h"
 
 enum {
-    SEGMENT_VERSION = 8,
+    SEGMENT_VERSION = 9,
     SEGMENT_BUCKETS = 1 << 16,
     SEGMENT_CLAIMS = 4096,
     SEGMENT_RING = 128, /* requests that wait for the leader */

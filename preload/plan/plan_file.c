@@ -17,7 +17,7 @@
 #include "base/sys.h"
 #include "cache/query.h"
 
-static const char head[] = "fastimport plan 1";
+static const char head[] = "fastimport plan 2";
 
 /* --- lines --- */
 

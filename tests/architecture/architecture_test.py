@@ -155,6 +155,18 @@ def test_only_mpi_includes_mpi_h():
 
 
 @no_violations
+def test_the_library_is_built_with_libelf_alone():
+    """What is installed with a C compiler and libelf must build. The command may use one library more."""
+    others = {"archive.h", "cmocka.h", "jansson.h", "json-c/json.h", "xxhash.h", "zlib.h", "zstd.h"}
+    for path in tracked("preload/*.c", "preload/*.h"):
+        for name in re.findall(r"^#include <([^>]+)>", text_of(path), re.M):
+            if name in others and (component_of(path), name) != ("command", "jansson.h"):
+                yield f"{path} includes {name}"
+            if name.startswith(("libelf", "gelf", "elfutils/")) and component_of(path) != "elf":
+                yield f"{path} includes {name}"
+
+
+@no_violations
 def test_only_wrappers_name_the_interposed_functions():
     names = set(symbols_def())
     objects = list((BUILD / "obj/preload").rglob("*.o"))

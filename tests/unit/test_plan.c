@@ -49,7 +49,7 @@ static void write_plan(const char *name, const char *lines)
 {
     size_t room = strlen(lines) + 200;
     char *text = malloc(room);
-    int n = snprintf(text, room, "fastimport plan 1\nkey %016" PRIx64 "\n%s", key(), lines);
+    int n = snprintf(text, room, "fastimport plan 2\nkey %016" PRIx64 "\n%s", key(), lines);
 
     n += snprintf(text + n, room - (size_t)n, "end %016" PRIx64 "\n", fi_hash(text, (size_t)n, 0));
     scratch_write(name, text, (size_t)n, 0600);
@@ -304,7 +304,7 @@ static void has_a_bound(void **state)
     char *lines = malloc(n * (sizeof line - 1) + 1);
 
     (void)state;
-    scratch_text("plan", "fastimport plan 1\n");
+    scratch_text("plan", "fastimport plan 2\n");
     assert_int_equal(truncate(scratch_path("plan"), PLAN_FILE_BYTES + 1L), 0);
     plan_use("", "plan");
     is_refused("larger than 64 MiB");
