@@ -114,10 +114,10 @@ static bool stage_describe(struct run *r)
 static void stage_choose_travel(struct run *r)
 {
     int fewest = r->nodes->cores;
-    MPI_Request request;
-    MPI_Iallreduce(&r->nodes->cores, &fewest, 1, MPI_INT, MPI_MIN, r->nodes->leaders, &request);
+    MPI_Request request = MPI_REQUEST_NULL;
+    mpi_call.Iallreduce(&r->nodes->cores, &fewest, 1, MPI_INT, MPI_MIN, r->nodes->leaders,
+                        &request);
     nodes_wait(&request);
-    MPI_Wait(&request, MPI_STATUS_IGNORE);
     bool stored = r->o->travel == TRAVEL_STORED || (r->o->travel == TRAVEL_AUTO && fewest >= 4);
     for (int i = 0; i < r->request.n; i++) {
         r->request.archive[i].stored = stored && r->request.archive[i].framing != FRAMING_NONE;
@@ -271,7 +271,7 @@ static void stage_spawn_thread(pthread_t *t, void *(*main)(void *), void *arg)
     pthread_sigmask(SIG_SETMASK, &all, &old);
     if (pthread_create(t, NULL, main, arg) != 0) {
         fputs("python-mpi-bcast: cannot start a thread\n", stderr);
-        MPI_Abort(MPI_COMM_WORLD, 1);
+        mpi_call.Abort(MPI_COMM_WORLD, 1);
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }

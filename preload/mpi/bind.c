@@ -21,6 +21,7 @@ struct mpi_constants mpi_is;
 
 static struct {
     _Atomic bool done;
+    void *library;           /* dlopen's handle */
     const char *begin, *end; /* where the library is mapped */
 } bound;
 
@@ -279,6 +280,8 @@ static bool find_objects(void *library, struct mpi_constants *is)
                    {"ompi_mpi_byte", &is->byte},
                    {"ompi_mpi_int", &is->integer},
                    {"ompi_mpi_op_max", &is->max},
+                   {"ompi_mpi_op_sum", &is->sum},
+                   {"ompi_mpi_op_min", &is->min},
                    {"ompi_mpi_errors_return", &is->errors_return}};
 
     for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
@@ -292,6 +295,7 @@ static bool find_objects(void *library, struct mpi_constants *is)
     is->abi = "Open MPI";
     is->any_source = -1;
     is->thread_multiple = 3;
+    is->thread_funneled = 1;
     is->comm_type_shared = 0;
     return true;
 }
@@ -300,9 +304,11 @@ static void find_constants(void *library)
 {
     static const struct mpi_constants mpich = {"MPICH",    0x44000000, 0x04000000, 0x1c000000,
                                                0x2c000000, 0x4c00010d, 0x4c000405, 0x58000001,
-                                               0x54000001, -2,         3,          1};
-    static const struct mpi_constants standard = {"MPI-5", 0x101, 0x100, 0x130, 0x180, 0x247,
-                                                  0x209,   0x23,  0x143, -1,    4096,  221};
+                                               0x54000001, -2,         3,          1,
+                                               0x58000003, 0x58000002, 1};
+    static const struct mpi_constants standard = {"MPI-5", 0x101, 0x100, 0x130, 0x180,
+                                                  0x247,   0x209, 0x23,  0x143, -1,
+                                                  4096,    221,   0x21,  0x22,  1024};
 
     if (!is_open_mpi(library) || !find_objects(library, &mpi_is)) {
         mpi_is = has_standard_abi(library) ? standard : mpich;
@@ -395,6 +401,7 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
         return false;
     }
     dl_iterate_phdr(bind_find_span, dlsym(library, "MPI_Init"));
+    bound.library = library;
     atomic_store(&bound.done, true);
     return true;
 }
@@ -402,6 +409,11 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
 bool mpi_is_bound(void)
 {
     return atomic_load(&bound.done);
+}
+
+void *mpi_function(const char *name)
+{
+    return dlsym(bound.library, name);
 }
 
 bool mpi_owns(const void *function)

@@ -51,6 +51,10 @@ void mpi_prefer(const void *function);
 /* Has mpi_bind() succeeded? */
 bool mpi_is_bound(void);
 
+/* After mpi_bind(): a function of the bound library, for a program that needs others than those of
+ * struct mpi_functions (python-mpi-bcast); NULL: it has none of this name. */
+void *mpi_function(const char *name);
+
 /* Is this function in the bound library? If not, it is a profiling library's, or another MPI's. */
 bool mpi_owns(const void *function);
 

@@ -195,3 +195,56 @@ def test_wrong_use(tool, words):
 
 def test_help(tool):
     assert b"Usage" in tool.run("--help").stdout
+
+# --- help, wrong usage, MPI ---
+
+COMMANDS = ["pack", "stage", "activate", "run", "verify", "list", "clean"]
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)])
+def test_each_command_has_a_help_of_80_columns(tool, words):
+    text = tool.run(*words, "--help").stdout.decode()
+    assert text.startswith(" ".join(["Usage: python-mpi-bcast", *words]) + " ") and max(map(len, text.splitlines())) <= 80
+    assert not [line for line in text.splitlines() if line.endswith(" ")]
+    assert ("--with-python" in text) == (words == ["pack"]) and ("--max-bytes" in text) == (words == ["stage"])
+
+
+@pytest.mark.parametrize("words, told", [
+    (["stage", "--max-bytes", "lots", "a", "--to", "d"], "--max-bytes=lots is not a size such as 512M or 20G"),
+    (["stage", "--max-bytes=-1", "a", "--to", "d"], "--max-bytes=-1 is not a size"),
+    (["stage", "--allow-failed=some", "a", "--to", "d"], "--allow-failed=some is not a number"),
+    (["pack", "--to=x"], "--to does not belong to this command"),
+    (["bogus"], "bogus is not a command"),
+])
+def test_wrong_usage_is_named(tool, words, told):
+    done = tool.run(*words, status=2)
+    assert told in done.stderr.decode() and done.stderr.count(b"\n") == 1 and not done.stdout, done
+
+
+def test_no_mpi_library_is_needed_without_a_launcher(tool):
+    """None is opened, and none is looked for."""
+    needed = subprocess.run(["readelf", "-d", tool.program], capture_output=True, text=True, check=True).stdout
+    assert "libmpi" not in needed, needed
+    top, place = tool.fresh("alone"), tool.fresh("alone-copy")
+    write(f"{top}/bin/tool", b"x", 0o755)
+    nowhere = {**os.environ, "FASTIMPORT_MPI": "/nosuch/libmpi.so", "LC_ALL": "C"}
+    for words in (["pack", "-q", top, "-o", f"{tool.work}/alone.tar"], ["stage", f"{tool.work}/alone.tar", "--to", place], ["verify", place],
+                  ["list", tool.work], ["activate", place], ["clean", place]):
+        tool.run(*words, env=nowhere)
+    assert not os.path.exists(place)
+
+
+def test_under_a_launcher_a_library_that_is_not_there_is_named(tool):
+    done = tool.run("verify", tool.work, status=1, env={**os.environ, "PMI_RANK": "0", "PMI_SIZE": "2", "FASTIMPORT_MPI": "/nosuch/libmpi.so"})
+    assert re.fullmatch(rb"python-mpi-bcast: a launcher has started this job, but cannot load .*/nosuch/libmpi.so.*\n", done.stderr), done
+    assert tool.run("verify", tool.work, status=1, env={**os.environ, "PMI_RANK": "1", "PMI_SIZE": "2", "FASTIMPORT_MPI": "/nosuch/x"}).stderr == b""
+
+
+@pytest.mark.needs("mpiexec.mpich", "mpiexec.openmpi")
+def test_the_launcher_of_another_mpi_is_noticed(tool):
+    """Else each rank would stage into the same directory."""
+    place = tool.fresh("foreign")
+    done = subprocess.run(["mpiexec.openmpi", "--allow-run-as-root", "--oversubscribe", "-n", "2", "-x", "FASTIMPORT_MPI=libmpich.so.12", tool.program, "stage",
+                           "nothing.tar", "--to", place], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("python-mpi-bcast: ")]
+    assert done.returncode != 0 and len(lines) == 1 and "has started 2 ranks, but MPICH Version: 4" in lines[0] and "another MPI library" in lines[0], done
