@@ -91,12 +91,28 @@ static void stage_choose_policy(struct run *r)
     r->result->stored = size;
 }
 
+/* The scripts of an environment, such as bin/activate, name DIR without quotes around it. */
+static int stage_check_name(const struct run *r, struct error *err)
+{
+    for (int i = 0; i < r->request.n; i++) {
+        if (r->request.archive[i].environment &&
+            strpbrk(r->destination.dir, " \t\n\"'`$\\;&|<>()*?[]#!{}") != NULL) {
+            return error_set(err, r->destination.dir,
+                             "scripts of an environment work only where the path has no white "
+                             "space, and no character that means something to a shell; choose "
+                             "another DIR");
+        }
+    }
+    return 0;
+}
+
 /* Leader 0 reads the heads of the archives and tells all leaders. */
 static bool stage_describe(struct run *r)
 {
     struct status_summary a;
     if (r->nodes->leader == 0) {
-        if (request_describe(&r->request, r->o->archives, r->o->n, &r->error) < 0) {
+        if (request_describe(&r->request, r->o->archives, r->o->n, &r->error) < 0 ||
+            stage_check_name(r, &r->error) < 0) {
             r->fatal = true;
         }
         stage_choose_policy(r);

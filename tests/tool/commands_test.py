@@ -78,13 +78,18 @@ def test_a_binary_cannot_grow(tool, conda):
     assert os.listdir(longer) == []
 
 
-def test_long_shebang_becomes_env(tool):
+def test_long_shebang(tool):
     top = tool.fresh("sh")
-    write(f"{top}/bin/tool", f"#!{top}/bin/python3.11 -u\nx\n".encode(), 0o755)
+    write(f"{top}/bin/tool", f"#!{top}/bin/python3.11 -u\nprint('runs', __file__)\n".encode(), 0o755)
+    write(f"{top}/bin/perl-tool", f"#!{top}/bin/perl -w\n1;\n".encode(), 0o755)
     tool.run("pack", "-q", top, "-o", f"{tool.work}/sh.tar.gz")
     place = tool.fresh_directory("s", "p" * 120)
     tool.run("stage", f"{tool.work}/sh.tar.gz", "--to", place + "/env")
-    assert read(place + "/env/bin/tool") == b"#!/usr/bin/env python3.11 -u\nx\n"
+    shown = f"#!/bin/sh\n'''exec' \"{place}/env/bin/python3.11\" -u \"$0\" \"$@\"\n' '''\nprint('runs', __file__)\n"
+    assert read(place + "/env/bin/tool").decode() == shown
+    os.symlink("/usr/bin/python3", place + "/env/bin/python3.11")
+    assert subprocess.run([place + "/env/bin/tool"], capture_output=True, text=True, check=True).stdout == f"runs {place}/env/bin/tool\n"
+    assert read(place + "/env/bin/perl-tool") == b"#!/usr/bin/env perl -w\n1;\n"
 
 
 def test_archives_of_conda_pack(tool):
@@ -195,6 +200,75 @@ def test_wrong_use(tool, words):
 
 def test_help(tool):
     assert b"Usage" in tool.run("--help").stdout
+
+# --- links that lead out of the tree, and names of DIR ---
+
+
+def environment_with_links(tool):
+    """A venv whose package is a farm of links into a cache, as uv, Spack and stow make them."""
+    top, cache = tool.fresh("farm"), tool.fresh("cache")
+    write(f"{top}/pyvenv.cfg", b"home = /usr/bin\n")
+    os.makedirs(f"{top}/lib/python3.11/site-packages")
+    os.makedirs(f"{top}/bin")
+    os.symlink("/usr/bin/python3", f"{top}/bin/python3")
+    write(f"{cache}/tool/__init__.py", b"x = 1\n")
+    write(f"{cache}/tool/sub/data", b"data")
+    os.symlink(f"{cache}/tool/sub/data", f"{cache}/tool/absolute")
+    os.symlink("sub/data", f"{cache}/tool/relative")
+    os.symlink(f"{cache}/tool", f"{top}/lib/python3.11/site-packages/tool")
+    os.symlink(f"{cache}/tool/__init__.py", f"{top}/lib/python3.11/site-packages/one.py")
+    os.symlink("/usr/lib", f"{top}/lib/system")
+    os.symlink("/nosuch", f"{top}/lib/dangling")
+    return top, cache
+
+
+def test_links_that_lead_out_are_refused(tool):
+    top, cache = environment_with_links(tool)
+    done = tool.run("pack", top, "-o", f"{tool.work}/farm.tar", status=1)
+    assert done.stderr.decode() == (f"python-mpi-bcast: lib/python3.11/site-packages/one.py: it is a link to {cache}/tool/__init__.py, outside of the "
+                                    "environment (and 1 more such links), and would be missing on the nodes; --dereference-outside packs what such links "
+                                    "point to, --keep-outside leaves them\n")
+    assert not os.path.exists(f"{tool.work}/farm.tar")
+    tool.run("pack", "-q", "--keep-outside", top, "-o", f"{tool.work}/farm.tar")
+    with tarfile.open(f"{tool.work}/farm.tar") as archive:
+        assert archive.getmember("lib/python3.11/site-packages/tool").linkname == f"{cache}/tool"
+
+
+def test_what_links_out_point_to_is_packed(tool):
+    top, cache = environment_with_links(tool)
+    tool.run("pack", "-q", "--dereference-outside", "--exclude", "system", top, "-o", f"{tool.work}/farm.tar.zst")
+    shutil.rmtree(cache)
+    place = tool.fresh("farm-copy")
+    tool.run("stage", f"{tool.work}/farm.tar.zst", "--to", place)
+    packages = f"{place}/lib/python3.11/site-packages"
+    assert read(f"{packages}/tool/__init__.py") == read(f"{packages}/one.py") == b"x = 1\n"
+    assert read(f"{packages}/tool/absolute") == read(f"{packages}/tool/relative") == b"data"
+    assert os.readlink(f"{packages}/tool/relative") == "sub/data" and not os.path.islink(f"{packages}/tool/absolute")
+    assert os.readlink(f"{place}/bin/python3") == "/usr/bin/python3" and os.readlink(f"{place}/lib/dangling") == "/nosuch"
+    tool.run("verify", place)
+
+
+def test_links_out_that_lead_in_a_circle(tool):
+    top, cache = tool.fresh("circle"), tool.fresh("circle-cache")
+    for one, other in ((top, cache), (cache, top)):
+        os.makedirs(f"{one}/lib", exist_ok=True)
+        os.symlink(f"{other}/lib", f"{one}/lib/link")
+    done = tool.run("pack", "--dereference-outside", top, "-o", f"{tool.work}/circle.tar", status=1)
+    assert b"lead in a circle" in done.stderr and done.stderr.count(b"\n") == 1, done
+
+
+def test_an_environment_goes_nowhere_with_white_space(tool):
+    """Its bin/activate would not work there. A directory that is no environment may."""
+    top = tool.fresh("env-for-spaces")
+    write(f"{top}/pyvenv.cfg", b"home = /usr/bin\n")
+    tool.run("pack", "-q", top, "-o", f"{tool.work}/env.tar")
+    place = tool.fresh_directory("with space")
+    done = tool.run("stage", f"{tool.work}/env.tar", "--to", f"{place}/env", status=1)
+    assert b"choose another DIR" in done.stderr and os.listdir(place) == [], done
+    os.rename(f"{top}/pyvenv.cfg", f"{top}/data")
+    tool.run("pack", "-q", top, "-o", f"{tool.work}/env.tar")
+    tool.run("stage", f"{tool.work}/env.tar", "--to", f"{place}/data")
+
 
 # --- help, wrong usage, MPI ---
 
