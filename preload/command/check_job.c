@@ -10,14 +10,15 @@
 #include "command/handon.h"
 #include "command/place.h"
 
-enum { JOB_SECONDS = 180, JOB_OUTPUT = 1 << 18, MOST_WORDS = 256 };
+enum { LIBRARY_SECONDS = 60, JOB_SECONDS = 120, JOB_OUTPUT = 1 << 18, MOST_WORDS = 256 };
 
 /* Each rank says on which node it is, whether the library is in it, and how many ranks its mpi4py
- * knows of (0: there is no mpi4py). */
+ * knows of (0: it was not asked, or there is no mpi4py). */
 static char probe[] =
     "import os, sys\n"
     "there = 'libfastimport.so' in open('/proc/self/maps').read()\n"
     "try:\n"
+    "    if sys.argv[1] == 'library': raise ImportError\n"
     "    from mpi4py import MPI\n"
     "    size = MPI.COMM_WORLD.size\n"
     "except Exception:\n"
@@ -98,7 +99,7 @@ static void take_output(struct job_facts *f, char *out)
 }
 
 /* The launcher's words, two ranks if they say no number, and the probe. */
-static void make_words(const struct check *c, char *words[MOST_WORDS + 8])
+static void make_words(const struct check *c, const char *what, char *words[MOST_WORDS + 8])
 {
     int n = 0;
 
@@ -113,6 +114,7 @@ static void make_words(const struct check *c, char *words[MOST_WORDS + 8])
     words[n++] = (char *)c->program;
     words[n++] = (char *)"-c";
     words[n++] = probe;
+    words[n++] = (char *)what;
     words[n] = NULL;
 }
 
@@ -127,13 +129,10 @@ static void set_variables(const struct check *c)
     unsetenv("FASTIMPORT_REPORT");
 }
 
-static void say_job(struct check *c, const struct job_facts *f, int status)
+/* Is the library in all ranks? True: all is well. */
+static bool say_where_it_is(struct check *c, const struct job_facts *f, int status)
 {
-    if (status == -1) {
-        check_say(c, FINDING_WRONG, "job",
-                  "%s did not end within %d s: try it without fastimport (%s)", c->launcher[0],
-                  JOB_SECONDS, f->message);
-    } else if (f->ranks == 0) {
+    if (f->ranks == 0) {
         check_say(c, FINDING_WRONG, "job", "%s started no rank (exit status %d): %s",
                   c->launcher[0], status,
                   f->message[0] != '\0' ? f->message
@@ -145,6 +144,16 @@ static void say_job(struct check *c, const struct job_facts *f, int status)
             "%d of %d ranks run without the library, such as on node %s: install it where all "
             "nodes see it, and let the launcher hand LD_PRELOAD on (%s)",
             f->without, f->ranks, f->where, c->library);
+    }
+    return f->ranks > 0 && f->without == 0;
+}
+
+static void say_job(struct check *c, const struct job_facts *f, int status)
+{
+    if (status == -1) {
+        check_say(c, FINDING_WRONG, "job",
+                  "%s did not end within %d s: try it without fastimport (%s)", c->launcher[0],
+                  JOB_SECONDS, f->message);
     } else if (f->ranks > 1 && f->alone == f->ranks) {
         check_say(c, FINDING_WRONG, "job",
                   "each of the %d ranks is alone: %s belongs to another MPI than the Python's "
@@ -161,12 +170,26 @@ static void say_job(struct check *c, const struct job_facts *f, int status)
     }
 }
 
-void check_job(struct check *c)
+/* Starts a job, and takes what it prints. Returns its exit status (capture.h). */
+static int run_job(const struct check *c, const char *what, int seconds, char *out,
+                   struct job_facts *facts)
 {
     char *words[MOST_WORDS + 8];
-    struct job_facts facts = {0};
-    char *out;
     char **all;
+    int status;
+
+    make_words(c, what, words);
+    all = handon_words(words);
+    status = all == NULL ? -2 : capture_program(all, seconds, out, JOB_OUTPUT);
+    *facts = (struct job_facts){0};
+    take_output(facts, out);
+    return status;
+}
+
+void check_job(struct check *c)
+{
+    struct job_facts facts;
+    char *out;
     int status;
 
     if (c->launcher == NULL) {
@@ -179,11 +202,14 @@ void check_job(struct check *c)
         free(out);
         return;
     }
-    make_words(c, words);
     set_variables(c);
-    all = handon_words(words);
-    status = all == NULL ? -2 : capture_program(all, JOB_SECONDS, out, JOB_OUTPUT);
-    take_output(&facts, out);
-    say_job(c, &facts, status);
+    /* First without MPI: where the library misses some ranks, the job would wait for them. */
+    setenv("FASTIMPORT", "0", 1);
+    status = run_job(c, "library", LIBRARY_SECONDS, out, &facts);
+    unsetenv("FASTIMPORT");
+    if (say_where_it_is(c, &facts, status)) {
+        status = run_job(c, "job", JOB_SECONDS, out, &facts);
+        say_job(c, &facts, status);
+    }
     free(out);
 }

@@ -14,7 +14,7 @@
 #include "command/place.h"
 #include "process/rank_variables.h"
 
-enum { KEY_PRINT = 'n', KEY_LIBRARY = 0x100, KEY_VARIABLES = 0x200 };
+enum { KEY_PRINT = 'n', KEY_QUIET = 'q', KEY_LIBRARY = 0x100, KEY_VARIABLES = 0x200 };
 
 /* An option for each of these: its key is KEY_VARIABLES and its place here. */
 static const char *const variables[] = {
@@ -32,6 +32,7 @@ static const struct argp_option run_options[] = {
     {"mpi", KEY_VARIABLES + 6, "FILE", 0, "the MPI library, if the right one is not found", 1},
     {"dir", KEY_VARIABLES + 7, "DIR", 0, "where node caches live", 1},
     {"library", KEY_LIBRARY, "FILE", 0, "another libfastimport.so", 2},
+    {"quiet", KEY_QUIET, NULL, 0, "without the line that says whether it is active", 2},
     {"print", KEY_PRINT, NULL, 0, "print what would be started, and start nothing", 2},
     {0},
 };
@@ -40,12 +41,13 @@ static const char run_doc[] =
     "Starts a launcher, such as srun or mpiexec, so that the Pythons which it starts are served by "
     "fastimport. The options stand for variables such as FASTIMPORT_REPORT (see fastimport(7)), "
     "and "
-    "hold for this program only.\v"
+    "hold for this program only. One line says whether fastimport is active.\v"
     "For example: fastimport run --report=stderr -- srun -n 512 python app.py";
 
 struct run_settings {
     const char *library;
     bool print;
+    bool quiet;
     char **words;
 };
 
@@ -59,6 +61,8 @@ static error_t parse_run(int key, char *value, struct argp_state *state)
         s->library = value;
     } else if (key == KEY_PRINT) {
         s->print = true;
+    } else if (key == KEY_QUIET) {
+        s->quiet = true;
     } else if (key == ARGP_KEY_ARG) {
         s->words = command_take_rest(state);
     } else if (key == ARGP_KEY_NO_ARGS) {
@@ -155,6 +159,9 @@ int subcommand_run(int argc, char **argv)
         return COMMAND_WRONG;
     }
     set_preload(library);
+    if (!s.quiet) { /* who asks for fastimport wants to know whether it is there */
+        setenv("FASTIMPORT_LOG", "info", 0);
+    }
     words = handon_words(s.words);
     if (words == NULL) {
         return command_fail("no memory");

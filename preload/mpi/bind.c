@@ -422,6 +422,24 @@ bool mpi_owns(const void *function)
            (const char *)function < bound.end;
 }
 
+bool mpi_is_of_another_kind(const void *function, char *out, size_t size)
+{
+    Dl_info object;
+    void *library;
+    bool is_other;
+
+    if (function == NULL || dladdr(function, &object) == 0) {
+        return false;
+    }
+    library = dlopen(object.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+    is_other = library != NULL && is_open_mpi(library) != is_open_mpi(bound.library);
+    snprintf(out, size, "%s", object.dli_fname);
+    if (library != NULL) {
+        dlclose(library);
+    }
+    return is_other;
+}
+
 bool mpi_is_cancellable(void)
 {
     return dlopen("libgcc_s.so.1", RTLD_NOW) != NULL;

@@ -146,8 +146,11 @@ static void plan_read(struct plan *plan)
     const char *wrong = plan_file_read(plan);
 
     if (wrong != NULL) {
-        fi_log(LOG_WARN, "the plan %s is not used: %s; this start is a cold one", plan->file,
-               wrong);
+        fi_log(
+            LOG_WARN,
+            "the plan %s is not used: %s; this start is a cold one (FASTIMPORT_PLAN names another, "
+            "'fastimport plan drop' removes it)",
+            plan->file, wrong);
         plan->refused = true;
         plan_clear(plan);
     }
@@ -261,8 +264,8 @@ void plan_save(const struct plan *plan)
 
     if (error != 0 && !plan->refused) {
         fi_log_once(LOG_WARN,
-                    "the plan %s cannot be written: %s; the next start will be a cold one "
-                    "(FASTIMPORT_PLAN)",
+                    "the plan %s cannot be written: %s; the next start will be a cold one (set "
+                    "FASTIMPORT_PLAN to a file elsewhere, or to off)",
                     plan->file, strerror(-error));
     }
 }

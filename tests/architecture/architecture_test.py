@@ -51,6 +51,7 @@ COMPONENTS = {
 # Whoever calls one of these from inside the library comes back into its wrappers; only for what the sentence says.
 NAMED_FUNCTIONS = {
     ("mpi/bind.o", "dlopen"): "the MPI library, with the guard held",
+    ("mpi/bind.o", "dlclose"): "the same",
     ("mpi/pmi_slot.o", "dlopen"): "PMIx as MPI has loaded it; at the exit, or before exec",
     ("mpi/redirect.o", "dlopen"): "a caller's own scope, with the guard held",
     ("mpi/redirect.o", "dlclose"): "the same",

@@ -55,10 +55,11 @@ def test_it_says_its_version():
 
 def test_run_sets_the_variables_of_the_program_only(scratch):
     launcher = fake(scratch, "launcher")
-    done = fastimport("run", "--report=stderr", "--log", "info", "--plan=off", "--", launcher, "-n", "2", "--report=x", env={"LD_PRELOAD": "/old.so"})
+    done = fastimport("run", "--report=stderr", "--log", "warn", "--plan=off", "--", launcher, "-n", "2", "--report=x", env={"LD_PRELOAD": "/old.so"})
     assert done.returncode == 7, done
     assert set(done.stdout.splitlines()) == {"words -n 2 --report=x", f"LD_PRELOAD={LIBRARY}:/old.so", "FASTIMPORT_REPORT=stderr",
-                                             "FASTIMPORT_LOG=info", "FASTIMPORT_PLAN=off"}
+                                             "FASTIMPORT_LOG=warn", "FASTIMPORT_PLAN=off"}
+    assert "FASTIMPORT_LOG=info" in fastimport("run", "--", launcher).stdout and "FASTIMPORT_LOG" not in fastimport("run", "-q", "--", launcher).stdout
 
 
 def test_run_prints_what_it_would_start(scratch):
@@ -79,8 +80,8 @@ def test_srun_hands_the_variables_on(scratch, words, expected):
 
 
 def test_srun_hands_the_variables_on_that_a_variable_forbids(scratch):
-    done = fastimport("run", "--", fake(scratch, "srun"), env={"SLURM_EXPORT_ENV": "NONE"})
-    assert "SLURM_EXPORT_ENV=LD_PRELOAD" in done.stdout.splitlines(), done
+    done = fastimport("run", "--", fake(scratch, "srun"), env={"FASTIMPORT_LOG": "info", "SLURM_EXPORT_ENV": "NONE"})
+    assert "SLURM_EXPORT_ENV=FASTIMPORT_LOG,LD_PRELOAD" in done.stdout.splitlines(), done
 
 
 @pytest.mark.parametrize("option", ["-genvnone", "-envlist", "--genvlist=A"])
@@ -105,7 +106,7 @@ def test_run_says_what_is_wrong(scratch):
 
 @needs_job
 def test_run_serves_a_job(scratch):
-    done = fastimport("run", "--fs=all", "--plan=off", f"--report={scratch}/r.json", "--", MPIEXEC, "-n", "2", PYTHON, "-c", IMPORTS)
+    done = fastimport("run", "-q", "--fs=all", "--plan=off", f"--report={scratch}/r.json", "--", MPIEXEC, "-n", "2", PYTHON, "-c", IMPORTS)
     assert done.returncode == 0 and not done.stderr, done
     assert json.loads((scratch / "r.json").read_text())["active"]
 
@@ -207,7 +208,7 @@ def test_report_does_not_control_a_terminal(scratch):
 
 
 def record(scratch, name, text):
-    done = fastimport("run", "--fs=all", f"--plan=record:{scratch}/{name}", "--", MPIEXEC, "-n", "1", PYTHON, "-c", text)
+    done = fastimport("run", "-q", "--fs=all", f"--plan=record:{scratch}/{name}", "--", MPIEXEC, "-n", "1", PYTHON, "-c", text)
     assert done.returncode == 0 and not done.stderr, done
 
 
@@ -229,7 +230,7 @@ def test_plans_are_shown_merged_and_dropped(scratch):
     keys, sizes = re.findall(r"environment (\w+), (\d+) names", shown), None
     assert len({key for key, _ in keys}) == 1 and int(keys[2][1]) < int(keys[0][1]) + int(keys[1][1])
     # the merged plan is one that a job uses
-    done = fastimport("run", "--fs=all", f"--plan=use:{scratch}/both", f"--report={scratch}/r", "--", MPIEXEC, "-n", "1", PYTHON, "-c", "import decimal")
+    done = fastimport("run", "-q", "--fs=all", f"--plan=use:{scratch}/both", f"--report={scratch}/r", "--", MPIEXEC, "-n", "1", PYTHON, "-c", "import decimal")
     plan = json.loads((scratch / "r").read_text())["plan"]
     assert done.returncode == 0 and not done.stderr and plan["entries"] == int(keys[2][1]) and plan["used"] > 10, (done, plan)
     assert fastimport("plan", "drop", scratch / "both").returncode == 0 and not (scratch / "both").exists()
@@ -238,7 +239,7 @@ def test_plans_are_shown_merged_and_dropped(scratch):
 @needs_job
 def test_plans_of_two_environments_are_not_merged(scratch):
     record(scratch, "one", "pass")
-    done = fastimport("run", "--fs=all", f"--plan=record:{scratch}/two", "--", MPIEXEC, "-n", "1", PYTHON, "-c", "pass", env={"PYTHONHOME": os.path.dirname(os.path.dirname(os.path.realpath(PYTHON)))})
+    done = fastimport("run", "-q", "--fs=all", f"--plan=record:{scratch}/two", "--", MPIEXEC, "-n", "1", PYTHON, "-c", "pass", env={"PYTHONHOME": os.path.dirname(os.path.dirname(os.path.realpath(PYTHON)))})
     if not (scratch / "two").exists():
         pytest.skip(f"no second environment: {done.stderr}")
     done = fastimport("plan", "merge", "-o", scratch / "both", scratch / "one", scratch / "two")
