@@ -42,3 +42,14 @@ def test_man_shows_each_page_without_warnings(page):
 
 def test_there_is_a_page_for_each_program():
     assert [page.name for page in MAN] == ["fastimport.1", "fastimport.7", "python-mpi-bcast.1"]
+
+
+def test_messages_are_complete_and_say_what_to_do():
+    done = call(DOC / "update-messages", "--check")
+    assert done.returncode == 0, f"run {DOC}/update-messages, and say what to do\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(ROOT.glob("preload/**/*.md")), *sorted(ROOT.glob("bcast-tool/*.md"))], ids=lambda page: page.name)
+def test_links_of_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
