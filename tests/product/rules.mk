@@ -3,7 +3,8 @@
 # tests/product/version_test.py is test-product-version.
 
 PRODUCT_TESTS := $(subst _,-,$(patsubst tests/product/%_test.py,test-product-%,$(wildcard tests/product/*_test.py)))
-TESTS += $(PRODUCT_TESTS)
+TESTS += $(filter-out test-product-recipes,$(PRODUCT_TESTS))
+TESTS_LONG += test-product-recipes
 .PHONY: test-product $(PRODUCT_TESTS)
 test-product: $(PRODUCT_TESTS)
 $(PRODUCT_TESTS): test-product-%: all
