@@ -25,6 +25,7 @@
 #include "service/internal.h"
 #include "service/lookup_pool.h"
 #include "service/memory.h"
+#include "service/startup.h"
 #include "service/tell.h"
 
 enum {
@@ -36,9 +37,6 @@ enum {
 
 /* A leader hears from the root at least so often. */
 static const int64_t heartbeat_ns = 500000000;
-
-/* The start of the program is over when nothing new was asked for so long. */
-static const int64_t quiet_ns = 2000000000;
 
 struct root {
     struct service *service;
@@ -59,12 +57,7 @@ struct root {
     int64_t bulk_ns;
     uint64_t bulk_bytes;
 
-    struct {
-        int64_t began;
-        int64_t last_new; /* when the index last got something new */
-        uint64_t size;    /* of the index then */
-        bool is_over;     /* nothing new has come for quiet_ns */
-    } startup;
+    struct startup startup;
 
     /* exit statistics of the nodes */
     char *exit_stats; /* receive buffer, of so many bytes: */
@@ -359,7 +352,7 @@ static bool root_prepare(struct root *r, struct service *s)
     lookup_pool_start(&s->fill, s->plan.n > 0 ? PLAN_HELPERS : HELPERS);
     prefetch_start(&s->fill, &s->policy, give_to_helper);
     begin_bulk(r);
-    r->startup.began = r->startup.last_new = sys_now_ns();
+    startup_begin(&r->startup);
     return true;
 }
 
@@ -367,21 +360,6 @@ static bool root_prepare(struct root *r, struct service *s)
 static bool is_at_rest(const struct root *r)
 {
     return lookup_pool_idle() && (r->service->job.n_nodes == 1 || stream_is_drained(&r->writer));
-}
-
-static void note_startup(struct root *r)
-{
-    uint64_t size = atomic_load(&r->service->node.index.header->tail);
-    int64_t now = sys_now_ns();
-
-    if (r->startup.is_over) {
-        return;
-    }
-    if (size != r->startup.size) {
-        r->startup.size = size;
-        r->startup.last_new = now;
-    }
-    r->startup.is_over = now - r->startup.last_new > quiet_ns;
 }
 
 void root_serve(struct service *s)
@@ -401,7 +379,7 @@ void root_serve(struct service *s)
         worked |= announcements_work(&root->announcements);
         end_bulk(root);
         memory_work(&root->memory, !root->bulk && is_at_rest(root));
-        note_startup(root);
+        startup_note(&root->startup, atomic_load(&s->node.index.header->tail));
         s->in_flight = tree_in_flight(&root->tree);
         if (!worked && (all_nodes_leave(root) || exit_stats_timeout(root))) {
             break;
@@ -465,8 +443,7 @@ static void write_report(struct root *r)
         .roots = s->hello.roots,
         .cache_bytes = h->content_peak,
         .index_bytes = h->reserved,
-        .startup_seconds =
-            (double)(r->startup.last_new - r->startup.began + (int64_t)fi_count->init_ns) / 1e9,
+        .startup_seconds = (double)(startup_ns(&r->startup) + (int64_t)fi_count->init_ns) / 1e9,
         .plan = {s->plan.file, s->plan.loaded, s->plan.used, s->plan.missed,
                  (double)r->bulk_ns / 1e9, r->bulk_bytes},
         .unserved = &r->unserved,
