@@ -8,6 +8,8 @@
 #   make coverage        what part of preload/ the tests reach, in build-cov/; fails below 85% of its lines, and where a test
 #                        fails. It takes as long as `make check`, and is part of neither that nor check-long
 #   make lint            clang-format, clang-tidy, cppcheck
+#   make install PREFIX=/opt/x DESTDIR=   a tree that may be moved; `make uninstall` takes it away
+#   make dist            build/fastimport-VERSION.tar.gz, of what is committed
 #   make deps            install what the build, the tests and the demo need (Debian 12)
 #   make deps-long       what check-long needs, too: Open MPI, Slurm, clang's libFuzzer
 #
@@ -43,6 +45,7 @@ TESTS :=        # phony targets run by `make check`
 TESTS_LONG :=   # those that take minutes: `make check-long`
 LINT_DIRS := preload bcast-tool tests bench
 
+include preload/packaging/rules.mk
 include preload/rules.mk
 include bcast-tool/rules.mk
 include bench/rules.mk

@@ -4,16 +4,14 @@
 PMB_SRC := $(wildcard bcast-tool/base/*.c bcast-tool/archive/*.c bcast-tool/manifest/*.c \
              bcast-tool/relocate/*.c bcast-tool/tree/*.c bcast-tool/pack/*.c bcast-tool/nodes/*.c \
              bcast-tool/stage/*.c bcast-tool/cli/*.c)
-# What the tool has in common with the library.
-PMB_SHARED := base/boot_id base/dirtree base/sys process/rank_variables
-PMB_OBJ := $(PMB_SRC:%.c=$(B)/obj/%.o) $(PMB_SHARED:%=$(B)/obj/preload/%.o)
-PMB_MPI_CFLAGS := $(shell $(MPICC) -compile_info 2>/dev/null | grep -o -- '-I[^ ]*' | sort -u)
+# What the tool has in common with the library comes from $(B)/preload-core.a. MPI is found at run time.
+PMB_OBJ := $(PMB_SRC:%.c=$(B)/obj/%.o)
 PMB_LIBS := -larchive -lz -lzstd -lxxhash -ljansson -lpthread
 
 PROGRAMS += $(B)/python-mpi-bcast
 
-$(B)/obj/bcast-tool/%.o: COMPONENT_CPPFLAGS = -Ibcast-tool -Ipreload $(PMB_MPI_CFLAGS)
+$(B)/obj/bcast-tool/%.o: COMPONENT_CPPFLAGS = -Ibcast-tool -Ipreload
 
-$(B)/python-mpi-bcast: $(B)/obj/bcast-tool/main.o $(PMB_OBJ)
+$(B)/python-mpi-bcast: $(B)/obj/bcast-tool/main.o $(PMB_OBJ) $(B)/preload-core.a
 	$(call say,LINK,$@)
-	$(Q)$(MPICC) $(SAN) -o $@ $^ $(LDFLAGS) $(PMB_LIBS)
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS) $(PMB_LIBS) -ldl

@@ -27,3 +27,4 @@ $(B)/libfastimport.so: $(PRELOAD_OBJ) $(B)/exports.map
 	  -o $@ $(PRELOAD_OBJ) -pthread
 
 include preload/elf/rules.mk
+include preload/command/rules.mk

@@ -30,4 +30,5 @@ include tests/conformance/rules.mk
 include tests/bench/rules.mk
 include tests/jobs/rules.mk
 include tests/tool/rules.mk
+include tests/product/rules.mk
 include tests/external/rules.mk

@@ -19,6 +19,9 @@ int command_clean(const struct settings *s);
 /* Prints "python-mpi-bcast: [node NODE: ]PATH: REASON" on stderr. `node` may be NULL. Returns 1. */
 int cli_complain(const char *node, const struct error *err);
 
+/* The same for what goes wrong before MPI runs: of all ranks, the first one prints it. */
+int cli_complain_once(const struct error *err);
+
 /* For commands that do something on every node: `work` runs in the leader of each node. Rank 0
  * prints the failures of all nodes. Returns the exit status, the same on all ranks. */
 typedef void node_work(const struct settings *s, const struct nodes *n, struct error *err);

@@ -5,6 +5,7 @@
 #include "base/io.h"
 #include "cli/commands.h"
 #include "nodes/status.h"
+#include "process/rank_variables.h"
 
 int cli_complain(const char *node, const struct error *err)
 {
@@ -18,12 +19,19 @@ int cli_complain(const char *node, const struct error *err)
     return 1;
 }
 
+int cli_complain_once(const struct error *err)
+{
+    return rank_variables_read(NULL) <= 0 ? cli_complain(NULL, err) : 1;
+}
+
 int cli_on_every_node(const struct settings *s, node_work *work)
 {
     struct nodes n;
     struct error err = {0};
     struct status_summary a = {0};
-    nodes_open(&n);
+    if (nodes_open(&n, &err) < 0) {
+        return cli_complain_once(&err);
+    }
     nodes_elect(&n);
     if (n.leader >= 0) {
         struct node_status *all = io_alloc((size_t)n.n * sizeof *all);

@@ -26,7 +26,7 @@ struct settings {
     uint64_t level, threads, allow_failed, max_bytes, max_files;
     bool level_given, threads_given;
     bool force, dry_run, quiet, verbose, timing, json, external_links, no_default_excludes,
-        with_python;
+        with_python, dereference_outside, keep_outside;
     bool legacy;  /* the old tool's usage: -p DIR ARCHIVE... */
     char **words; /* the words that are no options */
     int n_words;

@@ -32,6 +32,8 @@ int command_pack(const struct settings *s)
                              .exclude = s->exclude,
                              .no_default_excludes = s->no_default_excludes,
                              .with_python = s->with_python,
+                             .dereference_outside = s->dereference_outside,
+                             .keep_outside = s->keep_outside,
                              .level = s->level_given ? (int)s->level : -1,
                              .threads = s->threads_given ? (int)s->threads : pack_cores()};
     double start = io_now();

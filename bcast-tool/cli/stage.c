@@ -253,7 +253,10 @@ int command_stage(const struct settings *s)
     bool bar = !s->quiet && !s->json && isatty(2);
     cleanup_helper_start(&g);
     stage_catch_signals();
-    nodes_open(&n);
+    if (nodes_open(&n, &err) < 0) {
+        cleanup_helper_dismiss(&g);
+        return cli_complain_once(&err);
+    }
     bool speak = n.rank == 0;
     /* Only rank 0 reads archives: it may be the only one that can read the list. If it cannot, it
      * says so. */
@@ -276,7 +279,7 @@ int command_stage(const struct settings *s)
     stage_free_archives(&a);
     /* hydra drops the exit status after an interrupt */
     if (status && stage_interrupted() && speak) {
-        MPI_Abort(MPI_COMM_WORLD, 128 + stage_interrupted());
+        mpi_call.Abort(MPI_COMM_WORLD, 128 + stage_interrupted());
     }
     nodes_close(&n);
     return status ? stage_end_by_signal(status) : 0;

@@ -24,12 +24,12 @@ static int nodes_usable_cores(void)
  * nodes_elect_by_directory()). */
 static bool nodes_is_first(void)
 {
-    MPI_Comm node;
+    MPI_Comm node = MPI_COMM_NULL;
     int rank, node_rank;
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &node);
-    MPI_Comm_rank(node, &node_rank);
-    MPI_Comm_free(&node);
+    mpi_call.Comm_rank(MPI_COMM_WORLD, &rank);
+    mpi_call.Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &node);
+    mpi_call.Comm_rank(node, &node_rank);
+    mpi_call.Comm_free(&node);
     return node_rank == 0;
 }
 
@@ -38,37 +38,51 @@ static void nodes_number(struct nodes *n)
     if (n->leaders == MPI_COMM_NULL) {
         return;
     }
-    MPI_Comm_rank(n->leaders, &n->leader);
-    MPI_Comm_size(n->leaders, &n->n);
+    mpi_call.Comm_rank(n->leaders, &n->leader);
+    mpi_call.Comm_size(n->leaders, &n->n);
 }
 
-void nodes_open(struct nodes *n)
+int nodes_open(struct nodes *n, struct error *err)
 {
-    int provided, length;
-    char name[MPI_MAX_PROCESSOR_NAME];
-    MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
-    MPI_Comm_rank(MPI_COMM_WORLD, &n->rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &n->size);
-    MPI_Get_processor_name(name, &length);
+    int length;
+    char name[CALLS_NAME_MAX];
+    if (calls_open(err) < 0) {
+        return -1;
+    }
+    mpi_call.Comm_rank(MPI_COMM_WORLD, &n->rank);
+    mpi_call.Comm_size(MPI_COMM_WORLD, &n->size);
+    mpi_call.Get_processor_name(name, &length);
     snprintf(n->name, sizeof n->name, "%.40s (rank %d)", name, n->rank);
     n->cores = n->all_cores = nodes_usable_cores();
     n->leaders = MPI_COMM_NULL;
     n->leader = -1;
     n->n = 0;
+    return 0;
+}
+
+/* Makes the communicator of the leaders. (MPI_UNDEFINED would spare the others theirs, but is not
+ * the same number in every MPI.) */
+static void nodes_make_leaders(struct nodes *n, bool leads)
+{
+    mpi_call.Comm_split(MPI_COMM_WORLD, leads ? 0 : 1, n->rank, &n->leaders);
+    if (!leads) {
+        mpi_call.Comm_free(&n->leaders);
+        n->leaders = MPI_COMM_NULL;
+    }
 }
 
 void nodes_elect(struct nodes *n)
 {
-    MPI_Comm_split(MPI_COMM_WORLD, nodes_is_first() ? 0 : MPI_UNDEFINED, n->rank, &n->leaders);
+    nodes_make_leaders(n, nodes_is_first());
     nodes_number(n);
 }
 
 void nodes_close(struct nodes *n)
 {
     if (n->leaders != MPI_COMM_NULL && n->leaders != MPI_COMM_WORLD) {
-        MPI_Comm_free(&n->leaders);
+        mpi_call.Comm_free(&n->leaders);
     }
-    MPI_Finalize();
+    calls_close();
 }
 
 uint64_t nodes_machine(void)
@@ -95,10 +109,10 @@ static bool nodes_same_directory(const struct destination_id *a, const struct de
 
 static void nodes_gather_claims(const struct claim *mine, struct claim *all)
 {
-    MPI_Request r;
-    MPI_Iallgather(mine, sizeof *mine, MPI_BYTE, all, sizeof *mine, MPI_BYTE, MPI_COMM_WORLD, &r);
+    MPI_Request r = MPI_REQUEST_NULL;
+    mpi_call.Iallgather(mine, sizeof *mine, MPI_BYTE, all, sizeof *mine, MPI_BYTE, MPI_COMM_WORLD,
+                        &r);
     nodes_wait(&r);
-    MPI_Wait(&r, MPI_STATUS_IGNORE);
 }
 
 static bool nodes_any_unknown(const struct claim *all, int n)
@@ -123,11 +137,10 @@ static bool nodes_is_first_claim(const struct claim *all, int i)
 
 static int nodes_count_leaders(bool leads)
 {
-    MPI_Request r;
+    MPI_Request r = MPI_REQUEST_NULL;
     int mine = leads, all = 0;
-    MPI_Iallreduce(&mine, &all, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD, &r);
+    mpi_call.Iallreduce(&mine, &all, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD, &r);
     nodes_wait(&r);
-    MPI_Wait(&r, MPI_STATUS_IGNORE);
     return all;
 }
 
@@ -155,7 +168,7 @@ void nodes_elect_by_directory(struct nodes *n, const struct destination_id *mine
     if (nodes_count_leaders(leads) == n->size) {
         n->leaders = MPI_COMM_WORLD;
     } else {
-        MPI_Comm_split(MPI_COMM_WORLD, leads ? 0 : MPI_UNDEFINED, n->rank, &n->leaders);
+        nodes_make_leaders(n, leads);
     }
     nodes_number(n);
 }
@@ -167,7 +180,7 @@ void nodes_wait(MPI_Request *r)
     int done = 0;
     double start = io_now();
     for (;;) {
-        MPI_Test(r, &done, MPI_STATUS_IGNORE);
+        mpi_call.Test(r, &done, MPI_STATUS_IGNORE);
         if (done) {
             return;
         }
@@ -181,13 +194,12 @@ void nodes_wait(MPI_Request *r)
 
 void nodes_begin_share(MPI_Comm comm, void *bytes, int n, MPI_Request *r)
 {
-    MPI_Ibcast(bytes, n, MPI_BYTE, 0, comm, r);
+    mpi_call.Ibcast(bytes, n, MPI_BYTE, 0, comm, r);
 }
 
 void nodes_share(MPI_Comm comm, void *bytes, int n)
 {
-    MPI_Request r;
+    MPI_Request r = MPI_REQUEST_NULL;
     nodes_begin_share(comm, bytes, n, &r);
     nodes_wait(&r);
-    MPI_Wait(&r, MPI_STATUS_IGNORE);
 }

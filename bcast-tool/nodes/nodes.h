@@ -12,11 +12,11 @@
 #ifndef BCAST_NODES_NODES_H
 #define BCAST_NODES_NODES_H
 
-#include <mpi.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
+#include "nodes/calls.h"
 
 struct nodes {
     MPI_Comm leaders; /* MPI_COMM_NULL in a rank that is no leader; MPI_COMM_WORLD if all are */
@@ -33,8 +33,8 @@ struct destination_id {
     uint64_t machine, device, inode;
 };
 
-/* Starts MPI. There are no leaders yet. */
-void nodes_open(struct nodes *n);
+/* Starts MPI (calls.h). There are no leaders yet. -1 and an error, the same in all ranks. */
+int nodes_open(struct nodes *n, struct error *err);
 void nodes_close(struct nodes *n);
 
 /* Elects the first rank of each node, as MPI sees nodes. */
@@ -50,8 +50,7 @@ void nodes_elect_by_directory(struct nodes *n, const struct destination_id *mine
 /* The number of this machine for struct destination_id: a hash of its boot id. */
 uint64_t nodes_machine(void);
 
-/* Sleeps until a request is complete. Callers then call MPI_Wait(), which returns at once: static
- * checkers look for it. */
+/* Sleeps until a request is complete, and completes it. */
 void nodes_wait(MPI_Request *r);
 
 /* Begins a broadcast of `n` bytes from rank 0 of the communicator. */

@@ -10,10 +10,9 @@
 static void status_gather(const struct nodes *n, const struct node_status *mine,
                           struct node_status *all)
 {
-    MPI_Request r;
-    MPI_Igather(mine, sizeof *mine, MPI_BYTE, all, sizeof *mine, MPI_BYTE, 0, n->leaders, &r);
+    MPI_Request r = MPI_REQUEST_NULL;
+    mpi_call.Igather(mine, sizeof *mine, MPI_BYTE, all, sizeof *mine, MPI_BYTE, 0, n->leaders, &r);
     nodes_wait(&r);
-    MPI_Wait(&r, MPI_STATUS_IGNORE);
 }
 
 static void status_sum_up(const struct nodes *n, const struct node_status *all,

@@ -131,8 +131,69 @@ static bool items_leads_out(const char *source, const char *top)
     return realpath(source, real) == NULL || !name_below(real, top);
 }
 
+/* Is it a file of the operating system, which every node has? */
+static bool items_is_of_system(const char *real)
+{
+    static const char *const tops[] = {"/usr/", "/lib/", "/lib64/", "/bin/", "/sbin/", "/etc/"};
+    for (size_t i = 0; i < sizeof tops / sizeof *tops; i++) {
+        if (strncmp(real, tops[i], strlen(tops[i])) == 0 &&
+            strncmp(real, "/usr/local/", strlen("/usr/local/")) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool items_is_needed(const char *path)
+{
+    return strncmp(path, "lib/", 4) == 0 || strncmp(path, "lib64/", 6) == 0;
+}
+
 static int items_walk(struct items *it, const char *source, const char *path, const char *follow,
                       struct error *err);
+
+enum { OUTSIDE_DEPTH = 16 };
+
+/* Packs what the symlink `source` points to, in its place. What a directory there holds may lead out
+ * of it in its turn, and an absolute link names a place that will not be there. */
+static int items_follow(struct items *it, const char *source, const char *path, const char *real,
+                        struct error *err)
+{
+    struct stat st;
+    if (it->depth == OUTSIDE_DEPTH) {
+        return error_set(err, source, "links that lead out of the tree lead in a circle");
+    }
+    if (items_add_one(it, source, path, err) < 0) {
+        return -1;
+    }
+    if (stat(source, &st) < 0) {
+        return error_set_errno(err, source, "cannot read");
+    }
+    it->depth++;
+    int r = S_ISDIR(st.st_mode) ? items_walk(it, real, path, real, err) : 0;
+    it->depth--;
+    return r;
+}
+
+/* Does what it->outside says with the symlink. 1: it is packed as any other entry. */
+static int items_handle_outside(struct items *it, const char *source, const char *path,
+                                const char *top, struct error *err)
+{
+    char real[PATH_MAX], target[2] = "";
+    bool absolute = it->depth > 0 && readlink(source, target, 1) == 1 && target[0] == '/';
+    if (it->outside == OUTSIDE_KEEP || strncmp(path, "bin/python", 10) == 0 ||
+        realpath(source, real) == NULL || (name_below(real, top) && !absolute)) {
+        return 1;
+    }
+    if (it->outside == OUTSIDE_FOLLOW) {
+        return items_follow(it, source, path, real, err);
+    }
+    if (items_is_needed(path) && !items_is_of_system(real) && it->n_outside++ == 0) {
+        it->first_outside = io_strdup(path);
+        it->first_target = io_strdup(real);
+    }
+    return 1;
+}
 
 static int items_visit(struct items *it, const char *dir, const char *dir_path, const char *name,
                        const char *follow, struct error *err)
@@ -147,7 +208,12 @@ static int items_visit(struct items *it, const char *dir, const char *dir_path, 
         r = error_set_errno(err, source, "cannot read");
         goto skip;
     }
-    if (S_ISLNK(st.st_mode) && follow != NULL && items_leads_out(source, follow)) {
+    if (S_ISLNK(st.st_mode) && it->outside != OUTSIDE_KEEP) {
+        r = items_handle_outside(it, source, path, follow, err);
+        if (r <= 0) {
+            goto skip;
+        }
+    } else if (S_ISLNK(st.st_mode) && follow != NULL && items_leads_out(source, follow)) {
         r = stat(source, &st) == 0 && S_ISREG(st.st_mode) ? items_add_one(it, source, path, err)
                                                           : 0;
         goto skip;
@@ -203,7 +269,7 @@ int items_add_tree(struct items *it, const char *source, const char *path, bool 
     if (items_add(it, io_strdup(source), io_strdup(path), &st, err) < 0) {
         return -1;
     }
-    return items_walk(it, source, path, follow ? real : NULL, err);
+    return items_walk(it, source, path, follow || it->outside != OUTSIDE_KEEP ? real : NULL, err);
 }
 
 void items_free(struct items *it)
@@ -214,6 +280,8 @@ void items_free(struct items *it)
         free(it->list[i].link);
     }
     free(it->list);
+    free(it->first_outside);
+    free(it->first_target);
     pathmap_free(it->links);
     *it = (struct items){0};
 }

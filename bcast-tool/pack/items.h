@@ -23,13 +23,22 @@ struct item {
     char reloc[MANIFEST_RELOC];
 };
 
+/* Symlinks that lead out of the tree: they stay links; those below lib/, which the interpreter needs,
+ * are counted; or what they point to is packed in their place. The links to the interpreter in bin/
+ * always stay links, as do links to nothing. */
+enum items_outside { OUTSIDE_KEEP, OUTSIDE_COUNT, OUTSIDE_FOLLOW };
+
 struct items {
     struct item *list;
     size_t n, room;
     struct pathmap *links; /* internal: "device:inode" of a file with several names -> first item */
     /* fnmatch(3) patterns for names, or for paths from the top; ends with NULL. */
     const char *const *exclude;
-    const char *out; /* absolute path of the archive itself, which is left out */
+    const char *out;            /* absolute path of the archive itself, which is left out */
+    enum items_outside outside; /* what items_add_tree() does with symlinks that lead out of it */
+    size_t n_outside;           /* OUTSIDE_COUNT: their number, and the first one */
+    char *first_outside, *first_target;
+    int depth; /* internal: so many links that lead out have been followed on the way here */
 };
 
 /* Adds the directory `source`, and all that is below it, as `path` ("" is the top). Names are

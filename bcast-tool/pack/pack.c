@@ -148,13 +148,36 @@ static void pack_collect_excludes(struct packing *p)
     p->items.exclude = p->exclude;
 }
 
+/* On the nodes, links that lead out of the environment point to what is there, if anything. */
+static int pack_refuse_outside(const struct items *items, struct error *err)
+{
+    char others[64] = "";
+    if (items->n_outside == 0) {
+        return 0;
+    }
+    if (items->n_outside > 1) {
+        snprintf(others, sizeof others, " (and %zu more such links)", items->n_outside - 1);
+    }
+    return error_set(
+        err, items->first_outside,
+        "it is a link to %.150s, outside of the environment%s, and would be missing on the nodes; "
+        "--dereference-outside packs what such links point to, --keep-outside leaves "
+        "them",
+        items->first_target, others);
+}
+
 static int pack_collect(struct packing *p, struct error *err)
 {
     pack_collect_excludes(p);
     p->items.out = p->temporary;
-    if (items_add_tree(&p->items, p->real, "", false, err) < 0) {
+    p->items.outside = p->o->dereference_outside ? OUTSIDE_FOLLOW
+                       : p->o->keep_outside      ? OUTSIDE_KEEP
+                                                 : OUTSIDE_COUNT;
+    if (items_add_tree(&p->items, p->real, "", false, err) < 0 ||
+        pack_refuse_outside(&p->items, err) < 0) {
         return -1;
     }
+    p->items.outside = OUTSIDE_KEEP; /* the base interpreter has rules of its own */
     if (!p->o->with_python) {
         return 0;
     }

@@ -12,7 +12,9 @@ struct pack_options {
     const char *prefix, *out;
     const char *const *exclude; /* in addition to the defaults; ends with NULL. May be NULL */
     bool no_default_excludes, with_python;
-    int level, threads; /* -1: the default */
+    bool dereference_outside; /* pack what symlinks that lead out of the tree point to */
+    bool keep_outside;        /* leave them, also where the environment needs what is there */
+    int level, threads;       /* -1: the default */
 };
 
 struct pack_result {

@@ -11,7 +11,8 @@
 
 enum {
     ROOM = 256 << 10,
-    SHEBANG_MAX = 127 /* Linux before 5.1; see execve(2) */
+    SHEBANG_MAX = 127, /* Linux before 5.1; see execve(2) */
+    SHEBANG_ROOM = 2 * PATH_MAX
 };
 
 struct rewriter {
@@ -174,10 +175,21 @@ static const char *rewrite_binary(struct rewriter *r, const char *p, const char 
     return p > stop ? p : stop;
 }
 
-/* Changes "#! /old/bin/python3.11 -u" to "#!/usr/bin/env python3.11 -u" if the line would get too
- * long with the new prefix. Returns how many bytes the result stands for; 0 if the line stays. */
+/* Writes the header of a Python's script whose interpreter's path is too long for the kernel, as pip
+ * does: for a shell it is a command, for Python a string. False: it does not fit. */
+static bool rewrite_python_header(const char *prefix, const char *rest, const char *stop,
+                                  const char *line, char out[SHEBANG_ROOM])
+{
+    int n = snprintf(out, SHEBANG_ROOM, "#!/bin/sh\n'''exec' \"%s%.*s\"%.*s \"$0\" \"$@\"\n' '''",
+                     prefix, (int)(stop - rest), rest, (int)(line - stop), stop);
+    return n < SHEBANG_ROOM;
+}
+
+/* Changes "#! /old/bin/python3.11 -u" if the line would get too long with the new prefix. Of a
+ * Python's script "#!/bin/sh" and two more lines start the interpreter; of others, "#!/usr/bin/env
+ * NAME" looks for it. Returns how many bytes the result stands for; 0 if the line stays. */
 static size_t rewrite_shebang(struct rewriter *r, const char *p, const char *end,
-                              char out[PATH_MAX])
+                              char out[SHEBANG_ROOM])
 {
     int i;
     const char *line = memchr(p, '\n', (size_t)(end - p));
@@ -191,14 +203,18 @@ static size_t rewrite_shebang(struct rewriter *r, const char *p, const char *end
     }
     const char *stop = start + strcspn(start, " \t\n");
     const char *name = memrchr(start, '/', (size_t)(stop - start));
-    snprintf(out, PATH_MAX, "#!/usr/bin/env %.*s", (int)(stop - name - 1), name + 1);
+    if (strncmp(name + 1, "python", 6) == 0 &&
+        rewrite_python_header(r->maps[i].to, start + r->from[i], stop, line, out)) {
+        return (size_t)(line - p);
+    }
+    snprintf(out, SHEBANG_ROOM, "#!/usr/bin/env %.*s", (int)(stop - name - 1), name + 1);
     return (size_t)(stop - p);
 }
 
 static int rewrite_start_text(struct rewriter *r, const char **p, const char *end,
                               struct error *err)
 {
-    char line[PATH_MAX];
+    char line[SHEBANG_ROOM];
     r->started = true;
     size_t skip = r->mode == REWRITE_TEXT ? rewrite_shebang(r, *p, end, line) : 0;
     *p += skip;

@@ -3,7 +3,8 @@
  * rewrite.h - replaces old prefixes by new ones in a stream of bytes, in bounded memory.
  *
  * Text: every occurrence is replaced, and the length may change. A "#!" line that would become
- * longer than the kernel's 127 bytes becomes "#!/usr/bin/env NAME".
+ * longer than the kernel's 127 bytes becomes a header of three lines in scripts of Python, which is
+ * what pip writes then, and "#!/usr/bin/env NAME" in others.
  *
  * Binary, as conda does it: an occurrence is replaced within its C string, which is padded with
  * NULs to its old length. A string that would grow is an error.

@@ -204,7 +204,7 @@ static bool channel_test(struct channel *c)
     if (c->moved == c->posted) {
         return false;
     }
-    MPI_Test(&c->requests[c->moved % CHANNEL_WINDOW], &done, MPI_STATUS_IGNORE);
+    mpi_call.Test(&c->requests[c->moved % CHANNEL_WINDOW], &done, MPI_STATUS_IGNORE);
     if (done) {
         channel_advance(c);
     }
@@ -214,13 +214,15 @@ static bool channel_test(struct channel *c)
 static void channel_send_note(struct channel *c)
 {
     c->notes_sent = 1;
-    MPI_Send(NULL, 0, MPI_BYTE, 0, TAG_FAILED,
-             c->nodes->leaders); /* an empty message: MPI_Send() does not wait for its receiver */
+    mpi_call.Send(
+        NULL, 0, MPI_BYTE, 0, TAG_FAILED,
+        c->nodes->leaders); /* an empty message: MPI_Send() does not wait for its receiver */
 }
 
 static void channel_take_note(struct channel *c)
 {
-    MPI_Recv(NULL, 0, MPI_BYTE, MPI_ANY_SOURCE, TAG_FAILED, c->nodes->leaders, MPI_STATUS_IGNORE);
+    mpi_call.Recv(NULL, 0, MPI_BYTE, MPI_ANY_SOURCE, TAG_FAILED, c->nodes->leaders,
+                  MPI_STATUS_IGNORE);
     c->notes_taken++;
 }
 
@@ -234,7 +236,7 @@ static void channel_watch_failures(struct channel *c)
     if (!c->root) {
         return;
     }
-    MPI_Iprobe(MPI_ANY_SOURCE, TAG_FAILED, c->nodes->leaders, &there, MPI_STATUS_IGNORE);
+    mpi_call.Iprobe(MPI_ANY_SOURCE, TAG_FAILED, c->nodes->leaders, &there, MPI_STATUS_IGNORE);
     if (there) {
         channel_take_note(c);
     }

@@ -28,6 +28,7 @@ static int request_take_head(struct request_archive *a, struct tar *t, struct er
         a->listed = true;
         a->files = manifest_head(m)->files;
         a->bytes = manifest_head(m)->bytes;
+        a->environment = strcmp(manifest_head(m)->kind, "dir") != 0;
         manifest_close(m);
     }
     if (in != NULL) {

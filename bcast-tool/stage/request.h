@@ -18,9 +18,10 @@ struct request_archive {
     uint64_t files; /* inodes that it will take: from its manifest, or a lower bound */
     uint64_t bytes; /* the same: bytes */
     enum framing framing;
-    bool listed;  /* the archive has a manifest */
-    bool stored;  /* the chunks hold the file as it is stored; every node decompresses it */
-    char how[16]; /* the parameter `framing` of unpack_layer() */
+    bool listed;      /* the archive has a manifest */
+    bool environment; /* by its manifest it is one: its files name DIR */
+    bool stored;      /* the chunks hold the file as it is stored; every node decompresses it */
+    char how[16];     /* the parameter `framing` of unpack_layer() */
 };
 
 struct request {

@@ -91,12 +91,28 @@ static void stage_choose_policy(struct run *r)
     r->result->stored = size;
 }
 
+/* The scripts of an environment, such as bin/activate, name DIR without quotes around it. */
+static int stage_check_name(const struct run *r, struct error *err)
+{
+    for (int i = 0; i < r->request.n; i++) {
+        if (r->request.archive[i].environment &&
+            strpbrk(r->destination.dir, " \t\n\"'`$\\;&|<>()*?[]#!{}") != NULL) {
+            return error_set(err, r->destination.dir,
+                             "scripts of an environment work only where the path has no white "
+                             "space, and no character that means something to a shell; choose "
+                             "another DIR");
+        }
+    }
+    return 0;
+}
+
 /* Leader 0 reads the heads of the archives and tells all leaders. */
 static bool stage_describe(struct run *r)
 {
     struct status_summary a;
     if (r->nodes->leader == 0) {
-        if (request_describe(&r->request, r->o->archives, r->o->n, &r->error) < 0) {
+        if (request_describe(&r->request, r->o->archives, r->o->n, &r->error) < 0 ||
+            stage_check_name(r, &r->error) < 0) {
             r->fatal = true;
         }
         stage_choose_policy(r);
@@ -114,10 +130,10 @@ static bool stage_describe(struct run *r)
 static void stage_choose_travel(struct run *r)
 {
     int fewest = r->nodes->cores;
-    MPI_Request request;
-    MPI_Iallreduce(&r->nodes->cores, &fewest, 1, MPI_INT, MPI_MIN, r->nodes->leaders, &request);
+    MPI_Request request = MPI_REQUEST_NULL;
+    mpi_call.Iallreduce(&r->nodes->cores, &fewest, 1, MPI_INT, MPI_MIN, r->nodes->leaders,
+                        &request);
     nodes_wait(&request);
-    MPI_Wait(&request, MPI_STATUS_IGNORE);
     bool stored = r->o->travel == TRAVEL_STORED || (r->o->travel == TRAVEL_AUTO && fewest >= 4);
     for (int i = 0; i < r->request.n; i++) {
         r->request.archive[i].stored = stored && r->request.archive[i].framing != FRAMING_NONE;
@@ -271,7 +287,7 @@ static void stage_spawn_thread(pthread_t *t, void *(*main)(void *), void *arg)
     pthread_sigmask(SIG_SETMASK, &all, &old);
     if (pthread_create(t, NULL, main, arg) != 0) {
         fputs("python-mpi-bcast: cannot start a thread\n", stderr);
-        MPI_Abort(MPI_COMM_WORLD, 1);
+        mpi_call.Abort(MPI_COMM_WORLD, 1);
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * abi.h - the MPI types and constants that fastimport uses, for any ABI of the program's library.
+ * abi.h - the MPI types and constants that fastimport and python-mpi-bcast use, for any ABI of the program's library.
  *
  * A handle is an int in the MPICH ABI (www.mpich.org/abi), and a pointer in Open MPI and in the
  * standard ABI (MPI-5.0, chapter 20). Here it is a uintptr_t, which is always initialised as a
@@ -32,6 +32,8 @@ struct mpi_constants {
     MPI_Op max;
     MPI_Errhandler errors_return;
     int any_source, thread_multiple, comm_type_shared;
+    MPI_Op sum, min;
+    int thread_funneled;
 };
 
 extern struct mpi_constants mpi_is;
@@ -47,6 +49,9 @@ extern struct mpi_constants mpi_is;
 #define MPI_ANY_SOURCE       mpi_is.any_source
 #define MPI_THREAD_MULTIPLE  mpi_is.thread_multiple
 #define MPI_COMM_TYPE_SHARED mpi_is.comm_type_shared
+#define MPI_SUM              mpi_is.sum
+#define MPI_MIN              mpi_is.min
+#define MPI_THREAD_FUNNELED  mpi_is.thread_funneled
 
 /* These are the same in all ABIs. Of error codes only "is it MPI_SUCCESS?" matters. */
 enum {

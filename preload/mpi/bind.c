@@ -21,6 +21,7 @@ struct mpi_constants mpi_is;
 
 static struct {
     _Atomic bool done;
+    void *library;           /* dlopen's handle */
     const char *begin, *end; /* where the library is mapped */
 } bound;
 
@@ -279,6 +280,8 @@ static bool find_objects(void *library, struct mpi_constants *is)
                    {"ompi_mpi_byte", &is->byte},
                    {"ompi_mpi_int", &is->integer},
                    {"ompi_mpi_op_max", &is->max},
+                   {"ompi_mpi_op_sum", &is->sum},
+                   {"ompi_mpi_op_min", &is->min},
                    {"ompi_mpi_errors_return", &is->errors_return}};
 
     for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
@@ -292,6 +295,7 @@ static bool find_objects(void *library, struct mpi_constants *is)
     is->abi = "Open MPI";
     is->any_source = -1;
     is->thread_multiple = 3;
+    is->thread_funneled = 1;
     is->comm_type_shared = 0;
     return true;
 }
@@ -300,9 +304,11 @@ static void find_constants(void *library)
 {
     static const struct mpi_constants mpich = {"MPICH",    0x44000000, 0x04000000, 0x1c000000,
                                                0x2c000000, 0x4c00010d, 0x4c000405, 0x58000001,
-                                               0x54000001, -2,         3,          1};
-    static const struct mpi_constants standard = {"MPI-5", 0x101, 0x100, 0x130, 0x180, 0x247,
-                                                  0x209,   0x23,  0x143, -1,    4096,  221};
+                                               0x54000001, -2,         3,          1,
+                                               0x58000003, 0x58000002, 1};
+    static const struct mpi_constants standard = {"MPI-5", 0x101, 0x100, 0x130, 0x180,
+                                                  0x247,   0x209, 0x23,  0x143, -1,
+                                                  4096,    221,   0x21,  0x22,  1024};
 
     if (!is_open_mpi(library) || !find_objects(library, &mpi_is)) {
         mpi_is = has_standard_abi(library) ? standard : mpich;
@@ -395,6 +401,7 @@ bool mpi_bind(const char *explicit_name, const char *prefix, char *why, size_t s
         return false;
     }
     dl_iterate_phdr(bind_find_span, dlsym(library, "MPI_Init"));
+    bound.library = library;
     atomic_store(&bound.done, true);
     return true;
 }
@@ -404,10 +411,33 @@ bool mpi_is_bound(void)
     return atomic_load(&bound.done);
 }
 
+void *mpi_function(const char *name)
+{
+    return dlsym(bound.library, name);
+}
+
 bool mpi_owns(const void *function)
 {
     return mpi_is_bound() && bound.begin <= (const char *)function &&
            (const char *)function < bound.end;
+}
+
+bool mpi_is_of_another_kind(const void *function, char *out, size_t size)
+{
+    Dl_info object;
+    void *library;
+    bool is_other;
+
+    if (function == NULL || dladdr(function, &object) == 0) {
+        return false;
+    }
+    library = dlopen(object.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+    is_other = library != NULL && is_open_mpi(library) != is_open_mpi(bound.library);
+    snprintf(out, size, "%s", object.dli_fname);
+    if (library != NULL) {
+        dlclose(library);
+    }
+    return is_other;
 }
 
 bool mpi_is_cancellable(void)
@@ -443,6 +473,9 @@ void mpi_version(char *out, size_t size)
 
     mpi.Get_library_version(version, &length);
     version[strcspn(version, "\n")] = '\0';
+    for (char *tab = version; (tab = strchr(tab, '\t')) != NULL;) {
+        *tab = ' ';
+    }
     strncpy(out, version, size - 1);
     out[size - 1] = '\0';
 }

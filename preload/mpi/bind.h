@@ -51,8 +51,17 @@ void mpi_prefer(const void *function);
 /* Has mpi_bind() succeeded? */
 bool mpi_is_bound(void);
 
+/* After mpi_bind(): a function of the bound library, for a program that needs others than those of
+ * struct mpi_functions (python-mpi-bcast); NULL: it has none of this name. */
+void *mpi_function(const char *name);
+
 /* Is this function in the bound library? If not, it is a profiling library's, or another MPI's. */
 bool mpi_owns(const void *function);
+
+/* After mpi_bind(): does this function belong to an MPI of another kind (Open MPI, and not), which the
+ * launcher of this job does not know? Writes the library's path. Calls dlopen, so the guard must be
+ * held. */
+bool mpi_is_of_another_kind(const void *function, char *out, size_t size);
 
 /* After mpi_bind(): writes the first line of the library's version. */
 void mpi_version(char *out, size_t size);

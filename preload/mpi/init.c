@@ -17,14 +17,15 @@ enum program { BEFORE, RUNNING, FINALIZED };
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    enum ours ours;             /* lock */
-    enum program program;       /* lock */
-    bool has_main;              /* lock */
-    pthread_t main;             /* lock: the thread that called MPI_Init */
-    int provided;               /* lock: the thread level */
-    void (*end)(void);          /* init_at_finalize() */
-    void (*_Atomic join)(void); /* init_join_late(); NULL once called */
-    const void *_Atomic asked;  /* the function by which the program asked for MPI */
+    enum ours ours;                        /* lock */
+    enum program program;                  /* lock */
+    bool has_main;                         /* lock */
+    pthread_t main;                        /* lock: the thread that called MPI_Init */
+    int provided;                          /* lock: the thread level */
+    void (*end)(void);                     /* init_at_finalize() */
+    void (*foreign)(const void *function); /* init_at_foreign() */
+    void (*_Atomic join)(void);            /* init_join_late(); NULL once called */
+    const void *_Atomic asked;             /* the function by which the program asked for MPI */
 } own = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void set_ours(enum ours ours, int provided)
@@ -135,6 +136,11 @@ void init_at_finalize(void (*end)(void))
     own.end = end;
 }
 
+void init_at_foreign(void (*tell)(const void *function))
+{
+    own.foreign = tell;
+}
+
 void init_join_late(void (*join)(void))
 {
     atomic_store(&own.join, join);
@@ -163,6 +169,9 @@ static void begin_init(const void *function)
     if (join != NULL) {
         mpi_prefer(function);
         join();
+    }
+    if (own.foreign != NULL && mpi_is_bound() && !mpi_owns(function)) {
+        own.foreign(function);
     }
 }
 

@@ -56,6 +56,10 @@ int init_close(void);
  * fastimport must not use MPI. */
 void init_at_finalize(void (*end)(void));
 
+/* Sets a function that is called where the program's MPI_Init is not the bound library's: it is another
+ * MPI's, or a profiling library's. */
+void init_at_foreign(void (*tell)(const void *function));
+
 /* Sets a function that the program's MPI_Init calls once, before anything else: it joins a rank
  * that could not join at its start. */
 void init_join_late(void (*join)(void));

@@ -274,12 +274,36 @@ static void *redirect_look_up(const char *name, const void *address)
     return function != NULL ? function : s.first;
 }
 
+/* What an entry's object would have called. NULL: it does not import the function, or has it itself. */
+static void *original_of_caller(struct caller *c, enum redirected_call call)
+{
+    void *function = atomic_load(&c->before[call]);
+
+    if (function != NULL && caller_at(function) == c) { /* not bound yet */
+        function = redirect_look_up(redirect.imports[call].name, (void *)atomic_load(&c->begin));
+    }
+    return function != NULL && caller_at(function) != c ? function : NULL;
+}
+
+/* The address is in an object that does not import the function: one that does has jumped to it as its
+ * last act (mpi4py's function at the exit does), and the address is the caller's caller. */
+static void *original_of_tail_call(enum redirected_call call)
+{
+    size_t n = atomic_load(&redirect.n_callers);
+    void *function = NULL;
+
+    for (size_t i = 0; i < n && function == NULL; i++) {
+        function = original_of_caller(&redirect.callers[i], call);
+    }
+    return function;
+}
+
 void *redirect_original(enum redirected_call call, const void *address)
 {
     struct caller *c = caller_at(address);
-    void *function = c == NULL ? NULL : atomic_load(&c->before[call]);
+    void *function = c == NULL ? original_of_tail_call(call) : atomic_load(&c->before[call]);
 
-    if (function == NULL || caller_at(function) == c) {
+    if (function == NULL || (c != NULL && caller_at(function) == c)) {
         function = redirect_look_up(redirect.imports[call].name, address);
         if (c != NULL) {
             atomic_store(&c->before[call], function);

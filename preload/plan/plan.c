@@ -65,18 +65,34 @@ static uint64_t identify_program(const struct plan_identity *id, uint64_t key)
     return hash_variable("PYTHONSTARTUP", key);
 }
 
-/* $XDG_CACHE_HOME/fastimport/<key>.plan, by the XDG base directory specification. XDG_CACHE_HOME is
- * made if it does not exist, as a job may have one of its own. HOME is not made. */
-static void default_file(struct plan *plan, uint64_t program)
+static bool is_absolute(const char *path)
+{
+    return path != NULL && path[0] == '/';
+}
+
+bool plan_directory(char *out, size_t size)
 {
     const char *cache = getenv("XDG_CACHE_HOME");
     const char *home = getenv("HOME");
+
+    if (is_absolute(cache)) {
+        snprintf(out, size, "%s/fastimport", cache);
+    } else if (is_absolute(home)) {
+        snprintf(out, size, "%s/.cache/fastimport", home);
+    }
+    return is_absolute(cache) || is_absolute(home);
+}
+
+/* <directory>/<key>.plan. XDG_CACHE_HOME is made if it does not exist, as a job may have one of its
+ * own. HOME is not made. */
+static void default_file(struct plan *plan, uint64_t program)
+{
+    const char *home = getenv("HOME");
     char directory[FI_PATH_MAX];
 
-    if (cache != NULL && cache[0] == '/') {
-        snprintf(directory, sizeof directory, "%s/fastimport", cache);
+    if (is_absolute(getenv("XDG_CACHE_HOME")) && plan_directory(directory, sizeof directory)) {
         file_make_directory(directory, 0700);
-    } else if (home != NULL && home[0] == '/') {
+    } else if (is_absolute(home)) {
         snprintf(directory, sizeof directory, "%s/.cache", home);
         sys_mkdir(directory, 0700);
         snprintf(directory, sizeof directory, "%s/.cache/fastimport", home);
@@ -124,8 +140,11 @@ static void plan_read(struct plan *plan)
     const char *wrong = plan_file_read(plan);
 
     if (wrong != NULL) {
-        fi_log(LOG_WARN, "the plan %s is not used: %s; this start is a cold one", plan->file,
-               wrong);
+        fi_log(
+            LOG_WARN,
+            "the plan %s is not used: %s; this start is a cold one (FASTIMPORT_PLAN names another, "
+            "'fastimport plan drop' removes it)",
+            plan->file, wrong);
         plan->refused = true;
         plan_clear(plan);
     }
@@ -239,8 +258,8 @@ void plan_save(const struct plan *plan)
 
     if (error != 0 && !plan->refused) {
         fi_log_once(LOG_WARN,
-                    "the plan %s cannot be written: %s; the next start will be a cold one "
-                    "(FASTIMPORT_PLAN)",
+                    "the plan %s cannot be written: %s; the next start will be a cold one (set "
+                    "FASTIMPORT_PLAN to a file elsewhere, or to off)",
                     plan->file, strerror(-error));
     }
 }

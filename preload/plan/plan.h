@@ -27,6 +27,11 @@ struct plan_identity {
     const char *roots; /* the policy's text */
 };
 
+/* Writes the directory of the plans that no setting names: $XDG_CACHE_HOME/fastimport, by the XDG base
+ * directory specification, else ~/.cache/fastimport. It may not exist. False: neither variable is
+ * set. */
+bool plan_directory(char *out, size_t size);
+
 /* Initialises *plan: finds the file's name (FASTIMPORT_PLAN), and reads the file if it is to be
  * used. */
 void plan_open(struct plan *plan, const struct fi_config *config,

@@ -17,8 +17,7 @@
 #include "base/sys.h"
 #include "cache/query.h"
 
-static const char head[] = "fastimport plan ";
-static const char versions[] = "12"; /* 1 has no lines of what was touched; 2 is written */
+static const char head[] = "fastimport plan 2\n";
 
 /* --- lines --- */
 
@@ -146,9 +145,7 @@ static const char *plan_file_parse(struct plan *plan, char *text, size_t size)
     char *line;
     char *save;
 
-    if (strncmp(text, head, sizeof head - 1) != 0 ||
-        strchr(versions, text[sizeof head - 1]) == NULL || text[sizeof head - 1] == '\0' ||
-        text[sizeof head] != '\n') {
+    if (strncmp(text, head, sizeof head - 1) != 0) {
         return "it is no plan, or one of another version";
     }
     if (end == NULL) {
@@ -157,9 +154,11 @@ static const char *plan_file_parse(struct plan *plan, char *text, size_t size)
     *end = '\0';
     (void)strtok_r(text, "\n", &save); /* the head */
     line = strtok_r(NULL, "\n", &save);
-    if (line == NULL || sscanf(line, "key %" SCNx64, &key) != 1 || key != plan->key) {
+    if (line == NULL || sscanf(line, "key %" SCNx64, &key) != 1 ||
+        (plan->key != 0 && key != plan->key)) {
         return "it was made for another environment";
     }
+    plan->key = key;
     while ((line = strtok_r(NULL, "\n", &save)) != NULL) {
         if (plan->n == PLAN_MAX_ENTRIES) {
             return "it has more than a million entries";
@@ -260,7 +259,7 @@ static char *plan_file_format(const struct plan *plan, size_t *size)
     if (f == NULL) {
         return NULL;
     }
-    fprintf(f, "%s2\nkey %016" PRIx64 "\n", head, plan->key);
+    fprintf(f, "%skey %016" PRIx64 "\n", head, plan->key);
     for (size_t i = 0; i < plan->n; i++) {
         const struct plan_entry *e = &plan->entries[i];
 

@@ -14,7 +14,8 @@
 
 enum { PLAN_FILE_BYTES = 64 << 20 };
 
-/* Adds the file's entries to the plan. NULL, or what is wrong with the file, as the rest of a
+/* Adds the file's entries to the plan, whose key must be the file's; a key of 0 becomes the
+ * file's, whatever that is. NULL, or what is wrong with the file, as the rest of a
  * sentence; some entries may have been added then. Clears plan->save if the file is not the user's
  * to replace. */
 const char *plan_file_read(struct plan *plan);

@@ -13,6 +13,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/version.h"
+#include "process/job_id.h"
+#include "report/answers.h"
 
 /* so many are named in the text for people; the JSON report names all */
 enum { TEXT_LIBRARIES = 20 };
@@ -212,8 +215,13 @@ static void json_unserved(FILE *f, const struct report_libraries *unserved)
 static void write_json(FILE *f, const struct report_facts *facts, const struct fi_counters *ranks,
                        size_t n)
 {
-    fprintf(f, "{\n  \"format\": 1,\n  \"active\": %s,\n  \"why\": ",
-            facts->why == NULL ? "true" : "false");
+    struct report_answers answers = answers_make(facts, ranks, n);
+
+    fprintf(f, "{\n  \"format\": 1,\n  \"version\": ");
+    report_put_string(f, version_number());
+    fprintf(f, ",\n  \"job\": ");
+    report_put_string(f, facts->job_id);
+    fprintf(f, ",\n  \"active\": %s,\n  \"why\": ", facts->why == NULL ? "true" : "false");
     if (facts->why == NULL) {
         fprintf(f, "null");
     } else {
@@ -226,6 +234,7 @@ static void write_json(FILE *f, const struct report_facts *facts, const struct f
     fprintf(f, "  \"mpi\": ");
     report_put_string(f, facts->mpi_library);
     fprintf(f, ",\n");
+    answers_write_json(f, &answers);
     json_roots(f, facts->roots);
     json_calls(f, ranks, n);
     json_unserved(f, facts->unserved);
@@ -263,8 +272,9 @@ static void text_unserved(FILE *f, const struct report_libraries *unserved)
 static void report_write_text(FILE *f, const struct report_facts *facts,
                               const struct fi_counters *ranks, size_t n)
 {
-    fprintf(f, "fastimport: %d ranks on %d nodes, root %d (%s)\n", facts->ranks, facts->nodes,
-            facts->root, facts->mpi_library);
+    struct report_answers answers = answers_make(facts, ranks, n);
+
+    answers_write_text(f, facts, &answers);
     fprintf(f, "  %-10s %12s %12s\n", "calls", "intercepted", "served");
     for (int i = 0; i < CALL_FAMILIES; i++) {
         fprintf(f, "  %-10s %12" PRIu64 " %12" PRIu64 "\n", call_family_names[i],
@@ -322,7 +332,8 @@ static char *report_compose(const struct report_facts *facts, const struct fi_co
     if (!for_people) {
         write_json(f, facts, ranks, n);
     } else if (facts->why != NULL) {
-        fprintf(f, "fastimport: nothing was served: %s\n", facts->why);
+        fprintf(f, "fastimport %s was not active%s%s: nothing was served: %s\n", version_number(),
+                facts->job_id[0] == '\0' ? "" : " in job ", facts->job_id, facts->why);
     } else {
         report_write_text(f, facts, ranks, n);
     }
@@ -356,9 +367,15 @@ void report_write_idle(const char *where, const char *why)
 {
     static atomic_flag is_written = ATOMIC_FLAG_INIT;
     static const struct report_libraries none;
-    struct report_facts facts = {
-        .why = why, .mpi_library = "", .roots = "", .plan = {.file = ""}, .unserved = &none};
+    char job[128];
+    struct report_facts facts = {.why = why,
+                                 .job_id = job,
+                                 .mpi_library = "",
+                                 .roots = "",
+                                 .plan = {.file = ""},
+                                 .unserved = &none};
 
+    job_id_read(job, sizeof job);
     if (where != NULL && !atomic_flag_test_and_set(&is_written)) {
         report_write(where, &facts, NULL, 0);
     }

@@ -4,8 +4,8 @@
  * people or as JSON.
  *
  * The root's service thread writes it, with the counters of all ranks whose nodes sent exit
- * statistics. Where nothing is served, the rank that tells the user so writes it. README.md lists
- * the JSON's fields. The JSON is valid UTF-8: in a name that is not, each byte XX that is not part
+ * statistics. Where nothing is served, the rank that tells the user so writes it. FORMAT.md lists
+ * the JSON's fields, schema.json describes them for programs. The JSON is valid UTF-8: in a name that is not, each byte XX that is not part
  * of a sequence is written as \udcXX, which Python's os.fsencode() turns into that byte again. The
  * file is written whole or not at all (base/file.h).
  *
@@ -17,27 +17,7 @@
 #include <stddef.h>
 
 #include "cache/counters.h"
-#include "report/libraries.h"
-
-struct report_plan {
-    const char *file;    /* "": no plan */
-    size_t entries;      /* that were read */
-    size_t used;         /* of these, those that the job asked for */
-    size_t missed;       /* what the job asked for and the plan did not have */
-    double bulk_seconds; /* from the first look-up to the last broadcast */
-    uint64_t bulk_bytes; /* of files */
-};
-
-struct report_facts {
-    const char *why; /* why nothing was served; NULL: something was */
-    int ranks, nodes, root;
-    const char *mpi_library;
-    const char *roots;    /* the table of roots (policy.h) */
-    uint64_t cache_bytes; /* in the root's node cache */
-    uint64_t index_bytes;
-    struct report_plan plan;
-    const struct report_libraries *unserved; /* left to ld.so */
-};
+#include "report/facts.h"
 
 /* where: "stderr" for the text, else the name of the JSON file; base/file.h's file_put() says what
  * it may name. ranks: n of them. */

@@ -139,6 +139,7 @@ bool service_check(struct service *service, int error, const char *what);
 /* Messages (state_lines.c). The first, at level info and once a job: what is served. The second:
  * `what` has failed, nothing more is served. */
 void tell_active(struct service *service);
+void tell_foreign(const void *function); /* the program initialises an MPI by this function */
 void tell_broken(const struct service *service, int error, const char *what);
 
 #endif

@@ -19,12 +19,14 @@
 #include "dlopen/closure.h"
 #include "fill/prefetch.h"
 #include "mpi/bind.h"
+#include "process/job_id.h"
 #include "report/report.h"
 #include "service/announcements.h"
 #include "service/internal.h"
 #include "service/learn.h"
 #include "service/lookup_pool.h"
 #include "service/memory.h"
+#include "service/startup.h"
 #include "service/tell.h"
 
 enum {
@@ -55,6 +57,8 @@ struct root {
     int64_t bulk_began;
     int64_t bulk_ns;
     uint64_t bulk_bytes;
+
+    struct startup startup;
 
     /* exit statistics of the nodes */
     char *exit_stats; /* receive buffer, of so many bytes: */
@@ -349,6 +353,7 @@ static bool root_prepare(struct root *r, struct service *s)
     lookup_pool_start(&s->fill, s->plan.n > 0 ? PLAN_HELPERS : HELPERS);
     prefetch_start(&s->fill, &s->policy, give_to_helper);
     begin_bulk(r);
+    startup_begin(&r->startup);
     return true;
 }
 
@@ -376,6 +381,7 @@ void root_serve(struct service *s)
         end_bulk(root);
         memory_work(&root->memory, !root->bulk && is_at_rest(root));
         learn_when_quiet(&s->plan, &s->node);
+        startup_note(&root->startup, atomic_load(&s->node.index.header->tail));
         s->in_flight = tree_in_flight(&root->tree);
         if (!worked && (all_nodes_leave(root) || exit_stats_timeout(root))) {
             break;
@@ -430,7 +436,9 @@ static void write_report(struct root *r)
     struct service *s = r->service;
     const struct segment_header *h = s->node.index.header;
     char library[256];
+    char job[128];
     struct report_facts facts = {
+        .job_id = job,
         .ranks = s->job.size,
         .nodes = s->job.n_nodes,
         .root = s->job.root,
@@ -438,12 +446,14 @@ static void write_report(struct root *r)
         .roots = s->hello.roots,
         .cache_bytes = h->content_peak,
         .index_bytes = h->reserved,
+        .startup_seconds = (double)(startup_ns(&r->startup) + (int64_t)fi_count->init_ns) / 1e9,
         .plan = {s->plan.file, s->plan.loaded, s->plan.used, s->plan.missed,
                  (double)r->bulk_ns / 1e9, r->bulk_bytes},
         .unserved = &r->unserved,
     };
 
     mpi_version(library, sizeof library);
+    job_id_read(job, sizeof job);
     report_write(s->input.config->report, &facts, r->counters, r->n_counters);
 }
 

@@ -471,6 +471,7 @@ bool service_start(const struct service_input *input, struct service_result *res
     *result = (struct service_result){.node = NULL};
     s->input = *input;
     init_at_finalize(service_end_before_finalize);
+    init_at_foreign(tell_foreign);
     sys_prepare_high();
     error = start_thread(s);
     if (error != 0) {

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/guard.h"
 #include "base/log.h"
+#include "base/version.h"
 #include "mpi/bind.h"
 #include "service/internal.h"
 #include "service/tell.h"
@@ -53,7 +55,30 @@ void tell_active(struct service *s)
     if (s->plan.file[0] != '\0') {
         snprintf(plan, sizeof plan, "a plan of %zu entries", s->plan.n);
     }
-    fi_log(LOG_INFO, "active: %d rank%s on %d node%s, %s, %s, serving %s", s->job.size,
-           s->job.size == 1 ? "" : "s", s->job.n_nodes, s->job.n_nodes == 1 ? "" : "s", library,
-           plan, roots);
+    fi_log(LOG_INFO, "active: version %s, %d rank%s on %d node%s, %s, %s, serving %s",
+           version_number(), s->job.size, s->job.size == 1 ? "" : "s", s->job.n_nodes,
+           s->job.n_nodes == 1 ? "" : "s", library, plan, roots);
+}
+
+/* In the program's thread. Each rank of such a job takes itself for the only one. */
+void tell_foreign(const void *function)
+{
+    const struct service *s = &the_service;
+    char library[FI_PATH_MAX];
+    char version[256];
+
+    if (s->job.size < 2 || s->job.rank != 0) {
+        return;
+    }
+    fi_enter();
+    if (mpi_is_of_another_kind(function, library, sizeof library)) {
+        mpi_version(version, sizeof version);
+        fi_log_once(
+            LOG_WARN,
+            "the program uses another MPI library (%.300s) than the job's launcher (%s), so "
+            "each rank takes itself for the only one: start it with that MPI's own "
+            "launcher, or use an mpi4py for the launcher's MPI",
+            library, version);
+    }
+    fi_leave();
 }

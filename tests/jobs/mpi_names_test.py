@@ -74,12 +74,16 @@ def outcome(command, env, ranks=2):
         return said, done.returncode, done.stderr
 
 
-def compare(command, expected=None, env=None, ranks=2, states=STATES):
+def compare(command, expected=None, env=None, ranks=2, states=STATES, told=()):
+    """told: the words of the one message, in a job that is served."""
     plain = outcome(command, env or {}, ranks)
     if expected is not None:
         assert plain == ([expected] * ranks, 0, ""), f"the plain job: {plain}"
     for state, settings in states.items():
         with_it = outcome(command, {"LD_PRELOAD": LIBRARY, "FASTIMPORT_PLAN": "off", **settings, **(env or {})}, ranks)
+        if told and with_it[2]:
+            assert state == "active" and with_it[2].count("\n") == 1 and told in with_it[2], f"{state}: {with_it}"
+            with_it = (*with_it[:2], "")
         assert with_it == plain, f"{state}: {with_it}, plain: {plain}"
 
 
@@ -161,7 +165,7 @@ def test_a_program_of_another_mpi_than_the_launchers():
     ask = "from mpi4py import MPI; print(MPI.COMM_WORLD.size, MPI.Get_library_version().split()[0])"
     for first in ("", "import json, decimal, time; time.sleep(0.3); "):
         for ranks in (1, 2):
-            compare(["/usr/bin/python3", "-c", first + ask], "1 Open\n", root, ranks)
+            compare(["/usr/bin/python3", "-c", first + ask], "1 Open\n", root, ranks, told="another MPI library" if ranks > 1 else "")
 
 
 def test_a_library_that_anybody_may_have_planted():

@@ -6,8 +6,10 @@ import os
 import pathlib
 import tempfile
 
+import jsonschema
 import pytest
-from job import IMPORTS, NO_INIT, PYTHON, assert_done, local_job, python_job, sharedjob
+from job import IMPORTS, NO_INIT, PYTHON, assert_done, local_job, nodes_job, python_job, sharedjob
+from support import BUILD, ROOT
 
 pytestmark = pytest.mark.needs("mpiexec.mpich", "environment")
 
@@ -72,7 +74,7 @@ def test_what_is_served_is_what_the_report_is_about():
 def test_one_line_says_that_it_is_active():
     done, report = reported([PYTHON, "-c", "import json"], ranks=3, FASTIMPORT_LOG="info")
     lines = [line for line in done.stderr.splitlines() if "active" in line]
-    assert len(lines) == 1 and "3 ranks on 1 node" in lines[0] and "no plan" in lines[0] and report["roots"][0][1:] in lines[0], (
+    assert len(lines) == 1 and "active: version" in lines[0] and "3 ranks on 1 node" in lines[0] and "no plan" in lines[0] and report["roots"][0][1:] in lines[0], (
         done.stderr)
     done, report = reported([PYTHON, "-c", "import json"], FASTIMPORT_LOG="info", FASTIMPORT_FS="net")
     assert done.stderr.count("fastimport: ") == done.stderr.count("on a network file system") == 1, done.stderr
@@ -99,3 +101,40 @@ def test_a_library_above_the_limit_is_said_to_be():
     assert done.returncode == 0 and why and all(w.endswith("is larger than FASTIMPORT_MAX_FILE") for w in why), (
         f"{why} {done.stderr}")
     assert any(w.startswith("needs lib") for w in why), f"{why}"
+
+
+# --- what was gained ------------------------------------------------------------------------------------------------
+
+SCHEMA = json.loads((ROOT / "preload/report/schema.json").read_text())
+
+
+def fields(schema):
+    """The names of all properties, at any depth."""
+    return {name for name, value in schema.get("properties", {}).items()} | {
+        name for part in (schema.get("properties", {}) | schema.get("$defs", {})).values() if isinstance(part, dict) for name in fields(part)}
+
+
+def test_a_report_obeys_its_schema(scratch):
+    checker = jsonschema.Draft202012Validator({**SCHEMA, "additionalProperties": False})
+    for fs, active in (("all", True), ("net", False)):
+        done, report = reported([PYTHON, "-c", IMPORTS], FASTIMPORT_FS=fs, FASTIMPORT_PLAN=f"{scratch}/plan", SLURM_JOB_ID="4711", SLURM_STEP_ID="3")
+        checker.validate(report)
+        assert report["active"] is active and report["job"] == "4711.3" and report["version"] == (BUILD / "version").read_text().strip()
+
+
+def test_its_page_explains_each_field():
+    page = (ROOT / "preload/report/FORMAT.md").read_text()
+    families = {"open", "stat", "access", "path", "dir", "dl", "write"}
+    missing = [name for name in fields(SCHEMA) - families if f"`{name}`" not in page and f".{name}`" not in page]
+    assert not missing, missing
+
+
+def test_it_says_what_was_gained(scratch):
+    """On two nodes that share nothing: the file system answered fewer calls than the ranks made, and each byte once."""
+    done = nodes_job(IMPORTS, 4, 2, {"FASTIMPORT_REPORT": f"{scratch}/report"})
+    assert done.returncode == 0, done.stderr
+    answers = sharedjob.read_json(f"{scratch}/report")["answers"]
+    operations, size, start = answers["operations"], answers["bytes"], answers["start"]
+    assert 0 < operations["with"] < operations["without"] / 2 and abs(operations["factor"] - operations["without"] / operations["with"]) < 0.01
+    assert size["without"] == 2 * size["with"] > 0
+    assert 0 < start["join"] <= start["seconds"] and start["bulk"] == 0 < start["file_system"], start

@@ -78,13 +78,18 @@ def test_a_binary_cannot_grow(tool, conda):
     assert os.listdir(longer) == []
 
 
-def test_long_shebang_becomes_env(tool):
+def test_long_shebang(tool):
     top = tool.fresh("sh")
-    write(f"{top}/bin/tool", f"#!{top}/bin/python3.11 -u\nx\n".encode(), 0o755)
+    write(f"{top}/bin/tool", f"#!{top}/bin/python3.11 -u\nprint('runs', __file__)\n".encode(), 0o755)
+    write(f"{top}/bin/perl-tool", f"#!{top}/bin/perl -w\n1;\n".encode(), 0o755)
     tool.run("pack", "-q", top, "-o", f"{tool.work}/sh.tar.gz")
     place = tool.fresh_directory("s", "p" * 120)
     tool.run("stage", f"{tool.work}/sh.tar.gz", "--to", place + "/env")
-    assert read(place + "/env/bin/tool") == b"#!/usr/bin/env python3.11 -u\nx\n"
+    shown = f"#!/bin/sh\n'''exec' \"{place}/env/bin/python3.11\" -u \"$0\" \"$@\"\n' '''\nprint('runs', __file__)\n"
+    assert read(place + "/env/bin/tool").decode() == shown
+    os.symlink("/usr/bin/python3", place + "/env/bin/python3.11")
+    assert subprocess.run([place + "/env/bin/tool"], capture_output=True, text=True, check=True).stdout == f"runs {place}/env/bin/tool\n"
+    assert read(place + "/env/bin/perl-tool") == b"#!/usr/bin/env perl -w\n1;\n"
 
 
 def test_archives_of_conda_pack(tool):
@@ -195,3 +200,125 @@ def test_wrong_use(tool, words):
 
 def test_help(tool):
     assert b"Usage" in tool.run("--help").stdout
+
+# --- links that lead out of the tree, and names of DIR ---
+
+
+def environment_with_links(tool):
+    """A venv whose package is a farm of links into a cache, as uv, Spack and stow make them."""
+    top, cache = tool.fresh("farm"), tool.fresh("cache")
+    write(f"{top}/pyvenv.cfg", b"home = /usr/bin\n")
+    os.makedirs(f"{top}/lib/python3.11/site-packages")
+    os.makedirs(f"{top}/bin")
+    os.symlink("/usr/bin/python3", f"{top}/bin/python3")
+    write(f"{cache}/tool/__init__.py", b"x = 1\n")
+    write(f"{cache}/tool/sub/data", b"data")
+    os.symlink(f"{cache}/tool/sub/data", f"{cache}/tool/absolute")
+    os.symlink("sub/data", f"{cache}/tool/relative")
+    os.symlink(f"{cache}/tool", f"{top}/lib/python3.11/site-packages/tool")
+    os.symlink(f"{cache}/tool/__init__.py", f"{top}/lib/python3.11/site-packages/one.py")
+    os.symlink("/usr/lib", f"{top}/lib/system")
+    os.symlink("/nosuch", f"{top}/lib/dangling")
+    return top, cache
+
+
+def test_links_that_lead_out_are_refused(tool):
+    top, cache = environment_with_links(tool)
+    done = tool.run("pack", top, "-o", f"{tool.work}/farm.tar", status=1)
+    assert done.stderr.decode() == (f"python-mpi-bcast: lib/python3.11/site-packages/one.py: it is a link to {cache}/tool/__init__.py, outside of the "
+                                    "environment (and 1 more such links), and would be missing on the nodes; --dereference-outside packs what such links "
+                                    "point to, --keep-outside leaves them\n")
+    assert not os.path.exists(f"{tool.work}/farm.tar")
+    tool.run("pack", "-q", "--keep-outside", top, "-o", f"{tool.work}/farm.tar")
+    with tarfile.open(f"{tool.work}/farm.tar") as archive:
+        assert archive.getmember("lib/python3.11/site-packages/tool").linkname == f"{cache}/tool"
+
+
+def test_what_links_out_point_to_is_packed(tool):
+    top, cache = environment_with_links(tool)
+    tool.run("pack", "-q", "--dereference-outside", "--exclude", "system", top, "-o", f"{tool.work}/farm.tar.zst")
+    shutil.rmtree(cache)
+    place = tool.fresh("farm-copy")
+    tool.run("stage", f"{tool.work}/farm.tar.zst", "--to", place)
+    packages = f"{place}/lib/python3.11/site-packages"
+    assert read(f"{packages}/tool/__init__.py") == read(f"{packages}/one.py") == b"x = 1\n"
+    assert read(f"{packages}/tool/absolute") == read(f"{packages}/tool/relative") == b"data"
+    assert os.readlink(f"{packages}/tool/relative") == "sub/data" and not os.path.islink(f"{packages}/tool/absolute")
+    assert os.readlink(f"{place}/bin/python3") == "/usr/bin/python3" and os.readlink(f"{place}/lib/dangling") == "/nosuch"
+    tool.run("verify", place)
+
+
+def test_links_out_that_lead_in_a_circle(tool):
+    top, cache = tool.fresh("circle"), tool.fresh("circle-cache")
+    for one, other in ((top, cache), (cache, top)):
+        os.makedirs(f"{one}/lib", exist_ok=True)
+        os.symlink(f"{other}/lib", f"{one}/lib/link")
+    done = tool.run("pack", "--dereference-outside", top, "-o", f"{tool.work}/circle.tar", status=1)
+    assert b"lead in a circle" in done.stderr and done.stderr.count(b"\n") == 1, done
+
+
+def test_an_environment_goes_nowhere_with_white_space(tool):
+    """Its bin/activate would not work there. A directory that is no environment may."""
+    top = tool.fresh("env-for-spaces")
+    write(f"{top}/pyvenv.cfg", b"home = /usr/bin\n")
+    tool.run("pack", "-q", top, "-o", f"{tool.work}/env.tar")
+    place = tool.fresh_directory("with space")
+    done = tool.run("stage", f"{tool.work}/env.tar", "--to", f"{place}/env", status=1)
+    assert b"choose another DIR" in done.stderr and os.listdir(place) == [], done
+    os.rename(f"{top}/pyvenv.cfg", f"{top}/data")
+    tool.run("pack", "-q", top, "-o", f"{tool.work}/env.tar")
+    tool.run("stage", f"{tool.work}/env.tar", "--to", f"{place}/data")
+
+
+# --- help, wrong usage, MPI ---
+
+COMMANDS = ["pack", "stage", "activate", "run", "verify", "list", "clean"]
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)])
+def test_each_command_has_a_help_of_80_columns(tool, words):
+    text = tool.run(*words, "--help").stdout.decode()
+    assert text.startswith(" ".join(["Usage: python-mpi-bcast", *words]) + " ") and max(map(len, text.splitlines())) <= 80
+    assert not [line for line in text.splitlines() if line.endswith(" ")]
+    assert ("--with-python" in text) == (words == ["pack"]) and ("--max-bytes" in text) == (words == ["stage"])
+
+
+@pytest.mark.parametrize("words, told", [
+    (["stage", "--max-bytes", "lots", "a", "--to", "d"], "--max-bytes=lots is not a size such as 512M or 20G"),
+    (["stage", "--max-bytes=-1", "a", "--to", "d"], "--max-bytes=-1 is not a size"),
+    (["stage", "--allow-failed=some", "a", "--to", "d"], "--allow-failed=some is not a number"),
+    (["pack", "--to=x"], "--to does not belong to this command"),
+    (["bogus"], "bogus is not a command"),
+])
+def test_wrong_usage_is_named(tool, words, told):
+    done = tool.run(*words, status=2)
+    assert told in done.stderr.decode() and done.stderr.count(b"\n") == 1 and not done.stdout, done
+
+
+def test_no_mpi_library_is_needed_without_a_launcher(tool):
+    """None is opened, and none is looked for."""
+    needed = subprocess.run(["readelf", "-d", tool.program], capture_output=True, text=True, check=True).stdout
+    assert "libmpi" not in needed, needed
+    top, place = tool.fresh("alone"), tool.fresh("alone-copy")
+    write(f"{top}/bin/tool", b"x", 0o755)
+    nowhere = {**os.environ, "FASTIMPORT_MPI": "/nosuch/libmpi.so", "LC_ALL": "C"}
+    for words in (["pack", "-q", top, "-o", f"{tool.work}/alone.tar"], ["stage", f"{tool.work}/alone.tar", "--to", place], ["verify", place],
+                  ["list", tool.work], ["activate", place], ["clean", place]):
+        tool.run(*words, env=nowhere)
+    assert not os.path.exists(place)
+
+
+def test_under_a_launcher_a_library_that_is_not_there_is_named(tool):
+    done = tool.run("verify", tool.work, status=1, env={**os.environ, "PMI_RANK": "0", "PMI_SIZE": "2", "FASTIMPORT_MPI": "/nosuch/libmpi.so"})
+    assert re.fullmatch(rb"python-mpi-bcast: a launcher has started this job, but cannot load .*/nosuch/libmpi.so.*\n", done.stderr), done
+    assert tool.run("verify", tool.work, status=1, env={**os.environ, "PMI_RANK": "1", "PMI_SIZE": "2", "FASTIMPORT_MPI": "/nosuch/x"}).stderr == b""
+
+
+@pytest.mark.needs("mpiexec.mpich", "mpiexec.openmpi")
+def test_the_launcher_of_another_mpi_is_noticed(tool):
+    """Else each rank would stage into the same directory."""
+    place = tool.fresh("foreign")
+    done = subprocess.run(["mpiexec.openmpi", "--allow-run-as-root", "--oversubscribe", "-n", "2", "-x", "FASTIMPORT_MPI=libmpich.so.12", tool.program, "stage",
+                           "nothing.tar", "--to", place], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("python-mpi-bcast: ")]
+    assert done.returncode != 0 and len(lines) == 1 and "has started 2 ranks, but MPICH Version: 4" in lines[0] and "another MPI library" in lines[0], done

@@ -12,7 +12,7 @@ TESTS_LONG += test-tool-archives-long
 
 $(B)/obj/tests/tool/%.o: COMPONENT_CPPFLAGS = -Ibcast-tool -Ipreload
 
-$(PMB_TEST_BIN): $(B)/tests/tool/%: $(B)/obj/tests/tool/%.o $(PMB_CORE)
+$(PMB_TEST_BIN): $(B)/tests/tool/%: $(B)/obj/tests/tool/%.o $(PMB_CORE) $(B)/preload-core.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS) $(PMB_LIBS) -lcmocka

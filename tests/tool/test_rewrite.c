@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,11 +122,15 @@ static void rewrite_of_large_files(void **state)
 static void rewrite_of_shebangs(void **state)
 {
     char longer[200] = "/";
+    char want[400];
     memset(longer + 1, 'p', 150);
     struct rewrite_map map[] = {{"/sw/env", longer}};
     (void)state;
     TEXT(one, 1, "#!/sw/env/bin/python -u\nx\n", "#!/tmp/e/bin/python -u\nx\n");
-    TEXT(map, 1, "#! /sw/env/bin/python3 -u\nx\n", "#!/usr/bin/env python3 -u\nx\n");
+    TEXT(map, 1, "#! /sw/env/bin/perl -w\nx\n", "#!/usr/bin/env perl -w\nx\n");
+    snprintf(want, sizeof want,
+             "#!/bin/sh\n'''exec' \"%s/bin/python3\" -u \"$0\" \"$@\"\n' '''\nx\n", longer);
+    rewrite_expect(REWRITE_TEXT, map, 1, "#! /sw/env/bin/python3 -u\nx\n", 28, want, strlen(want));
 }
 
 static void rewrite_finds_prefixes(void **state)

@@ -173,7 +173,8 @@ static struct report_facts facts_of_a_job(void)
         counters[i].waiting_ns = (uint64_t)(i + 1) * 1000000000;
     }
     counters[0].fallbacks[FALLBACK_TIMEOUT] = 5;
-    return (struct report_facts){.ranks = 3,
+    return (struct report_facts){.job_id = "",
+                                 .ranks = 3,
                                  .nodes = 2,
                                  .root = 0,
                                  .mpi_library = "A \"quoted\\\" MPI\t1",

@@ -304,7 +304,7 @@ static void has_a_bound(void **state)
     char *lines = malloc(n * (sizeof line - 1) + 1);
 
     (void)state;
-    scratch_text("plan", "fastimport plan 1\n");
+    scratch_text("plan", "fastimport plan 2\n");
     assert_int_equal(truncate(scratch_path("plan"), PLAN_FILE_BYTES + 1L), 0);
     plan_use("", "plan");
     is_refused("larger than 64 MiB");

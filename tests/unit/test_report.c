@@ -9,13 +9,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "report/answers.h"
 #include "report/report.h"
 
 static const struct report_libraries none;
 
 static struct report_facts facts(const char *roots)
 {
-    return (struct report_facts){.ranks = 2,
+    return (struct report_facts){.job_id = "4711.0",
+                                 .ranks = 2,
                                  .nodes = 1,
                                  .mpi_library = "MPI",
                                  .roots = roots,
@@ -41,6 +43,17 @@ static const char *python(const char *name, const char *expression)
     out[n] = '\0';
     pclose(f);
     return out;
+}
+
+/* Each of these strings must be in `text`. */
+#define text_has(text, ...) find_each(text, (const char *const[]){__VA_ARGS__, NULL})
+static void find_each(const char *text, const char *const *words)
+{
+    for (; *words != NULL; words++) {
+        if (strstr(text, *words) == NULL) {
+            fail_msg("\"%s\" is not in: %s", *words, text);
+        }
+    }
 }
 
 static const char *as_json(const char *roots, const char *expression)
@@ -106,7 +119,52 @@ static void says_why_nothing_was_served(void **state)
                         "{'intercepted': 0, 'served': 0}");
     capture_begin();
     assert_int_equal(in_child(write_idle, "stderr"), 0);
-    assert_string_equal(capture_end(), "fastimport: nothing was served: no \"MPI\"\n");
+    text_has(capture_end(), "fastimport ", " was not active: nothing was served: no \"MPI\"\n");
+}
+
+/* Two ranks on two nodes: 100 calls each, of which one was made on the file system after all. */
+static void answers_the_users_questions(void **state)
+{
+    struct report_facts f = facts("A/sw\nX/sw/data\n");
+    struct fi_counters counters[2] = {0};
+    struct report_answers a;
+
+    (void)state;
+    f.nodes = 2;
+    f.startup_seconds = 3;
+    for (int i = 0; i < 2; i++) {
+        counters[i].intercepted[CALL_STAT] = 100;
+        counters[i].served[CALL_STAT] = 100 - (uint64_t)i;
+        counters[i].init_ns = (uint64_t)(i + 1) * 250000000;
+    }
+    counters[0].lookups = 9;
+    counters[0].bytes_read = 5000000;
+    counters[1].waiting_ns = 1500000000;
+    a = answers_make(&f, counters, 2);
+    assert_int_equal(a.operations.with, 10);
+    assert_int_equal(a.operations.without, 200);
+    assert_int_equal(a.bytes.without, 10000000);
+    assert_float_equal(a.join, 0.5, 1e-9);
+    capture_begin();
+    report_write("stderr", &f, counters, 2);
+    text_has(capture_end(), "was active in job 4711.0: 2 ranks on 2 nodes",
+             "served: /sw, not /sw/data\n",
+             "10 operations, not 200 (20 x less), 5.0 MB read, not 10.0 (2.0 x less)",
+             "start: 3.00 s until", "met in 0.50", "answers 1.50");
+}
+
+/* No factor where nothing was needed, and none that would be a loss. */
+static void has_no_factor_without_a_gain(void **state)
+{
+    struct report_facts f = facts("A/sw\n");
+    struct fi_counters counters[2] = {0};
+
+    (void)state;
+    capture_begin();
+    report_write("stderr", &f, counters, 2);
+    text_has(capture_end(), "0 operations, not 0, 0.0 MB read, not 0.0\n");
+    assert_string_equal(as_json("A/sw\n", "report[\"answers\"][\"operations\"]"),
+                        "{'with': 0, 'without': 0, 'factor': None}");
 }
 
 /* The names that earlier versions wrote to are easily guessed. */
@@ -169,6 +227,8 @@ int main(void)
         scratch_test(names_are_any_bytes),
         scratch_test(says_that_it_was_active),
         scratch_test(says_why_nothing_was_served),
+        cmocka_unit_test(answers_the_users_questions),
+        scratch_test(has_no_factor_without_a_gain),
         scratch_test(overwrites_nothing_of_the_users),
         scratch_test(a_failure_is_one_line),
         cmocka_unit_test(text_does_not_control_a_terminal),

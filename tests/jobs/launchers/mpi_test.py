@@ -190,8 +190,8 @@ OPEN_MPI_VARIABLES = {"OMPI_MCA_btl_base_warn_component_unused": "0", "OMPI_ALLO
 
 # Intel's nodes are emulated here: the fabric is TCP. Its launcher says 255 for a rank that exits with MPI open, whatever the code.
 MPIS = {
-    "mpich-3.4": lambda: Mpi(venv("mpich==3.4.3", "mpi4py"), "MPICH Version:\t3.4"),
-    "mpich-4.0": lambda: Mpi(venv("mpich==4.0.3", "mpi4py"), "MPICH Version:\t4.0"),
+    "mpich-3.4": lambda: Mpi(venv("mpich==3.4.3", "mpi4py"), "MPICH Version: 3.4"),
+    "mpich-4.0": lambda: Mpi(venv("mpich==4.0.3", "mpi4py"), "MPICH Version: 4.0"),
     "mpich-5": lambda: Mpi(venv("mpich>=5", "mpi4py"), "MPICH Version:      5.", can_start_twice=False),
     "intel": lambda: Mpi(venv("impi-rt", "mpi4py"), "Intel(R) MPI Library", {"FI_PROVIDER": "tcp"}, has_codes=False),
 }
@@ -396,3 +396,17 @@ def test_ranks_of_other_nodes_get_the_library(mpi, scratch):
     assert (done.returncode, done.stdout) == (0, "4\n" * 4), f"exit {done.returncode}: {done.stdout}{done.stderr}"
     facts = sharedjob.read_json(f"{scratch}/report")
     assert (facts["ranks"], facts["nodes"], facts["ranks_reporting"]) == (4, 2, 4), f"{facts} {done.stderr}"
+
+
+def test_one_build_of_the_tool_serves_each_mpi(mpi, scratch):
+    """python-mpi-bcast stages an archive of more than a few messages with this launcher, on one node and on two."""
+    tool = BUILD / "python-mpi-bcast"
+    (scratch / "env/bin").mkdir(parents=True)
+    (scratch / "env/bin/tool").write_bytes(os.urandom(20_000_000))
+    subprocess.run([tool, "pack", "-q", scratch / "env", "-o", scratch / "env.tar"], check=True, timeout=60)
+    for nodes in (1, 2):
+        done = subprocess.run(list(map(str, [*mpi.launch(2, nodes), tool, "stage", scratch / "env.tar", "--to", scratch / f"copy{nodes}"])),
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90, check=False,
+                              env={**os.environ, **mpi.settings, "FASTIMPORT_MPI": str(mpi.library_path())})
+        assert done.returncode == 0 and "python-mpi-bcast: " not in done.stderr, f"{nodes} nodes: {done.stdout}{done.stderr}"
+        assert (scratch / f"copy{nodes}/bin/tool").read_bytes() == (scratch / "env/bin/tool").read_bytes()
