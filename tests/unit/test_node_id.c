@@ -151,10 +151,15 @@ static void knows_the_number_of_tasks_of_slurm(void **state)
         {"", "0", 0},        {"x", "0", 0},       {"2(x", "0", 0},        {"2(x0),1", "0", 0},
         {"2;3", "1", 0},     {"2(x3)1", "3", 0},  {"2,", "1", 0},         {"2", "-1", 0}};
     char own[16];
+    char shown[64] = "";
 
     (void)state;
     prctl(PR_GET_NAME, own);
     prctl(PR_SET_NAME, "slurmstepd");
+    process_parent(getpid(), shown, sizeof shown);
+    if (strcmp(shown, "slurmstepd") != 0) {
+        skip(); /* qemu's user mode shows argv[0] */
+    }
     setenv("MPI_LOCALNRANKS", "7", 1); /* of another launcher, about this one */
     setenv("MPI_LOCALRANKID", "6", 1);
     setenv("SLURM_LOCALID", "0", 1);
