@@ -7,13 +7,12 @@ PMB_SRC := $(wildcard bcast-tool/base/*.c bcast-tool/archive/*.c bcast-tool/mani
 # What the tool has in common with the library.
 PMB_SHARED := base/boot_id base/dirtree base/sys process/rank_variables
 PMB_OBJ := $(PMB_SRC:%.c=$(B)/obj/%.o) $(PMB_SHARED:%=$(B)/obj/preload/%.o)
-PMB_MPI_CFLAGS := $(shell $(MPICC) -compile_info 2>/dev/null | grep -o -- '-I[^ ]*' | sort -u)
-PMB_LIBS := -larchive -lz -lzstd -lxxhash -ljansson -lpthread
+PMB_LIBS := -larchive -lz -lzstd -lxxhash -ljansson $(LIBC_LIBS)
 
 PROGRAMS += $(B)/python-mpi-bcast
 
-$(B)/obj/bcast-tool/%.o: COMPONENT_CPPFLAGS = -Ibcast-tool -Ipreload $(PMB_MPI_CFLAGS)
+$(B)/obj/bcast-tool/%.o: COMPONENT_CPPFLAGS = -Ibcast-tool -Ipreload $(MPI_CFLAGS)
 
 $(B)/python-mpi-bcast: $(B)/obj/bcast-tool/main.o $(PMB_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(MPICC) $(SAN) -o $@ $^ $(LDFLAGS) $(PMB_LIBS)
+	$(Q)$(MPICC) $(SAN) -o $@ $^ $(LDFLAGS) $(PMB_LIBS) $(MPI_LIBS)
