@@ -31,3 +31,4 @@ include tests/bench/rules.mk
 include tests/jobs/rules.mk
 include tests/tool/rules.mk
 include tests/external/rules.mk
+include tests/targets/rules.mk
