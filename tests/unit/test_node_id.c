@@ -113,9 +113,11 @@ static int ranks_of_this(int expected_rank)
 
 static void knows_the_number_of_ranks(void **state)
 {
-    static const char *const variables[][2] = {{"PALS_LOCAL_SIZE", "PALS_LOCAL_RANKID"},
-                                               {"PMI_LOCAL_SIZE", "PMI_LOCAL_RANK"},
-                                               {"MPI_LOCALNRANKS", "MPI_LOCALRANKID"}};
+    static const char *const variables[][2] = {
+        {"PALS_LOCAL_SIZE", "PALS_LOCAL_RANKID"},
+        {"PMI_LOCAL_SIZE", "PMI_LOCAL_RANK"},
+        {"JSM_NAMESPACE_LOCAL_SIZE", "JSM_NAMESPACE_LOCAL_RANK"},
+        {"MPI_LOCALNRANKS", "MPI_LOCALRANKID"}};
     static const char *const bad[] = {"", "0", "-3", "x", "99999999999999999999"};
 
     (void)state;
@@ -123,7 +125,7 @@ static void knows_the_number_of_ranks(void **state)
     setenv("SLURM_NODEID", "0", 1);
     setenv("SLURM_LOCALID", "0", 1);
     assert_int_equal(ranks_of_this(0), 0);
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
         setenv(variables[i][0], "40", 1);
         assert_int_equal(ranks_of_this(0), 0); /* which of them? */
         setenv(variables[i][1], "39", 1);
