@@ -235,6 +235,29 @@ def test_python_without_mpi(mpi):
     mpi.check_served(facts, 3)
 
 
+# Runs "$@" where ld.so finds no MPI library of the system.
+HIDE_MPI = """
+for library in /usr/lib/x86_64-linux-gnu/libmpi{,ch}.so*; do
+    if [ -f $library ]; then mount --bind /dev/null $library; fi
+done
+exec "$@"
+"""
+
+
+def test_an_environment_without_mpi(mpi, scratch):
+    """The library is the launcher's own, into which fastimport is preloaded."""
+    if isinstance(mpi, DebianOpenMpi):
+        pytest.skip("ld.so finds the library of Debian's Open MPI")
+    app = scratch / "app.py"
+    app.write_text(f"{IMPORTS}, os\nos.write(1, b'ran\\n')")
+    settings = {**mpi.settings, "LD_PRELOAD": LIBRARY, "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", "FASTIMPORT_REPORT": f"{scratch}/report"}
+    words = ["unshare", "-m", "bash", "-c", HIDE_MPI, "bash", "env", *(f"{k}={v}" for k, v in settings.items()), *mpi.launch(3),
+             venv() / "bin/python", app]
+    done = subprocess.run(list(map(str, words)), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "ran\n" * 3) and "fastimport: " not in done.stderr, f"{done}"
+    mpi.check_served(sharedjob.read_json(f"{scratch}/report"), 3)
+
+
 def test_the_state_is_the_programs(mpi):
     """The program sees the state of its own MPI: before, between and after. The main thread is the one that called MPI_Init. Imports work after
     MPI_Finalize."""
