@@ -358,6 +358,30 @@ def build(mpi, directory, name, text, *flags):
     return f"{directory}/{name}"
 
 
+# Handles of the standard ABI (MPI-5, chapter 20).
+C_STANDARD = """
+    int MPI_Allreduce(const void *, void *, int, void *, void *, void *);
+    #define MPI_COMM_WORLD ((void *)0x101)
+    #define MPI_INT ((void *)0x209)
+    #define MPI_SUM ((void *)0x21)
+    """
+
+
+@pytest.mark.parametrize("mpi", ["mpich-5"], indirect=True)
+def test_a_c_program_of_the_standard_abi(mpi, scratch):
+    """Linked to libmpi_abi.so, as an MPI-5 program is."""
+    standard = dataclasses.replace(mpi)
+    standard.c_head, standard.library = C_STANDARD, "libmpi_abi.so.1"
+    program = build(standard, scratch, "program", C_PROGRAM)
+    launch = [*map(str, mpi.launch(3)), "env"]
+    settings = [f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all", "FASTIMPORT_PLAN=off", f"FASTIMPORT_PATH={scratch}", f"FASTIMPORT_REPORT={scratch}/report"]
+    for words in ([], settings):
+        done = subprocess.run([*launch, *words, program], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout) == (0, "C 0 1 3 1\n" * 3) and "fastimport: " not in done.stderr, f"{words}: {done}"
+    facts = sharedjob.read_json(f"{scratch}/report")
+    assert facts["ranks_reporting"] == 3 and facts["mpi"].startswith("MPICH"), str(facts)
+
+
 def test_a_c_program_beside_python(mpi, scratch):
     program = build(mpi, scratch, "program", C_PROGRAM)
     job, facts = mpi.both(f"{IMPORTS}\nfrom mpi4py import MPI\n{SUM_OF_ONES}", 2, program=program)
