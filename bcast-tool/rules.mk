@@ -6,7 +6,7 @@ PMB_SRC := $(wildcard bcast-tool/base/*.c bcast-tool/archive/*.c bcast-tool/mani
              bcast-tool/stage/*.c bcast-tool/cli/*.c)
 # What the tool has in common with the library comes from $(B)/preload-core.a. MPI is found at run time.
 PMB_OBJ := $(PMB_SRC:%.c=$(B)/obj/%.o)
-PMB_LIBS := -larchive -lz -lzstd -lxxhash -ljansson -lpthread
+PMB_LIBS := -larchive -lz -lzstd -lxxhash -ljansson $(LIBC_LIBS)
 
 PROGRAMS += $(B)/python-mpi-bcast
 
@@ -14,4 +14,4 @@ $(B)/obj/bcast-tool/%.o: COMPONENT_CPPFLAGS = -Ibcast-tool -Ipreload
 
 $(B)/python-mpi-bcast: $(B)/obj/bcast-tool/main.o $(PMB_OBJ) $(B)/preload-core.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) -o $@ $^ $(LDFLAGS) $(PMB_LIBS) -ldl
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS) $(PMB_LIBS)

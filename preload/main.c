@@ -14,6 +14,7 @@
 #include "fill/fill.h"
 #include "intercept/mpi.h"
 #include "mpi/bind.h"
+#include "mpi/launcher_library.h"
 #include "mpi/pmi_slot.h"
 #include "mpi/presence.h"
 #include "policy/roots.h"
@@ -182,17 +183,22 @@ static void start_attached(const struct role_facts *role)
 
 /* --- a launcher --- */
 
-/* Its ranks find in the environment what it has listed (early/libpath.h). They are a job of their
+/* Its ranks find in the environment what it has listed (early/libpath.h), and its own MPI library
+ * (mpi/launcher_library.h). They are a job of their
  * own, even if a rank of another job has started this launcher, or has called exec to become it. */
 static void start_launcher(const struct role_facts *role)
 {
     static struct node_cache node;
     char *text = malloc(LIBPATH_TEXT);
+    char program[FI_PATH_MAX];
 
     if (text != NULL && libpath_describe(getenv("LD_LIBRARY_PATH"), text) > 0) {
         setenv(LIBPATH_VARIABLE, text, 1);
     } else { /* it may be set by another launcher, which has listed other directories */
         unsetenv(LIBPATH_VARIABLE);
+    }
+    if (sys_program(program, sizeof program) > 0) {
+        launcher_library_tell(program);
     }
     if (role->was_rank) {
         main_attach(role, &node);
@@ -220,12 +226,32 @@ static void tell_spawned(const struct role_facts *role)
     }
 }
 
+/* Children that are Pythons, too, say it no more: torchrun's workers, say. */
+static void tell_alone(const struct role_facts *role)
+{
+    static const char told_variable[] = "FASTIMPORT_TOLD";
+
+    if (getenv("FASTIMPORT_LOG") != NULL && getenv(told_variable) == NULL) {
+        fi_enter();
+        start_config(role);
+        if (LOG_INFO <= log_threshold()) {
+            fi_log(LOG_INFO, "no launcher of MPI jobs has started this program, so it is not "
+                             "served (mpiexec and srun are such, torchrun is none)");
+            setenv(told_variable, "1", 1);
+        }
+        fi_leave();
+    }
+}
+
 __attribute__((constructor)) static void fastimport_start(int argc, char **argv)
 {
     struct role_facts role = role_decide();
 
     if (role.is_spawned) {
         tell_spawned(&role);
+    }
+    if (role.is_alone) {
+        tell_alone(&role);
     }
     if (role.role == ROLE_PASSIVE) {
         return;

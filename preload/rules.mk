@@ -24,7 +24,7 @@ $(B)/exports.map: preload/intercept/symbols.def
 $(B)/libfastimport.so: $(PRELOAD_OBJ) $(B)/exports.map
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-soname,libfastimport.so -Wl,--version-script=$(B)/exports.map \
-	  -o $@ $(PRELOAD_OBJ) -pthread
+	  -o $@ $(PRELOAD_OBJ) $(LIBC_LIBS)
 
 include preload/elf/rules.mk
 include preload/command/rules.mk

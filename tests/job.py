@@ -22,12 +22,12 @@ import sys
 import tempfile
 import textwrap
 
-from support import BUILD, ROOT
+from support import BUILD, ROOT, TESTED
 
 sys.path.insert(0, str(ROOT / "bench/emulator/nodes"))
 import sharedjob  # noqa: E402
 
-LIBRARY = BUILD / "libfastimport.so"
+LIBRARY = TESTED / "libfastimport.so"
 MPIEXEC = "mpiexec.mpich"
 MPIEXEC_NODES = sharedjob.MPIEXEC_NODES
 ENVIRONMENT = subprocess.check_output([ROOT / "bench/env/env-path"], text=True).strip()

@@ -32,3 +32,4 @@ include tests/jobs/rules.mk
 include tests/tool/rules.mk
 include tests/product/rules.mk
 include tests/external/rules.mk
+include tests/targets/rules.mk

@@ -36,7 +36,8 @@ void error_printable(char *out, size_t size, const char *text)
     out[used] = '\0';
 }
 
-static int error_vset(struct error *err, const char *path, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static int error_vset(struct error *err, const char *path,
+                                                            const char *format, va_list args)
 {
     char reason[sizeof err->reason];
     if (err->set) {

@@ -261,7 +261,7 @@ void channel_pump(struct channel *c, void (*tick)(void *), void *context)
 {
     unsigned nap = NAP_MIN;
     while (!channel_is_finished(c)) {
-        bool busy = channel_post(c) | channel_test(c);
+        bool posted = channel_post(c), busy = channel_test(c) || posted;
         channel_watch_failures(c);
         if (busy) {
             nap = NAP_MIN;

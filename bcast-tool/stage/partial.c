@@ -209,7 +209,7 @@ static int partial_empty_but(int fd, const char *const *kept, struct error *err)
 int partial_remove(int parent, const char *name, struct error *err)
 {
     static const char *const outside[] = {".", "..", NAME_OWN, NULL};
-    static const char *const inside[] = {".", "..", NAME_MARK + sizeof NAME_OWN, NULL};
+    static const char *const inside[] = {".", "..", &NAME_MARK[sizeof NAME_OWN], NULL};
     const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     int top = openat(parent, name, flags);
     if (top < 0) {

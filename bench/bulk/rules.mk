@@ -3,7 +3,7 @@
 
 PROGRAMS += $(B)/bcast-bare
 
-$(B)/obj/bench/bulk/bare.o: COMPONENT_CPPFLAGS = $(MPI_INCLUDE)
+$(B)/obj/bench/bulk/bare.o: COMPONENT_CPPFLAGS = $(MPI_CFLAGS)
 $(B)/obj/bench/bulk/bare.o $(B)/bcast-bare: SAN :=
 $(B)/bcast-bare: CC := $(MPICC)
 $(B)/bcast-bare: $(B)/obj/bench/bulk/bare.o

@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
 #include <link.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,38 +20,107 @@
 #endif
 
 #if defined __x86_64__
-#define HAS(feature) (__builtin_cpu_supports(feature) != 0)
+#include <cpuid.h>
 
-/* Tests the features by which the levels differ, since compilers before GCC 12 do not know the
- * levels by name. */
-static int detect_isa_level(void)
+/* The processor's features as cpuid gives them. The compiler's own interface,
+ * __builtin_cpu_supports(), needs a run-time library that not every compiler brings, and drops the
+ * names of old processors. */
+struct cpu_features {
+    unsigned basic;    /* leaf 1, ecx */
+    unsigned extended; /* leaf 7, ebx; without what the kernel does not save */
+    bool intel;
+};
+
+enum {
+    CPU_V2 = bit_SSE4_2 | bit_SSSE3 | bit_POPCNT, /* in `basic` */
+    CPU_AVX2 = bit_AVX2 | bit_BMI | bit_BMI2,     /* from here on in `extended` */
+    CPU_AVX512_1 = bit_AVX512CD | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL,
+    CPU_V4 = CPU_AVX512_1 | bit_AVX512F,
+    CPU_XEON_PHI = 1 << 27 | 1 << 26, /* avx512er, avx512pf */
+    CPU_WIDE = bit_AVX2 | CPU_V4 | CPU_XEON_PHI,
+};
+
+/* The registers whose contents the kernel saves (XCR0). */
+static unsigned saved_registers(unsigned basic)
 {
-    if (!(HAS("sse4.2") && HAS("ssse3") && HAS("popcnt"))) {
+    unsigned low = 0, high;
+
+    if ((basic & bit_OSXSAVE) != 0) {
+        __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    }
+    return low;
+}
+
+static struct cpu_features read_cpu_features(void)
+{
+    enum { SAVES_AVX = 0x6, SAVES_AVX512 = 0xe6 };
+    struct cpu_features f = {0};
+    unsigned a, b, c, d, saved;
+
+    if (__get_cpuid(0, &a, &b, &c, &d)) {
+        f.intel = b == signature_INTEL_ebx && c == signature_INTEL_ecx && d == signature_INTEL_edx;
+    }
+    __get_cpuid(1, &a, &b, &f.basic, &d);
+    __get_cpuid_count(7, 0, &a, &f.extended, &c, &d);
+    saved = saved_registers(f.basic);
+    if ((saved & SAVES_AVX) != SAVES_AVX) {
+        f.basic &= ~(unsigned)(bit_AVX | bit_FMA);
+        f.extended &= ~(unsigned)CPU_WIDE;
+    } else if ((saved & SAVES_AVX512) != SAVES_AVX512) {
+        f.extended &= ~(unsigned)(CPU_V4 | CPU_XEON_PHI);
+    }
+    return f;
+}
+
+static bool has_all(unsigned features, unsigned wanted)
+{
+    return (features & wanted) == wanted;
+}
+
+/* Tests the features by which the levels differ. */
+static int isa_level_of(const struct cpu_features *f)
+{
+    if (!has_all(f->basic, CPU_V2)) {
         return 1;
     }
-    if (!(HAS("avx2") && HAS("bmi") && HAS("bmi2") && HAS("fma"))) {
+    if (!has_all(f->extended, CPU_AVX2) || !has_all(f->basic, bit_FMA)) {
         return 2;
     }
-    if (!(HAS("avx512f") && HAS("avx512bw") && HAS("avx512cd") && HAS("avx512dq") &&
-          HAS("avx512vl"))) {
-        return 3;
-    }
-    return 4;
+    return has_all(f->extended, CPU_V4) ? 4 : 3;
 }
+
+static void detect_processor(struct fi_host_traits *out)
+{
+    struct cpu_features f = read_cpu_features();
+
+    out->machine = "x86_64";
+    out->isa_level = isa_level_of(&f);
+    out->intel = f.intel;
+    out->haswell = has_all(f.extended, CPU_AVX2) && has_all(f.basic, bit_POPCNT);
+    out->xeon_phi = has_all(f.extended, CPU_XEON_PHI);
+    out->avx512_1 = has_all(f.extended, CPU_AVX512_1);
+}
+#elif defined __aarch64__
+#include <sys/auxv.h>
+
+static void detect_processor(struct fi_host_traits *out)
+{
+    out->machine = "aarch64";
+    out->atomics = (getauxval(AT_HWCAP) & HWCAP_ATOMICS) != 0;
+}
+#else
+static void detect_processor(struct fi_host_traits *out)
+{
+    out->machine = NULL;
+}
+#endif
 
 void fi_host_traits_detect(struct fi_host_traits *out)
 {
-    __builtin_cpu_init();
-    const char *version = gnu_get_libc_version();
-    const char *dot = strchr(version, '.');
-    *out = (struct fi_host_traits){
-        .glibc_minor = dot != NULL ? (int)strtol(dot + 1, NULL, 10) : 0,
-        .isa_level = detect_isa_level(),
-        .intel = __builtin_cpu_is("intel") != 0,
-        .haswell = HAS("avx2") && HAS("bmi") && HAS("bmi2") && HAS("popcnt"),
-        .xeon_phi = HAS("avx512er") && HAS("avx512pf"),
-        .avx512_1 = HAS("avx512cd") && HAS("avx512bw") && HAS("avx512dq") && HAS("avx512vl"),
-    };
+    const char *dot = strchr(gnu_get_libc_version(), '.');
+
+    *out = (struct fi_host_traits){.glibc_minor = dot != NULL ? (int)strtol(dot + 1, NULL, 10) : 0};
+    detect_processor(out);
 }
 
 const char *fi_host_platform(const struct fi_host_traits *traits)
@@ -58,25 +128,8 @@ const char *fi_host_platform(const struct fi_host_traits *traits)
     if (traits->intel && traits->xeon_phi) {
         return "xeon_phi";
     }
-    return traits->intel && traits->haswell ? "haswell" : "x86_64";
+    return traits->intel && traits->haswell ? "haswell" : traits->machine;
 }
-#else
-void fi_host_traits_detect(struct fi_host_traits *out)
-{
-    const char *dot = strchr(gnu_get_libc_version(), '.');
-    *out = (struct fi_host_traits){.glibc_minor = dot ? (int)strtol(dot + 1, NULL, 10) : 0};
-}
-
-const char *fi_host_platform(const struct fi_host_traits *traits)
-{
-    (void)traits;
-#if defined __aarch64__
-    return "aarch64";
-#else
-    return NULL;
-#endif
-}
-#endif
 
 /* glibc <= 2.36 searched all subsets of these names; the last name has the highest priority. */
 static size_t legacy_names(const struct fi_host_traits *traits, const char *names[4])
@@ -87,6 +140,9 @@ static size_t legacy_names(const struct fi_host_traits *traits, const char *name
     }
     if (traits->intel && traits->avx512_1 && !traits->xeon_phi) {
         names[n++] = "avx512_1";
+    }
+    if (traits->atomics) {
+        names[n++] = "atomics";
     }
     const char *platform = fi_host_platform(traits);
     if (platform != NULL) {

@@ -4,8 +4,8 @@
  *
  * ld.so has no interface for this. The default directories are read from dlinfo(RTLD_DI_SERINFO).
  * The rest follows from the version of glibc and the processor, by the rules of glibc 2.31 to 2.40:
- * glibc-hwcaps/x86-64-v* since 2.33; the older combinations of tls/haswell/avx512_1/x86_64 up to
- * 2.36.
+ * glibc-hwcaps/x86-64-v* since 2.33; the older combinations of tls/haswell/avx512_1/x86_64, on
+ * aarch64 of tls/aarch64/atomics, up to 2.36.
  */
 #ifndef FASTIMPORT_ELF_HOST_H
 #define FASTIMPORT_ELF_HOST_H
@@ -15,10 +15,12 @@
 
 /* What decides about the subdirectories. Tests fill it in for other machines. */
 struct fi_host_traits {
-    int glibc_minor; /* 36 for 2.36 */
-    int isa_level;   /* x86-64-vN: 1-4; 0 on other processors */
-    int intel;       /* ld.so used haswell, xeon_phi and avx512_1 on Intel processors only */
+    int glibc_minor;     /* 36 for 2.36 */
+    const char *machine; /* $PLATFORM of a processor without features; NULL: unknown */
+    int isa_level;       /* x86-64-vN: 1-4; 0 on other processors */
+    int intel;           /* ld.so used haswell, xeon_phi and avx512_1 on Intel processors only */
     int haswell, xeon_phi, avx512_1;
+    int atomics; /* aarch64: HWCAP_ATOMICS */
 };
 
 /* Detects those of this process. */

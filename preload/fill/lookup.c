@@ -122,10 +122,10 @@ static const struct record *lookup_publish(const struct lookup *l, const void *b
 
 static const struct record *look_stat(const struct lookup *l)
 {
-    struct {
+    union { /* the record's flexible member needs room behind it */
         struct record_stat head;
-        char target[FI_PATH_MAX];
-    } a = {0};
+        char bytes[sizeof(struct record_stat) + FI_PATH_MAX];
+    } a = {.bytes = {0}};
     ssize_t n;
     int error = sys_lstat(l->query->path, &a.head.link);
 
@@ -134,13 +134,13 @@ static const struct record *look_stat(const struct lookup *l)
     }
     if (S_ISLNK(a.head.link.st_mode)) {
         a.head.stat_error = -sys_stat(l->query->path, &a.head.target);
-        n = sys_readlink(l->query->path, a.target, sizeof a.target);
-        if (n < 0 || n == sizeof a.target || !is_about_path(a.head.stat_error)) {
+        n = sys_readlink(l->query->path, a.head.target_path, FI_PATH_MAX);
+        if (n < 0 || n == FI_PATH_MAX || !is_about_path(a.head.stat_error)) {
             return lookup_unavailable(l, 0);
         }
         a.head.target_length = (uint32_t)n;
     }
-    _Static_assert(offsetof(__typeof__(a), target) == sizeof(struct record_stat),
+    _Static_assert(offsetof(struct record_stat, target_path) == sizeof(struct record_stat),
                    "the target follows at once");
     return lookup_publish(l, &a, sizeof a.head + a.head.target_length);
 }

@@ -129,13 +129,24 @@ static __attribute__((noinline)) void *answer_dlopen(const char *path, int flags
     return handle != NULL ? handle : &unanswered;
 }
 
+#if __has_attribute(musttail)
+#define TAIL_CALL __attribute__((musttail))
+#define WITH_TAIL_CALLS
+#else
+#define TAIL_CALL
+#define WITH_TAIL_CALLS __attribute__((optimize("O2")))
+#endif
+
 /* The real call must be a tail call. ld.so searches for a library by name with the RUNPATH of the
  * caller, and finds the caller by the return address. */
-__attribute__((optimize("O2"))) FI_EXPORT void *dlopen(const char *path, int flags)
+WITH_TAIL_CALLS FI_EXPORT void *dlopen(const char *path, int flags)
 {
     void *handle = answer_dlopen(path, flags, __builtin_return_address(0));
 
-    return handle != &unanswered ? handle : real()->dlopen(path, flags);
+    if (handle != &unanswered) {
+        return handle;
+    }
+    TAIL_CALL return real()->dlopen(path, flags);
 }
 
 FI_EXPORT int dlclose(void *handle)

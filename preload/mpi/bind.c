@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "ldso/dynamic.h"
+#include "mpi/launcher_library.h"
 #include "mpi/node_id.h"
 
 struct mpi_functions mpi;
@@ -214,8 +215,14 @@ static void *open_mpich(const char *prefix, char *why, size_t size)
 
 static void *open_found(const char *prefix, char *why, size_t size)
 {
-    return expects_open_mpi(prefix) ? open_open_mpi(prefix, why, size)
-                                    : open_mpich(prefix, why, size);
+    const char *launchers = getenv(LAUNCHER_LIBRARY_VARIABLE);
+    void *library =
+        expects_open_mpi(prefix) ? open_open_mpi(prefix, why, size) : open_mpich(prefix, why, size);
+
+    if (library == NULL && launchers != NULL && launchers[0] == '/') {
+        library = try_open(launchers, why, size);
+    }
+    return library;
 }
 
 static void *open_library(const char *explicit_name, const char *prefix, char *why, size_t size)

@@ -215,6 +215,7 @@ int launcher_local_ranks(pid_t daemon, int *rank)
         {"MPI_LOCALNRANKS", "MPI_LOCALRANKID"},
         {"PMI_LOCAL_SIZE", "PMI_LOCAL_RANK"},
         {"PALS_LOCAL_SIZE", "PALS_LOCAL_RANKID"},
+        {"JSM_NAMESPACE_LOCAL_SIZE", "JSM_NAMESPACE_LOCAL_RANK"},
         {"OMPI_COMM_WORLD_LOCAL_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"}};
     char name[64] = "";
     int n = -1;

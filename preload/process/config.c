@@ -185,8 +185,9 @@ void config_load(struct fi_config *config, void (*warn)(const char *sentence))
 /* --- variables that do not exist --- */
 
 /* Variables by which fastimport talks to its own processes and tests. */
-static const char *const internal[] = {"FASTIMPORT_NODE", "FASTIMPORT_WARNED",
-                                       "FASTIMPORT_LIBRARY_NAMES", "FASTIMPORT_BUILD"};
+static const char *const internal[] = {"FASTIMPORT_NODE",          "FASTIMPORT_WARNED",
+                                       "FASTIMPORT_LIBRARY_NAMES", "FASTIMPORT_LAUNCHER_MPI",
+                                       "FASTIMPORT_TOLD",          "FASTIMPORT_BUILD"};
 static const char for_tests[] = "FASTIMPORT_TEST_";
 
 enum { LONGEST_NAME = 40, PREFIX = sizeof "FASTIMPORT_" - 1 };

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Set by hydra, Slurm's PMI-2, PMIx, Open MPI, Intel, MVAPICH, Cray's PALS and ALPS. The first one
- * that is set belongs to the innermost launcher: hydra's daemons may run in a step of Slurm.
+/* Set by hydra, Slurm's PMI-2, PMIx, Open MPI, Intel, MVAPICH, Cray's PALS and ALPS, IBM's jsrun,
+ * Flux. The first one that is set belongs to the innermost launcher: hydra's and Flux's daemons may
+ * run in a step of Slurm.
  * sizes: the variables in which the same launcher says the number of ranks. */
 static const struct launcher {
     const char *rank;
@@ -21,6 +22,8 @@ static const struct launcher {
     {"MPIRUN_RANK", {"MPIRUN_NPROCS"}},
     {"PALS_RANKID", {"PALS_NRANKS", "PMI_SIZE"}},
     {"ALPS_APP_PE", {NULL}},
+    {"JSM_NAMESPACE_RANK", {"JSM_NAMESPACE_SIZE"}},
+    {"FLUX_TASK_RANK", {"FLUX_JOB_SIZE"}},
     {"SLURM_PROCID", {"SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"}},
 };
 

@@ -42,8 +42,8 @@ static bool is_tool(void)
  * have other names. */
 static bool is_launcher(void)
 {
-    static const char *const names[] = {"srun",    "aprun",   "mpiexec", "mpirun",
-                                        "orterun", "prterun", "prun"};
+    static const char *const names[] = {"srun",    "aprun", "mpiexec", "mpirun", "orterun",
+                                        "prterun", "prun",  "jsrun",   "flux"};
     const char *name = program_invocation_short_name;
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -105,10 +105,11 @@ struct role_facts role_decide(void)
         facts.role = attached ? ROLE_ATTACHED : ROLE_PASSIVE;
         return facts;
     }
+    facts.is_python = dlsym(RTLD_DEFAULT, "Py_Initialize") != NULL && !is_tool();
     if (facts.rank < 0) {
+        facts.is_alone = facts.is_python;
         return facts;
     }
-    facts.is_python = dlsym(RTLD_DEFAULT, "Py_Initialize") != NULL && !is_tool();
     /* RTLD_NEXT: what this library exports does not count */
     if (facts.is_python || dlsym(RTLD_NEXT, "MPI_Init") != NULL) {
         facts.is_spawned = is_spawned();

@@ -35,6 +35,7 @@ struct role_facts {
     int size;        /* the number of ranks, from the same launcher's; not positive: not known */
     bool is_python;  /* Py_Initialize is mapped */
     bool is_spawned; /* passive, but only because MPI_Comm_spawn has started it */
+    bool is_alone;   /* passive, a Python that no launcher has started, nor a rank */
 
     /* The rest is for a descendant (attached, or a launcher), from ROLE_NODE_VARIABLE. */
     const char *node; /* directory of the node cache; NULL: there is none */

@@ -373,10 +373,18 @@ static void subdirectories_of_other_machines(void **state)
     } table[] = {
         {{.glibc_minor = 37, .isa_level = 3}, "glibc-hwcaps/x86-64-v3:glibc-hwcaps/x86-64-v2"},
         {{.glibc_minor = 40, .isa_level = 1}, ""},
-        {{.glibc_minor = 36, .isa_level = 2},
+        {{.glibc_minor = 36, .machine = "x86_64", .isa_level = 2},
          "glibc-hwcaps/x86-64-v2:tls/x86_64/x86_64:tls/x86_64:tls/x86_64:tls:x86_64/"
          "x86_64:x86_64:x86_64"},
-        {{.glibc_minor = 31, .isa_level = 4, .intel = 1, .haswell = 1, .avx512_1 = 1},
+        {{.glibc_minor = 36, .machine = "aarch64"}, "tls/aarch64:tls:aarch64"},
+        {{.glibc_minor = 31, .machine = "aarch64", .atomics = 1},
+         "tls/aarch64/atomics:tls/aarch64:tls/atomics:tls:aarch64/atomics:aarch64:atomics"},
+        {{.glibc_minor = 31,
+          .machine = "x86_64",
+          .isa_level = 4,
+          .intel = 1,
+          .haswell = 1,
+          .avx512_1 = 1},
          "tls/haswell/avx512_1/x86_64:tls/haswell/avx512_1:tls/haswell/x86_64:tls/haswell:tls/"
          "avx512_1/x86_64:"
          "tls/avx512_1:tls/x86_64:tls:haswell/avx512_1/x86_64:haswell/avx512_1:haswell/"

@@ -8,7 +8,7 @@ import tempfile
 
 import jsonschema
 import pytest
-from job import IMPORTS, NO_INIT, PYTHON, assert_done, local_job, nodes_job, python_job, sharedjob
+from job import IMPORTS, MPIEXEC, NO_INIT, PYTHON, assert_done, caches, local_job, nodes_job, python_job, run, script, settings_with, sharedjob
 from support import BUILD, ROOT
 
 pytestmark = pytest.mark.needs("mpiexec.mpich", "environment")
@@ -78,6 +78,29 @@ def test_one_line_says_that_it_is_active():
         done.stderr)
     done, report = reported([PYTHON, "-c", "import json"], FASTIMPORT_LOG="info", FASTIMPORT_FS="net")
     assert done.stderr.count("fastimport: ") == done.stderr.count("on a network file system") == 1, done.stderr
+
+
+# An agent that starts workers as torchrun does, which is no launcher of MPI jobs.
+AGENT = """
+import os, subprocess, sys
+assert not os.path.exists("/proc/self/task") or len(os.listdir("/proc/self/task")) == 1, "a thread was started"
+if "RANK" not in os.environ:
+    for rank in "01":
+        subprocess.run([sys.executable, *sys.argv], check=True, env={**os.environ, "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2"})
+"""
+
+
+def test_one_line_says_that_no_launcher_has_started_it(scratch, cache_place):
+    """The workers do not say it again. A job that such a Python starts is served."""
+    command = ["env", *settings_with({"FASTIMPORT_DIR": cache_place, "FASTIMPORT_LOG": "info"}), PYTHON, script(scratch, AGENT)]
+    done = run(command, 60)
+    assert done.returncode == 0 and done.stderr.count("fastimport: ") == done.stderr.count("no launcher of MPI jobs has started") == 1, f"{done}"
+    assert not caches(cache_place)
+    command[-1] = script(scratch, f"import subprocess; subprocess.run(['{MPIEXEC}', '-n', '2', '{PYTHON}', '-c', 'import json'], check=True)")
+    done = run(command, 60)
+    assert done.returncode == 0 and done.stderr.count("no launcher") == done.stderr.count("active: 2 ranks") == 1, f"{done}"
+    done = run([*command[:-2], "FASTIMPORT_LOG=warn", *command[-2:]], 60)
+    assert done.returncode == 0 and "fastimport" not in done.stderr, f"{done}"
 
 
 def test_a_report_into_a_pipe():

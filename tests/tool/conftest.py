@@ -18,7 +18,7 @@ from support import BUILD, ROOT, call
 sys.path.insert(0, str(ROOT / "tests/tool"))
 import trees  # noqa: E402
 
-PMB = BUILD / "python-mpi-bcast"
+PMB = TESTED / "python-mpi-bcast"
 MPIEXEC_NODES = ROOT / "tests/tool/nodes"
 LONG = os.environ.get("TOOL_LONG") == "1"
 os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")  # MPI has leaks of its own

@@ -113,9 +113,11 @@ static int ranks_of_this(int expected_rank)
 
 static void knows_the_number_of_ranks(void **state)
 {
-    static const char *const variables[][2] = {{"PALS_LOCAL_SIZE", "PALS_LOCAL_RANKID"},
-                                               {"PMI_LOCAL_SIZE", "PMI_LOCAL_RANK"},
-                                               {"MPI_LOCALNRANKS", "MPI_LOCALRANKID"}};
+    static const char *const variables[][2] = {
+        {"PALS_LOCAL_SIZE", "PALS_LOCAL_RANKID"},
+        {"PMI_LOCAL_SIZE", "PMI_LOCAL_RANK"},
+        {"JSM_NAMESPACE_LOCAL_SIZE", "JSM_NAMESPACE_LOCAL_RANK"},
+        {"MPI_LOCALNRANKS", "MPI_LOCALRANKID"}};
     static const char *const bad[] = {"", "0", "-3", "x", "99999999999999999999"};
 
     (void)state;
@@ -123,7 +125,7 @@ static void knows_the_number_of_ranks(void **state)
     setenv("SLURM_NODEID", "0", 1);
     setenv("SLURM_LOCALID", "0", 1);
     assert_int_equal(ranks_of_this(0), 0);
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
         setenv(variables[i][0], "40", 1);
         assert_int_equal(ranks_of_this(0), 0); /* which of them? */
         setenv(variables[i][1], "39", 1);
@@ -151,10 +153,15 @@ static void knows_the_number_of_tasks_of_slurm(void **state)
         {"", "0", 0},        {"x", "0", 0},       {"2(x", "0", 0},        {"2(x0),1", "0", 0},
         {"2;3", "1", 0},     {"2(x3)1", "3", 0},  {"2,", "1", 0},         {"2", "-1", 0}};
     char own[16];
+    char shown[64] = "";
 
     (void)state;
     prctl(PR_GET_NAME, own);
     prctl(PR_SET_NAME, "slurmstepd");
+    process_parent(getpid(), shown, sizeof shown);
+    if (strcmp(shown, "slurmstepd") != 0) {
+        skip(); /* qemu's user mode shows argv[0] */
+    }
     setenv("MPI_LOCALNRANKS", "7", 1); /* of another launcher, about this one */
     setenv("MPI_LOCALRANKID", "6", 1);
     setenv("SLURM_LOCALID", "0", 1);

@@ -16,9 +16,9 @@ void Py_Initialize(void)
 {
 }
 
-static const char *const launchers[] = {"PMI_RANK",    "PMIX_RANK",   "OMPI_COMM_WORLD_RANK",
-                                        "MPIRUN_RANK", "PALS_RANKID", "ALPS_APP_PE",
-                                        "SLURM_PROCID"};
+static const char *const launchers[] = {
+    "PMI_RANK",    "PMIX_RANK",          "OMPI_COMM_WORLD_RANK", "MPIRUN_RANK", "PALS_RANKID",
+    "ALPS_APP_PE", "JSM_NAMESPACE_RANK", "FLUX_TASK_RANK",       "SLURM_PROCID"};
 
 static int role_forget(void **state)
 {
@@ -60,11 +60,18 @@ static void is_passive_without_a_launcher(void **state)
     (void)state;
     assert_int_equal(f.role, ROLE_PASSIVE);
     assert_int_equal(f.rank, -1);
+    assert_true(f.is_alone);
+    setenv(ROLE_NODE_VARIABLE, "0", 1); /* below a rank that is not served */
+    assert_false(role_decide().is_alone);
+    unsetenv(ROLE_NODE_VARIABLE);
+    setenv("PMI_RANK", "0", 1);
+    assert_false(role_decide().is_alone);
 }
 
 static void knows_launchers_by_their_names(void **state)
 {
-    static const char *const names[] = {"mpiexec", "mpiexec.hydra", "mpirun", "srun", "aprun"};
+    static const char *const names[] = {"mpiexec", "mpiexec.hydra", "mpirun", "srun",
+                                        "aprun",   "jsrun",         "flux"};
     static const char *const others[] = {"hydra_pmi_proxy", "mpiexecutor", "bash", "srund", ""};
     char *own = program_invocation_short_name;
 

@@ -14,7 +14,7 @@ import time
 
 BENCH = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("FASTIMPORT_BUILD", BENCH.parent / "build"))
-LIBRARY = BUILD / "libfastimport.so"
+LIBRARY = pathlib.Path(os.environ.get("FASTIMPORT_TEST_PRODUCTS", BUILD)) / "libfastimport.so"
 EXEC_ONLY = BUILD / "execonly.so"
 MPIEXEC_NODES = BENCH / "emulator/nodes/mpiexec-nodes"
 COSTS = {"rtt": 200, "meta-us": 50, "bandwidth": 500}  # of the emulated server: microseconds, microseconds, MB/s

@@ -24,6 +24,7 @@ SlurmctldPort={port}
 SlurmctldPidFile={place}/slurmctld.pid
 SlurmdPidFile={place}/slurmd-%n.pid
 SlurmdSpoolDir={place}/spool-%n
+TmpFS={place}/tmp-%n
 StateSaveLocation={place}/state
 SlurmctldLogFile={place}/slurmctld.log
 SlurmdLogFile={place}/slurmd-%n.log
@@ -54,7 +55,8 @@ def configure(place, nodes):
     port, *ports = free_ports(nodes + 1)
     lines = [f"NodeName=n{i} NodeHostname={host} NodeAddr=127.0.0.1 Port={p} CPUs={os.cpu_count()} State=UNKNOWN" for i, p in enumerate(ports)]
     (place / "slurm.conf").write_text(CONFIG.format(host=host, place=place, port=port, nodes="\n".join(lines)))
-    (place / "state").mkdir()
+    for name in ("state", *(f"tmp-n{i}" for i in range(nodes))):  # PMIx keeps files there, and the nodes are one machine
+        (place / name).mkdir()
     (place / "munge.key").write_bytes(secrets.token_bytes(1024))
     (place / "munge.key").chmod(0o600)
 

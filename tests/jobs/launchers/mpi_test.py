@@ -235,6 +235,29 @@ def test_python_without_mpi(mpi):
     mpi.check_served(facts, 3)
 
 
+# Runs "$@" where ld.so finds no MPI library of the system.
+HIDE_MPI = """
+for library in /usr/lib/x86_64-linux-gnu/libmpi{,ch}.so*; do
+    if [ -f $library ]; then mount --bind /dev/null $library; fi
+done
+exec "$@"
+"""
+
+
+def test_an_environment_without_mpi(mpi, scratch):
+    """The library is the launcher's own, into which fastimport is preloaded."""
+    if isinstance(mpi, DebianOpenMpi):
+        pytest.skip("ld.so finds the library of Debian's Open MPI")
+    app = scratch / "app.py"
+    app.write_text(f"{IMPORTS}, os\nos.write(1, b'ran\\n')")
+    settings = {**mpi.settings, "LD_PRELOAD": LIBRARY, "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", "FASTIMPORT_REPORT": f"{scratch}/report"}
+    words = ["unshare", "-m", "bash", "-c", HIDE_MPI, "bash", "env", *(f"{k}={v}" for k, v in settings.items()), *mpi.launch(3),
+             venv() / "bin/python", app]
+    done = subprocess.run(list(map(str, words)), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "ran\n" * 3) and "fastimport: " not in done.stderr, f"{done}"
+    mpi.check_served(sharedjob.read_json(f"{scratch}/report"), 3)
+
+
 def test_the_state_is_the_programs(mpi):
     """The program sees the state of its own MPI: before, between and after. The main thread is the one that called MPI_Init. Imports work after
     MPI_Finalize."""
@@ -333,6 +356,30 @@ def build(mpi, directory, name, text, *flags):
     subprocess.run(["gcc", "-o", f"{directory}/{name}", str(source), *flags, mpi.library_path(), f"-Wl,-rpath,{mpi.library_path().parent}",
                     "-Wl,--allow-shlib-undefined"], check=True)
     return f"{directory}/{name}"
+
+
+# Handles of the standard ABI (MPI-5, chapter 20).
+C_STANDARD = """
+    int MPI_Allreduce(const void *, void *, int, void *, void *, void *);
+    #define MPI_COMM_WORLD ((void *)0x101)
+    #define MPI_INT ((void *)0x209)
+    #define MPI_SUM ((void *)0x21)
+    """
+
+
+@pytest.mark.parametrize("mpi", ["mpich-5"], indirect=True)
+def test_a_c_program_of_the_standard_abi(mpi, scratch):
+    """Linked to libmpi_abi.so, as an MPI-5 program is."""
+    standard = dataclasses.replace(mpi)
+    standard.c_head, standard.library = C_STANDARD, "libmpi_abi.so.1"
+    program = build(standard, scratch, "program", C_PROGRAM)
+    launch = [*map(str, mpi.launch(3)), "env"]
+    settings = [f"LD_PRELOAD={LIBRARY}", "FASTIMPORT_FS=all", "FASTIMPORT_PLAN=off", f"FASTIMPORT_PATH={scratch}", f"FASTIMPORT_REPORT={scratch}/report"]
+    for words in ([], settings):
+        done = subprocess.run([*launch, *words, program], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout) == (0, "C 0 1 3 1\n" * 3) and "fastimport: " not in done.stderr, f"{words}: {done}"
+    facts = sharedjob.read_json(f"{scratch}/report")
+    assert facts["ranks_reporting"] == 3 and facts["mpi"].startswith("MPICH"), str(facts)
 
 
 def test_a_c_program_beside_python(mpi, scratch):

@@ -13,6 +13,7 @@ test-launchers: all
 test-launchers-long: all
 	$(Q)for mpi in mpich-4.0 mpich-5 intel openmpi-5 openmpi-debian; do \
 	    B=$(B) tests/run $$mpi $(PYTEST) tests/jobs/launchers/mpi_test.py -k $$mpi; done
+	$(Q)B=$(B) tests/run openmpi-ratio $(PYTEST) tests/jobs/launchers/ratio_test.py
 
 test-slurm: all
 	$(Q)B=$(B) TEST_TIMEOUT=600 tests/run slurm $(PYTEST) tests/jobs/launchers/slurm_test.py

