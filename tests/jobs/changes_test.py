@@ -196,12 +196,19 @@ def test_byte_code_of_a_child(nodes):
 def test_a_leader_that_does_not_answer():
     """Its node notices the silence before the change returns. The ranks that go on see the change, and one line of each node says what has happened."""
     changes_job("""
-    import signal
+    import pathlib, signal
+
+    def has_stopped(pid):
+        states = [task.joinpath("stat").read_text().rpartition(")")[2].split()[0] for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+        return all(state == "T" for state in states)
+
     look("file"), look("new"), look("other")
     comm.barrier()
     pids = comm.allgather(os.getpid())
     if comm.rank == 0:
         os.kill(pids[2], signal.SIGSTOP)  # the leader of the second node
+        while not has_stopped(pids[2]):
+            time.sleep(0.01)
         write("file", "second")
         write("new", "x")
         comm.send(None, dest=3)
