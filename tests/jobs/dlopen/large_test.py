@@ -369,11 +369,11 @@ def test_a_warm_start_reads_what_was_touched(learning):
 
 
 def checksum(text):
-    """XXH3-64, of which Python has no module here."""
-    program = '#define XXH_INLINE_ALL\n#include <xxhash.h>\n#include <stdio.h>\n' \
-              'int main(void) { static char b[1 << 20]; size_t n = fread(b, 1, sizeof b, stdin); printf("%016lx", (unsigned long)XXH3_64bits(b, n)); }'
+    """The hash of preload/base/hash.h, of which Python has no module."""
+    program = '#include "base/hash.h"\n#include <stdio.h>\n' \
+              'int main(void) { static char b[1 << 20]; size_t n = fread(b, 1, sizeof b, stdin); printf("%016lx", (unsigned long)fi_hash(b, n, 0)); }'
     with tempfile.TemporaryDirectory() as scratch:
-        subprocess.run(["gcc", "-o", f"{scratch}/sum", "-x", "c", "-"], input=program, text=True, check=True)
+        subprocess.run(["gcc", "-I", ROOT / "preload", "-o", f"{scratch}/sum", "-x", "c", "-"], input=program, text=True, check=True)
         return subprocess.run([f"{scratch}/sum"], input=text, text=True, capture_output=True, check=True).stdout
 
 
