@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 import pytest
-from support import BUILD, ROOT, call
+from support import ROOT, TESTED, call
 
 sys.path.insert(0, str(ROOT / "tests/tool"))
 import trees  # noqa: E402
