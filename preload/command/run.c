@@ -88,11 +88,17 @@ static void set_preload(const char *library)
 }
 
 /* A Python that no launcher has started is one process, and not served. */
+static bool is_without_launcher(const char *program)
+{
+    return strncmp(path_name(program, strlen(program)), "python", 6) == 0 &&
+           rank_variables_read(NULL) < 0;
+}
+
 static void warn_without_launcher(const char *program)
 {
     const char *name = path_name(program, strlen(program));
 
-    if (strncmp(name, "python", 6) == 0 && rank_variables_read(NULL) < 0) {
+    if (is_without_launcher(program)) {
         command_fail("no launcher starts %s, so it is not served: write fastimport run -- srun (or "
                      "mpiexec) ... %s ...",
                      name, name);
@@ -159,7 +165,8 @@ int subcommand_run(int argc, char **argv)
         return COMMAND_WRONG;
     }
     set_preload(library);
-    if (!s.quiet) { /* who asks for fastimport wants to know whether it is there */
+    /* who asks for fastimport wants to know whether it is there; without a launcher we say it */
+    if (!s.quiet && !is_without_launcher(s.words[0])) {
         setenv("FASTIMPORT_LOG", "info", 0);
     }
     words = handon_words(s.words);
