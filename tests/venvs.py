@@ -13,15 +13,10 @@ from job import ENVIRONMENT
 BASE = pathlib.Path(ENVIRONMENT).parent  # see bench/env/recipe.sh
 
 
-def place_of(*packages, python="/usr/bin/python3"):
-    """Where venv() makes the environment of these packages."""
-    version = subprocess.check_output([python, "-c", "import platform; print(platform.python_version())"], text=True).strip()
-    return BASE / re.sub("[^A-Za-z0-9.-]", "", "-".join(["venv", version, *sorted(packages)]).replace("<", "-below-").replace(">=", "-from-"))  # env(1) splits words at "="
-
-
 def venv(*packages, python="/usr/bin/python3", options=()):
     """The directory of a virtual environment with these packages; it is made once. Skips the test where they cannot be installed."""
-    place = place_of(*packages, python=python)
+    version = subprocess.check_output([python, "-c", "import platform; print(platform.python_version())"], text=True).strip()
+    place = BASE / re.sub("[^A-Za-z0-9.-]", "", "-".join(["venv", version, *sorted(packages)]).replace("<", "-below-").replace(">=", "-from-"))  # env(1) splits words at "="
     BASE.mkdir(parents=True, exist_ok=True)
     with open(BASE / ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.needs("root", "mpiexec.mpich")
 TABLES = {"learning": learning, "numerics": numerics, "files": files, "science": science, "tools": tools}
 PROGRAMS = {f"{table}-{name}": row for table, module in TABLES.items() for name, row in module.PROGRAMS.items()}
 WANTED = os.environ.get("PROGRAM", "").split()
+USED = set()  # the environments of this run
 CASES = [case for case in PROGRAMS if not WANTED or case.partition("-")[2] in WANTED]
 
 LEAST_FREE = 10 << 30  # bytes of disk: torch and what it needs have half of them
@@ -58,6 +59,7 @@ class Program:
         if shutil.disk_usage(venvs.BASE.parent).free < LEAST_FREE:
             pytest.skip(f"less than {LEAST_FREE >> 30} GiB of disk are free")
         self.environment = venvs.venv(*packages.split())
+        USED.add(self.environment)
         self.scratch = scratch
         self.command = ["sh", "-c", START, scratch / "ranks", self.environment / "bin/python", script(scratch, text)]
 
@@ -109,8 +111,7 @@ def remove_big_environments():
     yield
     if "KEEP_VENVS" in os.environ:
         return
-    for packages in {PROGRAMS[case][0] for case in CASES}:
-        place = venvs.place_of(*packages.split())
+    for place in USED:
         if size_of(place) > BIG:
             shutil.rmtree(place)
 
