@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import shutil
+import sysconfig
 import typing
 
 import pytest
@@ -39,8 +40,7 @@ START = 'mkdir -p "$0/$PMI_RANK" && cd "$0/$PMI_RANK" && export HOME="$PWD" TMPD
 SETTINGS = {
     **dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS"], "1"),
     "PYTHONHASHSEED": "0",
-    "MPI4PY_LIBMPI": "libmpich.so.12",  # the launcher's
-    "MPI_LIB_NRN_PATH": "libmpich.so.12",
+    "MPI_LIB_NRN_PATH": "libmpich.so.12",  # the launcher's
 }
 
 
@@ -61,6 +61,9 @@ class Program:
         self.environment = venvs.venv(*packages.split())
         USED.add(self.environment)
         self.scratch = scratch
+        (scratch / "lib").mkdir()  # the launcher's MPI by the name that wheels know
+        (scratch / "lib/libmpi.so.12").symlink_to(f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}/libmpich.so.12")
+        self.settings = {**SETTINGS, "LD_LIBRARY_PATH": scratch / "lib"}
         self.command = ["sh", "-c", START, scratch / "ranks", self.environment / "bin/python", script(scratch, text)]
 
     def outcome(self, code, launcher, report):
@@ -73,13 +76,13 @@ class Program:
     def on_one_node(self, library):
         report = self.scratch / "report"
         more = {"LD_PRELOAD": LIBRARY, "FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", "FASTIMPORT_REPORT": report} if library else {}
-        done = run([MPIEXEC, "-n", 2, "env", *(f"{k}={v}" for k, v in {**SETTINGS, **more}.items()), *self.command], TIMEOUT)
+        done = run([MPIEXEC, "-n", 2, "env", *(f"{k}={v}" for k, v in {**self.settings, **more}.items()), *self.command], TIMEOUT)
         return self.outcome(done.returncode, done.stdout + done.stderr, sharedjob.read_json(report))
 
     def on_two_nodes(self, library):
         """With the library, the plan in the scratch directory is used and written."""
         done = sharedjob.run(self.command, self.environment, 2, 2, [*CLIENT, "--rtt=0", "--meta-us=0", "--bandwidth=0"],
-                             env={**SETTINGS, "FASTIMPORT_PLAN": self.scratch / "plan"}, preload=LIBRARY if library else None, timeout=TIMEOUT)
+                             env={**self.settings, "FASTIMPORT_PLAN": self.scratch / "plan"}, preload=LIBRARY if library else None, timeout=TIMEOUT)
         return self.outcome(done.code, done.output + done.errors, done.report)
 
 

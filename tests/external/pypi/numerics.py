@@ -48,7 +48,7 @@ PROGRAMS = {
             data.to_netcdf("a.nc")
             with xarray.open_dataset("a.nc", chunks={"x": 1}) as back:
                 print(float(back.t.mean().compute()), back.sizes["y"], back.equals(data))
-            with dask.distributed.Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
+            with dask.distributed.Client(n_workers=2, threads_per_worker=1, dashboard_address=":0") as client:
                 print(sum(client.gather(client.map(lambda n: n * n, range(5)))))
         """),
     "statsmodels": ("statsmodels", """
