@@ -21,11 +21,11 @@ import pytest
 import sharedjob
 import venvs
 from job import CLIENT, LIBRARY, MPIEXEC, run, script
-from pypi import files, learning, numerics, science, tools
+from pypi import files, learning, numerics, parts, science, tools
 
 pytestmark = pytest.mark.needs("root", "mpiexec.mpich")
 
-TABLES = {"learning": learning, "numerics": numerics, "files": files, "science": science, "tools": tools}
+TABLES = {"learning": learning, "numerics": numerics, "files": files, "parts": parts, "science": science, "tools": tools}
 PROGRAMS = {f"{table}-{name}": row for table, module in TABLES.items() for name, row in module.PROGRAMS.items()}
 WANTED = os.environ.get("PROGRAM", "").split()
 USED = set()  # the environments of this run

@@ -24,7 +24,7 @@ test-cpython-long: all
 	$(Q)B=$(B) TEST_TIMEOUT=7200 tests/run cpython-long $(PYTEST) tests/external/cpython_test.py -k long
 
 # Each table of tests/external/pypi by itself, since they take long. `make test-programs PROGRAM="torch numba"` runs these only.
-PROGRAM_TABLES := learning numerics files science tools
+PROGRAM_TABLES := learning numerics files parts science tools
 TESTS_LONG += $(PROGRAM_TABLES:%=test-programs-%)
 .PHONY: test-programs $(PROGRAM_TABLES:%=test-programs-%)
 test-programs: all
