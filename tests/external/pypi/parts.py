@@ -126,7 +126,7 @@ PROGRAMS = {
         with imageio.get_writer("a.mp4", fps=5, macro_block_size=16) as writer:
             for i in range(5):
                 writer.append_data(numpy.full((32, 32, 3), 40 * i, numpy.uint8))
-        print(len(list(imageio.get_reader("a.mp4"))))
+        print(sum(1 for _ in imageio.get_reader("a.mp4")))
         """),
     "gevent": ("gevent", """
         from gevent import monkey
@@ -141,6 +141,8 @@ PROGRAMS = {
         thread.join()
         """),
     "grpcio": ("grpcio protobuf", """
+        import os
+        os.environ["GRPC_VERBOSITY"] = "ERROR"
         import grpc
         from concurrent import futures
 

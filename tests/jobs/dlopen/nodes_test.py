@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""dlopen on a node that gets from another node what it loads."""
+"""dlopen by name, for a caller that came from the node cache: on a node that gets it from another node, and after the end of the service."""
 
 import subprocess
 
@@ -28,15 +28,35 @@ def library(folder, name, *flags):
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", folder / f"lib{name}.so", folder / f"{name}.c", *flags], check=True)
 
 
+def libraries(scratch, rpath="$ORIGIN/../libs", tags="--enable-new-dtags"):
+    """libtop.so needs libcaller.so, which opens libplugin.so without a slash, and has it beside itself."""
+    library(scratch / "libs", "plugin")
+    library(scratch / "libs", "caller", f"-Wl,{tags},-rpath,$ORIGIN")
+    library(scratch / "top", "top", f"-L{scratch}/libs", "-lcaller", f"-Wl,-rpath,{rpath}")
+
+
 @pytest.mark.parametrize("rpath", ["$ORIGIN/../libs", "$ORIGIN/../libs/.", "$ORIGIN/../libs/"])
 def test_name_from_a_caller_under_a_path_that_is_not_normal(scratch, cache_place, rpath):
-    """ld.so names the caller by its search path, as it stands. The caller opens a library without a slash."""
-    library(scratch / "libs", "plugin")
-    library(scratch / "libs", "caller", "-Wl,-rpath,$ORIGIN")
-    library(scratch / "top", "top", f"-L{scratch}/libs", "-lcaller", f"-Wl,-rpath,{rpath}")
+    """ld.so names the caller by its search path, as it stands."""
+    libraries(scratch, rpath)
     done = nodes_job(f"""
         import ctypes, sys
         print(ctypes.CDLL("{scratch}/top/libtop.so").top())
         import wave  # the node is still served
         """, 2, 2, {"FASTIMPORT_PATH": str(scratch), "FASTIMPORT_DIR": cache_place})
+    assert_done(done, "42\n" * 2)
+
+
+@pytest.mark.parametrize("tags", ["--enable-new-dtags", "--disable-new-dtags"])  # RUNPATH, RPATH
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_name_after_the_end_of_the_service(scratch, cache_place, nodes, tags):
+    """The caller was loaded from the mirror, where the library is not."""
+    libraries(scratch, tags=tags)
+    done = nodes_job(f"""
+        import ctypes
+        from mpi4py import MPI
+        top = ctypes.CDLL("{scratch}/top/libtop.so")
+        MPI.Finalize()
+        print(top.top())
+        """, 2, nodes, {"FASTIMPORT_PATH": str(scratch), "FASTIMPORT_DIR": cache_place})
     assert_done(done, "42\n" * 2)
