@@ -37,10 +37,12 @@ TIMEOUT = 300  # seconds a job
 
 # In the directory of the rank, as a batch script would.
 START = 'mkdir -p "$0/$PMI_RANK" && cd "$0/$PMI_RANK" && export HOME="$PWD" TMPDIR="$PWD" && exec "$@" >stdout 2>stderr'
+MPICH = f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}/libmpich.so.12"  # the launcher's
 SETTINGS = {
     **dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS"], "1"),
     "PYTHONHASHSEED": "0",
-    "MPI_LIB_NRN_PATH": "libmpich.so.12",  # the launcher's
+    "MPI4PY_LIBMPI": MPICH,
+    "MPI4PY_MPIABI": "mpich",
 }
 
 
@@ -61,8 +63,9 @@ class Program:
         self.environment = venvs.venv(*packages.split())
         USED.add(self.environment)
         self.scratch = scratch
-        (scratch / "lib").mkdir()  # the launcher's MPI by the name that wheels know
-        (scratch / "lib/libmpi.so.12").symlink_to(f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}/libmpich.so.12")
+        (scratch / "lib").mkdir()
+        for name in "libmpi.so.12", "libmpi.so":  # for mpi4py's wheel, and for NEURON's
+            (scratch / "lib" / name).symlink_to(MPICH)
         self.settings = {**SETTINGS, "LD_LIBRARY_PATH": scratch / "lib"}
         self.command = ["sh", "-c", START, scratch / "ranks", self.environment / "bin/python", script(scratch, text)]
 

@@ -76,6 +76,7 @@ PROGRAMS = {
         with MPICommExecutor(MPI.COMM_WORLD, root=0) as executor:
             if executor is not None:
                 print(list(executor.map(pow, range(5), [2] * 5)))
+        assert MPI.COMM_WORLD.size == 2, MPI.Get_library_version()
         print(MPI.COMM_WORLD.allreduce(MPI.COMM_WORLD.rank + 1))
         """),
     "cupy": ("cupy-cuda12x", """

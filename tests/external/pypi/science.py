@@ -59,6 +59,7 @@ PROGRAMS = {
         from neuron import h
         h.nrnmpi_init()
         context = h.ParallelContext()
+        assert context.nhost() == 2
         h.load_file("stdrun.hoc")
         soma = h.Section(name="soma")
         soma.L = soma.diam = 20
