@@ -28,10 +28,10 @@ bool library_record_key_is_sound(const char *key, size_t length)
     const char *end = key + length;
     const char *search = name == NULL ? NULL : memchr(name, '\n', (size_t)(end - name));
 
-    return search != NULL && (name == key || path_is_normal(key, (size_t)(name - key))) &&
-           search > name + 2 && memchr(name + 2, '/', (size_t)(search - name - 2)) == NULL &&
-           end - search >= 3 && memchr("nd", search[1], 2) != NULL &&
-           memchr("UR", search[2], 2) != NULL && memchr(key, '\0', length) == NULL;
+    return search != NULL && (name == key || key[0] == '/') && search > name + 2 &&
+           memchr(name + 2, '/', (size_t)(search - name - 2)) == NULL && end - search >= 3 &&
+           memchr("nd", search[1], 2) != NULL && memchr("UR", search[2], 2) != NULL &&
+           memchr(key, '\0', length) == NULL;
 }
 
 static const char *library_record_text(const struct record *r, size_t *at)

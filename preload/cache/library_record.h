@@ -46,8 +46,9 @@ struct library_caller {
 size_t library_record_key(char *out, size_t size, const char *name,
                           const struct library_caller *caller);
 
-/* Could library_record_key() have made this key, from a caller with a normal path and a name
- * without a slash? */
+/* Could library_record_key() have made this key, for a name without a slash? The caller's path is
+ * absolute, but maybe not normal: ld.so names a library by the RPATH that has led to it, such as
+ * $ORIGIN/../lib. It allows no more than the RPATH in the key does. */
 bool library_record_key_is_sound(const char *key, size_t length);
 
 /* Reads the item at *at and moves *at behind it. Start with 0. Returns false at the end, or if the

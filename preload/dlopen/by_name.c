@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/sys.h"
 #include "cache/library_record.h"
 #include "ldso/linkmap.h"
 
@@ -129,4 +131,68 @@ bool by_name_resolve(const char *name, const void *caller, uint64_t question, st
     *answer = (struct answer){r, 0};
     count_add(&fi_count->served[CALL_DL], 1);
     return true;
+}
+
+/* --- what the cache does not answer --- */
+
+/* Writes "directory/name", the directory being one of the search list of `owner`. False: there is
+ * another token than $ORIGIN in it, or it is too long. */
+static bool expand_origin(char path[FI_PATH_MAX], const char *directory, size_t length,
+                          const struct linkmap_object *owner, const char *name)
+{
+    size_t origin = origin_length(directory);
+    size_t parent = origin > 0 ? path_parent_length(owner->name, strlen(owner->name)) : 0;
+
+    return memchr(directory + origin, '$', length - origin) == NULL &&
+           snprintf(path, FI_PATH_MAX, "%.*s%.*s/%s", (int)parent, owner->name,
+                    (int)(length - origin), directory + origin, name) < FI_PATH_MAX;
+}
+
+/* Writes the path of the first file of this name in a search list. False: there is none, or only
+ * ld.so can tell. */
+static bool list_find(const char *list, const struct linkmap_object *owner, const char *name,
+                      char path[FI_PATH_MAX])
+{
+    while (list != NULL && *list != '\0') {
+        size_t n = strcspn(list, ":;");
+
+        if (n > 0 && !expand_origin(path, list, n, owner, name)) {
+            return false;
+        }
+        if (n > 0 && sys_access(path, F_OK, false) == 0) {
+            return true;
+        }
+        list += list[n] == '\0' ? n : n + 1;
+    }
+    return false;
+}
+
+/* LD_LIBRARY_PATH comes before a RUNPATH and after an RPATH. */
+static bool find_original(const struct linkmap_list *map, const struct linkmap_object *caller,
+                          const char *name, char path[FI_PATH_MAX])
+{
+    const char *own = caller->runpath != NULL ? caller->runpath : caller->rpath;
+
+    return own != NULL && strstr(own, "ORIGIN") != NULL && caller->name[0] == '/' &&
+           policy_maybe(resolver.policy, caller->name) && !linkmap_has(map, name) &&
+           (caller->runpath == NULL ||
+            !list_find(getenv("LD_LIBRARY_PATH"), &map->objects[0], name, path)) &&
+           list_find(own, caller, name, path);
+}
+
+void *by_name_open_original(const char *name, int flags, const void *caller,
+                            const struct library_calls *calls)
+{
+    char path[FI_PATH_MAX];
+    struct linkmap_list map;
+    const struct linkmap_object *object;
+    bool found;
+
+    if (!linkmap_all(&map)) {
+        return NULL;
+    }
+    object = linkmap_at(&map, caller);
+    found = object != NULL && find_original(&map, object, name, path);
+    linkmap_free(&map);
+    return found ? calls->dlopen(path, flags) : NULL;
 }

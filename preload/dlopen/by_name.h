@@ -12,11 +12,18 @@
 #ifndef FASTIMPORT_DLOPEN_BY_NAME_H
 #define FASTIMPORT_DLOPEN_BY_NAME_H
 
+#include "ldso/linkmap.h"
 #include "resolve.h"
 
 /* As resolve(), for a RECORD_LIBRARY. caller: an address in the code that calls dlopen; question:
  * enum library_question. */
 bool by_name_resolve(const char *name, const void *caller, uint64_t question,
                      struct answer *answer);
+
+/* For a name that the cache does not answer. ld.so takes for $ORIGIN of a caller that was loaded
+ * from the mirror the directory of the copy, where the library need not be. This opens it in the
+ * directory of the original, by libc's dlopen. NULL: make the real call. */
+void *by_name_open_original(const char *name, int flags, const void *caller,
+                            const struct library_calls *calls);
 
 #endif

@@ -75,7 +75,11 @@ static void *serve_dlopen(const char *path, int flags, const void *caller,
     }
     is_path = strchr(path, '/') != NULL;
     handle = load_from_cache(path, is_path, flags, caller, libc);
-    return handle == NULL && is_path ? loaded_open(resolver.node, path, flags, libc) : handle;
+    if (handle != NULL) {
+        return handle;
+    }
+    return is_path ? loaded_open(resolver.node, path, flags, libc)
+                   : by_name_open_original(path, flags, caller, libc);
 }
 
 static char unanswered; /* its address means: make the real call */

@@ -22,3 +22,15 @@ test-cpython: all
 
 test-cpython-long: all
 	$(Q)B=$(B) TEST_TIMEOUT=7200 tests/run cpython-long $(PYTEST) tests/external/cpython_test.py -k long
+
+# Each table of tests/external/pypi by itself, since they take long. `make test-programs PROGRAM="torch numba"` runs these only.
+PROGRAM_TABLES := learning numerics files parts science tools
+ifeq ($(SANITIZE),)
+TESTS_LONG += $(PROGRAM_TABLES:%=test-programs-%)
+endif
+.PHONY: test-programs $(PROGRAM_TABLES:%=test-programs-%)
+test-programs: all
+	$(Q)B=$(B) TEST_TIMEOUT=7200 PROGRAM="$(PROGRAM)" tests/run programs $(PYTEST) tests/external/programs_test.py
+
+$(PROGRAM_TABLES:%=test-programs-%): test-programs-%: all
+	$(Q)B=$(B) TEST_TIMEOUT=7200 tests/run programs-$* $(PYTEST) tests/external/programs_test.py -k $*-
