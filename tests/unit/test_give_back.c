@@ -62,12 +62,14 @@ static void keep(const char *path, uint64_t argument, const char *first)
 {
     struct stat st = {.st_mode = S_IFREG | 0644, .st_size = SIZE, .st_ino = 7, .st_nlink = 1};
     struct fi_query q = content_query(path, argument);
-    struct {
+    union {
+        char room[sizeof(struct record_content) + 64];
         struct record_content c;
-        char room[64];
-    } payload = {.c = {.st = st, .size = SIZE}};
+    } payload = {.room = {0}};
     struct mirror_writer w;
 
+    payload.c.st = st;
+    payload.c.size = SIZE;
     if (first != NULL) {
         assert_int_equal(mirror_link(&node, first, path, 0), 0);
         payload.c.same_as = 1;
