@@ -16,7 +16,9 @@ from support import TESTED, call
 pytestmark = pytest.mark.needs("qemu-aarch64-static", "mpiexec.mpich")
 QEMU = "qemu-aarch64-static"
 SYSROOT = TESTED / "root"
-UNIT_TESTS = sorted(p for p in (TESTED / "tests/unit").iterdir() if p.is_file()) + [TESTED / "tests/elf/test_closure"]
+# These two load a library that this machine's compiler has made; and the page map that they read is the emulator's.
+OF_THIS_MACHINE = ["originals", "touched"]
+UNIT_TESTS = sorted(p for p in (TESTED / "tests/unit").iterdir() if p.is_file() and p.name not in OF_THIS_MACHINE) + [TESTED / "tests/elf/test_closure"]
 
 PROGRAM = """
 import asyncio, decimal, email.message, json, platform, sqlite3, os
