@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "cache/library_content.h"
 
 /* Does the path stay inside the mirror? Where a RUNPATH says so, ld.so opens a library by
  * "/a/../b". The mirror has no symlinked directories, so ".." can be removed textually. But "/.."
@@ -79,15 +80,8 @@ bool mirror_path_to_original(const struct node_cache *node, char *path)
 
 const struct record *mirror_library(const struct node_cache *node, const char *path)
 {
-    struct fi_path name;
-    struct fi_query q;
-    const struct record *r;
+    const struct record *r = library_content(&node->index, path);
 
-    if (!path_normalise(&name, "/", path) || !path_fold(&name, path_any_directory, NULL)) {
-        return NULL;
-    }
-    q = query_make(RECORD_CONTENT, RECORD_MAPPED, name.text, name.length);
-    r = segment_find(&node->index, &q);
     return r == NULL || r->error != 0 || (record_flags(r) & RECORD_UNAVAILABLE) != 0 ? NULL : r;
 }
 

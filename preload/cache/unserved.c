@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/path.h"
+#include "cache/library_content.h"
 
 void unserved_note(struct segment *segment, const char *path, const char *why)
 {
@@ -20,15 +20,8 @@ void unserved_note(struct segment *segment, const char *path, const char *why)
 
 const char *unserved_reason(const struct segment *segment, const char *path)
 {
-    struct fi_path name;
-    struct fi_query q;
-    const struct record *r;
+    const struct record *r = library_content(segment, path);
 
-    if (!path_normalise(&name, "/", path) || !path_fold(&name, path_any_directory, NULL)) {
-        return NULL;
-    }
-    q = query_make(RECORD_CONTENT, RECORD_MAPPED, name.text, name.length);
-    r = segment_find(segment, &q);
     if (r == NULL || (record_flags(r) & RECORD_UNAVAILABLE) == 0 || r->error == 0) {
         return NULL;
     }

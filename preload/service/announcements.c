@@ -18,7 +18,7 @@ void announcements_open(struct announcements *a, struct service *s)
     }
 }
 
-static const struct record *publish_directory(struct segment *index, enum record_kind kind,
+static const struct record *publish_announced(struct segment *index, enum record_kind kind,
                                               const char *path, size_t length, uint64_t inode)
 {
     struct fi_query key = query_make(kind, inode, path, length);
@@ -64,7 +64,7 @@ void announcements_take(struct announcements *a, const struct fi_query *q)
         return;
     }
     a->live = more;
-    live = publish_directory(&node->index, RECORD_LIVE, q->path, q->length, q->argument);
+    live = publish_announced(&node->index, RECORD_LIVE, q->path, q->length, q->argument);
     if (live == NULL) {
         cannot_announce(a);
         return;
@@ -87,8 +87,8 @@ bool announcements_work(struct announcements *a)
     while (a->n_everywhere < a->announced.all) {
         const struct record *live = a->live[a->n_everywhere++];
 
-        publish_directory(&s->node.index, RECORD_EVERYWHERE, live->path, live->path_length, 0);
-        publish_directory(&s->node.index, RECORD_EVERYWHERE, live->path, live->path_length,
+        publish_announced(&s->node.index, RECORD_EVERYWHERE, live->path, live->path_length, 0);
+        publish_announced(&s->node.index, RECORD_EVERYWHERE, live->path, live->path_length,
                           live->argument);
         segment_announce(&s->node.index);
         worked = true;
