@@ -49,7 +49,7 @@ define newline
 
 endef
 
-.PHONY: install install-library uninstall
+.PHONY: install install-library install-spank uninstall
 install: $(foreach p,libfastimport.so libfastimport-elf.so fastimport python-mpi-bcast,$(B)/$(p))
 	$(foreach i,$(INSTALL_ALL),$(call install_one,$(subst :, ,$(i)))$(newline)	)
 
@@ -57,7 +57,16 @@ install: $(foreach p,libfastimport.so libfastimport-elf.so fastimport python-mpi
 install-library: $(B)/libfastimport.so $(B)/libfastimport-elf.so
 	$(foreach i,$(INSTALL_LIBRARY),$(call install_one,$(subst :, ,$(i)))$(newline)	)
 
+# A plugin for Slurm, `srun --fastimport`. Needs slurm/spank.h of the Slurm that will load it.
+$(B)/fastimport-spank.so: preload/packaging/spank/fastimport_spank.c
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fPIC -shared -Wl,-z,relro,-z,now -o $@ $<
+
+INSTALL_SPANK := $(B)/fastimport-spank.so:$(LIBDIR)/fastimport/fastimport-spank.so:755
+install-spank: $(B)/fastimport-spank.so
+	$(call install_one,$(subst :, ,$(INSTALL_SPANK)))
+
 uninstall:
-	$(Q)rm -f $(foreach i,$(INSTALL_ALL),'$(DESTDIR)$(word 2,$(subst :, ,$(i)))')
+	$(Q)rm -f $(foreach i,$(INSTALL_ALL) $(INSTALL_SPANK),'$(DESTDIR)$(word 2,$(subst :, ,$(i)))')
 	$(Q)for d in '$(LIBDIR)' '$(DATADIR)' '$(DATADIR)/modulefiles' '$(DATADIR)/lmod/modulefiles'; do \
 	  rmdir "$(DESTDIR)$$d/fastimport" 2>/dev/null; done; rmdir '$(DESTDIR)$(DOCDIR)' 2>/dev/null; true

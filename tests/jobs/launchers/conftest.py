@@ -11,6 +11,7 @@ import tempfile
 import time
 
 import pytest
+from support import BUILD, ROOT
 
 CONFIG = """
 ClusterName=fastimport-test
@@ -35,6 +36,7 @@ JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 MpiDefault=none
 ReturnToService=2
+PlugStackConfig={place}/plugstack.conf
 {nodes}
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:16
 """
@@ -57,8 +59,17 @@ def configure(place, nodes):
     (place / "slurm.conf").write_text(CONFIG.format(host=host, place=place, port=port, nodes="\n".join(lines)))
     for name in ("state", *(f"tmp-n{i}" for i in range(nodes))):  # PMIx keeps files there, and the nodes are one machine
         (place / name).mkdir()
+    install_plugin(place)
     (place / "munge.key").write_bytes(secrets.token_bytes(1024))
     (place / "munge.key").chmod(0o600)
+
+
+def install_plugin(place):
+    """The plugin of `srun --fastimport`, where Slurm's headers are, and the library beside it."""
+    plugin = place / "opt/lib/fastimport/fastimport-spank.so"
+    if pathlib.Path("/usr/include/slurm/spank.h").exists():
+        subprocess.run(["make", "-s", "-C", ROOT, f"B={BUILD}", "install-library", "install-spank", f"PREFIX={place}/opt"], check=True, timeout=120)
+    (place / "plugstack.conf").write_text(f"optional {plugin}\n" if plugin.exists() else "")
 
 
 def wait_until_idle(place, nodes):

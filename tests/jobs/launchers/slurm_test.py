@@ -177,3 +177,50 @@ def test_python_in_a_batch_script(scratch, cluster):
                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     assert pathlib.Path(scratch, "out").read_text() == "1\n", pathlib.Path(scratch, "out").read_text()
     assert not pathlib.Path(scratch, "report").exists(), "a batch script's Python took itself for a rank"
+
+
+# --- srun --fastimport ---
+
+needs_plugin = pytest.mark.skipif(not pathlib.Path("/usr/include/slurm/spank.h").exists(), reason="needs libslurm-dev")
+
+
+def srun_fastimport(cluster, *words, env=()):
+    return subprocess.run(["srun", "--mpi=pmi2", "-N", "2", "-n", "2", "--overcommit", "-K0", *words], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=90, env={**cluster, **dict(env)})
+
+
+@needs_plugin
+def test_an_option_of_srun(cluster, scratch):
+    """Its tasks get the library, also where srun hands no variable on; without the option they do not."""
+    program = script(scratch, PROGRAM)
+    settings = {"FASTIMPORT_FS": "all", "FASTIMPORT_PLAN": "off", "FASTIMPORT_REPORT": f"{scratch}/report"}
+    done = srun_fastimport(cluster, "--fastimport", PYTHON, program, "0", env=settings)
+    assert (done.returncode, done.stdout) == (0, "1 of 2\n" * 2) and done.stderr.count("fastimport: rank 0: info: active: ") == 1, done
+    facts = sharedjob.read_json(f"{scratch}/report")
+    assert (facts["ranks_reporting"], facts["nodes"]) == (2, 2) and facts["calls"]["open"]["served"] > 100, facts
+    done = srun_fastimport(cluster, PYTHON, program, "0", env=settings)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 of 2\n" * 2, ""), done
+
+
+@needs_plugin
+def test_what_the_option_sets(cluster):
+    """In the tasks, not in srun; what srun hands on is kept."""
+    other = "/usr/lib/x86_64-linux-gnu/libdl.so.2"
+    done = srun_fastimport(cluster, "--fastimport", f"--export=LD_PRELOAD={other},FASTIMPORT_LOG=warn", "/usr/bin/env")
+    library = pathlib.Path(cluster["SLURM_CONF"]).parent / "opt/lib/fastimport/libfastimport.so"
+    told = {line for line in done.stdout.splitlines() if line.startswith(("LD_PRELOAD=", "FASTIMPORT"))}
+    assert done.returncode == 0 and told == {f"LD_PRELOAD={library}:{other}", "FASTIMPORT_LOG=warn"}, done
+    told = srun_fastimport(cluster, "--fastimport", "--export=NONE", "/usr/bin/env").stdout.splitlines()
+    assert {f"LD_PRELOAD={library}", "FASTIMPORT_LOG=info"} <= set(told), told
+    assert "--fastimport" in subprocess.run(["srun", "--help"], capture_output=True, text=True, env=cluster, check=False).stdout
+
+
+@needs_plugin
+def test_the_library_is_not_beside_the_plugin(cluster):
+    library = pathlib.Path(cluster["SLURM_CONF"]).parent / "opt/lib/fastimport/libfastimport.so"
+    library.rename(f"{library}.gone")
+    try:
+        done = srun_fastimport(cluster, "--fastimport", "echo", "ran")
+    finally:
+        pathlib.Path(f"{library}.gone").rename(library)
+    assert (done.returncode, done.stdout) == (0, "ran\n" * 2) and "libfastimport.so cannot be read on this node" in done.stderr, done
