@@ -18,6 +18,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "emulator/nodes"))
+import dilation  # noqa: E402
 import sharedjob  # noqa: E402
 from sharedjob import BUILD, EXEC_ONLY, LIBRARY  # noqa: E402
 
@@ -67,17 +68,18 @@ class Run:
     warning: str | None = None  # the first line of fastimport on standard error
 
 
-def from_stamps(wall, stamps):
+def from_stamps(wall, stamps, k=1):
     """A Run with the times of its ranks.
 
     wall      seconds of the whole job
     stamps    a dict for each rank: exec, main, imported, cpu in nanoseconds (ranks/sitecustomize.py)
+    k         the factor of time dilation, by which all times but the processor time are divided
     """
     if not stamps:
-        return Run(wall, None, [], [], None)
-    first = min(s["exec"] for s in stamps)
-    return Run(wall, (max(s["imported"] for s in stamps) - first) / 1e9, [(s["main"] - s["exec"]) / 1e9 for s in stamps],
-               [(s["imported"] - s["main"]) / 1e9 for s in stamps], sum(s["cpu"] for s in stamps) / 1e9)
+        return Run(wall / k, None, [], [], None)
+    first, unit = min(s["exec"] for s in stamps), 1e9 * k
+    return Run(wall / k, (max(s["imported"] for s in stamps) - first) / unit, [(s["main"] - s["exec"]) / unit for s in stamps],
+               [(s["imported"] - s["main"]) / unit for s in stamps], sum(s["cpu"] for s in stamps) / 1e9)
 
 
 def read_stamps(place):
@@ -172,16 +174,24 @@ class Emulated(Machine):
     share      the directory on the shared file system
     client     settings of sharedfs that differ from CLIENT
     timeout    most seconds of a job
+    dilate     the factor of time dilation, or "auto": that of the ranks of each case
     """
 
-    def __init__(self, share, programs, env, client, timeout):
+    def __init__(self, share, programs, env, client, timeout, dilate=1):
         super().__init__(programs, ONE_CORE | env, None)
-        self.share, self.client, self.timeout = share, CLIENT | client, timeout
+        self.share, self.client, self.timeout, self.dilate = share, CLIENT | client, timeout, dilate
         self.copies = None
+
+    def factor(self, case):
+        """The factor of time dilation of the case."""
+        return dilation.factor(case.ranks) if self.dilate == "auto" else self.dilate
+
+    def settings(self, case, place):
+        return super().settings(case, place) | dilation.variables(self.factor(case))
 
     def options(self, case):
         """The options of the clients. A case with a read-ahead of its own is only counted, so that its operations cost no time."""
-        client = {"readahead": case.readahead} if case.readahead else self.client
+        client = {"readahead": case.readahead} if case.readahead else dilation.client(self.client, self.factor(case))
         return ["--read-only", *sharedjob.client_options(client)]
 
     def launch(self, case, command, stamps):
@@ -189,7 +199,7 @@ class Emulated(Machine):
         staged = self.copies if case.kind == "staged" else None
         done = sharedjob.run(command, self.share, case.ranks, case.nodes, self.options(case), staged=staged,
                              timeout=self.timeout)
-        run = from_stamps(done.seconds, read_stamps(stamps))
+        run = from_stamps(done.seconds, read_stamps(stamps), self.factor(case))
         if not staged:
             run.metadata_ops, run.read_bytes = done.metadata_ops, done.read_bytes
             run.ops = {op: n for op, n in done.ops.items() if n}

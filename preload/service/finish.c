@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/dilation.h"
 #include "base/log.h"
 #include "base/protected_fd.h"
 #include "base/sys.h"
@@ -27,6 +28,7 @@ static struct timespec after_ms(uint64_t ms)
 {
     struct timespec until;
 
+    ms = (uint64_t)dilation_real((int64_t)ms);
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += (time_t)(ms / 1000);
     until.tv_nsec += (long)(ms % 1000) * 1000000;
