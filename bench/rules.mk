@@ -2,7 +2,7 @@
 # bench: its programs, and the targets that measure.
 FUSE_CFLAGS := $(shell pkg-config --cflags fuse3 2>/dev/null)
 FUSE_LIBS := $(shell pkg-config --libs fuse3 2>/dev/null || echo -lfuse3)
-SHAREDFS_OBJ := $(patsubst %,$(B)/obj/bench/emulator/sharedfs/%.o,main serve fs read write state)
+SHAREDFS_OBJ := $(patsubst %,$(B)/obj/bench/emulator/sharedfs/%.o,main serve fs read write state pace)
 
 PROGRAMS += $(B)/sharedfs
 

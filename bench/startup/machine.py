@@ -72,14 +72,15 @@ def from_stamps(wall, stamps, k=1):
     """A Run with the times of its ranks.
 
     wall      seconds of the whole job
-    stamps    a dict for each rank: exec, main, imported, cpu in nanoseconds (ranks/sitecustomize.py)
+    stamps    a dict for each rank: exec, main, imported, cpu, own_cpu in nanoseconds (ranks/sitecustomize.py)
     k         the factor of time dilation, by which all times but the processor time are divided
     """
     if not stamps:
         return Run(wall / k, None, [], [], None)
     first, unit = min(s["exec"] for s in stamps), 1e9 * k
-    return Run(wall / k, (max(s["imported"] for s in stamps) - first) / unit, [(s["main"] - s["exec"]) / unit for s in stamps],
-               [(s["imported"] - s["main"]) / unit for s in stamps], sum(s["cpu"] for s in stamps) / 1e9)
+    ends = [max(s["imported"], s["exec"] + k * s["own_cpu"]) for s in stamps]  # nobody computes faster than its share
+    return Run(wall / k, (max(ends) - first) / unit, [(s["main"] - s["exec"]) / unit for s in stamps],
+               [(end - s["main"]) / unit for end, s in zip(ends, stamps)], sum(s["cpu"] for s in stamps) / 1e9)
 
 
 def read_stamps(place):

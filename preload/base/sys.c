@@ -335,7 +335,12 @@ int sys_futex_wait(const void *word, uint32_t expected, int64_t timeout_ns)
 {
     struct timespec ts = sys_timespec(dilation_real(timeout_ns));
 
-    return (int)CALL4(SYS_futex, word, FUTEX_WAIT, expected, &ts);
+    int rc;
+
+    dilation_before_wait();
+    rc = (int)CALL4(SYS_futex, word, FUTEX_WAIT, expected, &ts);
+    dilation_after_wait();
+    return rc;
 }
 
 void sys_futex_wake(const void *word, int how_many)
@@ -347,7 +352,9 @@ void sys_nap_ns(int64_t ns)
 {
     struct timespec ts = sys_timespec(dilation_real(ns));
 
+    dilation_before_wait();
     (void)CALL4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ts, NULL);
+    dilation_after_wait();
 }
 
 int64_t sys_now_ns(void)

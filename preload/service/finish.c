@@ -50,6 +50,7 @@ bool service_wait_past(struct service *s, enum service_phase from, uint64_t ms)
                         : pthread_cond_timedwait(&s->changed, &s->lock, &until);
     }
     pthread_mutex_unlock(&s->lock);
+    dilation_after_wait();
     return error == 0;
 }
 

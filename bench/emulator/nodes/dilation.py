@@ -2,7 +2,8 @@
 """Time dilation: R ranks on C cores as on R cores. bench/README.md has the method and its limits.
 
 All that is not computed here is slower by a factor: the emulated file system (client()) and the waits of fastimport
-(variables()). Whoever measures divides the times by the factor.
+(variables()). Both also make up for computing that was faster than a rank's share of the cores. Whoever measures divides the
+times by the factor.
 """
 
 import os
@@ -14,9 +15,8 @@ def factor(ranks, cores=None):
 
 
 def client(settings, k):
-    """Settings of sharedfs such as sharedjob.COSTS, with a server and a network that are slower by k."""
-    slower = {"rtt": k, "meta-us": k, "bandwidth": 1 / k}
-    return {name: value * slower.get(name, 1) for name, value in settings.items()}
+    """Settings of sharedfs such as sharedjob.COSTS, in a world that is slower by k."""
+    return settings | ({"dilate": f"{k:g}"} if k != 1 else {})
 
 
 def variables(k):

@@ -14,6 +14,7 @@
 
 #define FUSE_USE_VERSION 312
 
+#include "pace.h"
 #include "state.h"
 
 #include <fuse_lowlevel.h>
@@ -45,6 +46,7 @@ struct fs_options {
     const char *source, *mountpoint, *state_path, *log_path;
     unsigned node;
     struct sfs_costs costs;
+    double dilate;                                        /* by pace.h; the costs have it already */
     double attr_timeout, entry_timeout, negative_timeout; /* seconds */
     unsigned readahead, max_read;                         /* bytes */
     unsigned threads;
@@ -57,6 +59,7 @@ struct fs_options {
 struct fs {
     struct fs_options o;
     struct sfs_state *state;
+    struct pace *pace; /* NULL: no dilation */
     int log_fd;   /* -1: no log */
     int ready_fd; /* `sharedfs mount` waits for a byte here; -1: --foreground, nobody waits */
     uint64_t started;
