@@ -28,7 +28,7 @@ $(B)/execonly.so: $(B)/obj/bench/startup/execonly.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $^ $(LDFLAGS) -o $@
 
-PROGRAMS += $(B)/stamp $(B)/mpistart
+PROGRAMS += $(B)/stamp $(B)/mpistart $(B)/filecast
 
 # Static: what a rank executes first must not read from the shared file system.
 $(B)/obj/bench/startup/stamp.o $(B)/stamp: SAN :=
@@ -36,9 +36,9 @@ $(B)/stamp: $(B)/obj/bench/startup/stamp.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -static $^ -o $@
 
-$(B)/obj/bench/startup/mpistart.o $(B)/mpistart: CC := $(MPICC)
-$(B)/obj/bench/startup/mpistart.o $(B)/mpistart: SAN :=
-$(B)/mpistart: $(B)/obj/bench/startup/mpistart.o
+$(foreach p,mpistart filecast,$(B)/obj/bench/startup/$(p).o $(B)/$(p)): CC := $(MPICC)
+$(foreach p,mpistart filecast,$(B)/obj/bench/startup/$(p).o $(B)/$(p)): SAN :=
+$(B)/mpistart $(B)/filecast: $(B)/%: $(B)/obj/bench/startup/%.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ $(LDFLAGS) -o $@
 

@@ -17,8 +17,9 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "emulator/nodes"))
+sys.path[:0] = [str(HERE.parent / "emulator/nodes"), str(HERE)]
 import dilation  # noqa: E402
+import rivals  # noqa: E402
 import sharedjob  # noqa: E402
 from sharedjob import BUILD, EXEC_ONLY, LIBRARY  # noqa: E402
 
@@ -65,6 +66,8 @@ class Run:
     read_bytes: int | None = None
     ops: dict | None = None
     report: dict | None = None  # the report of fastimport
+    prepare: float | None = None  # seconds until the nodes had what a rival brings them, before the ranks started
+    node_bytes: int | None = None  # what it keeps in the memory of a node
     warning: str | None = None  # the first line of fastimport on standard error
 
 
@@ -181,7 +184,7 @@ class Emulated(Machine):
     def __init__(self, share, programs, env, client, timeout, dilate=1):
         super().__init__(programs, ONE_CORE | env, None)
         self.share, self.client, self.timeout, self.dilate = share, CLIENT | client, timeout, dilate
-        self.copies = None
+        self.copies, self.rivals = None, rivals.Rivals(share)
 
     def factor(self, case):
         """The factor of time dilation of the case."""
@@ -197,10 +200,15 @@ class Emulated(Machine):
 
     def launch(self, case, command, stamps):
         """Runs the command on the nodes; returns (Run, sharedjob.Job)."""
+        k, prepare, size = self.factor(case), None, None
         staged = self.copies if case.kind == "staged" else None
-        done = sharedjob.run(command, self.share, case.ranks, case.nodes, self.options(case), staged=staged,
-                             timeout=self.timeout)
-        run = from_stamps(done.seconds, read_stamps(stamps), self.factor(case))
+        if case.kind in rivals.RIVALS:
+            done, prepare, size = self.rivals.run(case.kind, command, case.ranks, case.nodes, self.options(case), self.timeout)
+        else:
+            done = sharedjob.run(command, self.share, case.ranks, case.nodes, self.options(case), staged=staged,
+                                 timeout=self.timeout)
+        run = from_stamps(done.seconds, read_stamps(stamps), k)
+        run.prepare, run.node_bytes = prepare and prepare / k, size
         if not staged:
             run.metadata_ops, run.read_bytes = done.metadata_ops, done.read_bytes
             run.ops = {op: n for op, n in done.ops.items() if n}
@@ -210,6 +218,12 @@ class Emulated(Machine):
         staged = [c.nodes for c in cases if c.kind == "staged"]
         if staged:
             self.copy_to_nodes(max(staged), progress)
+        for rival in dict.fromkeys(c.kind for c in cases if c.kind in rivals.RIVALS):
+            progress(f"packing for {rival}")
+            try:
+                self.rivals.pack(rival)
+            except RuntimeError as error:
+                raise JobFailed(str(error)) from error
         self.record_plans(cases, progress)
 
     def copy_to_nodes(self, nodes, progress):
@@ -218,17 +232,20 @@ class Emulated(Machine):
         self.copies = f"/dev/shm/startup-copies-{os.getpid()}"
         for node in range(nodes):
             progress(f"copying the environment to node {node + 1} of {nodes}")
-            shutil.copytree(self.share, f"{self.copies}/{node}", symlinks=True)
+            # Hard links: 16 copies need not fit into the memory of this machine.
+            shutil.copytree(f"{self.copies}/0" if node else self.share, f"{self.copies}/{node}", symlinks=True,
+                            copy_function=os.link if node else shutil.copy2)
 
     def close(self):
         super().close()
+        self.rivals.close()
         if self.copies:
             shutil.rmtree(self.copies, ignore_errors=True)
 
 
 def remove_old_copies():
     """Removes the copies of runs that were killed."""
-    for left in pathlib.Path("/dev/shm").glob("startup-copies-*"):
+    for left in pathlib.Path("/dev/shm").glob("startup-[cr]*-*"):
         if not os.path.exists(f"/proc/{left.name.rsplit('-', 1)[1]}"):
             shutil.rmtree(left, ignore_errors=True)
 

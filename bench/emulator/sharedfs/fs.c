@@ -167,7 +167,7 @@ void fs_served(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place w
     }
     pid_t tid = fuse_req_ctx(req)->pid;
     start = pace_request(fs->pace, tid, start);
-    uint64_t due = sfs_state_reserve(fs->state, &fs->o.costs, op, bytes, start);
+    uint64_t due = sfs_state_reserve(fs->state, &fs->o.costs, op, bytes, start) - fs->o.fuse_ns;
     sfs_state_count(fs->state, fs->o.node, op, bytes);
     if (fs->log_fd >= 0) {
         log_operation(fs, req, op, where, bytes, error);

@@ -46,6 +46,7 @@ struct fs_options {
     const char *source, *mountpoint, *state_path, *log_path;
     unsigned node;
     struct sfs_costs costs;
+    uint64_t fuse_ns; /* what FUSE takes of a round trip; the server answers so much earlier */
     double dilate;                                        /* by pace.h; the costs have it already */
     double attr_timeout, entry_timeout, negative_timeout; /* seconds */
     unsigned readahead, max_read;                         /* bytes */

@@ -31,6 +31,7 @@ enum {
     OPT_RTT,
     OPT_META,
     OPT_BANDWIDTH,
+    OPT_FUSE,
     OPT_DILATE,
     OPT_ATTR,
     OPT_ENTRY,
@@ -52,6 +53,7 @@ static const struct argp_option options[] = {
     {"rtt", OPT_RTT, "US", 0, "round trip of a request, microseconds", 2},
     {"meta-us", OPT_META, "US", 0, "the server's time for one metadata operation, microseconds", 2},
     {"bandwidth", OPT_BANDWIDTH, "MB/S", 0, "of all reads and writes together (0: unlimited)", 2},
+    {"fuse-us", OPT_FUSE, "US", 0, "what FUSE itself takes of a round trip here (default 0)", 2},
     {"dilate", OPT_DILATE, "K", 0,
      "time dilation: all of these, the caches' timeouts and the computing between requests take K "
      "times longer (default 1)",
@@ -135,6 +137,9 @@ static error_t parse_cache(int key, char *arg, struct argp_state *state, struct 
         return 0;
     case OPT_NO_KEEP:
         o->keep_cache = false;
+        return 0;
+    case OPT_FUSE:
+        o->fuse_ns = (uint64_t)(parse_number(state, "fuse-us", arg, 0, 1e4) * 1e3);
         return 0;
     case OPT_DILATE:
         o->dilate = parse_number(state, "dilate", arg, 1, 1000);
