@@ -54,6 +54,14 @@ bench: all
 	bench/model/run --output $(BENCH_OUT)/model
 	bench/trace/run --output $(BENCH_OUT)/trace
 
+# To 64 ranks on 16 nodes as if each rank had a core, and beside what else users do.
+bench-scale: all
+	bench/startup/run --dilate auto --ranks 1,2,4,8,16,32,64 --nodes 1,2,4,8,16 --output $(BENCH_OUT)/scale
+
+RIVALS := plain,cold,warm,staged,squashfs,loop,image,tar,stage,unpack
+bench-rivals: all
+	bench/startup/run --dilate auto --ranks 16 --nodes 8 --modes $(RIVALS) --output $(BENCH_OUT)/rivals
+
 # Copies the small results to bench/results.
 bench-keep:
 	mkdir -p bench/results
@@ -65,9 +73,16 @@ bench-keep:
 	cp $(BENCH_OUT)/calibrate/machine.json $(BENCH_OUT)/calibrate/trace.json $(BENCH_OUT)/trace/trace.txt bench/results
 	if [ -e $(BENCH_OUT)/bulk/bulk.md ]; then cp $(BENCH_OUT)/bulk/bulk.md $(BENCH_OUT)/bulk/bulk.csv bench/results; fi
 	if [ -e $(BENCH_OUT)/pandas/results.md ]; then cp $(BENCH_OUT)/pandas/results.md bench/results/startup-pandas.md; fi
+	if [ -e $(BENCH_OUT)/scale/results.md ]; then \
+	    cp $(BENCH_OUT)/scale/results.md bench/results/scale.md; \
+	    cp $(BENCH_OUT)/scale/startup-numpy-scipy.svg bench/results/scale-numpy-scipy.svg; fi
+	if [ -e $(BENCH_OUT)/rivals/results.md ]; then \
+	    cp $(BENCH_OUT)/rivals/results.md bench/results/rivals.md; \
+	    cp $(BENCH_OUT)/rivals/rivals-numpy-scipy.svg bench/results; fi
+	if [ -e $(BENCH_OUT)/dilation/dilation.md ]; then cp $(BENCH_OUT)/dilation/dilation.md bench/results; fi
 	bench/startup/readme_tables.py $(BENCH_OUT)/startup/results.json $(BENCH_OUT)/model/model.json \
 	    >bench/results/README-tables.md
 
-.PHONY: bench-keep
+.PHONY: bench-scale bench-rivals bench-keep
 include bench/hotpath/rules.mk
 include bench/bulk/rules.mk
