@@ -44,21 +44,20 @@ $(B)/mpistart $(B)/filecast: $(B)/%: $(B)/obj/bench/startup/%.o
 
 include bench/libstorm/rules.mk
 
-# Measures everything that bench/README.md lists under `make bench`, in build/bench: under 10 minutes on 2 cores.
+# Measures everything that bench/README.md lists under `make bench`, in build/bench: under 15 minutes on 2 cores.
 BENCH_OUT := $(B)/bench
+BENCH_SCALE := --dilate auto --ranks 1,2,4,8,16,32,64 --nodes 1,2,4,8,16
+RIVALS := plain,cold,warm,staged,squashfs,loop,image,tar,stage,unpack
 
 bench: all
 	bench/model/calibrate --output $(BENCH_OUT)/calibrate
-	bench/startup/run --count-readahead 16384 --output $(BENCH_OUT)/startup
+	bench/startup/run $(BENCH_SCALE) --output $(BENCH_OUT)/startup
+	$(MAKE) bench-rivals
 	bench/model/run --validate $(BENCH_OUT)/startup/results.json --output $(BENCH_OUT)/model
 	bench/model/run --output $(BENCH_OUT)/model
 	bench/trace/run --output $(BENCH_OUT)/trace
 
-# To 64 ranks on 16 nodes as if each rank had a core, and beside what else users do.
-bench-scale: all
-	bench/startup/run --dilate auto --ranks 1,2,4,8,16,32,64 --nodes 1,2,4,8,16 --output $(BENCH_OUT)/scale
-
-RIVALS := plain,cold,warm,staged,squashfs,loop,image,tar,stage,unpack
+# Beside what else users do.
 bench-rivals: all
 	bench/startup/run --dilate auto --ranks 16 --nodes 8 --modes $(RIVALS) --output $(BENCH_OUT)/rivals
 
@@ -73,9 +72,6 @@ bench-keep:
 	cp $(BENCH_OUT)/calibrate/machine.json $(BENCH_OUT)/calibrate/trace.json $(BENCH_OUT)/trace/trace.txt bench/results
 	if [ -e $(BENCH_OUT)/bulk/bulk.md ]; then cp $(BENCH_OUT)/bulk/bulk.md $(BENCH_OUT)/bulk/bulk.csv bench/results; fi
 	if [ -e $(BENCH_OUT)/pandas/results.md ]; then cp $(BENCH_OUT)/pandas/results.md bench/results/startup-pandas.md; fi
-	if [ -e $(BENCH_OUT)/scale/results.md ]; then \
-	    cp $(BENCH_OUT)/scale/results.md bench/results/scale.md; \
-	    cp $(BENCH_OUT)/scale/startup-numpy-scipy.svg bench/results/scale-numpy-scipy.svg; fi
 	if [ -e $(BENCH_OUT)/rivals/results.md ]; then \
 	    cp $(BENCH_OUT)/rivals/results.md bench/results/rivals.md; \
 	    cp $(BENCH_OUT)/rivals/rivals-numpy-scipy.svg bench/results; fi
@@ -83,6 +79,6 @@ bench-keep:
 	bench/startup/readme_tables.py $(BENCH_OUT)/startup/results.json $(BENCH_OUT)/model/model.json \
 	    >bench/results/README-tables.md
 
-.PHONY: bench-scale bench-rivals bench-keep
+.PHONY: bench-rivals bench-keep
 include bench/hotpath/rules.mk
 include bench/bulk/rules.mk

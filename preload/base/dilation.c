@@ -41,8 +41,7 @@ void dilation_before_wait(void)
     if (dilation <= 1 || began == 0) {
         return;
     }
-    should =
-        (int64_t)(dilation * (double)(dilation_clock(CLOCK_THREAD_CPUTIME_ID) - computed));
+    should = (int64_t)(dilation * (double)(dilation_clock(CLOCK_THREAD_CPUTIME_ID) - computed));
     took = dilation_clock(CLOCK_MONOTONIC) - began;
     if (should > took) {
         int64_t ns = should - took;

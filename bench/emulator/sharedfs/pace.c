@@ -56,6 +56,8 @@ static void pace_watch(struct pace_thread *t, pid_t tid)
     }
     snprintf(path, sizeof path, "/proc/%d/schedstat", (int)tid);
     *t = (struct pace_thread){.tid = tid, .fd = open(path, O_RDONLY | O_CLOEXEC)};
+    /* What it computed before is not ours: a thread of the kernel may be as old as the machine. */
+    pace_read(t->fd, &t->ran, &t->queued);
 }
 
 /* The caller holds the lock. A full table has the thread take the place of another. */
