@@ -459,5 +459,5 @@ def test_log_names_path_and_caller(shared):
     mnt = shared.mount("--log", log, *shared.forever, node=3)
     assert call("cat", mnt / "dir/nothing").returncode != 0
     rows = [line.split("\t") for line in log.read_text().splitlines()]
-    assert ["3", "lookup_negative", "cat", "0", "ENOENT", f"{shared.source}/dir/nothing"] in [
+    assert ["3", "lookup_negative", "cat", "0", "ENOENT", f"{shared.source}/dir/nothing", "0"] in [
         [r[1], r[2], *r[4:]] for r in rows]

@@ -76,6 +76,7 @@ struct fs {
 struct fs_place {
     int fd;
     const char *name;
+    off_t offset; /* of a read or a write */
 };
 
 struct fs *fs_of(fuse_req_t req);
