@@ -46,8 +46,8 @@ Startup in seconds:
 ![startup time and operations against ranks](startup-numpy-scipy.svg)
 
 - **Operations.** Without fastimport the work of the file system grows with the nodes and ranks. With fastimport it stays about
-  that of one rank. Warm, each further node opens the large libraries, whose untouched parts it does not copy: {opens:.0f} operations
-  for each further node.
+  that of one rank. Warm, each rank opens the large libraries of which only the touched parts are copied: {opens:.0f} operations for each
+  further node in the largest job.
 - **Bytes.** Cold, fastimport reads what ld.so maps of each library as a whole; warm, only what a start touches. A plain rank reads
   the pages that it touches and what the client reads ahead. Each further node reads the executable of the interpreter.
 - **Time.** Without fastimport the one metadata server is the limit from 16 ranks on. With fastimport the start does not grow
