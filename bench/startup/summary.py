@@ -141,14 +141,13 @@ def readahead_table(lines):
 def rivals_table(lines, packed):
     """All modes of the largest job that has rivals, side by side. packed: {rival: seconds}."""
     most = max((x["ranks"], x["nodes"]) for x in lines if x["mode"] in RIVALS)
-    header = ["", "pack, s", "prepare, s", "startup, s", "prepare + startup", "metadata ops", "MB read", "MB in a node's memory",
-              "after an edit"]
+    header = ["", "pack s", "prepare s", "start s", "both s", "ops", "MB read", "MB a node", "after an edit"]
     rows = [[x["mode"], number(packed.get(x["mode"]), "{:.1f}"), number(x["prepare_s"]), number(x["startup_s"] and x["startup_s"][0]),
              number(x["startup_s"] and x["startup_s"][0] + (x["prepare_s"] or 0)), number(x["metadata_ops"], "{:,.0f}"), megabytes(x),
              number(x["node_bytes"] and x["node_bytes"] / 1e6, "{:.0f}"),
              RIVALS[x["mode"]].redo if x["mode"] in RIVALS else "copy" if x["mode"] == "staged" else "nothing"]
             for x in lines if (x["ranks"], x["nodes"]) == most]
-    return f"{most[0]} ranks on {most[1]} nodes, beside what else users do:", markdown.table(header, rows)
+    return f"{most[0]} ranks on {most[1]} nodes, beside what else users do (MB a node: of its memory):", markdown.table(header, rows)
 
 
 def workload_section(workload, program, lines, packed):
