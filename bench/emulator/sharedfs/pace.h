@@ -7,7 +7,9 @@
  * client holds the request back so long. The kernel says how long a thread computed and how long it
  * waited for a processor (/proc/PID/schedstat).
  *
- * A thread that waited longer than K asks for has credit, at most pace_credit_ns. A thread that
+ * What a thread computes before its first request to this client does not count.
+ *
+ * A thread that waited longer than K asks for has credit, at most CREDIT_NS * K. A thread that
  * slept since its last request is not held back for longer than it would have computed beyond its
  * sleep: somebody else may have slowed it down (FASTIMPORT_DILATE).
  */
