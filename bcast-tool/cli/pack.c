@@ -17,10 +17,11 @@ static int pack_cores(void)
 
 static void pack_print_json(const struct settings *s, const struct pack_result *r, double seconds)
 {
-    json_print(json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:f}", "archive", json_text(s->output),
-                         "entries", (json_int_t)r->files, "bytes", (json_int_t)r->bytes, "stored",
-                         (json_int_t)r->stored, "relocatable", (json_int_t)r->relocatable,
-                         "external_links", (json_int_t)r->external, "seconds", seconds));
+    json_print(json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "archive",
+                         json_text(s->output), "entries", (json_int_t)r->files, "bytes",
+                         (json_int_t)r->bytes, "stored", (json_int_t)r->stored, "relocatable",
+                         (json_int_t)r->relocatable, "external_links", (json_int_t)r->external,
+                         "outside_links", (json_int_t)r->outside, "seconds", seconds));
 }
 
 int command_pack(const struct settings *s)
@@ -50,6 +51,13 @@ int command_pack(const struct settings *s)
         printf("%s: %" PRIu64 " entries, %.1f MiB -> %.1f MiB, %" PRIu64 " to relocate, %.1f s\n",
                s->output, r.files, (double)r.bytes / 1048576, (double)r.stored / 1048576,
                r.relocatable, seconds);
+    }
+    if (r.outside && !s->quiet) {
+        fprintf(stderr,
+                "python-mpi-bcast: note: %" PRIu64
+                " symlinks lead out of %s, such as %s; what they "
+                "point to is packed in their place (--keep-outside leaves the links)\n",
+                r.outside, s->words[0], r.first_outside);
     }
     if (r.external && !s->quiet) {
         fprintf(stderr,

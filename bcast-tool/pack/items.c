@@ -123,80 +123,182 @@ int items_add_one(struct items *it, const char *source, const char *path, struct
     return items_add(it, io_strdup(source), io_strdup(path), &st, err);
 }
 
-/* Does the symlink lead out of `top`, which is a real path? A dangling one counts as leading out.
- */
-static bool items_leads_out(const char *source, const char *top)
-{
-    char real[PATH_MAX];
-    return realpath(source, real) == NULL || !name_below(real, top);
-}
-
-/* Is it a file of the operating system, which every node has? */
+/* Is it of the operating system, which every node has? */
 static bool items_is_of_system(const char *real)
 {
-    static const char *const tops[] = {"/usr/", "/lib/", "/lib64/", "/bin/", "/sbin/", "/etc/"};
+    static const char *const tops[] = {"/usr", "/lib", "/lib64", "/bin", "/sbin",
+                                       "/etc", "/dev", "/proc",  "/sys", "/run"};
     for (size_t i = 0; i < sizeof tops / sizeof *tops; i++) {
-        if (strncmp(real, tops[i], strlen(tops[i])) == 0 &&
-            strncmp(real, "/usr/local/", strlen("/usr/local/")) != 0) {
+        if (name_below(real, tops[i])) {
+            return !name_below(real, "/usr/local") && !name_below(real, "/dev/shm");
+        }
+    }
+    return false;
+}
+
+/* Is it in a directory in which the interpreter, the loader or a program of the environment looks? */
+static bool items_is_needed(const char *path)
+{
+    static const char *const tops[] = {"bin", "lib",     "lib64", "libexec", "share",
+                                       "etc", "include", "sbin",  "ssl"};
+    for (size_t i = 0; i < sizeof tops / sizeof *tops; i++) {
+        if (name_below(path, tops[i])) {
             return true;
         }
     }
     return false;
 }
 
-static bool items_is_needed(const char *path)
+static bool items_is_interpreter(const struct items *it, const char *path, const char *real)
 {
-    return strncmp(path, "lib/", 4) == 0 || strncmp(path, "lib64/", 6) == 0;
+    return strncmp(path, "bin/python", 10) == 0 ||
+           (strncmp(path, "bin/", 4) == 0 && it->interpreter != NULL &&
+            strcmp(real, it->interpreter) == 0);
 }
 
-static int items_walk(struct items *it, const char *source, const char *path, const char *follow,
+static int items_walk(struct items *it, const char *source, const char *path, const char *top,
                       struct error *err);
 
-enum { OUTSIDE_DEPTH = 16 };
+/* A link out of the tree that is being followed: the directory that it leads to. */
+struct outside {
+    const char *real;
+    const struct outside *before;
+};
+
+/* Does the directory hold one that is being walked? Then a walk of it would not end. */
+static bool items_is_circle(const struct items *it, const char *real)
+{
+    for (const struct outside *o = it->followed; o != NULL; o = o->before) {
+        if (name_below(o->real, real)) {
+            return true;
+        }
+    }
+    return name_below(it->top, real);
+}
 
 /* Packs what the symlink `source` points to, in its place. What a directory there holds may lead out
- * of it in its turn, and an absolute link names a place that will not be there. */
+ * of it in its turn. */
 static int items_follow(struct items *it, const char *source, const char *path, const char *real,
                         struct error *err)
 {
+    struct outside here = {real, it->followed};
     struct stat st;
-    if (it->depth == OUTSIDE_DEPTH) {
-        return error_set(err, source, "links that lead out of the tree lead in a circle");
+    if (stat(source, &st) < 0) {
+        return error_set_errno(err, source, "cannot read");
+    }
+    if (S_ISDIR(st.st_mode) && items_is_circle(it, real)) {
+        return error_set(err, source,
+                         "links that lead out of the tree lead in a circle; exclude it");
+    }
+    if (it->n_outside++ == 0) {
+        it->first_outside = io_strdup(path);
+        it->first_target = io_strdup(real);
     }
     if (items_add_one(it, source, path, err) < 0) {
         return -1;
     }
-    if (stat(source, &st) < 0) {
-        return error_set_errno(err, source, "cannot read");
-    }
-    it->depth++;
+    it->followed = &here;
     int r = S_ISDIR(st.st_mode) ? items_walk(it, real, path, real, err) : 0;
-    it->depth--;
+    it->followed = here.before;
     return r;
 }
 
-/* Does what it->outside says with the symlink. 1: it is packed as any other entry. */
-static int items_handle_outside(struct items *it, const char *source, const char *path,
-                                const char *top, struct error *err)
+/* Adds the symlink as a link to `target`, which is absolute. */
+static int items_add_link(struct items *it, const char *source, const char *path,
+                          const char *target, struct error *err)
 {
-    char real[PATH_MAX], target[2] = "";
-    bool absolute = it->depth > 0 && readlink(source, target, 1) == 1 && target[0] == '/';
-    if (it->outside == OUTSIDE_KEEP || strncmp(path, "bin/python", 10) == 0 ||
-        realpath(source, real) == NULL || (name_below(real, top) && !absolute)) {
-        return 1;
+    struct stat st;
+    if (lstat(source, &st) < 0) {
+        return error_set_errno(err, source, "cannot read");
     }
-    if (it->outside == OUTSIDE_FOLLOW) {
-        return items_follow(it, source, path, real, err);
+    if (items_add(it, io_strdup(source), io_strdup(path), &st, err) < 0) {
+        return -1;
     }
-    if (items_is_needed(path) && !items_is_of_system(real) && it->n_outside++ == 0) {
-        it->first_outside = io_strdup(path);
-        it->first_target = io_strdup(real);
+    struct item *i = &it->list[it->n - 1];
+    free(i->link);
+    i->link = io_strdup(target);
+    return 0;
+}
+
+/* A relative link from `source`, whose directory is a real path, names this absolute path. */
+static char *items_absolute(const char *source, const char *target)
+{
+    size_t n = (size_t)(strrchr(source, '/') - source);
+    while (strncmp(target, "../", 3) == 0 || strncmp(target, "./", 2) == 0) {
+        size_t up = target[1] == '.' ? 1 : 0;
+        while (up && n > 0 && source[--n] != '/') {
+        }
+        target += 2 + up;
+        target += strspn(target, "/");
     }
-    return 1;
+    return io_format("%.*s/%s", (int)n, source, target);
+}
+
+/* Adds a symlink that stays one. */
+static int items_keep_link(struct items *it, const char *source, const char *path,
+                           struct error *err)
+{
+    char target[PATH_MAX];
+    ssize_t n = readlink(source, target, sizeof target - 1);
+    if (n < 0) {
+        return error_set_errno(err, source, "cannot read the link");
+    }
+    target[n] = '\0';
+    /* a relative link out would name something else where the tree is staged */
+    char *absolute =
+        target[0] != '/' && name_link(path, target) != NULL ? items_absolute(source, target) : NULL;
+    int r = items_add_link(it, source, path, absolute != NULL ? absolute : target, err);
+    free(absolute);
+    return r;
+}
+
+/* Does the link name its neighbour? What becomes of that is decided there. */
+static bool items_is_alias(const char *source)
+{
+    char target[PATH_MAX];
+    ssize_t n = readlink(source, target, sizeof target - 1);
+    return n > 0 && memchr(target, '/', (size_t)n) == NULL && strncmp(target, "..", (size_t)n) != 0;
+}
+
+/* Does the link lead to its place in every copy of `top`, a directory with a real path? */
+static bool items_stays_inside(const struct items *it, const char *source, const char *real,
+                               const char *top)
+{
+    char first[2] = "";
+    bool absolute = readlink(source, first, 1) == 1 && *first == '/';
+    return items_is_alias(source) || (name_below(real, top) && (it->followed == NULL || !absolute));
+}
+
+/* Adds a symlink of a tree. top: the real path of the tree, or of the directory to which a link out
+ * of it has led. */
+static int items_visit_link(struct items *it, const char *source, const char *path, const char *top,
+                            struct error *err)
+{
+    char real[PATH_MAX];
+    bool dangling = realpath(source, real) == NULL;
+    struct stat st;
+    if (it->outside == OUTSIDE_FILES && (dangling || !name_below(real, top))) {
+        return !dangling && stat(real, &st) == 0 && S_ISREG(st.st_mode)
+                   ? items_add_one(it, source, path, err)
+                   : 0;
+    }
+    if (dangling || items_stays_inside(it, source, real, top)) {
+        return items_keep_link(it, source, path, err);
+    }
+    if (it->followed != NULL && name_below(real, it->top)) {
+        return items_add_link(it, source, path, real, err); /* back into the environment */
+    }
+    bool plain = stat(real, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+    bool needed = plain && items_is_needed(path) && !items_is_of_system(real);
+    if (it->outside == OUTSIDE_KEEP || items_is_interpreter(it, path, real) ||
+        (it->outside == OUTSIDE_NEEDED && !needed)) {
+        return items_keep_link(it, source, path, err);
+    }
+    return items_follow(it, source, path, real, err);
 }
 
 static int items_visit(struct items *it, const char *dir, const char *dir_path, const char *name,
-                       const char *follow, struct error *err)
+                       const char *top, struct error *err)
 {
     struct stat st;
     char *source = items_join(dir, name), *path = items_join(dir_path, name);
@@ -208,18 +310,12 @@ static int items_visit(struct items *it, const char *dir, const char *dir_path, 
         r = error_set_errno(err, source, "cannot read");
         goto skip;
     }
-    if (S_ISLNK(st.st_mode) && it->outside != OUTSIDE_KEEP) {
-        r = items_handle_outside(it, source, path, follow, err);
-        if (r <= 0) {
-            goto skip;
-        }
-    } else if (S_ISLNK(st.st_mode) && follow != NULL && items_leads_out(source, follow)) {
-        r = stat(source, &st) == 0 && S_ISREG(st.st_mode) ? items_add_one(it, source, path, err)
-                                                          : 0;
+    if (S_ISLNK(st.st_mode)) {
+        r = items_visit_link(it, source, path, top, err);
         goto skip;
     }
     r = items_add(it, source, path, &st, err);
-    return r == 0 && S_ISDIR(st.st_mode) ? items_walk(it, source, path, follow, err) : r;
+    return r == 0 && S_ISDIR(st.st_mode) ? items_walk(it, source, path, top, err) : r;
 skip:
     free(source);
     free(path);
@@ -237,7 +333,7 @@ static int items_no_dots(const struct dirent *e)
     return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
 }
 
-static int items_walk(struct items *it, const char *source, const char *path, const char *follow,
+static int items_walk(struct items *it, const char *source, const char *path, const char *top,
                       struct error *err)
 {
     struct dirent **names;
@@ -247,7 +343,7 @@ static int items_walk(struct items *it, const char *source, const char *path, co
     }
     for (int i = 0; i < n; i++) {
         if (r == 0) {
-            r = items_visit(it, source, path, names[i]->d_name, follow, err);
+            r = items_visit(it, source, path, names[i]->d_name, top, err);
         }
         free(names[i]);
     }
@@ -255,8 +351,7 @@ static int items_walk(struct items *it, const char *source, const char *path, co
     return r;
 }
 
-int items_add_tree(struct items *it, const char *source, const char *path, bool follow,
-                   struct error *err)
+int items_add_tree(struct items *it, const char *source, const char *path, struct error *err)
 {
     struct stat st;
     char real[PATH_MAX];
@@ -269,7 +364,10 @@ int items_add_tree(struct items *it, const char *source, const char *path, bool 
     if (items_add(it, io_strdup(source), io_strdup(path), &st, err) < 0) {
         return -1;
     }
-    return items_walk(it, source, path, follow || it->outside != OUTSIDE_KEEP ? real : NULL, err);
+    it->top = real;
+    int r = items_walk(it, real, path, real, err);
+    it->top = NULL;
+    return r;
 }
 
 void items_free(struct items *it)

@@ -23,10 +23,12 @@ struct item {
     char reloc[MANIFEST_RELOC];
 };
 
-/* Symlinks that lead out of the tree: they stay links; those below lib/, which the interpreter needs,
- * are counted; or what they point to is packed in their place. The links to the interpreter in bin/
- * always stay links, as do links to nothing. */
-enum items_outside { OUTSIDE_KEEP, OUTSIDE_COUNT, OUTSIDE_FOLLOW };
+/* What becomes of symlinks that lead out of the tree. KEEP: they stay links. FOLLOW: what they point to
+ * is packed in their place. NEEDED: the same, where they are in a directory of an environment (bin,
+ * lib, ...) and do not point to the operating system, which every node has. With both, the links to
+ * the interpreter in bin/ stay links, as do links to nothing; and a link that stays one becomes
+ * absolute. FILES: links to files are packed as these, others are left out. */
+enum items_outside { OUTSIDE_KEEP, OUTSIDE_NEEDED, OUTSIDE_FOLLOW, OUTSIDE_FILES };
 
 struct items {
     struct item *list;
@@ -36,16 +38,16 @@ struct items {
     const char *const *exclude;
     const char *out;            /* absolute path of the archive itself, which is left out */
     enum items_outside outside; /* what items_add_tree() does with symlinks that lead out of it */
-    size_t n_outside;           /* OUTSIDE_COUNT: their number, and the first one */
+    const char *interpreter;    /* the real path of the environment's Python, or NULL */
+    size_t n_outside;           /* so many links out were followed; the first one: */
     char *first_outside, *first_target;
-    int depth; /* internal: so many links that lead out have been followed on the way here */
+    const struct outside *followed; /* internal: the links out that led here */
+    const char *top;                /* internal: the real path of the tree */
 };
 
 /* Adds the directory `source`, and all that is below it, as `path` ("" is the top). Names are
- * sorted; parents come first. With `follow`, a symlink that leads out of `source` is packed as the
- * file that it points to. */
-int items_add_tree(struct items *it, const char *source, const char *path, bool follow,
-                   struct error *err);
+ * sorted; parents come first. */
+int items_add_tree(struct items *it, const char *source, const char *path, struct error *err);
 
 /* Adds one file, or one directory without what is in it. Follows symlinks. */
 int items_add_one(struct items *it, const char *source, const char *path, struct error *err);

@@ -125,10 +125,14 @@ static int pack_find_python(struct packing *p, struct error *err)
     if (python_find(p->prefix, &p->python, err) < 0) {
         return -1;
     }
-    if (python_system_prefix(p->python.prefix)) {
-        p->limited |= 1u << p->head.prefixes;
+    const char *const names[] = {p->python.prefix, p->python.named};
+    bool one = strcmp(names[0], names[1]) == 0;
+    for (size_t i = 0; i < (one ? 1 : 2); i++) {
+        if (python_system_prefix(names[i])) {
+            p->limited |= 1u << p->head.prefixes;
+        }
+        pack_add_prefix(p, names[i], PYTHON_BASE);
     }
-    pack_add_prefix(p, p->python.prefix, PYTHON_BASE);
     return 0;
 }
 
@@ -148,41 +152,37 @@ static void pack_collect_excludes(struct packing *p)
     p->items.exclude = p->exclude;
 }
 
-/* On the nodes, links that lead out of the environment point to what is there, if anything. */
-static int pack_refuse_outside(const struct items *items, struct error *err)
-{
-    char others[64] = "";
-    if (items->n_outside == 0) {
-        return 0;
-    }
-    if (items->n_outside > 1) {
-        snprintf(others, sizeof others, " (and %zu more such links)", items->n_outside - 1);
-    }
-    return error_set(
-        err, items->first_outside,
-        "it is a link to %.150s, outside of the environment%s, and would be missing on the nodes; "
-        "--dereference-outside packs what such links point to, --keep-outside leaves "
-        "them",
-        items->first_target, others);
-}
-
 static int pack_collect(struct packing *p, struct error *err)
 {
+    struct items *it = &p->items;
+    char *python = io_format("%s/bin/python", p->real), real[PATH_MAX];
     pack_collect_excludes(p);
-    p->items.out = p->temporary;
-    p->items.outside = p->o->dereference_outside ? OUTSIDE_FOLLOW
-                       : p->o->keep_outside      ? OUTSIDE_KEEP
-                                                 : OUTSIDE_COUNT;
-    if (items_add_tree(&p->items, p->real, "", false, err) < 0 ||
-        pack_refuse_outside(&p->items, err) < 0) {
-        return -1;
+    it->out = p->temporary;
+    it->outside = p->o->dereference_outside ? OUTSIDE_FOLLOW
+                  : p->o->keep_outside      ? OUTSIDE_KEEP
+                                            : OUTSIDE_NEEDED;
+    it->interpreter = realpath(python, real);
+    free(python);
+    int r = items_add_tree(it, p->real, "", err);
+    if (r == 0 && p->o->with_python) {
+        python_relink(&p->python, it);
+        r = python_add(&p->python, it, err);
     }
-    p->items.outside = OUTSIDE_KEEP; /* the base interpreter has rules of its own */
-    if (!p->o->with_python) {
-        return 0;
+    it->interpreter = NULL;
+    return r;
+}
+
+/* Names the first link out whose target is packed. */
+static void pack_name_outside(struct packing *p)
+{
+    char link[256], target[256];
+    p->result->outside = p->items.n_outside;
+    if (p->items.n_outside > 0) {
+        error_printable(link, sizeof link, p->items.first_outside);
+        error_printable(target, sizeof target, p->items.first_target);
+        snprintf(p->result->first_outside, sizeof p->result->first_outside, "%s -> %s", link,
+                 target);
     }
-    python_relink(&p->python, &p->items);
-    return python_add(&p->python, &p->items, err);
 }
 
 static void pack_sum_up(struct packing *p)
@@ -390,6 +390,7 @@ static int pack_run(struct packing *p, enum framing framing, struct error *err)
         return -1;
     }
     pack_sum_up(p);
+    pack_name_outside(p);
     return pack_put_manifest(p, err) < 0 || pack_put_items(p, err) < 0 ||
                    pack_close_output(p, err) < 0
                ? -1

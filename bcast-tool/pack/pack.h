@@ -12,8 +12,10 @@ struct pack_options {
     const char *prefix, *out;
     const char *const *exclude; /* in addition to the defaults; ends with NULL. May be NULL */
     bool no_default_excludes, with_python;
-    bool dereference_outside; /* pack what symlinks that lead out of the tree point to */
-    bool keep_outside;        /* leave them, also where the environment needs what is there */
+    /* Symlinks that lead out of the tree. By default what they point to is packed where the
+     * environment needs it (OUTSIDE_NEEDED in pack/items.h). */
+    bool dereference_outside; /* pack what any of them points to */
+    bool keep_outside;        /* leave them all */
     int level, threads;       /* -1: the default */
 };
 
@@ -21,6 +23,8 @@ struct pack_result {
     uint64_t files, bytes, stored; /* entries, bytes of files, bytes of the archive */
     uint64_t relocatable;          /* entries that hold a prefix */
     uint64_t external;             /* absolute symlinks that lead out of the tree */
+    uint64_t outside;              /* links out, in whose place is packed what they point to */
+    char first_outside[520];       /* the first of these: "LINK -> TARGET", printable */
 };
 
 /* The end of `out` chooses the format. The archive is written beside `out` and renamed at the end:

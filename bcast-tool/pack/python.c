@@ -15,9 +15,10 @@ static const char question[] =
     "v = s.get_config_var\n"
     "lib = os.path.join(v('LIBDIR') or '', v('INSTSONAME') or '')\n"
     "print(os.path.realpath(sys.base_prefix))\n"
+    "print(sys.base_prefix)\n"
     "print(os.path.realpath(getattr(sys, '_base_executable', sys.executable)))\n"
-    "print(s.get_path('stdlib'))\n"
-    "print(s.get_path('platstdlib', vars={'platbase': s.get_config_var('installed_platbase')}))\n"
+    "print(os.path.realpath(s.get_path('stdlib')))\n"
+    "print(os.path.realpath(s.get_path('platstdlib', vars={'platbase': v('installed_platbase')})))\n"
     "print(lib if v('Py_ENABLE_SHARED') and os.path.exists(lib) else '-')\n";
 
 /* Runs `python -I -c question`, with its output in a pipe. */
@@ -57,6 +58,7 @@ int python_find(const char *prefix, struct python *p, struct error *err)
     *p = (struct python){0};
     if (in != NULL) {
         p->prefix = python_take_line(in);
+        p->named = python_take_line(in);
         p->executable = python_take_line(in);
         p->stdlib = python_take_line(in);
         p->platstdlib = python_take_line(in);
@@ -76,6 +78,7 @@ int python_find(const char *prefix, struct python *p, struct error *err)
 void python_free(struct python *p)
 {
     free(p->prefix);
+    free(p->named);
     free(p->executable);
     free(p->stdlib);
     free(p->platstdlib);
@@ -98,7 +101,7 @@ static int python_add_library(const struct python *p, struct items *it, const ch
         return error_set(err, dir, "the standard library is not below the prefix %s", p->prefix);
     }
     char *path = io_format(PYTHON_BASE "%s", tail);
-    int r = items_add_tree(it, dir, path, true, err);
+    int r = items_add_tree(it, dir, path, err);
     free(path);
     return r;
 }
@@ -122,7 +125,9 @@ int python_add(const struct python *p, struct items *it, struct error *err)
     static const char *const patterns[] = {"site-packages", "dist-packages", ".git", NULL};
     size_t first = it->n;
     const char *const *saved = it->exclude;
+    enum items_outside outside = it->outside;
     it->exclude = patterns;
+    it->outside = OUTSIDE_FILES;
     int r = python_add_dir(it, p->prefix, PYTHON_BASE, err);
     if (r == 0) {
         r = python_add_dir(it, p->prefix, PYTHON_BASE "/bin", err);
@@ -143,6 +148,7 @@ int python_add(const struct python *p, struct items *it, struct error *err)
         r = python_add_library(p, it, p->platstdlib, err);
     }
     it->exclude = saved;
+    it->outside = outside;
     for (size_t i = first; i < it->n; i++) {
         it->list[i].base = true;
     }

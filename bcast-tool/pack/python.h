@@ -9,7 +9,8 @@
 #define PYTHON_BASE ".base" /* the directory of the tree that it is packed into */
 
 struct python {
-    char *prefix;              /* its installation prefix */
+    char *prefix;              /* the real path of its installation prefix */
+    char *named;               /* how the environment names that, maybe by links */
     char *executable;          /* its real path */
     char *stdlib, *platstdlib; /* its directories; they are the same if it has one */
     char *libpython;           /* its shared library, or NULL */

@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sysconfig
 import tarfile
 
 import pytest
@@ -222,16 +223,57 @@ def environment_with_links(tool):
     return top, cache
 
 
-def test_links_that_lead_out_are_refused(tool):
+def test_links_that_lead_out_are_left_if_told(tool):
     top, cache = environment_with_links(tool)
-    done = tool.run("pack", top, "-o", f"{tool.work}/farm.tar", status=1)
-    assert done.stderr.decode() == (f"python-mpi-bcast: lib/python3.11/site-packages/one.py: it is a link to {cache}/tool/__init__.py, outside of the "
-                                    "environment (and 1 more such links), and would be missing on the nodes; --dereference-outside packs what such links "
-                                    "point to, --keep-outside leaves them\n")
-    assert not os.path.exists(f"{tool.work}/farm.tar")
+    os.symlink("../../lost", f"{top}/relative")
     tool.run("pack", "-q", "--keep-outside", top, "-o", f"{tool.work}/farm.tar")
     with tarfile.open(f"{tool.work}/farm.tar") as archive:
         assert archive.getmember("lib/python3.11/site-packages/tool").linkname == f"{cache}/tool"
+        assert archive.getmember("relative").linkname == f"{os.path.dirname(os.path.dirname(top))}/lost"
+
+
+def test_what_the_environment_needs_is_packed(tool):
+    """Links below lib/ and the like, but those to the operating system, are packed as what they point to. Others stay."""
+    top, cache = environment_with_links(tool)
+    os.symlink(f"{cache}/tool", f"{top}/data")
+    os.symlink("/usr/bin/env", f"{top}/bin/env")
+    os.symlink("one.py", f"{top}/lib/python3.11/site-packages/alias.py")
+    os.symlink(f"{top}/bin", f"{cache}/tool/back")
+    done = tool.run("pack", top, "-o", f"{tool.work}/farm.tar.zst")
+    assert done.stderr.decode().splitlines()[0] == (
+        f"python-mpi-bcast: note: 3 symlinks lead out of {top}, such as lib/python3.11/site-packages/one.py -> {cache}/tool/__init__.py; "
+        "what they point to is packed in their place (--keep-outside leaves the links)")
+    os.rename(cache, f"{cache}.gone")
+    place = tool.fresh("farm-copy")
+    tool.run("stage", f"{tool.work}/farm.tar.zst", "--to", place)
+    packages = f"{place}/lib/python3.11/site-packages"
+    assert read(f"{packages}/tool/__init__.py") == read(f"{packages}/one.py") == read(f"{packages}/alias.py") == b"x = 1\n"
+    links = {name: os.readlink(f"{place}/{name}") for name in ("bin/python3", "bin/env", "lib/system", "lib/dangling", "data")}
+    assert links == {"bin/python3": "/usr/bin/python3", "bin/env": "/usr/bin/env", "lib/system": "/usr/lib", "lib/dangling": "/nosuch", "data": f"{cache}/tool"}
+    assert os.readlink(f"{packages}/alias.py") == "one.py" and os.readlink(f"{packages}/tool/back") == f"{place}/bin"
+    shutil.rmtree(f"{cache}.gone")
+    tool.run("verify", place)
+
+
+def test_a_base_interpreter_by_another_name(tool):
+    """uv installs Python 3.11.2 and names it cpython-3.11 by a link, in pyvenv.cfg and in bin/python."""
+    base, top = tool.fresh("uv-python"), tool.fresh("uv-env")
+    stdlib = sysconfig.get_path("stdlib", vars={"installed_base": "/usr"})
+    os.makedirs(f"{base}/cpython-3.11.2/bin")
+    shutil.copy(os.path.realpath("/usr/bin/python3"), f"{base}/cpython-3.11.2/bin/python3")
+    shutil.copytree(stdlib, f"{base}/cpython-3.11.2/lib/{os.path.basename(stdlib)}", ignore=shutil.ignore_patterns("test", "config-*", "dist-packages"))
+    os.symlink("cpython-3.11.2", f"{base}/cpython-3.11")
+    os.makedirs(f"{top}/bin")
+    os.makedirs(f"{top}/lib/{os.path.basename(stdlib)}/site-packages")
+    os.symlink(f"{base}/cpython-3.11/bin/python3", f"{top}/bin/python")
+    os.symlink("python", f"{top}/bin/python3")
+    write(f"{top}/pyvenv.cfg", f"home = {base}/cpython-3.11/bin\n".encode())
+    tool.run("pack", "-q", "--with-python", top, "-o", f"{tool.work}/uv.tar.zst")
+    shutil.rmtree(base)
+    place = tool.fresh("uv-copy")
+    tool.run("stage", f"{tool.work}/uv.tar.zst", "--to", place)
+    done = tool.run("run", place, "--", "python3", "-c", "import json, sys; print(sys.prefix, sys.base_prefix)")
+    assert done.stdout.decode() == f"{place} {place}/.base\n", done
 
 
 def test_what_links_out_point_to_is_packed(tool):
@@ -249,12 +291,15 @@ def test_what_links_out_point_to_is_packed(tool):
 
 
 def test_links_out_that_lead_in_a_circle(tool):
-    top, cache = tool.fresh("circle"), tool.fresh("circle-cache")
-    for one, other in ((top, cache), (cache, top)):
-        os.makedirs(f"{one}/lib", exist_ok=True)
-        os.symlink(f"{other}/lib", f"{one}/lib/link")
-    done = tool.run("pack", "--dereference-outside", top, "-o", f"{tool.work}/circle.tar", status=1)
+    top, one, other = tool.fresh("circle"), tool.fresh("circle-1"), tool.fresh("circle-2")
+    for here, there in ((top, one), (one, other), (other, one)):
+        os.makedirs(f"{here}/lib", exist_ok=True)
+        os.symlink(f"{there}/lib", f"{here}/lib/link")
+    done = tool.run("pack", top, "-o", f"{tool.work}/circle.tar", status=1)
     assert b"lead in a circle" in done.stderr and done.stderr.count(b"\n") == 1, done
+    shutil.rmtree(other)
+    os.makedirs(f"{other}/lib")
+    tool.run("pack", "-q", top, "-o", f"{tool.work}/circle.tar")
 
 
 def test_an_environment_goes_nowhere_with_white_space(tool):
