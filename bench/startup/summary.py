@@ -10,6 +10,7 @@ A row is a dict with the keys record.COLUMNS. A line of the summary is a dict ab
     metadata_ops, read_bytes    medians of the counts at the server; None where nothing counts
     metadata_ratio, bytes_ratio (the whole job less exec) / (one plain rank less exec); None without a base
     plan_missed                 median of the entries of the plan that were looked up again
+    node_cache_bytes            median of what one node cache held at most; None without fastimport
 
 `exec` is the case that ends before a preloaded library runs.
 """
@@ -83,6 +84,7 @@ def summarise(rows):
             "import_s": tuple(median(runs, f"import_{w}_s") for w in ("min", "median", "max")),
             "cpu_s": median(runs, "cpu_s"), "wall_s": median(runs, "wall_s"), "metadata_ops": median(runs, "metadata_ops"),
             "read_bytes": median(runs, "read_bytes"), "plan_missed": median(runs, "plan_missed"),
+            "node_cache_bytes": median(runs, "node_cache_bytes"),
             "metadata_ratio": ratio(by_case, case, "metadata_ops"), "bytes_ratio": ratio(by_case, case, "read_bytes")})
     return lines
 
@@ -113,6 +115,10 @@ def megabytes(line):
     return number(line["read_bytes"] and line["read_bytes"] / 1e6, "{:.1f}")
 
 
+def node_cache(line):
+    return number(line["node_cache_bytes"] and line["node_cache_bytes"] / 1e6, "{:.1f}")
+
+
 def ratios(line):
     return [number(line["metadata_ratio"], "{:.3f}"), number(line["bytes_ratio"], "{:.3f}")]
 
@@ -125,9 +131,9 @@ def timing_table(lines):
 
 
 def counting_table(lines):
-    header = ["ranks on nodes", "", "metadata ops", "MB read", "metadata ratio", "bytes ratio"]
+    header = ["ranks on nodes", "", "metadata ops", "MB read", "metadata ratio", "bytes ratio", "node cache, MB"]
     return markdown.table(header, [
-        [*shape(line), number(line["metadata_ops"], "{:,.0f}"), megabytes(line), *ratios(line)]
+        [*shape(line), number(line["metadata_ops"], "{:,.0f}"), megabytes(line), *ratios(line), node_cache(line)]
         for line in lines if line["metadata_ops"] is not None])
 
 
