@@ -147,12 +147,11 @@ static void log_operation(struct fs *fs, fuse_req_t req, enum sfs_op op, struct 
 
     path[n > 0 ? n : 0] = '\0';
     comm_of(pid, comm, sizeof comm);
-    int length =
-        snprintf(line, sizeof line, "%ju\t%u\t%s\t%d\t%s\t%ju\t%s\t%s%s%s\t%jd\n",
-                 (uintmax_t)((sfs_now() - fs->started) / 1000), fs->o.node, sfs_op_name(op),
-                 (int)pid, comm, (uintmax_t)bytes, error ? strerrorname_np(error) : "0", path,
-                 where.name != NULL ? "/" : "", where.name != NULL ? where.name : "",
-                 (intmax_t)where.offset);
+    int length = snprintf(line, sizeof line, "%ju\t%u\t%s\t%d\t%s\t%ju\t%s\t%s%s%s\t%jd\n",
+                          (uintmax_t)((sfs_now() - fs->started) / 1000), fs->o.node,
+                          sfs_op_name(op), (int)pid, comm, (uintmax_t)bytes,
+                          error ? strerrorname_np(error) : "0", path, where.name != NULL ? "/" : "",
+                          where.name != NULL ? where.name : "", (intmax_t)where.offset);
     if (length > 0 && (size_t)length < sizeof line && write(fs->log_fd, line, (size_t)length) < 0) {
         return; /* the file system works on when the disk of the log is full */
     }

@@ -297,8 +297,8 @@ static void handle_statfs(fuse_req_t req, fuse_ino_t ino)
 /* NFSv3 has no extended attributes. ENOSYS tells the kernel so: it sends the first call only. */
 static void refuse_xattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-    fs_served(req, SFS_OP_xattr, sfs_now(), (struct fs_place){fs_fd_of(fs_of(req), ino), name, 0}, 0,
-              ENOSYS);
+    fs_served(req, SFS_OP_xattr, sfs_now(), (struct fs_place){fs_fd_of(fs_of(req), ino), name, 0},
+              0, ENOSYS);
     fuse_reply_err(req, ENOSYS);
 }
 
