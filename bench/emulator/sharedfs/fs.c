@@ -165,7 +165,9 @@ void fs_served(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place w
     if (!fs->counting) {
         return;
     }
-    uint64_t due = sfs_state_reserve(fs->state, &fs->o.costs, op, bytes, start);
+    pid_t tid = fuse_req_ctx(req)->pid;
+    start = pace_request(fs->pace, tid, start);
+    uint64_t due = sfs_state_reserve(fs->state, &fs->o.costs, op, bytes, start) - fs->o.fuse_ns;
     sfs_state_count(fs->state, fs->o.node, op, bytes);
     if (fs->log_fd >= 0) {
         log_operation(fs, req, op, where, bytes, error);
@@ -173,6 +175,7 @@ void fs_served(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place w
     if (due > sfs_now()) {
         sfs_sleep_until(due);
     }
+    pace_answer(fs->pace, tid);
 }
 
 bool fs_refused(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place where,
