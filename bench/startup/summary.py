@@ -127,9 +127,10 @@ def timing_table(lines):
 
 
 def counting_table(lines):
-    header = ["ranks on nodes", "", "metadata ops", "MB read", "metadata ratio", "bytes ratio"]
+    header = ["ranks on nodes", "", "metadata ops", "MB read", "metadata ratio", "bytes ratio", "node cache, MB"]
     return markdown.table(header, [
-        [*shape(line), number(line["metadata_ops"], "{:,.0f}"), megabytes(line), *ratios(line)]
+        [*shape(line), number(line["metadata_ops"], "{:,.0f}"), megabytes(line), *ratios(line),
+         number(line["node_bytes"] and line["node_bytes"] / 1e6, "{:.1f}")]
         for line in lines if line["metadata_ops"] is not None])
 
 
