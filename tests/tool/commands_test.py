@@ -146,8 +146,6 @@ def test_pack_refuses(tool):
     write(f"{top}/f", b"x", 0o4755)
     assert b"setuid" in tool.run("pack", top, "-o", f"{tool.work}/bad.tar.gz", status=1).stderr
     os.unlink(f"{top}/f")
-    os.symlink("../../etc/passwd", f"{top}/l")
-    assert b"leaves the tree" in tool.run("pack", top, "-o", f"{tool.work}/bad.tar.gz", status=1).stderr
     assert b"must end with" in tool.run("pack", top, "-o", f"{tool.work}/bad.zip", status=1).stderr
     assert not glob.glob(f"{tool.work}/bad.*")
 
