@@ -4,8 +4,11 @@
 import dataclasses
 import itertools
 
+from rivals import RIVALS
+
 COUNTED_MODES = ("plain", "cold", "warm")  # from the shared file system, whose server counts
 MODES = (*COUNTED_MODES, "staged")
+ALL_MODES = (*MODES, *RIVALS)
 
 MPI = "from mpi4py import MPI; "
 
@@ -65,7 +68,7 @@ def matrix(workloads, sizes, modes):
 
 def counting(workloads, sizes, modes, readaheads):
     """The cases of which only the operations count, so that they run once: exec, and all cases with other read-aheads."""
-    counted = [mode for mode in modes if mode != "staged"]
+    counted = [mode for mode in modes if mode in COUNTED_MODES]
     cases = []
     for readahead, workload in itertools.product([0, *readaheads], workloads):
         for ranks, nodes in dict.fromkeys([(1, 1), *sizes]):

@@ -17,7 +17,9 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "emulator/nodes"))
+sys.path[:0] = [str(HERE.parent / "emulator/nodes"), str(HERE)]
+import dilation  # noqa: E402
+import rivals  # noqa: E402
 import sharedjob  # noqa: E402
 from sharedjob import BUILD, EXEC_ONLY, LIBRARY  # noqa: E402
 
@@ -64,20 +66,24 @@ class Run:
     read_bytes: int | None = None
     ops: dict | None = None
     report: dict | None = None  # the report of fastimport
+    prepare: float | None = None  # seconds until the nodes had what a rival brings them, before the ranks started
+    node_bytes: int | None = None  # what it keeps in the memory of a node
     warning: str | None = None  # the first line of fastimport on standard error
 
 
-def from_stamps(wall, stamps):
+def from_stamps(wall, stamps, k=1):
     """A Run with the times of its ranks.
 
     wall      seconds of the whole job
-    stamps    a dict for each rank: exec, main, imported, cpu in nanoseconds (ranks/sitecustomize.py)
+    stamps    a dict for each rank: exec, main, imported, cpu, own_cpu in nanoseconds (ranks/sitecustomize.py)
+    k         the factor of time dilation, by which all times but the processor time are divided
     """
     if not stamps:
-        return Run(wall, None, [], [], None)
-    first = min(s["exec"] for s in stamps)
-    return Run(wall, (max(s["imported"] for s in stamps) - first) / 1e9, [(s["main"] - s["exec"]) / 1e9 for s in stamps],
-               [(s["imported"] - s["main"]) / 1e9 for s in stamps], sum(s["cpu"] for s in stamps) / 1e9)
+        return Run(wall / k, None, [], [], None)
+    first, unit = min(s["exec"] for s in stamps), 1e9 * k
+    ends = [max(s["imported"], s["exec"] + k * s["own_cpu"]) for s in stamps]  # nobody computes faster than its share
+    return Run(wall / k, (max(ends) - first) / unit, [(s["main"] - s["exec"]) / unit for s in stamps],
+               [(end - s["main"]) / unit for end, s in zip(ends, stamps)], sum(s["cpu"] for s in stamps) / 1e9)
 
 
 def read_stamps(place):
@@ -172,24 +178,37 @@ class Emulated(Machine):
     share      the directory on the shared file system
     client     settings of sharedfs that differ from CLIENT
     timeout    most seconds of a job
+    dilate     the factor of time dilation, or "auto": that of the ranks of each case
     """
 
-    def __init__(self, share, programs, env, client, timeout):
+    def __init__(self, share, programs, env, client, timeout, dilate=1):
         super().__init__(programs, ONE_CORE | env, None)
-        self.share, self.client, self.timeout = share, CLIENT | client, timeout
-        self.copies = None
+        self.share, self.client, self.timeout, self.dilate = share, CLIENT | client, timeout, dilate
+        self.copies, self.rivals = None, rivals.Rivals(share)
+
+    def factor(self, case):
+        """The factor of time dilation of the case."""
+        return dilation.factor(case.ranks) if self.dilate == "auto" else self.dilate
+
+    def settings(self, case, place):
+        return super().settings(case, place) | dilation.variables(self.factor(case))
 
     def options(self, case):
         """The options of the clients. A case with a read-ahead of its own is only counted, so that its operations cost no time."""
-        client = {"readahead": case.readahead} if case.readahead else self.client
+        client = {"readahead": case.readahead} if case.readahead else dilation.client(self.client, self.factor(case))
         return ["--read-only", *sharedjob.client_options(client)]
 
     def launch(self, case, command, stamps):
         """Runs the command on the nodes; returns (Run, sharedjob.Job)."""
+        k, prepare, size = self.factor(case), None, None
         staged = self.copies if case.kind == "staged" else None
-        done = sharedjob.run(command, self.share, case.ranks, case.nodes, self.options(case), staged=staged,
-                             timeout=self.timeout)
-        run = from_stamps(done.seconds, read_stamps(stamps))
+        if case.kind in rivals.RIVALS:
+            done, prepare, size = self.rivals.run(case.kind, command, case.ranks, case.nodes, self.options(case), self.timeout)
+        else:
+            done = sharedjob.run(command, self.share, case.ranks, case.nodes, self.options(case), staged=staged,
+                                 timeout=self.timeout)
+        run = from_stamps(done.seconds, read_stamps(stamps), k)
+        run.prepare, run.node_bytes = prepare and prepare / k, size
         if not staged:
             run.metadata_ops, run.read_bytes = done.metadata_ops, done.read_bytes
             run.ops = {op: n for op, n in done.ops.items() if n}
@@ -199,6 +218,12 @@ class Emulated(Machine):
         staged = [c.nodes for c in cases if c.kind == "staged"]
         if staged:
             self.copy_to_nodes(max(staged), progress)
+        for rival in dict.fromkeys(c.kind for c in cases if c.kind in rivals.RIVALS):
+            progress(f"packing for {rival}")
+            try:
+                self.rivals.pack(rival)
+            except RuntimeError as error:
+                raise JobFailed(str(error)) from error
         self.record_plans(cases, progress)
 
     def copy_to_nodes(self, nodes, progress):
@@ -207,17 +232,20 @@ class Emulated(Machine):
         self.copies = f"/dev/shm/startup-copies-{os.getpid()}"
         for node in range(nodes):
             progress(f"copying the environment to node {node + 1} of {nodes}")
-            shutil.copytree(self.share, f"{self.copies}/{node}", symlinks=True)
+            # Hard links: 16 copies need not fit into the memory of this machine.
+            shutil.copytree(f"{self.copies}/0" if node else self.share, f"{self.copies}/{node}", symlinks=True,
+                            copy_function=os.link if node else shutil.copy2)
 
     def close(self):
         super().close()
+        self.rivals.close()
         if self.copies:
             shutil.rmtree(self.copies, ignore_errors=True)
 
 
 def remove_old_copies():
     """Removes the copies of runs that were killed."""
-    for left in pathlib.Path("/dev/shm").glob("startup-copies-*"):
+    for left in pathlib.Path("/dev/shm").glob("startup-[cr]*-*"):
         if not os.path.exists(f"/proc/{left.name.rsplit('-', 1)[1]}"):
             shutil.rmtree(left, ignore_errors=True)
 

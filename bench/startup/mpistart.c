@@ -21,6 +21,7 @@ static int write_stamps(const char *place, int rank, const char *executed, long 
 {
     char path[4096];
     long long ready = now_of(CLOCK_REALTIME), cpu = now_of(CLOCK_PROCESS_CPUTIME_ID);
+    long long own_cpu = now_of(CLOCK_THREAD_CPUTIME_ID);
 
     snprintf(path, sizeof path, "%s/%d", place, rank);
     FILE *f = fopen(path, "w");
@@ -28,8 +29,10 @@ static int write_stamps(const char *place, int rank, const char *executed, long 
         perror(path);
         return 1;
     }
-    fprintf(f, "{\"rank\": %d, \"exec\": %s, \"main\": %lld, \"imported\": %lld, \"cpu\": %lld}\n",
-            rank, executed, began, ready, cpu);
+    fprintf(f,
+            "{\"rank\": %d, \"exec\": %s, \"main\": %lld, \"imported\": %lld, \"cpu\": %lld, "
+            "\"own_cpu\": %lld}\n",
+            rank, executed, began, ready, cpu, own_cpu);
     return fclose(f) != 0;
 }
 

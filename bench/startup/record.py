@@ -10,8 +10,8 @@ import statistics
 # A row of runs.csv, and an element of "runs" in results.json. readahead is in KiB (0: the client's own); *_s are seconds;
 # read_bytes and metadata_ops are counted at the server for the whole job; an empty cell: not known.
 COLUMNS = ["workload", "mode", "ranks", "nodes", "readahead", "repetition", "wall_s", "startup_s", "to_main_s",
-           "import_min_s", "import_median_s", "import_max_s", "cpu_s", "metadata_ops", "read_bytes", "plan_missed", "warning",
-           "error"]
+           "import_min_s", "import_median_s", "import_max_s", "cpu_s", "metadata_ops", "read_bytes", "plan_missed", "prepare_s",
+           "node_bytes", "warning", "error"]
 
 
 def row_of(case, repetition, run, error=None):
@@ -24,7 +24,8 @@ def row_of(case, repetition, run, error=None):
     plan = (run.report or {}).get("plan") or {}
     row |= {"wall_s": run.wall, "startup_s": run.startup, "to_main_s": statistics.median(run.to_main) if run.to_main else None,
             "cpu_s": run.cpu, "metadata_ops": run.metadata_ops, "read_bytes": run.read_bytes, "plan_missed": plan.get("missed"),
-            "warning": run.warning}
+            "warning": run.warning, "prepare_s": run.prepare,
+            "node_bytes": (run.report or {}).get("node_cache_bytes", run.node_bytes)}
     if run.imports:
         row |= {"import_min_s": min(run.imports), "import_median_s": statistics.median(run.imports), "import_max_s": max(run.imports)}
     return row

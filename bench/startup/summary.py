@@ -19,7 +19,8 @@ import statistics
 import markdown
 from markdown import number
 
-from cases import MODES
+from cases import ALL_MODES
+from rivals import RIVALS
 
 WITHOUT_MPI = {"pass", "storm"}  # workloads
 
@@ -71,7 +72,7 @@ def summarise(rows):
     by_case, lines = groups(rows), []
     for case, runs in by_case.items():
         workload, mode, ranks, nodes, readahead = case
-        if mode not in MODES:
+        if mode not in ALL_MODES:
             continue
         startup = None if readahead else middle(runs, "startup_s")
         bare = median(by_case.get(("-", "bare", ranks, nodes, 0)), "startup_s") or 0
@@ -82,7 +83,8 @@ def summarise(rows):
             "to_main_s": median(runs, "to_main_s"),
             "import_s": tuple(median(runs, f"import_{w}_s") for w in ("min", "median", "max")),
             "cpu_s": median(runs, "cpu_s"), "wall_s": median(runs, "wall_s"), "metadata_ops": median(runs, "metadata_ops"),
-            "read_bytes": median(runs, "read_bytes"), "plan_missed": median(runs, "plan_missed"),
+            "read_bytes": median(runs, "read_bytes"), "prepare_s": median(runs, "prepare_s"), "node_bytes": median(runs, "node_bytes"),
+            "plan_missed": median(runs, "plan_missed"),
             "metadata_ratio": ratio(by_case, case, "metadata_ops"), "bytes_ratio": ratio(by_case, case, "read_bytes")})
     return lines
 
@@ -125,9 +127,10 @@ def timing_table(lines):
 
 
 def counting_table(lines):
-    header = ["ranks on nodes", "", "metadata ops", "MB read", "metadata ratio", "bytes ratio"]
+    header = ["ranks on nodes", "", "metadata ops", "MB read", "metadata ratio", "bytes ratio", "node cache, MB"]
     return markdown.table(header, [
-        [*shape(line), number(line["metadata_ops"], "{:,.0f}"), megabytes(line), *ratios(line)]
+        [*shape(line), number(line["metadata_ops"], "{:,.0f}"), megabytes(line), *ratios(line),
+         number(line["node_bytes"] and line["node_bytes"] / 1e6, "{:.1f}")]
         for line in lines if line["metadata_ops"] is not None])
 
 
@@ -136,7 +139,19 @@ def readahead_table(lines):
     return markdown.table(header, [[*shape(line), line["readahead"], megabytes(line), *ratios(line)] for line in lines])
 
 
-def workload_section(workload, program, lines):
+def rivals_table(lines, packed):
+    """All modes of the largest job that has rivals, side by side. packed: {rival: seconds}."""
+    most = max((x["ranks"], x["nodes"]) for x in lines if x["mode"] in RIVALS)
+    header = ["", "pack s", "prepare s", "start s", "both s", "ops", "MB read", "MB a node", "after an edit"]
+    rows = [[x["mode"], number(packed.get(x["mode"]), "{:.1f}"), number(x["prepare_s"]), number(x["startup_s"] and x["startup_s"][0]),
+             number(x["startup_s"] and x["startup_s"][0] + (x["prepare_s"] or 0)), number(x["metadata_ops"], "{:,.0f}"), megabytes(x),
+             number(x["node_bytes"] and x["node_bytes"] / 1e6, "{:.0f}"),
+             RIVALS[x["mode"]].redo if x["mode"] in RIVALS else "copy" if x["mode"] == "staged" else "nothing"]
+            for x in lines if (x["ranks"], x["nodes"]) == most]
+    return f"{most[0]} ranks on {most[1]} nodes, beside what else users do (MB a node: of its memory):", markdown.table(header, rows)
+
+
+def workload_section(workload, program, lines, packed):
     """The tables of one workload, a list of blocks."""
     timed = sorted((x for x in lines if not x["readahead"]), key=lambda x: (x["ranks"], x["nodes"]))
     blocks = [f"## {workload}", f"`{program}`",
@@ -144,6 +159,8 @@ def workload_section(workload, program, lines):
               "of the imports.", timing_table(timed)]
     if any(x["metadata_ops"] is not None for x in timed):
         blocks += ["At the server of the file system:", counting_table(timed)]
+    if any(x["mode"] in RIVALS for x in timed):
+        blocks += rivals_table(timed, packed)
     if len(timed) < len(lines):
         blocks += ["Bytes depend on how far the client reads ahead:", readahead_table(x for x in lines if x["readahead"])]
     return blocks
@@ -168,5 +185,6 @@ def results_page(about, rows):
     """The page of results. about: "text", and "programs", {workload: command} (bench/startup/run)."""
     lines, blocks = summarise(rows), ["# Startup", about["text"]]
     for workload in dict.fromkeys(line["workload"] for line in lines):
-        blocks += workload_section(workload, about["programs"].get(workload, ""), [x for x in lines if x["workload"] == workload])
+        blocks += workload_section(workload, about["programs"].get(workload, ""), [x for x in lines if x["workload"] == workload],
+                                   about.get("packed") or {})
     return markdown.wrapped("\n\n".join(blocks)) + "".join(f"\n{block}\n" for block in messages(rows))

@@ -38,9 +38,9 @@ def from_sharedfs(lines, client):
     """Yields the events of a log of `sharedfs mount --log`, without the operations that cost nothing and without broken lines."""
     for line in lines:
         fields = line.rstrip("\n").split("\t")
-        if len(fields) != 8 or fields[2] not in METADATA | DATA:
+        if len(fields) != 9 or fields[2] not in METADATA | DATA:
             continue
-        at, node, op, thread, _, size, error, path = fields
+        at, node, op, thread, _, size, error, path, _ = fields
         missing = op == "lookup_negative" or error == "ENOENT"
         yield Event(int(at), int(node), op, int(size) if op in DATA else 0, missing, path, cost(op, int(size), client), int(thread))
 

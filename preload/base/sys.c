@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/dilation.h"
+
 /* syscall(2) reports errors in errno. Callers expect the kernel's convention and an untouched
  * errno. */
 static long sys_call(long number, long a, long b, long c, long d, long e, long f)
@@ -324,11 +326,21 @@ int sys_fadvise(int fd, off_t offset, off_t size, int advice)
     return (int)CALL4(SYS_fadvise64, fd, offset, size, advice);
 }
 
+static struct timespec sys_timespec(int64_t ns)
+{
+    return (struct timespec){ns / 1000000000, ns % 1000000000};
+}
+
 int sys_futex_wait(const void *word, uint32_t expected, int64_t timeout_ns)
 {
-    struct timespec ts = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+    struct timespec ts = sys_timespec(dilation_real(timeout_ns));
 
-    return (int)CALL4(SYS_futex, word, FUTEX_WAIT, expected, &ts);
+    int rc;
+
+    dilation_before_wait();
+    rc = (int)CALL4(SYS_futex, word, FUTEX_WAIT, expected, &ts);
+    dilation_after_wait();
+    return rc;
 }
 
 void sys_futex_wake(const void *word, int how_many)
@@ -338,9 +350,11 @@ void sys_futex_wake(const void *word, int how_many)
 
 void sys_nap_ns(int64_t ns)
 {
-    struct timespec ts = {ns / 1000000000, ns % 1000000000};
+    struct timespec ts = sys_timespec(dilation_real(ns));
 
+    dilation_before_wait();
     (void)CALL4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ts, NULL);
+    dilation_after_wait();
 }
 
 int64_t sys_now_ns(void)
@@ -348,7 +362,7 @@ int64_t sys_now_ns(void)
     struct timespec ts;
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+    return dilation_ours((int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec);
 }
 
 uint64_t sys_random(void)

@@ -91,7 +91,7 @@ int sys_fadvise(int fd, off_t offset, off_t size, int advice); /* posix_fadvise(
 int sys_futex_wait(const void *word, uint32_t expected, int64_t timeout_ns);
 void sys_futex_wake(const void *word, int how_many);
 void sys_nap_ns(int64_t ns);
-int64_t sys_now_ns(void); /* CLOCK_MONOTONIC */
+int64_t sys_now_ns(void); /* CLOCK_MONOTONIC; slower under dilation (base/dilation.h) */
 pid_t sys_getpid(void);
 pid_t sys_gettid(void);
 uint64_t sys_random(void); /* for names that nobody can guess */

@@ -4,11 +4,24 @@
 
 #include <string.h>
 
+static bool is_inside(const struct dl_phdr_info *object, ElfW(Addr) at)
+{
+    for (size_t i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *h = &object->dlpi_phdr[i];
+
+        if (h->p_type == PT_LOAD && at - (object->dlpi_addr + h->p_vaddr) < h->p_memsz) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* On most machines ld.so relocates the addresses in a dynamic section, but never those in the
- * vDSO. */
+ * vDSO. They cannot be told by their size: an object may be linked to an address above the one
+ * where it is loaded (prelink(8), some vDSOs). */
 static const void *address_in(const struct dl_phdr_info *object, ElfW(Addr) at)
 {
-    return (const void *)(at < object->dlpi_addr ? at + object->dlpi_addr : at);
+    return (const void *)(is_inside(object, at) ? at : at + object->dlpi_addr);
 }
 
 static const ElfW(Dyn) * find_section(const struct dl_phdr_info *object)

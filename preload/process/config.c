@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/dilation.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
@@ -58,6 +59,18 @@ static bool parse_ms(const char *text, void *field)
         return false;
     }
     *(uint64_t *)field = value;
+    return true;
+}
+
+static bool parse_factor(const char *text, void *field)
+{
+    char *end;
+    double value = strtod(text, &end);
+
+    if (end == text || *end != '\0' || !(value >= 1 && value <= 1000)) {
+        return false;
+    }
+    *(double *)field = value;
     return true;
 }
 
@@ -142,6 +155,7 @@ static const struct option options[] = {
     {"FASTIMPORT_JOIN_MS", FIELD(join_ms), parse_ms, "milliseconds", "60000"},
     {"FASTIMPORT_BELOW_SHELL", FIELD(join), parse_join, "init or start", "init"},
     {"FASTIMPORT_IDLE_MS", FIELD(idle_ms), parse_ms, "milliseconds", "10000"},
+    {"FASTIMPORT_DILATE", FIELD(dilate), parse_factor, "a number from 1 to 1000", "1"},
     {"FASTIMPORT_PLAN", FIELD(plan), parse_text, "off, a file, record:FILE or use:FILE",
      "the default"},
     {"FASTIMPORT_REPORT", FIELD(report), parse_text, "stderr or a file", "no report"},
@@ -167,6 +181,7 @@ void config_load(struct fi_config *config, void (*warn)(const char *sentence))
         .wait_ms = 5000,
         .join_ms = 60000,
         .idle_ms = 10000,
+        .dilate = 1,
         .log = LOG_WARN,
     };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
@@ -328,6 +343,7 @@ void config_start(struct fi_config *config, int rank, bool complains)
     int error;
 
     config_load(config, complains ? config_warn : NULL);
+    dilation_set(config->dilate);
     if (config->log_file != NULL && config_expand(config->log_file, rank, file, sizeof file)) {
         name = file;
     }

@@ -33,6 +33,7 @@ struct fi_config {
     enum fi_join join;
     /* FASTIMPORT_IDLE_MS: after so much quiet the service wakes up less often and gives memory back */
     uint64_t idle_ms;
+    double dilate;        /* FASTIMPORT_DILATE: all our waits are longer by it (base/dilation.h) */
     const char *plan;     /* FASTIMPORT_PLAN: off, FILE, record:FILE, use:FILE */
     const char *report;   /* FASTIMPORT_REPORT: stderr or FILE */
     enum log_level log;   /* FASTIMPORT_LOG=error|warn|info|debug */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/dilation.h"
 #include "base/log.h"
 #include "base/protected_fd.h"
 #include "base/sys.h"
@@ -27,6 +28,7 @@ static struct timespec after_ms(uint64_t ms)
 {
     struct timespec until;
 
+    ms = (uint64_t)dilation_real((int64_t)ms);
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += (time_t)(ms / 1000);
     until.tv_nsec += (long)(ms % 1000) * 1000000;
@@ -48,6 +50,7 @@ bool service_wait_past(struct service *s, enum service_phase from, uint64_t ms)
                         : pthread_cond_timedwait(&s->changed, &s->lock, &until);
     }
     pthread_mutex_unlock(&s->lock);
+    dilation_after_wait();
     return error == 0;
 }
 

@@ -45,6 +45,22 @@ def test_private_tmpfs(nodes, scratch):
     assert os.listdir(private) == []
 
 
+# --- scripts of the nodes -----------------------------------------------------------------------------------------
+
+
+def test_prolog_and_epilog_run_on_each_node(nodes, scratch):
+    options = ["--prolog", f"touch {scratch}/begun$EMULATED_NODE", "--epilog", f"touch {scratch}/ended$EMULATED_NODE"]
+    done = nodes.job(2, 4, "sh", "-c", f"ls {scratch}", options=options)
+    assert (done.stdout.count("begun0"), done.stdout.count("begun1"), "ended" in done.stdout) == (4, 4, False), done.stderr
+    assert {"ended0", "ended1"} <= set(os.listdir(scratch))
+
+
+def test_a_failing_prolog_ends_the_job(nodes, scratch):
+    done = nodes.job(2, 2, "touch", scratch / "ran", options=["--prolog", "exit $((3 * EMULATED_NODE))"])
+    assert done.returncode != 0
+    nodes.assert_all_end()
+
+
 # --- staged copies ------------------------------------------------------------------------------------------------
 
 

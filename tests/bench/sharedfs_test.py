@@ -175,6 +175,28 @@ def test_one_link(shared):
     assert seconds >= 0.4
 
 
+COMPUTE_AND_ASK = """
+import os, sys, time
+os.stat(sys.argv[1] + "/2")  # a thread is known from its first request on
+begin, cpu = time.monotonic(), time.thread_time()
+while time.thread_time() < cpu + 0.05:
+    pass
+os.stat(sys.argv[1] + "/1")
+print((time.monotonic() - begin) / (time.thread_time() - cpu))
+"""
+
+
+def test_dilation_slows_the_server_and_the_computing(shared):
+    for n in range(3):
+        (shared.source / str(n)).touch()
+    place = shared.mount("--rtt", "100", "--dilate", "10")
+    begin = time.monotonic()
+    os.stat(place / "0")
+    assert time.monotonic() - begin >= 0.001
+    done = call("/usr/bin/python3", "-c", COMPUTE_AND_ASK, place)
+    assert float(done.stdout) >= 9.9, done.stderr
+
+
 def test_change_by_another_client_is_seen_at_open(shared):
     one, two = (shared.mount("--attr-timeout", 0, "--entry-timeout", 0, node=n) for n in (0, 1))
     (one / "file").write_text("first")
@@ -437,5 +459,5 @@ def test_log_names_path_and_caller(shared):
     mnt = shared.mount("--log", log, *shared.forever, node=3)
     assert call("cat", mnt / "dir/nothing").returncode != 0
     rows = [line.split("\t") for line in log.read_text().splitlines()]
-    assert ["3", "lookup_negative", "cat", "0", "ENOENT", f"{shared.source}/dir/nothing"] in [
+    assert ["3", "lookup_negative", "cat", "0", "ENOENT", f"{shared.source}/dir/nothing", "0"] in [
         [r[1], r[2], *r[4:]] for r in rows]

@@ -5,6 +5,7 @@ import csv
 import json
 
 import cases
+import dilation
 import machine
 import pytest
 import record
@@ -67,10 +68,37 @@ def test_pass_starts_no_mpi_of_its_own():
     assert summary.starts_mpi("pass", "warm")
 
 
+STAMPS = [{"exec": 10**9, "main": 2 * 10**9, "imported": 4 * 10**9, "cpu": 10**9, "own_cpu": 10**9},
+          {"exec": 2 * 10**9, "main": 3 * 10**9, "imported": 6 * 10**9, "cpu": 10**9, "own_cpu": 10**9}]
+
+
 def test_times_from_stamps():
-    run = machine.from_stamps(9.0, [{"exec": 10**9, "main": 2 * 10**9, "imported": 4 * 10**9, "cpu": 10**9},
-                                    {"exec": 2 * 10**9, "main": 3 * 10**9, "imported": 6 * 10**9, "cpu": 10**9}])
+    run = machine.from_stamps(9.0, STAMPS)
     assert (run.startup, run.to_main, run.imports, run.cpu) == (5.0, [1.0, 1.0], [2.0, 3.0], 2.0)
+
+
+def test_dilated_times_are_divided():
+    run = machine.from_stamps(8.0, STAMPS, 2)
+    assert (run.wall, run.startup, run.to_main, run.imports, run.cpu) == (4.0, 2.5, [0.5, 0.5], [1.0, 1.5], 2.0)
+
+
+def test_a_dilated_rank_does_not_compute_faster_than_its_share():
+    computed = [{**STAMPS[0], "own_cpu": 2 * 10**9}]  # from 1 s on, 2 s of computing: not before 1 + 4 * 2 s
+    assert machine.from_stamps(9.0, computed, 4).startup == 2.0
+
+
+def test_dilation_is_ranks_by_cores():
+    assert [dilation.factor(ranks, 2) for ranks in (1, 2, 3, 64)] == [1, 1, 1.5, 32]
+    assert dilation.client({"rtt": 200}, 1) == {"rtt": 200}
+    assert dilation.client({"rtt": 200}, 1.5) == {"rtt": 200, "dilate": "1.5"}
+    assert (dilation.variables(1), dilation.variables(32)) == ({}, {"FASTIMPORT_DILATE": "32"})
+
+
+def test_rivals_stand_beside_fastimport(rows):
+    image = row("image", 4, 2, 1.25, 2, 900) | {"prepare_s": 0.5, "node_bytes": 80e6}
+    page = summary.results_page({"text": "", "programs": {}, "packed": {"image": 20.0}}, [*rows, image])
+    assert "| image | 20.0 | 0.50 | 1.00 | 1.50 | 2 | 0.0 | 80 | pack, broadcast, mount |" in page
+    assert "| warm | - | - | 1.75 | 1.75 | 120 | 0.0 | - | nothing |" in page
 
 
 def test_shapes():
@@ -89,6 +117,7 @@ def test_shapes():
     (["--ranks", "1", "--nodes", "2"], "do not fill"),
     (["--path", "/nonexistent"], "is not a directory"),
     (["--env", "x"], "not NAME=VALUE"),
+    (["--dilate", "0.5"], "neither auto nor a number"),
     (["--"], "no program"),
     (["--nosuch"], "unrecognized")])
 def test_wrong_options_say_what_is_wrong(assert_refused, words, message):

@@ -8,10 +8,10 @@ from support import ROOT
 
 CLIENT = {"rtt": 200, "meta-us": 50, "bandwidth": 500}
 LIB = "/sw/env/lib/python3.11"
-LOG = [f"10\t0\tlookup\t7\tpython\t0\t0\t{LIB}/site-packages/numpy",
-       f"20\t0\tlookup_negative\t7\tpython\t0\tENOENT\t{LIB}/site-packages/numpy/x.so",
-       f"30\t1\tread\t0\t-\t1000000\t0\t{LIB}/site-packages/numpy/core/a.cpython-311-x86_64-linux-gnu.so",
-       f"40\t1\trelease\t0\t-\t0\t0\t{LIB}/json/decoder.py", f"50\t1\topen\t7\tpython\t0\t0\t{LIB}/json/decoder.py", "rubbish"]
+LOG = [f"10\t0\tlookup\t7\tpython\t0\t0\t{LIB}/site-packages/numpy\t0",
+       f"20\t0\tlookup_negative\t7\tpython\t0\tENOENT\t{LIB}/site-packages/numpy/x.so\t0",
+       f"30\t1\tread\t0\t-\t1000000\t0\t{LIB}/site-packages/numpy/core/a.cpython-311-x86_64-linux-gnu.so\t0",
+       f"40\t1\trelease\t0\t-\t0\t0\t{LIB}/json/decoder.py\t0", f"50\t1\topen\t7\tpython\t0\t0\t{LIB}/json/decoder.py\t0", "rubbish"]
 
 
 # --- events ------------------------------------------------------------------------------------------------------

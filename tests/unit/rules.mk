@@ -20,15 +20,17 @@ $(UNIT_TESTS:%=$(B)/tests/unit/%): $(B)/tests/unit/%: $(UNIT_OBJ)/test_%.o $(UNI
 $(addprefix $(B)/tests/unit/,libpath memory_limits roots): LDFLAGS += -Wl,--wrap=sys_read_file
 $(B)/tests/unit/room: LDFLAGS += -Wl,--wrap=memory_limits_read
 $(B)/tests/unit/base: LDFLAGS += -Wl,--wrap=syscall
-# Libraries that call each other, bound lazily and at once.
+# Libraries that call each other, bound lazily and at once; one is linked to an address where no process can have it.
 UNIT_LIBS := $(B)/tests/unit/libs
 $(UNIT_OBJ)/test_imports.o: COMPONENT_CPPFLAGS = $(PRELOAD_CPPFLAGS) -DLIBRARIES='"$(abspath $(UNIT_LIBS))"'
-$(B)/tests/unit/imports: | $(UNIT_LIBS)/caller-lazy.so $(UNIT_LIBS)/caller-now.so
+$(B)/tests/unit/imports: | $(addprefix $(UNIT_LIBS)/caller-,lazy.so now.so high.so)
 $(UNIT_LIBS)/callee.so: tests/unit/libs/callee.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(WARN) -shared -fPIC -Wl,-soname,callee.so -o $@ $<
 $(UNIT_LIBS)/caller-%.so: tests/unit/libs/caller.c $(UNIT_LIBS)/callee.so
 	$(Q)$(CC) $(WARN) -shared -fPIC -Wl,-z,relro,-z,$* -Wl,-rpath,'$$ORIGIN' -o $@ $< $(UNIT_LIBS)/callee.so
+$(UNIT_LIBS)/caller-high.so: tests/unit/libs/caller.c $(UNIT_LIBS)/callee.so
+	$(Q)$(CC) $(WARN) -shared -fPIC -Wl,-Ttext-segment=0xffffffff00000000 -Wl,-rpath,'$$ORIGIN' -o $@ $< $(UNIT_LIBS)/callee.so
 $(UNIT_OBJ)/test_originals.o $(UNIT_OBJ)/test_touched.o: COMPONENT_CPPFLAGS = $(PRELOAD_CPPFLAGS) -DLIBRARIES='"$(abspath $(UNIT_LIBS))"'
 $(B)/tests/unit/originals $(B)/tests/unit/touched: | $(UNIT_LIBS)/large.so
 $(UNIT_LIBS)/large.so: bench/largelib/large_library.py

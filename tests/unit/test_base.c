@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/dilation.h"
 #include "base/fs_view.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -360,6 +361,18 @@ static void a_view_is_a_namespace_and_a_root(void **state)
     }
 }
 
+static void times_are_dilated(void **state)
+{
+    (void)state;
+    dilation_set(4);
+    assert_int_equal(dilation_real(100), 400);
+    assert_int_equal(dilation_ours(400), 100);
+    assert_int_equal(dilation_real(INT64_MAX), INT64_MAX);
+    dilation_set(1);
+    assert_int_equal(dilation_real(100), 100);
+    assert_int_equal(dilation_ours(100), 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +382,7 @@ int main(void)
         cmocka_unit_test(cuts_and_joins),
         scratch_test(knows_what_is_loaded),
         cmocka_unit_test(logs_one_line),
+        cmocka_unit_test(times_are_dilated),
         scratch_test(logs_to_a_file),
         scratch_test(never_logs_into_another_file),
         scratch_test(never_logs_into_what_is_opened_after_standard_error),

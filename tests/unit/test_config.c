@@ -30,7 +30,7 @@ static const char *const variables[] = {
     "FASTIMPORT",         "FASTIMPORT_PATH",     "FASTIMPORT_EXCLUDE", "FASTIMPORT_FS",
     "FASTIMPORT_DIR",     "FASTIMPORT_MAX_FILE", "FASTIMPORT_MPI",     "FASTIMPORT_WAIT_MS",
     "FASTIMPORT_JOIN_MS", "FASTIMPORT_IDLE_MS",  "FASTIMPORT_PLAN",    "FASTIMPORT_REPORT",
-    "FASTIMPORT_LOG",     "FASTIMPORT_LOG_FILE"};
+    "FASTIMPORT_LOG",     "FASTIMPORT_LOG_FILE", "FASTIMPORT_DILATE"};
 
 static int config_forget(void **state)
 {
@@ -95,6 +95,7 @@ static void takes_good_values(void **state)
     assert_string_equal(read_config("FASTIMPORT_MPI", "libmpi.so").mpi, "libmpi.so");
     assert_int_equal(read_config("FASTIMPORT_WAIT_MS", "1").wait_ms, 1);
     assert_int_equal(read_config("FASTIMPORT_JOIN_MS", "2").join_ms, 2);
+    assert_true(read_config("FASTIMPORT_DILATE", "1.5").dilate == 1.5);
     assert_int_equal(read_config("FASTIMPORT_IDLE_MS", "3").idle_ms, 3);
     assert_string_equal(read_config("FASTIMPORT_PLAN", "off").plan, "off");
     assert_string_equal(read_config("FASTIMPORT_REPORT", "stderr").report, "stderr");
@@ -128,6 +129,9 @@ static void names_a_bad_value_once(void **state)
         {"FASTIMPORT_WAIT_MS", "18446744073709551615", "5000"}, /* in ns no number */
         {"FASTIMPORT_JOIN_MS", "1.5", "60000"},
         {"FASTIMPORT_IDLE_MS", "x", "10000"},
+        {"FASTIMPORT_DILATE", "0.5", "1"},
+        {"FASTIMPORT_DILATE", "nan", "1"},
+        {"FASTIMPORT_DILATE", "2x", "1"},
         {"FASTIMPORT_LOG", "loud", "warn"},
     };
 

@@ -101,6 +101,13 @@ static void redirects_what_is_bound_at_once(void **state)
     redirects("caller-now.so");
 }
 
+/* ld.so loads it below the address to which it is linked, as prelinked libraries may be. */
+static void redirects_in_a_library_that_is_moved_down(void **state)
+{
+    (void)state;
+    redirects("caller-high.so");
+}
+
 static int imports_look_at(struct dl_phdr_info *info, size_t size, void *found)
 {
     struct dynamic d;
@@ -172,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(redirects_what_is_bound_lazily),
         cmocka_unit_test(redirects_what_is_bound_at_once),
+        cmocka_unit_test(redirects_in_a_library_that_is_moved_down),
         cmocka_unit_test(tells_definitions_from_imports),
         cmocka_unit_test(finds_what_dlsym_finds),
     };

@@ -21,6 +21,9 @@
  *   EMULATED_NODE_MOUNT    the mount point
  *   EMULATED_NODE_BIND     a directory with a staged copy for each node, named by the number of the
  *                          node; the node sees its copy at EMULATED_NODE_MOUNT
+ *   EMULATED_NODE_PROLOG   a command for sh, which runs before COMMAND; if it fails, the job ends
+ *   EMULATED_NODE_EPILOG   the same after COMMAND, when the node's processes have ended
+ *                          Both find the number of the node in EMULATED_NODE.
  *   EMULATED_NODE_TMPFS    DIR=SIZE: each node has a private tmpfs of this size on DIR (SIZE as in
  *                          mount's size=)
  */
@@ -166,6 +169,15 @@ static int bind_copy(const struct node *node, const char *copies, const char *mo
     return 0;
 }
 
+/* Runs the command in an environment variable, if it is set. Returns its exit code. */
+static int run_script(const struct node *node, const char *variable)
+{
+    char *argv[] = {"/bin/sh", "-c", getenv(variable), NULL};
+
+    setenv("EMULATED_NODE", node->number, 1);
+    return argv[2] != NULL ? node_run(argv) : 0;
+}
+
 /* A writable copy of an environment variable, or NULL; the caller frees it. */
 static char *setting(const char *name)
 {
@@ -198,6 +210,9 @@ static int node_set_up(struct node *node)
     }
     if (rc == 0 && copies != NULL && mountpoint != NULL) {
         rc = bind_copy(node, copies, mountpoint);
+    }
+    if (rc == 0) {
+        rc = run_script(node, "EMULATED_NODE_PROLOG");
     }
     free(share);
     free(tmpfs);
@@ -301,6 +316,7 @@ static void node_tear_down(const struct node *node)
     int status;
 
     kill_all(node);
+    run_script(node, "EMULATED_NODE_EPILOG");
     if (node->mountpoint == NULL) {
         return;
     }

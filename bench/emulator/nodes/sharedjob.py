@@ -17,7 +17,8 @@ BUILD = pathlib.Path(os.environ.get("FASTIMPORT_BUILD", BENCH.parent / "build"))
 LIBRARY = pathlib.Path(os.environ.get("FASTIMPORT_TEST_PRODUCTS", BUILD)) / "libfastimport.so"
 EXEC_ONLY = BUILD / "execonly.so"
 MPIEXEC_NODES = BENCH / "emulator/nodes/mpiexec-nodes"
-COSTS = {"rtt": 200, "meta-us": 50, "bandwidth": 500}  # of the emulated server: microseconds, microseconds, MB/s
+# Of the emulated server: microseconds, microseconds, MB/s; and what FUSE takes of a round trip (see sharedfs --help).
+COSTS = {"rtt": 200, "meta-us": 50, "bandwidth": 500, "fuse-us": 80}
 FOREVER = ["--attr-timeout", "inf", "--entry-timeout", "inf", "--negative-timeout", "inf"]
 NO_STATS = {"metadata_ops": 0, "read_bytes": 0, "ops": {}}
 
@@ -54,7 +55,7 @@ def job_command(command, share, ranks, nodes, client, settings, exported, staged
     return [str(word) for word in [*argv, "--", *command]]
 
 
-def run(command, share, ranks, nodes, client=(), env=None, preload=None, exported=None, staged=None, timeout=300):
+def run(command, share, ranks, nodes, client=(), env=None, preload=None, exported=None, staged=None, timeout=300, scripts=None):
     """Runs `command` on emulated nodes that mount the directory `share` over itself. Returns a Job.
 
     client    further options of sharedfs
@@ -63,6 +64,7 @@ def run(command, share, ranks, nodes, client=(), env=None, preload=None, exporte
     exported  dict of variables for the launcher, too, which then runs on a login node with a client of its own
     staged    a directory with copies of `share`, named 0, 1, ...: each node sees its own at `share`, nothing is shared
     timeout   seconds; then subprocess.TimeoutExpired is raised
+    scripts   {"prolog": command, "epilog": command} for the shell of each node (see mpiexec-nodes)
 
     Raises RuntimeError if no node was started.
     """
@@ -74,6 +76,7 @@ def run(command, share, ranks, nodes, client=(), env=None, preload=None, exporte
         if "LD_PRELOAD" in exported:
             exported["FASTIMPORT_REPORT"] = report
         argv = job_command(command, share, ranks, nodes, client, settings, exported, staged, state)
+        argv[1:1] = [f"--{name}={text}" for name, text in (scripts or {}).items()]
         start = time.monotonic()
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
         seconds = time.monotonic() - start

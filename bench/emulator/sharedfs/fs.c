@@ -147,11 +147,11 @@ static void log_operation(struct fs *fs, fuse_req_t req, enum sfs_op op, struct 
 
     path[n > 0 ? n : 0] = '\0';
     comm_of(pid, comm, sizeof comm);
-    int length =
-        snprintf(line, sizeof line, "%ju\t%u\t%s\t%d\t%s\t%ju\t%s\t%s%s%s\n",
-                 (uintmax_t)((sfs_now() - fs->started) / 1000), fs->o.node, sfs_op_name(op),
-                 (int)pid, comm, (uintmax_t)bytes, error ? strerrorname_np(error) : "0", path,
-                 where.name != NULL ? "/" : "", where.name != NULL ? where.name : "");
+    int length = snprintf(line, sizeof line, "%ju\t%u\t%s\t%d\t%s\t%ju\t%s\t%s%s%s\t%jd\n",
+                          (uintmax_t)((sfs_now() - fs->started) / 1000), fs->o.node,
+                          sfs_op_name(op), (int)pid, comm, (uintmax_t)bytes,
+                          error ? strerrorname_np(error) : "0", path, where.name != NULL ? "/" : "",
+                          where.name != NULL ? where.name : "", (intmax_t)where.offset);
     if (length > 0 && (size_t)length < sizeof line && write(fs->log_fd, line, (size_t)length) < 0) {
         return; /* the file system works on when the disk of the log is full */
     }
@@ -165,7 +165,9 @@ void fs_served(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place w
     if (!fs->counting) {
         return;
     }
-    uint64_t due = sfs_state_reserve(fs->state, &fs->o.costs, op, bytes, start);
+    pid_t tid = fuse_req_ctx(req)->pid;
+    start = pace_request(fs->pace, tid, start);
+    uint64_t due = sfs_state_reserve(fs->state, &fs->o.costs, op, bytes, start) - fs->o.fuse_ns;
     sfs_state_count(fs->state, fs->o.node, op, bytes);
     if (fs->log_fd >= 0) {
         log_operation(fs, req, op, where, bytes, error);
@@ -173,6 +175,7 @@ void fs_served(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place w
     if (due > sfs_now()) {
         sfs_sleep_until(due);
     }
+    pace_answer(fs->pace, tid);
 }
 
 bool fs_refused(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place where,
@@ -187,5 +190,5 @@ bool fs_refused(fuse_req_t req, enum sfs_op op, uint64_t start, struct fs_place 
 
 struct fs_place fs_place_of(fuse_req_t req, fuse_ino_t ino)
 {
-    return (struct fs_place){fs_fd_of(fs_of(req), ino), NULL};
+    return (struct fs_place){.fd = fs_fd_of(fs_of(req), ino)};
 }

@@ -14,6 +14,7 @@
 
 #define FUSE_USE_VERSION 312
 
+#include "pace.h"
 #include "state.h"
 
 #include <fuse_lowlevel.h>
@@ -45,6 +46,8 @@ struct fs_options {
     const char *source, *mountpoint, *state_path, *log_path;
     unsigned node;
     struct sfs_costs costs;
+    uint64_t fuse_ns; /* what FUSE takes of a round trip; the server answers so much earlier */
+    double dilate;    /* by pace.h; the costs have it already */
     double attr_timeout, entry_timeout, negative_timeout; /* seconds */
     unsigned readahead, max_read;                         /* bytes */
     unsigned threads;
@@ -57,8 +60,9 @@ struct fs_options {
 struct fs {
     struct fs_options o;
     struct sfs_state *state;
-    int log_fd;   /* -1: no log */
-    int ready_fd; /* `sharedfs mount` waits for a byte here; -1: --foreground, nobody waits */
+    struct pace *pace; /* NULL: no dilation */
+    int log_fd;        /* -1: no log */
+    int ready_fd;      /* `sharedfs mount` waits for a byte here; -1: --foreground, nobody waits */
     uint64_t started;
     bool shook_hands;      /* FUSE_INIT was answered; used by the thread of the first reply only */
     _Atomic bool counting; /* the mount is ready: operations are counted and charged */
@@ -72,6 +76,7 @@ struct fs {
 struct fs_place {
     int fd;
     const char *name;
+    off_t offset; /* of a read or a write */
 };
 
 struct fs *fs_of(fuse_req_t req);

@@ -31,6 +31,8 @@ enum {
     OPT_RTT,
     OPT_META,
     OPT_BANDWIDTH,
+    OPT_FUSE,
+    OPT_DILATE,
     OPT_ATTR,
     OPT_ENTRY,
     OPT_NEGATIVE,
@@ -51,6 +53,11 @@ static const struct argp_option options[] = {
     {"rtt", OPT_RTT, "US", 0, "round trip of a request, microseconds", 2},
     {"meta-us", OPT_META, "US", 0, "the server's time for one metadata operation, microseconds", 2},
     {"bandwidth", OPT_BANDWIDTH, "MB/S", 0, "of all reads and writes together (0: unlimited)", 2},
+    {"fuse-us", OPT_FUSE, "US", 0, "what FUSE itself takes of a round trip here (default 0)", 2},
+    {"dilate", OPT_DILATE, "K", 0,
+     "time dilation: all of these, the caches' timeouts and the computing between requests take K "
+     "times longer (default 1)",
+     2},
     {"attr-timeout", OPT_ATTR, "S", 0, "how long attributes stay cached (default 3)", 3},
     {"entry-timeout", OPT_ENTRY, "S", 0, "how long names stay cached (default 30)", 3},
     {"negative-timeout", OPT_NEGATIVE, "S", 0, "how long missing names stay cached (default 30)",
@@ -131,6 +138,12 @@ static error_t parse_cache(int key, char *arg, struct argp_state *state, struct 
     case OPT_NO_KEEP:
         o->keep_cache = false;
         return 0;
+    case OPT_FUSE:
+        o->fuse_ns = (uint64_t)(parse_number(state, "fuse-us", arg, 0, 1e4) * 1e3);
+        return 0;
+    case OPT_DILATE:
+        o->dilate = parse_number(state, "dilate", arg, 1, 1000);
+        return 0;
     default:
         return parse_costs(key, arg, state, &o->costs);
     }
@@ -189,8 +202,22 @@ static struct sfs_state *open_state(const char *path)
     return state;
 }
 
+/* All times as they pass in the dilated world. */
+static void apply_dilation(struct fs_options *o)
+{
+    o->costs.rtt_ns = (uint64_t)((double)o->costs.rtt_ns * o->dilate);
+    o->costs.meta_ns = (uint64_t)((double)o->costs.meta_ns * o->dilate);
+    if (o->costs.bytes_per_second > 0) {
+        o->costs.bytes_per_second = (uint64_t)((double)o->costs.bytes_per_second / o->dilate) + 1;
+    }
+    o->attr_timeout *= o->dilate;
+    o->entry_timeout *= o->dilate;
+    o->negative_timeout *= o->dilate;
+}
+
 static int run_mount(struct command_line *line)
 {
+    apply_dilation(&line->o);
     line->o.source = line->words[1];
     line->o.mountpoint = line->words[2];
     return serve_mount(&line->o);
@@ -249,7 +276,8 @@ static int usage(const char *message, const char *what)
 int main(int argc, char **argv)
 {
     static const struct argp argp = {options, parse_option, args_doc, doc, NULL, NULL, NULL};
-    struct command_line line = {.o = {.attr_timeout = 3,
+    struct command_line line = {.o = {.dilate = 1,
+                                      .attr_timeout = 3,
                                       .entry_timeout = 30,
                                       .negative_timeout = 30,
                                       .readahead = 1 << 20,

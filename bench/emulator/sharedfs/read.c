@@ -42,7 +42,7 @@ static void handle_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     uint64_t start = sfs_now();
     struct fs *fs = fs_of(req);
-    struct fs_place where = {fs_fd_of(fs, parent), name};
+    struct fs_place where = {fs_fd_of(fs, parent), name, 0};
     struct fuse_entry_param e;
     int error = fs_inode_find(fs, where.fd, name, &e);
 
@@ -118,7 +118,7 @@ static void handle_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *f
     int fd = open(fs_proc_path(inode->fd).text, reopen_flags(fi->flags));
     int error = fd < 0 || fstat(fd, &st) ? errno : 0;
 
-    fs_served(req, SFS_OP_open, start, (struct fs_place){inode->fd, NULL}, 0, error);
+    fs_served(req, SFS_OP_open, start, (struct fs_place){.fd = inode->fd}, 0, error);
     if (error) {
         if (fd >= 0) {
             close(fd);
@@ -142,6 +142,7 @@ static void handle_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offse
     ssize_t n = -1;
     int error = ENOMEM;
 
+    where.offset = offset;
     if (buffer != NULL) {
         n = pread((int)fi->fh, buffer, size, offset);
         error = n < 0 ? errno : 0;
@@ -203,7 +204,7 @@ static void handle_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info
     struct dir_handle *h = dir_open(inode->fd);
     int error = h == NULL || fstat(dirfd(h->stream), &st) ? errno : 0;
 
-    fs_served(req, SFS_OP_opendir, start, (struct fs_place){inode->fd, NULL}, 0, error);
+    fs_served(req, SFS_OP_opendir, start, (struct fs_place){.fd = inode->fd}, 0, error);
     if (error) {
         if (h != NULL) {
             dir_close(h);
@@ -296,8 +297,8 @@ static void handle_statfs(fuse_req_t req, fuse_ino_t ino)
 /* NFSv3 has no extended attributes. ENOSYS tells the kernel so: it sends the first call only. */
 static void refuse_xattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-    fs_served(req, SFS_OP_xattr, sfs_now(), (struct fs_place){fs_fd_of(fs_of(req), ino), name}, 0,
-              ENOSYS);
+    fs_served(req, SFS_OP_xattr, sfs_now(), (struct fs_place){fs_fd_of(fs_of(req), ino), name, 0},
+              0, ENOSYS);
     fuse_reply_err(req, ENOSYS);
 }
 

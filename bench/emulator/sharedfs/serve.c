@@ -270,11 +270,16 @@ static int serve_here(const struct fs_options *options, int ready_fd)
     fs->ready_fd = ready_fd;
     fs->started = sfs_now();
     pthread_mutex_init(&fs->lock, NULL);
+    if (fs->o.dilate > 1 && (fs->pace = pace_new(fs->o.dilate)) == NULL) {
+        free(fs);
+        return serve_fail("cannot serve", options->mountpoint);
+    }
     raise_limits();
     int rc = open_source(fs);
     if (rc == 0) {
         rc = serve_session(fs);
     }
+    free(fs->pace);
     free(fs);
     return rc;
 }

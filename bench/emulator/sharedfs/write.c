@@ -45,7 +45,7 @@ static void handle_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mo
                          dev_t rdev)
 {
     uint64_t start = sfs_now();
-    struct fs_place where = {fs_fd_of(fs_of(req), parent), name};
+    struct fs_place where = {fs_fd_of(fs_of(req), parent), name, 0};
 
     become_caller(req);
     int error = mknodat(where.fd, name, mode, rdev) ? errno : 0;
@@ -56,7 +56,7 @@ static void handle_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mo
 static void handle_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
     uint64_t start = sfs_now();
-    struct fs_place where = {fs_fd_of(fs_of(req), parent), name};
+    struct fs_place where = {fs_fd_of(fs_of(req), parent), name, 0};
 
     become_caller(req);
     int error = mkdirat(where.fd, name, mode) ? errno : 0;
@@ -67,7 +67,7 @@ static void handle_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mo
 static void handle_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
     uint64_t start = sfs_now();
-    struct fs_place where = {fs_fd_of(fs_of(req), parent), name};
+    struct fs_place where = {fs_fd_of(fs_of(req), parent), name, 0};
 
     become_caller(req);
     int error = symlinkat(target, where.fd, name) ? errno : 0;
@@ -79,7 +79,7 @@ static void handle_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const
 {
     uint64_t start = sfs_now();
     struct fs *fs = fs_of(req);
-    struct fs_place where = {fs_fd_of(fs, parent), name};
+    struct fs_place where = {fs_fd_of(fs, parent), name, 0};
     struct fs_proc_path old = fs_proc_path(fs_fd_of(fs, ino));
     int error = linkat(AT_FDCWD, old.text, where.fd, name, AT_SYMLINK_FOLLOW) ? errno : 0;
 
@@ -90,7 +90,7 @@ static void handle_removal(fuse_req_t req, enum sfs_op op, fuse_ino_t parent, co
                            int flags)
 {
     uint64_t start = sfs_now();
-    struct fs_place where = {fs_fd_of(fs_of(req), parent), name};
+    struct fs_place where = {fs_fd_of(fs_of(req), parent), name, 0};
     int error = unlinkat(where.fd, name, flags) ? errno : 0;
 
     fs_served(req, op, start, where, 0, error);
@@ -112,7 +112,7 @@ static void handle_rename(fuse_req_t req, fuse_ino_t parent, const char *name, f
 {
     uint64_t start = sfs_now();
     struct fs *fs = fs_of(req);
-    struct fs_place where = {fs_fd_of(fs, parent), name};
+    struct fs_place where = {fs_fd_of(fs, parent), name, 0};
     int error = renameat2(where.fd, name, fs_fd_of(fs, newparent), newname, flags) ? errno : 0;
 
     fs_served(req, SFS_OP_rename, start, where, 0, error);
@@ -124,7 +124,7 @@ static void handle_create(fuse_req_t req, fuse_ino_t parent, const char *name, m
 {
     uint64_t start = sfs_now();
     struct fs *fs = fs_of(req);
-    struct fs_place where = {fs_fd_of(fs, parent), name};
+    struct fs_place where = {fs_fd_of(fs, parent), name, 0};
     struct fuse_entry_param e;
     int flags = (fi->flags & ~O_DIRECT) | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
 
@@ -156,6 +156,7 @@ static void handle_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_
     ssize_t n = pwrite((int)fi->fh, data, size, offset);
     int error = n < 0 ? errno : 0;
 
+    where.offset = offset;
     if (!fs_refused(req, SFS_OP_write, start, where, n > 0 ? (uint64_t)n : 0, error)) {
         fuse_reply_write(req, (size_t)n);
     }

@@ -9,6 +9,7 @@ $STARTUP_STAMPS/RANK. Times are nanoseconds since the epoch:
     main        when this module was loaded
     imported    when the imports ended
     cpu         processor time of the process until then, nanoseconds
+    own_cpu     that of its main thread
 
 Then it runs the sitecustomize of the environment, which it hides. It removes itself from the variables, so that child
 processes do not find it.
@@ -32,9 +33,10 @@ def _watch():
         os.environ["PYTHONPATH"] = os.pathsep.join(rest)
     if not place or not executed:
         return
-    real, modules, now, cpu_now = builtins.__import__, sys.modules, time.time_ns, time.process_time_ns
+    real, modules, now = builtins.__import__, sys.modules, time.time_ns
+    cpu_now, own_now = time.process_time_ns, time.thread_time_ns
     began = now()
-    last = [began, cpu_now()]
+    last = [began, cpu_now(), own_now()]
 
     def watched(*args, **kwargs):
         before = len(modules)
@@ -42,12 +44,13 @@ def _watch():
             return real(*args, **kwargs)
         finally:
             if len(modules) != before:
-                last[:] = now(), cpu_now()
+                last[:] = now(), cpu_now(), own_now()
 
     def write():
         names = "PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID"
         rank = next((os.environ[name] for name in names if name in os.environ), "0")
-        text = f'{{"rank": {rank}, "exec": {executed}, "main": {began}, "imported": {last[0]}, "cpu": {last[1]}}}\n'
+        text = (f'{{"rank": {rank}, "exec": {executed}, "main": {began}, "imported": {last[0]}, "cpu": {last[1]}, '
+                f'"own_cpu": {last[2]}}}\n')
         with open(f"{place}/{rank}", "w", encoding="utf-8") as f:
             f.write(text)
 
