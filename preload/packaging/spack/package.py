@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A package for a Spack repository: packages/fastimport/package.py. Replace URL and checksum by those of the release."""
+"""A package for a repository of Spack 1.0 or newer: packages/fastimport/package.py. Replace URL and checksum by those of the
+release."""
+
+from spack_repo.builtin.build_systems.makefile import MakefilePackage
 
 from spack.package import *
 
