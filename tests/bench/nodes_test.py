@@ -50,8 +50,9 @@ def test_private_tmpfs(nodes, scratch):
 
 def test_prolog_and_epilog_run_on_each_node(nodes, scratch):
     options = ["--prolog", f"touch {scratch}/begun$EMULATED_NODE", "--epilog", f"touch {scratch}/ended$EMULATED_NODE"]
-    done = nodes.job(2, 4, "sh", "-c", f"ls {scratch}", options=options)
-    assert (done.stdout.count("begun0"), done.stdout.count("begun1"), "ended" in done.stdout) == (4, 4, False), done.stderr
+    check = f"test -e {scratch}/begun$EMULATED_NODE && ! test -e {scratch}/ended$EMULATED_NODE && echo between on $EMULATED_NODE"
+    done = nodes.job(2, 4, "sh", "-c", check, options=options)
+    assert sorted(done.stdout.splitlines()) == ["between on 0"] * 2 + ["between on 1"] * 2, done
     assert {"ended0", "ended1"} <= set(os.listdir(scratch))
 
 

@@ -56,7 +56,7 @@ static bool spank_find_library(char *out, size_t size)
 /* As the user, once on each node of the step, before its tasks start. */
 int slurm_spank_user_init(spank_t spank, int argc, char **argv)
 {
-    char library[SPANK_TEXT_MAX];
+    char library[SPANK_TEXT_MAX] = "libfastimport.so";
     char old[SPANK_TEXT_MAX];
     char both[2 * SPANK_TEXT_MAX + 2];
 
