@@ -18,7 +18,8 @@ static const char question[] =
     "print(sys.base_prefix)\n"
     "print(os.path.realpath(getattr(sys, '_base_executable', sys.executable)))\n"
     "print(os.path.realpath(s.get_path('stdlib')))\n"
-    "print(os.path.realpath(s.get_path('platstdlib', vars={'platbase': v('installed_platbase')})))\n"
+    "print(os.path.realpath(s.get_path('platstdlib', vars={'platbase': "
+    "v('installed_platbase')})))\n"
     "print(lib if v('Py_ENABLE_SHARED') and os.path.exists(lib) else '-')\n";
 
 /* Runs `python -I -c question`, with its output in a pipe. */

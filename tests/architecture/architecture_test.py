@@ -44,6 +44,7 @@ COMPONENTS = {
     "dlopen": {"base", "cache", "elf/closure.h", "fill", "ldso", "policy", "resolve"},
     "service": {"base", "broadcast", "cache", "dlopen", "fill", "ldso/touched.h", "mpi", "plan", "policy", "process", "report"},
     "intercept": {"answer", "base", "cache", "dlopen", "early/dlopen.h", "invalidate", "mpi/init.h", "mpi/redirect.h", "process", "resolve", "service"},
+    "packaging": set(),  # a plugin for Slurm, which stands alone
     "command": {"base", "cache/record.h", "mpi/bind.h", "plan", "policy/mounts.h", "process"},
     "main": {"base", "cache", "early", "fill", "intercept/mpi.h", "mpi", "policy", "process", "resolve", "service"},
 }

@@ -199,7 +199,7 @@ def test_an_option_of_srun(cluster, scratch):
     facts = sharedjob.read_json(f"{scratch}/report")
     assert (facts["ranks_reporting"], facts["nodes"]) == (2, 2) and facts["calls"]["open"]["served"] > 100, facts
     done = srun_fastimport(cluster, PYTHON, program, "0", env=settings)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "1 of 2\n" * 2, ""), done
+    assert (done.returncode, done.stdout) == (0, "1 of 2\n" * 2) and "fastimport" not in done.stderr, done
 
 
 @needs_plugin
