@@ -252,21 +252,17 @@ static int items_keep_link(struct items *it, const char *source, const char *pat
     return r;
 }
 
-/* Does the link name its neighbour? What becomes of that is decided there. */
-static bool items_is_alias(const char *source)
-{
-    char target[PATH_MAX];
-    ssize_t n = readlink(source, target, sizeof target - 1);
-    return n > 0 && memchr(target, '/', (size_t)n) == NULL && strncmp(target, "..", (size_t)n) != 0;
-}
-
-/* Does the link lead to its place in every copy of `top`, a directory with a real path? */
+/* Does the link lead to its place in every copy of `top`, a directory with a real path? One that names
+ * its neighbour does: what becomes of the neighbour is decided there. */
 static bool items_stays_inside(const struct items *it, const char *source, const char *real,
                                const char *top)
 {
-    char first[2] = "";
-    bool absolute = readlink(source, first, 1) == 1 && *first == '/';
-    return items_is_alias(source) || (name_below(real, top) && (it->followed == NULL || !absolute));
+    char target[PATH_MAX];
+    ssize_t n = readlink(source, target, sizeof target - 1);
+    target[n > 0 ? n : 0] = '\0';
+    bool is_alias = n > 0 && strchr(target, '/') == NULL && strcmp(target, ".") != 0 &&
+                    strcmp(target, "..") != 0;
+    return is_alias || (name_below(real, top) && (it->followed == NULL || target[0] != '/'));
 }
 
 /* Adds a symlink of a tree. top: the real path of the tree, or of the directory to which a link out

@@ -334,7 +334,6 @@ static struct timespec sys_timespec(int64_t ns)
 int sys_futex_wait(const void *word, uint32_t expected, int64_t timeout_ns)
 {
     struct timespec ts = sys_timespec(dilation_real(timeout_ns));
-
     int rc;
 
     dilation_before_wait();
