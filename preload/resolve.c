@@ -99,20 +99,19 @@ static bool is_searchable(const char *path, size_t length)
            is_success(resolve_get_prefix(RECORD_ACCESS, X_OK | RECORD_EFFECTIVE, path, length));
 }
 
-/* Does the cached listing show that this name does not exist? Not for names that begin with a dot:
- * some file servers hide directories such as .snapshot from listings. */
+/* Does the cached listing show that this name does not exist? */
 static bool listing_lacks(const char *directory, size_t length, const char *name,
                           size_t name_length)
 {
     const struct record *list = resolve_find(RECORD_LIST, 0, directory, length);
     char copy[FI_NAME_MAX + 1];
 
-    if (!is_success(list) || name[0] == '.' || name_length > FI_NAME_MAX) {
+    if (list == NULL || name_length > FI_NAME_MAX) {
         return false;
     }
     memcpy(copy, name, name_length);
     copy[name_length] = '\0';
-    if (record_list_find(list, copy) != NULL) {
+    if (!record_list_lacks(list, copy)) {
         return false;
     }
     record_mark_used(list);

@@ -174,6 +174,12 @@ const struct record_list_entry *record_list_find(const struct record *r, const c
     return NULL;
 }
 
+bool record_list_lacks(const struct record *r, const char *name)
+{
+    return r->error == 0 && (record_flags(r) & RECORD_UNAVAILABLE) == 0 && name[0] != '.' &&
+           record_list_find(r, name) == NULL;
+}
+
 const struct record_list_entry *record_list_next(const struct record *r,
                                                  const struct record_list_entry *entry)
 {

@@ -197,6 +197,10 @@ void record_seal(struct record *r);
 /* Finds a name in a listing; NULL if the listing does not have it. */
 const struct record_list_entry *record_list_find(const struct record *list, const char *name);
 
+/* Does the listing show that this name does not exist? Not for names that begin with a dot: some
+ * file servers hide directories such as .snapshot from listings. */
+bool record_list_lacks(const struct record *list, const char *name);
+
 /* The entry behind `entry` (NULL: the first one); NULL at the end. */
 const struct record_list_entry *record_list_next(const struct record *list,
                                                  const struct record_list_entry *entry);

@@ -2,6 +2,7 @@
 /* plan.c - see plan.h */
 #include "plan/plan.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -209,6 +210,21 @@ static bool is_new(const struct record *r)
            (r->kind == RECORD_CONTENT && r->error == 0);
 }
 
+/* Does the listing of its directory, which is in the plan, too, say that this name does not exist?
+ * A rank asked for it before that listing had come. */
+static bool is_implied(const struct segment *segment, const struct record *r)
+{
+    size_t n = path_parent_length(r->path, r->path_length);
+    struct fi_query q = query_make(RECORD_LIST, 0, r->path, n);
+    const struct record *list;
+
+    if (r->kind != RECORD_STAT || r->error != ENOENT || n == 0) {
+        return false;
+    }
+    list = segment_find_past(segment, &q);
+    return list != NULL && record_list_lacks(list, r->path + n + 1);
+}
+
 static void add_new(struct plan *plan, const struct segment *segment)
 {
     size_t n_known = plan->n;
@@ -229,7 +245,8 @@ static void add_new(struct plan *plan, const struct segment *segment)
                                .length = r->path_length,
                                .kind = r->kind};
 
-        if (is_new(r) && bsearch(&r->hash, known, n_known, sizeof *known, by_hash) == NULL) {
+        if (is_new(r) && !is_implied(segment, r) &&
+            bsearch(&r->hash, known, n_known, sizeof *known, by_hash) == NULL) {
             e.size = r->kind == RECORD_CONTENT && r->error == 0 ? c->size : 0;
             plan_add(plan, &e);
         }

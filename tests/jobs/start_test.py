@@ -230,9 +230,7 @@ def test_ratios_warm_of_8_ranks_on_4_nodes(scratch):
     assert_sum(cold, 8)
     assert_sum(warm, 8)
     metadata, read = ratios_of(warm, 8, 4)
-    # The goal is 1.0. It is 1.02 to 1.03 on a quiet machine and 1.05 on a loaded one: each rank opens the originals of the
-    # libraries of which the node cache has a part.
-    assert metadata <= 1.1 and read <= 1.05, f"metadata {metadata:.3f}, bytes {read:.3f}"
+    assert metadata <= 1.05 and read <= 1.05, f"metadata {metadata:.3f}, bytes {read:.3f}"
     assert warm.report["plan"]["missed"] == 0, f"misses after the bulk: {warm.report['plan']}"
 
 

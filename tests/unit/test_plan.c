@@ -13,8 +13,10 @@
 
 #include "base/hash.h"
 #include "base/path.h"
+#include "base/protected_fd.h"
 #include "cache/query.h"
 #include "faults.h"
+#include "fill/fill.h"
 #include "plan/plan.h"
 #include "plan/plan_file.h"
 
@@ -396,6 +398,62 @@ static void remembers_what_was_touched(void **state)
     plan_close(&plan);
 }
 
+/* --- what a run adds --- */
+
+static void plan_look(struct fill *fill, enum record_kind kind, const char *name)
+{
+    const char *path = scratch_path(name);
+    struct fi_query q = query_make(kind, 0, path, strlen(path));
+    enum fallback_reason why;
+
+    assert_non_null(fill_get(fill, &q, NULL, &why));
+}
+
+static bool plan_has(const struct plan *plan, enum record_kind kind, const char *name)
+{
+    const char *path = scratch_path(name);
+
+    for (size_t i = 0; i < plan->n; i++) {
+        if (plan->entries[i].kind == kind && strcmp(plan->entries[i].path, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A rank asks for names before the listing of their directory has come. */
+static void leaves_out_what_a_listing_says(void **state)
+{
+    static const char *const names[] = {"listed/there", "listed/none", "listed/.none",
+                                        "other/none"};
+    struct node_cache node;
+    struct fill fill;
+    struct plan plan;
+
+    (void)state;
+    assert_int_equal(node_create(&node, scratch(), 2), 0);
+    fill_init(&fill, &node, true, 1 << 20, 150);
+    atomic_store(&node.index.header->state, SERVICE_RUNNING);
+    mkdir(scratch_path("listed"), 0755);
+    mkdir(scratch_path("other"), 0755);
+    scratch_text("listed/there", "");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        plan_look(&fill, RECORD_STAT, names[i]);
+    }
+    plan_look(&fill, RECORD_LIST, "listed");
+    plan_use("record:", "plan");
+    plan_open(&plan, &config, &identity);
+    plan_merge(&plan, &node.index, false);
+    assert_true(plan_has(&plan, RECORD_LIST, "listed"));
+    assert_true(plan_has(&plan, RECORD_STAT, "listed/there"));
+    assert_false(plan_has(&plan, RECORD_STAT, "listed/none"));
+    assert_true(plan_has(&plan, RECORD_STAT, "listed/.none")); /* file servers hide some of these */
+    assert_true(plan_has(&plan, RECORD_STAT, "other/none"));
+    plan_close(&plan);
+    segment_detach(&node.index);
+    protected_fd_close(node.lock);
+}
+
 static void refuses_lists_that_make_no_sense(void **state)
 {
     static const char *const lines[] = {"touched 1 2 3 4 0 0+1 1+1\n",
@@ -434,6 +492,7 @@ int main(void)
         scratch_test(the_default_directory_is_made),
         scratch_test(remembers_what_was_touched),
         scratch_test(refuses_lists_that_make_no_sense),
+        scratch_test(leaves_out_what_a_listing_says),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
