@@ -29,8 +29,10 @@ $(UNIT_LIBS)/callee.so: tests/unit/libs/callee.c
 	$(Q)$(CC) $(WARN) -shared -fPIC -Wl,-soname,callee.so -o $@ $<
 $(UNIT_LIBS)/caller-%.so: tests/unit/libs/caller.c $(UNIT_LIBS)/callee.so
 	$(Q)$(CC) $(WARN) -shared -fPIC -Wl,-z,relro,-z,$* -Wl,-rpath,'$$ORIGIN' -o $@ $< $(UNIT_LIBS)/callee.so
+# GNU ld and LLVM's, which the cross compiler uses, name the option differently.
+IMAGE_BASE = $(if $(TARGET),-Wl$(COMMA)--image-base,-Wl$(COMMA)-Ttext-segment)
 $(UNIT_LIBS)/caller-high.so: tests/unit/libs/caller.c $(UNIT_LIBS)/callee.so
-	$(Q)$(CC) $(WARN) -shared -fPIC -Wl,-Ttext-segment=0xffffffff00000000 -Wl,-rpath,'$$ORIGIN' -o $@ $< $(UNIT_LIBS)/callee.so
+	$(Q)$(CC) $(WARN) -shared -fPIC $(IMAGE_BASE)=0xffffffff00000000 -Wl,-rpath,'$$ORIGIN' -o $@ $< $(UNIT_LIBS)/callee.so
 $(UNIT_OBJ)/test_originals.o $(UNIT_OBJ)/test_touched.o: COMPONENT_CPPFLAGS = $(PRELOAD_CPPFLAGS) -DLIBRARIES='"$(abspath $(UNIT_LIBS))"'
 $(B)/tests/unit/originals $(B)/tests/unit/touched: | $(UNIT_LIBS)/large.so
 $(UNIT_LIBS)/large.so: bench/largelib/large_library.py
